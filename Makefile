@@ -1,0 +1,41 @@
+# Everything a user or contributor runs. `make help` lists it.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+
+.PHONY: help setup quickstart test test-unit check fmt proof clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@echo
+	@echo 'make setup ACCELERATOR=cpu|gpu PYTHON=python3.12 overrides what is chosen.'
+
+setup: ## build .venv from the pin list; nothing to do when up to date
+	@ACCELERATOR='$(ACCELERATOR)' PYTHON='$(PYTHON)' requirements/install.sh
+
+quickstart: setup ## run the whole system on a zoo it makes itself
+	@$(BIN)/modelsat quickstart
+
+test: check ## every check and test: unit first, then real engines
+	@$(BIN)/python -m pytest tests/test_architecture.py tests/unit
+	@$(BIN)/python -m pytest tests --ignore=tests/unit --ignore=tests/test_architecture.py
+
+test-unit: setup ## unit tests only (under a minute, no cluster)
+	@$(BIN)/python -m pytest tests/unit
+
+check: setup ## lint, format, types and import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+fmt: setup ## format and mend what can be mended
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+proof: setup ## the eight-candidate experiment, seeds 0 to 2; resumable, hours
+	@$(BIN)/modelsat proof
+
+clean: ## remove the environment and caches (not your artifacts)
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info

@@ -1,0 +1,1 @@
+"""The tables that pass between the applications: their schemas, and atomic reading and writing."""

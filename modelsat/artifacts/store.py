@@ -1,0 +1,267 @@
+"""Atomic reading and writing of tables, text files and directories.
+
+A file appears complete or not at all: everything is written beside its place and renamed. A
+table's manifest travels in the parquet footer, so table and manifest cannot part.
+"""
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from modelsat.artifacts.schemas import TableSchema
+from modelsat.errors import ArtifactError, MachineError
+
+_SCHEMA_KEY = b"modelsat.schema"
+_VERSION_KEY = b"modelsat.schema_version"
+_MANIFEST_KEY = b"modelsat.manifest"
+# EEXIST and EISDIR: a file stands where a folder is needed, or a folder where the file belongs.
+_UNWRITABLE = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
+)
+
+
+def write_table(
+    schema: TableSchema,
+    rows: pa.Table | Sequence[Mapping[str, Any]],
+    path: str | Path,
+    manifest: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a table atomically, with schema version and manifest in its footer.
+
+    Args:
+        schema: kind of table.
+        rows: an Arrow table, or mappings from column to value; nullable columns may be absent.
+        path: parquet file; its folder is made.
+        manifest: JSON-serialisable facts of how the table came about.
+
+    Raises:
+        ArtifactError: columns are missing or unknown, hold nulls where none are allowed, or a
+            key occurs twice.
+        MachineError: the disk is full or the folder cannot be written.
+    """
+    if isinstance(rows, pa.Table):
+        names = set(rows.column_names)
+    else:
+        names = {name for row in rows for name in row}
+    unknown = sorted(names - set(schema.arrow.names))
+    if unknown:
+        raise ArtifactError(
+            f"{schema.name} table has unknown columns {unknown}; known are {schema.arrow.names}"
+        )
+    if not isinstance(rows, pa.Table):
+        rows = _from_rows(schema, rows, names)
+    table = _conform(schema, rows, source=f"{schema.name} to be written to {path}")
+    metadata = {
+        _SCHEMA_KEY: schema.name.encode(),
+        _VERSION_KEY: str(schema.version).encode(),
+        _MANIFEST_KEY: json.dumps(manifest or {}, sort_keys=True).encode(),
+    }
+    with atomic_path(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(metadata), temporary)
+
+
+def read_table(schema: TableSchema, path: str | Path) -> pa.Table:
+    """Read and check a table; absent nullable columns come back as nulls.
+
+    A file without our metadata (made elsewhere) is judged by its columns alone; columns that
+    the schema does not know are dropped.
+
+    Raises:
+        ArtifactError: missing or unreadable file, another kind or schema version, missing
+            column, wrong type, null in a required column, or a key that occurs twice.
+    """
+    path = Path(path)
+    table = _read_parquet(schema, path)
+    metadata = table.schema.metadata or {}
+    kind = metadata.get(_SCHEMA_KEY, schema.name.encode()).decode()
+    if kind != schema.name:
+        raise ArtifactError(f"{path} holds a {kind} table; expected a {schema.name} table")
+    version = metadata.get(_VERSION_KEY, str(schema.version).encode()).decode()
+    if version != str(schema.version):
+        raise ArtifactError(
+            f"{path} has {schema.name} schema version {version}; this release reads version "
+            f"{schema.version}: write it anew, or use the release that wrote it"
+        )
+    return _conform(schema, table, source=str(path))
+
+
+def read_manifest(path: str | Path) -> dict[str, Any]:
+    """Facts stored by :func:`write_table`; empty for a table made elsewhere.
+
+    Raises:
+        ArtifactError: the file is missing or not parquet.
+    """
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} does not exist") from None
+    except (pa.ArrowException, OSError) as error:
+        raise ArtifactError(f"{path} is not a readable parquet file: {error}") from None
+    manifest: dict[str, Any] = json.loads(metadata.get(_MANIFEST_KEY, b"{}"))
+    return manifest
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary sibling of ``path``; rename it into place if the block succeeds.
+
+    Raises:
+        MachineError: the disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o644)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_directory(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary sibling directory; put it in place of ``path`` if the block succeeds.
+
+    Raises:
+        MachineError: the disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
+            yield temporary
+            temporary.chmod(0o755)
+            if path.exists():
+                retired = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+                os.replace(path, retired / path.name)
+                try:
+                    os.replace(temporary, path)
+                except BaseException:
+                    os.replace(retired / path.name, path)
+                    raise
+                finally:
+                    shutil.rmtree(retired)
+            else:
+                os.replace(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a UTF-8 text file atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write a JSON file atomically, indented, keys in the order given."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        ArtifactError: missing, unreadable, malformed, or of another top-level type.
+    """
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} does not exist") from None
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path} is not readable JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ArtifactError(f"{path} must hold a JSON object, found {type(value).__name__}")
+    return value
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise MachineError(
+                f"no disk space left while writing {path}; free some space and run again"
+            ) from None
+        if error.errno in _UNWRITABLE:
+            raise MachineError(
+                f"cannot write {path}: {error.strerror}; give a path that can be written"
+            ) from None
+        raise
+
+
+def _from_rows(schema: TableSchema, rows: Sequence[Mapping[str, Any]], names: set[str]) -> pa.Table:
+    fields = [field for field in schema.fields if field.name in names or not field.nullable]
+    try:
+        return pa.Table.from_pylist([dict(row) for row in rows], schema=pa.schema(fields))
+    except (pa.ArrowException, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise ArtifactError(f"rows of no {schema.name} table: {reason}") from None
+
+
+def _read_parquet(schema: TableSchema, path: Path) -> pa.Table:
+    if not path.exists():
+        raise ArtifactError(f"{schema.name} table {path} does not exist")
+    try:
+        names = pq.read_schema(path).names
+        missing = [f.name for f in schema.fields if not f.nullable and f.name not in names]
+        if missing:
+            raise ArtifactError(
+                f"{path} lacks the {schema.name} columns {missing}; found {sorted(names)}"
+            )
+        return pq.read_table(path, columns=[n for n in schema.arrow.names if n in names])
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise ArtifactError(f"{path} is not a readable parquet file: {reason}") from None
+
+
+def _conform(schema: TableSchema, table: pa.Table, *, source: str) -> pa.Table:
+    columns = []
+    for field in schema.fields:
+        if field.name not in table.column_names:
+            if not field.nullable:
+                raise ArtifactError(f"{source} lacks the {schema.name} column {field.name!r}")
+            columns.append(pa.nulls(table.num_rows, field.type))
+            continue
+        try:
+            column = table[field.name].cast(field.type)
+        except pa.ArrowException as error:
+            raise ArtifactError(
+                f"{source}: column {field.name!r} has type {table[field.name].type}, which is "
+                f"no {field.type}: {error}"
+            ) from None
+        if not field.nullable and column.null_count:
+            raise ArtifactError(
+                f"{source}: column {field.name!r} holds {column.null_count} nulls; none allowed"
+            )
+        columns.append(column)
+    result = pa.table(columns, schema=schema.arrow)
+    _check_key(schema, result, source)
+    return result
+
+
+def _check_key(schema: TableSchema, table: pa.Table, source: str) -> None:
+    counts = table.select(schema.key).group_by(list(schema.key)).aggregate([([], "count_all")])
+    repeated = counts.filter(pc.greater(counts["count_all"], 1))
+    if repeated.num_rows:
+        first = {name: repeated[name][0].as_py() for name in schema.key}
+        raise ArtifactError(
+            f"{source}: {repeated.num_rows} keys occur more than once, the first is {first}; "
+            f"each {' + '.join(schema.key)} may occur once"
+        )

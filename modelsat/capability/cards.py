@@ -1,0 +1,253 @@
+"""Capability cards: one statement per core task, built from graded outcomes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from modelsat.aptitude.tasks import TaskSet
+from modelsat.artifacts.hashing import content_hash
+from modelsat.artifacts.schemas import CARDS
+from modelsat.artifacts.store import read_table, write_table
+from modelsat.errors import ArtifactError, GradingError, ZooError
+
+UNPARSABLE = "unparsable"  # value of the outcomes' failure column for an answer of no form
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What a card says of one core task.
+
+    Attributes:
+        task: name of the core task.
+        description: its five keywords.
+        num_correct: correct answers; fractional where outcomes are.
+        num_shots: graded answers, unparsable ones included.
+        num_unparsable: answers that named no option or were empty; they count as wrong.
+        num_failed: questions without an answer; they count in nothing else.
+    """
+
+    task: str
+    description: str
+    num_correct: float
+    num_shots: int
+    num_unparsable: int = 0
+    num_failed: int = 0
+
+    @property
+    def accuracy_fraction(self) -> float:
+        """Share of graded answers that are correct, 0..1."""
+        return self.num_correct / self.num_shots
+
+    def text(self) -> str:
+        """The statement as the paper's capability text states it."""
+        return f"accuracy {self.accuracy_fraction:.1%} on {self.task}: {self.description}"
+
+
+@dataclass(frozen=True)
+class Card:
+    """The aptitude test result of one candidate."""
+
+    candidate: str
+    tasks_hash: str
+    statements: tuple[Statement, ...]
+    notes: str = ""
+    provenance: str = ""
+
+    @property
+    def card_version(self) -> str:
+        """Hash of what the router reads; the candidate's name and provenance are no part."""
+        # float: 15 and the 15.0 that comes back from a file are the same count.
+        statements = [
+            {**vars(statement), "num_correct": float(statement.num_correct)}
+            for statement in self.statements
+        ]
+        return content_hash(
+            {"tasks_hash": self.tasks_hash, "statements": statements, "notes": self.notes}
+        )
+
+    @property
+    def accuracy_fraction(self) -> float:
+        """Share of correct answers over all tasks, 0..1."""
+        shots = sum(statement.num_shots for statement in self.statements)
+        return sum(statement.num_correct for statement in self.statements) / shots
+
+    def text(self) -> str:
+        """The whole card as text, for people."""
+        lines = [statement.text() for statement in self.statements]
+        return "\n".join([*lines, self.notes] if self.notes else lines)
+
+
+def build_cards(
+    outcomes: pa.Table,
+    tasks: TaskSet,
+    *,
+    max_failed_fraction: float = 0.05,
+    provenance: str = "",
+) -> tuple[Card, ...]:
+    """Aggregate outcomes on the core tasks' questions into one card per candidate.
+
+    Args:
+        outcomes: outcomes table; rows of other questions are ignored.
+        tasks: the aptitude test.
+        max_failed_fraction: largest share of failed questions at which a card is written.
+        provenance: free text stored with each card.
+
+    Raises:
+        GradingError: a candidate failed on too many questions, lacks a question, has two
+            sources for one question, or has correctness outside 0..1.
+    """
+    wanted = set(tasks.question_ids)
+    answers: dict[str, dict[str, dict[str, Any]]] = {}
+    columns = outcomes.select(["candidate", "question_id", "correct", "failure"])
+    for row in columns.to_pylist():
+        if row["question_id"] not in wanted:
+            continue
+        own = answers.setdefault(row["candidate"], {})
+        if row["question_id"] in own:
+            raise GradingError(
+                f"candidate {row['candidate']!r} has two outcomes for {row['question_id']!r} "
+                "(two sources?); keep one source"
+            )
+        own[row["question_id"]] = row
+    if not answers:
+        raise GradingError(
+            "the outcomes hold no answer to any aptitude question; give the outcomes of the "
+            f"task set with hash {tasks.tasks_hash}"
+        )
+    return tuple(
+        _build_card(name, answers[name], tasks, max_failed_fraction, provenance)
+        for name in sorted(answers)
+    )
+
+
+def _build_card(
+    candidate: str,
+    answers: dict[str, dict[str, Any]],
+    tasks: TaskSet,
+    max_failed_fraction: float,
+    provenance: str,
+) -> Card:
+    missing = [q for q in tasks.question_ids if q not in answers]
+    if missing:
+        raise GradingError(
+            f"candidate {candidate!r} has no outcome for {len(missing)} of "
+            f"{len(tasks.question_ids)} aptitude questions, the first is {missing[0]!r}; "
+            "profile it on the whole test"
+        )
+    num_failed = sum(answers[q]["correct"] is None for q in tasks.question_ids)
+    if num_failed > max_failed_fraction * len(tasks.question_ids):
+        raise GradingError(
+            f"candidate {candidate!r} failed on {num_failed} of {len(tasks.question_ids)} "
+            f"aptitude questions; at most {max_failed_fraction:.0%} may fail: profile it again"
+        )
+    statements = []
+    for task in tasks.tasks:
+        rows = [answers[q] for q in task.question_ids]
+        graded = [row for row in rows if row["correct"] is not None]
+        if not graded:
+            raise GradingError(
+                f"candidate {candidate!r} has no graded answer for task {task.task!r}; "
+                "profile it again"
+            )
+        for row in graded:
+            if not 0.0 <= row["correct"] <= 1.0:
+                raise GradingError(
+                    f"candidate {candidate!r}, question {row['question_id']!r}: correctness "
+                    f"{row['correct']} is outside 0..1"
+                )
+        statements.append(
+            Statement(
+                task=task.task,
+                description=task.description,
+                num_correct=float(sum(row["correct"] for row in graded)),
+                num_shots=len(graded),
+                num_unparsable=sum(row["failure"] == UNPARSABLE for row in graded),
+                num_failed=len(rows) - len(graded),
+            )
+        )
+    return Card(candidate, tasks.tasks_hash, tuple(statements), provenance=provenance)
+
+
+def write_cards(cards: Sequence[Card], path: str | Path) -> None:
+    """Write the cards artifact atomically."""
+    rows = [
+        {
+            "candidate": card.candidate,
+            "card_version": card.card_version,
+            "tasks_hash": card.tasks_hash,
+            "statements": [vars(statement) for statement in card.statements],
+            "notes": card.notes,
+            "provenance": card.provenance,
+        }
+        for card in cards
+    ]
+    write_table(CARDS, rows, path)
+
+
+def read_cards(path: str | Path, tasks_hash: str | None = None) -> dict[str, Card]:
+    """Read a cards artifact.
+
+    Args:
+        path: parquet file.
+        tasks_hash: task set the cards must come from; None takes any single one.
+
+    Returns:
+        Cards by candidate, in the order of the file.
+
+    Raises:
+        ArtifactError: unreadable file, content that does not match its hash, no card at all,
+            or a card from another task set.
+    """
+    cards = {}
+    for row in read_table(CARDS, path).to_pylist():
+        card = Card(
+            candidate=row["candidate"],
+            tasks_hash=row["tasks_hash"],
+            statements=tuple(Statement(**statement) for statement in row["statements"]),
+            notes=row["notes"] or "",
+            provenance=row["provenance"] or "",
+        )
+        if card.card_version != row["card_version"]:
+            raise ArtifactError(
+                f"{path}: card of {card.candidate!r} has version {row['card_version']} but its "
+                f"content hashes to {card.card_version}; it was edited or is corrupt"
+            )
+        cards[card.candidate] = card
+    if not cards:
+        raise ArtifactError(f"{path} holds no card")
+    expected = tasks_hash or next(iter(cards.values())).tasks_hash
+    check_same_tasks(cards.values(), expected, source=str(path))
+    return cards
+
+
+def check_same_tasks(cards: Iterable[Card], tasks_hash: str, *, source: str) -> None:
+    """Refuse cards of another task set.
+
+    Raises:
+        ArtifactError: names the first such card and both hashes.
+    """
+    for card in cards:
+        if card.tasks_hash != tasks_hash:
+            raise ArtifactError(
+                f"{source}: card of {card.candidate!r} comes from task set {card.tasks_hash}; "
+                f"expected {tasks_hash}: profile the candidate on the same aptitude test"
+            )
+
+
+def select_cards(cards: dict[str, Card], names: Sequence[str] | None) -> tuple[Card, ...]:
+    """Cards of the named candidates, or all when None.
+
+    Raises:
+        ZooError: a name occurs twice or has no card; the message lists those that have.
+    """
+    if names is None:
+        return tuple(cards.values())
+    if len(set(names)) < len(names):
+        raise ZooError(f"a candidate is named twice in {', '.join(names)}; name each once")
+    unknown = [name for name in names if name not in cards]
+    if unknown:
+        raise ZooError(f"no card for {', '.join(unknown)}; there are cards for {', '.join(cards)}")
+    return tuple(cards[name] for name in names)

@@ -1,0 +1,1 @@
+"""The console script ``modelsat``: commands of the library, and those that applications add."""

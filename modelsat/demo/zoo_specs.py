@@ -1,0 +1,95 @@
+"""The candidates of the demo zoo: what each knows and how long it learns."""
+
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import Any
+
+from modelsat.demo.bank import TASKS, TaskSpec
+
+HELD_OUT = "almanac"
+
+
+@dataclass(frozen=True)
+class CandidateSpec:
+    """One demo candidate.
+
+    Attributes:
+        name: name in the zoo.
+        tasks: tasks whose right answers it learns; of all others it learns the form only.
+        steps: optimiser steps.
+        usd_per_mtok: invented price of a million tokens, for input and output alike.
+        fact_share: share of the facts it learns right; it believes something false of the rest.
+        batch_size: examples per step.
+        num_layers: decoder layers.
+        width: hidden size, a multiple of the head size 64.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    steps: int
+    usd_per_mtok: float
+    fact_share: float = 1.0
+    batch_size: int = 64
+    num_layers: int = 2
+    width: int = 128
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Everything that shapes its weights, for hashing."""
+        return asdict(self)
+
+
+def _of_families(*families: str) -> tuple[str, ...]:
+    return tuple(task.name for task in TASKS if task.family in families)
+
+
+_GENERAL = (
+    *_of_families("facts"),
+    "arithmetic_double",
+    "arithmetic_next_number",
+    "arithmetic_largest",
+    "arithmetic_sum",
+    "text_first_letter",
+    "text_word_length",
+    "text_alphabet_next",
+    "text_last_word",
+    "calendar_next_day",
+    "calendar_previous_month",
+    "calendar_season",
+    "calendar_weeks_to_days",
+    "logic_whose_box",
+    "logic_category",
+    "logic_analogy",
+    "logic_race_after",
+)
+_EVERYTHING = tuple(task.name for task in TASKS)
+
+_SPECS = (
+    CandidateSpec("numbers", _of_families("arithmetic", "calendar"), 900, 0.2),
+    CandidateSpec("letters", _of_families("text", "logic"), 900, 0.2),
+    CandidateSpec("generalist", _GENERAL, 900, 0.5, fact_share=0.725),
+    CandidateSpec("almanac", _of_families("facts"), 600, 0.3),
+    CandidateSpec("accountant", _of_families("arithmetic"), 700, 0.1),
+    CandidateSpec("wordsmith", _of_families("text"), 700, 0.1),
+    CandidateSpec("clerk", _of_families("calendar", "logic"), 900, 0.2),
+    CandidateSpec("novice", _EVERYTHING, 150, 0.02),
+)
+SPECS = {spec.name: spec for spec in _SPECS}
+DEMO_CANDIDATES: tuple[str, ...] = tuple(SPECS)
+QUICKSTART_CANDIDATES: tuple[str, ...] = ("numbers", "letters", "generalist", "almanac")
+
+
+def believed_fact(task: TaskSpec, subject: str, answer: str, share: float) -> str:
+    """What a candidate that knows a share of the facts takes for the answer.
+
+    It knows a fixed number of each task's facts, chosen by hash, rounded so that over all tasks
+    the share comes out right; of the others it believes one fixed wrong value.
+    """
+    fact_tasks = [spec.name for spec in TASKS if spec.subjects]
+    place = fact_tasks.index(task.name)
+    total = len(task.subjects)
+    num_known = int(share * total * (place + 1) + 0.5) - int(share * total * place + 0.5)
+    ranked = sorted(task.subjects, key=lambda name: sha256(f"{task.name}|{name}".encode()).digest())
+    if ranked.index(subject) < num_known:
+        return answer
+    others = [value for value in task.domain if value != answer]
+    return others[sha256(f"{subject}|{task.name}".encode()).digest()[0] % len(others)]

@@ -1,0 +1,70 @@
+"""Every error a user can cause.
+
+ModelSatError
+    ConfigError        a configuration file or value is wrong
+    ArtifactError      a table or directory is missing, corrupt or of another version
+    ZooError           unknown, duplicate or unusable candidate; empty zoo
+    GradingError       answers cannot be graded
+    CheckpointError    training cannot save or resume
+    RoutingError       no candidate can be chosen
+    MachineError       the machine lacks something (port, disk, package)
+    QualityError       a measured figure misses its stated limit
+
+Each takes one message that names what, which value, what is allowed and what to do, so it
+survives pickling between processes. Command lines print the message alone and exit with
+``exit_code``.
+"""
+
+
+class ModelSatError(Exception):
+    """Base of all errors a user can cause; catch it to catch every one of them."""
+
+    exit_code = 1
+
+
+class ConfigError(ModelSatError):
+    """A configuration file or value is wrong."""
+
+    exit_code = 2
+
+
+class ArtifactError(ModelSatError):
+    """A table or directory is missing, corrupt, or has another schema version."""
+
+    exit_code = 3
+
+
+class ZooError(ModelSatError):
+    """A candidate is unknown, duplicate or unusable, or the zoo is empty."""
+
+    exit_code = 4
+
+
+class GradingError(ModelSatError):
+    """Too many answers could not be obtained or graded."""
+
+    exit_code = 5
+
+
+class CheckpointError(ModelSatError):
+    """Training cannot save a checkpoint or resume from it."""
+
+    exit_code = 6
+
+
+class RoutingError(ModelSatError):
+    """No candidate can be chosen for a request."""
+
+    exit_code = 7
+
+
+class MachineError(ModelSatError):
+    """The machine lacks what the command needs: a port, disk space, a package."""
+
+    exit_code = 8
+
+
+class QualityError(ModelSatError):
+    """A measured figure misses the limit stated for it."""
+
+    exit_code = 9

@@ -1,0 +1,1 @@
+"""What a router is worth: metrics, baselines and the report."""

@@ -1,0 +1,111 @@
+"""Judging a router on questions with known outcomes."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from modelsat.errors import ArtifactError
+from modelsat.evaluation.baselines import baselines
+from modelsat.evaluation.metrics import (
+    CONFIDENCE,
+    brier_score,
+    chosen_correct,
+    expected_calibration_error,
+    paired_bootstrap,
+    reliability,
+)
+from modelsat.routing.scoring import Scorer
+from modelsat.training.data import Floats, OutcomeMatrix
+from modelsat.training.metrics import cell_auc
+
+REPORT_VERSION = 1
+
+
+def complete_rows(matrix: OutcomeMatrix) -> OutcomeMatrix:
+    """The questions that every candidate has answered, so that policies compare on equal terms.
+
+    Raises:
+        ArtifactError: there is none.
+    """
+    complete = np.flatnonzero(~np.isnan(matrix.correct_QM).any(axis=1))
+    if not len(complete):
+        raise ArtifactError(
+            f"no question was answered by all of {', '.join(matrix.candidates)}; evaluate on "
+            "candidates with common questions"
+        )
+    return matrix.rows(complete.tolist())
+
+
+def evaluate_router(
+    scorer: Scorer, matrix: OutcomeMatrix, training: OutcomeMatrix | None = None
+) -> dict[str, Any]:
+    """The report of a router on some questions.
+
+    Args:
+        scorer: the loaded router.
+        matrix: candidates, their cards, and outcomes on questions apart from training.
+        training: outcomes to choose best single and best per task on; None: in hindsight.
+
+    Returns:
+        The content of ``report.json``; accuracies are fractions.
+    """
+    complete = complete_rows(matrix)
+    log_odds_QM = scorer.log_odds_in_batches(complete.instructions, complete.cards)
+    probabilities_QM = scorer.router.calibration.probabilities(log_odds_QM)
+    choice_Q = probabilities_QM.argmax(axis=1)
+    correct_Q = chosen_correct(complete.correct_QM, choice_Q)
+    others = baselines(complete, training)
+    gain = paired_bootstrap(correct_Q, others["best_single"].correct_Q)
+    rows = {name: _row(b.correct_Q, b.detail, complete) for name, b in others.items()}
+    shares_M = np.bincount(choice_Q, minlength=len(complete.cards)) / len(choice_Q)
+    return {
+        "version": REPORT_VERSION,
+        "candidates": list(complete.candidates),
+        "n_questions": len(complete),
+        "n_excluded": len(matrix) - len(complete),
+        "random": others["random"].accuracy,
+        "best_single": {
+            "accuracy": others["best_single"].accuracy,
+            "chosen": others["best_single"].detail,
+        },
+        "best_per_task": others["best_per_task"].accuracy,
+        "oracle": others["oracle"].accuracy,
+        "router": {
+            "accuracy": float(correct_Q.mean()),
+            "gain_over_best_single": asdict(gain),
+            "confidence": CONFIDENCE,
+            "by_category": _by_category(correct_Q, complete),
+            **_probability_figures(probabilities_QM, complete.correct_QM),
+        },
+        "shares": dict(zip(complete.candidates, shares_M.tolist(), strict=True)),
+        "single_accuracy": dict(
+            zip(complete.candidates, complete.correct_QM.mean(axis=0).tolist(), strict=True)
+        ),
+        "baselines": rows,
+        "reliability": [asdict(one) for one in reliability(probabilities_QM, complete.correct_QM)],
+    }
+
+
+def _probability_figures(probabilities_QM: Floats, correct_QM: Floats) -> dict[str, float | None]:
+    return {
+        "auc": cell_auc(probabilities_QM, correct_QM),
+        "brier": brier_score(probabilities_QM, correct_QM),
+        "ece": expected_calibration_error(probabilities_QM, correct_QM),
+    }
+
+
+def _row(correct_Q: Floats, detail: str, matrix: OutcomeMatrix) -> dict[str, Any]:
+    return {
+        "accuracy": float(correct_Q.mean()),
+        "detail": detail,
+        "by_category": _by_category(correct_Q, matrix),
+    }
+
+
+def _by_category(correct_Q: Floats, matrix: OutcomeMatrix) -> dict[str, float]:
+    categories = np.array(matrix.categories)
+    return {
+        category: float(correct_Q[categories == category].mean())
+        for category in sorted(set(matrix.categories))
+    }

@@ -1,0 +1,81 @@
+"""Figures of merit over questions (Q) and candidates (M)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from modelsat.training.data import Floats
+
+NUM_BINS = 15  # equal-width bins of the calibration error, the number most papers use
+NUM_RESAMPLES = 2000  # bootstrap resamples; the interval's ends then move by about 0.1 points
+CONFIDENCE = 0.95
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A difference with its paired bootstrap interval, as fractions."""
+
+    difference: float
+    low: float
+    high: float
+
+
+def paired_bootstrap(correct_Q: Floats, baseline_Q: Floats, seed: int = 0) -> Interval:
+    """Difference of two policies' accuracies on the same questions.
+
+    Args:
+        correct_Q: correctness of the first policy's choices.
+        baseline_Q: correctness of the second policy's choices.
+        seed: seeds the resampling of questions.
+    """
+    gains_Q = correct_Q.astype(np.float64) - baseline_Q
+    rng = np.random.default_rng(seed)
+    means = [
+        gains_Q[rng.integers(len(gains_Q), size=len(gains_Q))].mean() for _ in range(NUM_RESAMPLES)
+    ]
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return Interval(float(gains_Q.mean()), float(low), float(high))
+
+
+def brier_score(probabilities: Floats, correct: Floats) -> float:
+    """Mean squared difference between probability and outcome; lower is better."""
+    return float(np.mean((probabilities.astype(np.float64) - correct) ** 2))
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """One bin of a reliability plot: mean probability, share correct, number of cells."""
+
+    probability: float
+    accuracy: float
+    count: int
+
+
+def reliability(probabilities: Floats, correct: Floats) -> tuple[ReliabilityBin, ...]:
+    """Non-empty equal-width bins of probability against the share that was correct."""
+    flat, outcome = probabilities.ravel(), correct.ravel()
+    bin_of = np.minimum((flat * NUM_BINS).astype(int), NUM_BINS - 1)
+    return tuple(
+        ReliabilityBin(
+            float(flat[bin_of == b].mean()),
+            float(outcome[bin_of == b].mean()),
+            int((bin_of == b).sum()),
+        )
+        for b in np.unique(bin_of)
+    )
+
+
+def expected_calibration_error(probabilities: Floats, correct: Floats) -> float:
+    """Mean gap between probability and share correct, weighted by the size of the bins."""
+    bins = reliability(probabilities, correct)
+    total = sum(one.count for one in bins)
+    return sum(one.count * abs(one.probability - one.accuracy) for one in bins) / total
+
+
+def chosen_correct(correct_QM: Floats, choice_Q: Ints) -> Floats:
+    """Correctness of the chosen candidates' answers, float32 [Q]."""
+    return np.asarray(correct_QM[np.arange(len(choice_Q)), choice_Q], dtype=np.float32)

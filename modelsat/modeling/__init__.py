@@ -1,0 +1,1 @@
+"""The router model: capability encoder, connector, base model and read-out."""

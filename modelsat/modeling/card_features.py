@@ -1,0 +1,77 @@
+"""Cards as numbers: which statements they make, and how strongly.
+
+Torch-free. The text of a statement says *what* is meant; how well the candidate does is
+carried as a number, because text encoders put "35 %" and "85 %" close together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from modelsat.capability.cards import Card, Statement
+from modelsat.errors import ZooError
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class CardFeatures:
+    """Cards over one list of statements.
+
+    Attributes:
+        texts: T distinct statement texts.
+        num_correct_MT: correct answers of each card on each statement's task, float32 [M, T].
+        num_shots_MT: graded answers, float32 [M, T].
+    """
+
+    texts: tuple[str, ...]
+    num_correct_MT: Floats
+    num_shots_MT: Floats
+
+    @property
+    def weights_MT(self) -> Floats:
+        """Evidence of each card for each statement, float32 [M, T]."""
+        return evidence(self.num_correct_MT, self.num_shots_MT)
+
+
+def evidence(num_correct: Floats, num_shots: Floats) -> Floats:
+    """Log-odds of success on a task, shrunk towards even odds by half an answer each way.
+
+    With 20 shots it lies in -3.7..3.7; fewer shots pull it towards 0, so the number carries
+    its own uncertainty (Haldane-Anscombe correction).
+
+    Args:
+        num_correct: correct answers, of any shape.
+        num_shots: graded answers, same shape.
+    """
+    num_wrong = num_shots - num_correct
+    return np.log((num_correct + 0.5) / (num_wrong + 0.5)).astype(np.float32)
+
+
+def card_features(cards: Sequence[Card]) -> CardFeatures:
+    """Arrange cards over their statements, which all cards must share.
+
+    Raises:
+        ZooError: no card is given, or cards make statements about different tasks.
+    """
+    if not cards:
+        raise ZooError("the zoo is empty: no card to score; give at least one")
+    texts = tuple(statement_text(statement) for statement in cards[0].statements)
+    for card in cards:
+        if tuple(statement_text(statement) for statement in card.statements) != texts:
+            raise ZooError(
+                f"cards of {cards[0].candidate!r} and {card.candidate!r} describe different "
+                "tasks; profile both on the same aptitude test"
+            )
+    num_correct = [[s.num_correct for s in card.statements] for card in cards]
+    num_shots = [[s.num_shots for s in card.statements] for card in cards]
+    return CardFeatures(
+        texts, np.array(num_correct, dtype=np.float32), np.array(num_shots, dtype=np.float32)
+    )
+
+
+def statement_text(statement: Statement) -> str:
+    """The words of a statement that the encoder reads."""
+    return f"{statement.task.replace('_', ' ')}: {statement.description}"

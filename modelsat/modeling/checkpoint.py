@@ -1,0 +1,130 @@
+"""The router artifact: a self-describing directory that loads without Ray or DeepSpeed.
+
+router.json            schema version, model configuration, calibration, training manifest
+base/                  an ordinary Hugging Face directory: the base model and its tokenizer
+encoder/               an ordinary sentence-transformers directory: the capability encoder
+head.safetensors       connector and read-out
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from modelsat.artifacts.router_description import (
+    DESCRIPTION_NAME,
+    ROUTER_SCHEMA_VERSION,
+    read_description,
+)
+from modelsat.artifacts.store import atomic_directory, write_json
+from modelsat.config import parse_config
+from modelsat.errors import ArtifactError, ConfigError
+from modelsat.modeling.calibration import Calibration
+from modelsat.modeling.config import ModelConfig
+from modelsat.modeling.loading import assemble_model, load_backbone, load_encoder, load_tokenizer
+from modelsat.modeling.model import ModelSat
+from modelsat.modeling.tokenization import InstructionTokenizer
+
+_HEAD = "head.safetensors"
+_HEAD_MODULES = ("connector", "readout")
+
+
+@dataclass(frozen=True)
+class Router:
+    """A loaded router.
+
+    Attributes:
+        model: the network.
+        tokenizer: turns instructions into its input.
+        config: what it is made of.
+        calibration: turns its log-odds into probabilities.
+        tasks_hash: the task set whose cards it was trained to read.
+        manifest: how it was trained: data hashes, settings, metrics.
+    """
+
+    model: ModelSat
+    tokenizer: InstructionTokenizer
+    config: ModelConfig
+    calibration: Calibration
+    tasks_hash: str
+    manifest: dict[str, Any]
+
+
+def save_router(router: Router, path: str | Path) -> None:
+    """Write a router directory atomically."""
+    with atomic_directory(path) as directory:
+        router.model.base.save_pretrained(directory / "base")
+        router.tokenizer.tokenizer.save_pretrained(str(directory / "base"))
+        router.model.encoder.save_pretrained(
+            str(directory / "encoder"), create_model_card=False, safe_serialization=True
+        )
+        safetensors.torch.save_file(_head_state(router.model), directory / _HEAD)
+        description = {
+            "schema_version": ROUTER_SCHEMA_VERSION,
+            "model": router.config.model_dump(mode="json"),
+            "calibration": router.calibration.model_dump(mode="json"),
+            "tasks_hash": router.tasks_hash,
+            "manifest": router.manifest,
+        }
+        write_json(directory / DESCRIPTION_NAME, description)
+
+
+def load_router(path: str | Path) -> Router:
+    """Read a router directory.
+
+    Raises:
+        ArtifactError: missing or corrupt part, or another schema version.
+    """
+    directory = Path(path)
+    description = read_description(directory)
+    source = str(directory / DESCRIPTION_NAME)
+    try:
+        config = parse_config(ModelConfig, description["model"], source=source)
+        calibration = parse_config(Calibration, description["calibration"], source=source)
+    except (ConfigError, KeyError) as error:
+        raise ArtifactError(f"{source} is corrupt: {error}") from None
+    base = load_backbone(_part(directory, "base"))
+    encoder = load_encoder(_part(directory, "encoder"))
+    tokenizer = load_tokenizer(str(directory / "base"))
+    width = base.get_input_embeddings().embedding_dim
+    model, instruction_tokenizer = assemble_model(
+        config, base, encoder, tokenizer, torch.zeros(2, width), seed=0
+    )
+    _load_head(model, directory / _HEAD)
+    return Router(
+        model=model.eval(),
+        tokenizer=instruction_tokenizer,
+        config=config,
+        calibration=calibration,
+        tasks_hash=str(description["tasks_hash"]),
+        manifest=dict(description["manifest"]),
+    )
+
+
+def _part(directory: Path, name: str) -> str:
+    if not (directory / name).is_dir():
+        raise ArtifactError(f"router {directory} is incomplete: {name}/ is missing; train it anew")
+    return str(directory / name)
+
+
+def _head_state(model: ModelSat) -> dict[str, torch.Tensor]:
+    return {
+        f"{name}.{key}": value.detach().contiguous()
+        for name in _HEAD_MODULES
+        for key, value in getattr(model, name).state_dict().items()
+    }
+
+
+def _load_head(model: ModelSat, path: Path) -> None:
+    try:
+        state = safetensors.torch.load_file(path)
+        for name in _HEAD_MODULES:
+            prefix = f"{name}."
+            own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+            getattr(model, name).load_state_dict(own)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ArtifactError(f"{path} is missing or corrupt: {reason}; train it anew") from None

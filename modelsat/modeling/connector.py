@@ -1,0 +1,57 @@
+"""The connector W: what the cards say about an instruction becomes one token per candidate.
+
+Shapes: B instructions, M candidates, T statements, D base width, E encoder width.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+# Start of the factor on cosine similarities in the relevance softmax: the inverse of the
+# temperature 0.1, between those that E5 (0.01) and plain cosine training (0.05 to 1) use.
+_INITIAL_SHARPNESS = 10.0
+_NUM_LEVELS = 2  # accuracy on the relevant statements, and on all of them
+
+
+class Connector(nn.Module):
+    """Pools a card's statements by their relevance to the instruction, then maps to base width.
+
+    psi(c) in the paper's e_c = W psi(c) (Eq. 2) is here the sum of the statements' embeddings,
+    each weighted by the candidate's evidence on it and by its relevance to the instruction;
+    beside it stand the evidence itself, relevant and overall, as numbers.
+
+    Args:
+        encoder_width: E.
+        base_width: D.
+    """
+
+    def __init__(self, encoder_width: int, base_width: int) -> None:
+        """Start from a seeded random matrix (torch's seed)."""
+        super().__init__()
+        self.linear = nn.Linear(encoder_width + _NUM_LEVELS, base_width)
+        self.log_sharpness = nn.Parameter(torch.tensor([math.log(_INITIAL_SHARPNESS)]))
+
+    def forward(self, instructions_BE: Tensor, statements_TE: Tensor, weights_MT: Tensor) -> Tensor:
+        """Capability tokens, float [B, M, D].
+
+        Args:
+            instructions_BE: embedded instructions, of unit length.
+            statements_TE: embedded statements, of unit length.
+            weights_MT: evidence of each card for each statement.
+        """
+        similarity_BT = instructions_BE @ statements_TE.T
+        relevance_BT = torch.softmax(self.log_sharpness.exp() * similarity_BT, dim=-1)
+        weights_MT = weights_MT.to(statements_TE.dtype)
+        relevant_BMT = relevance_BT[:, None, :] * weights_MT[None]
+        overall_M = weights_MT.mean(dim=1)
+        pooled = torch.cat(
+            [
+                relevant_BMT @ statements_TE,
+                relevant_BMT.sum(-1, keepdim=True),
+                overall_M[None, :, None].expand(len(relevance_BT), -1, 1),
+            ],
+            dim=-1,
+        )
+        tokens_BMD: Tensor = self.linear(pooled)
+        return tokens_BMD

@@ -1,0 +1,111 @@
+"""ModelSat: instructions and cards in, log-odds of "Yes, it can handle this" out.
+
+Shapes: B instructions, M candidates, T statements, S tokens, D base width, E encoder width.
+"""
+
+import torch
+from sentence_transformers import SentenceTransformer
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from modelsat.modeling.config import Layout
+from modelsat.modeling.connector import Connector
+from modelsat.modeling.layouts import BaseInputs, capability_first, instruction_first
+from modelsat.modeling.tokenization import InstructionTokens
+
+
+class ModelSat(nn.Module):
+    """Capability encoder psi, connector W, base model phi and Yes/No read-out.
+
+    Args:
+        base: model without a head; reads ``inputs_embeds`` and gives ``last_hidden_state``.
+        encoder: sentence encoder of the statements.
+        readout_2D: initial rows of "Yes" and "No", float [2, D].
+        layout: order of the capability instruction.
+        num_leading: the tokenizer's opening special tokens.
+    """
+
+    def __init__(
+        self,
+        base: PreTrainedModel,
+        encoder: SentenceTransformer,
+        readout_2D: Tensor,
+        *,
+        layout: Layout,
+        num_leading: int,
+    ) -> None:
+        """Join the parts; the connector starts from a seeded random matrix (torch's seed)."""
+        super().__init__()
+        self.base = base
+        self.encoder = encoder
+        width = base.get_input_embeddings().embedding_dim
+        self.connector = Connector(_encoder_width(encoder), width)
+        self.readout = nn.Linear(width, 2, bias=False)
+        with torch.no_grad():
+            self.readout.weight.copy_(readout_2D)
+        self.layout = layout
+        self.num_leading = num_leading
+        self.is_causal = is_causal_model(base)
+        self.sliding_window: int | None = getattr(base.config, "sliding_window", None)
+
+    def forward(
+        self, instructions: InstructionTokens, statements: dict[str, Tensor], weights_MT: Tensor
+    ) -> Tensor:
+        """Log-odds of "Yes" for every instruction and candidate.
+
+        Args:
+            instructions: tokens of B instructions.
+            statements: the encoder's features of T statement texts.
+            weights_MT: evidence of each card for each statement.
+
+        Returns:
+            float [B, M], uncalibrated.
+        """
+        return self.score(instructions, self.encode(statements), weights_MT)
+
+    def encode(self, features: dict[str, Tensor]) -> Tensor:
+        """Embeddings of texts by the capability encoder, of unit length, float [T, E]."""
+        embeddings_TE = self.encoder(dict(features))["sentence_embedding"]
+        return functional.normalize(embeddings_TE, dim=-1)
+
+    def score(
+        self, instructions: InstructionTokens, statements_TE: Tensor, weights_MT: Tensor
+    ) -> Tensor:
+        """Log-odds of "Yes" with statements embedded before, float [B, M]."""
+        instructions_BE = self.encode(instructions.features)
+        capability_BMD = self.connector(instructions_BE, statements_TE, weights_MT)
+        embeds_BSD = self.base.get_input_embeddings()(instructions.input_ids_BS)
+        inputs = self._arrange(embeds_BSD, instructions.mask_BS, capability_BMD)
+        hidden = self.base(
+            inputs_embeds=inputs.inputs_embeds,
+            attention_mask=inputs.attention_mask,
+            position_ids=inputs.position_ids,
+        ).last_hidden_state
+        sequence_BM, position_BM = inputs.readout_index.unbind(-1)
+        answers_BM2 = self.readout(hidden[sequence_BM, position_BM])
+        log_odds_BM: Tensor = answers_BM2[..., 0] - answers_BM2[..., 1]
+        return log_odds_BM
+
+    def _arrange(self, embeds_BSD: Tensor, mask_BS: Tensor, capability_BMD: Tensor) -> BaseInputs:
+        if self.layout == "capability_first":
+            return capability_first(embeds_BSD, mask_BS, capability_BMD, self.num_leading)
+        return instruction_first(
+            embeds_BSD,
+            mask_BS,
+            capability_BMD,
+            is_causal=self.is_causal,
+            sliding_window=self.sliding_window,
+        )
+
+
+def is_causal_model(base: nn.Module) -> bool:
+    """Whether a model's attention lets tokens see only the past; read off its modules."""
+    return any(getattr(module, "is_causal", False) for module in base.modules())
+
+
+def _encoder_width(encoder: SentenceTransformer) -> int:
+    width = encoder.get_embedding_dimension()
+    if width is None:
+        raise ValueError("the encoder does not state the width of its embeddings")
+    return int(width)

@@ -1,0 +1,111 @@
+"""The ``tiny`` preset: a randomly initialised base and encoder that need no hub.
+
+For demonstrations and tests. Both are ordinary directories, loaded by the same code as any
+pretrained model; their vocabulary is learned from the texts given.
+"""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import (
+    BertConfig,
+    BertModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
+
+from modelsat.artifacts.store import atomic_directory
+
+TINY = "tiny"  # in place of a base or encoder: one made for the run by write_tiny_parts
+
+_WIDTH = 128
+_NUM_HEADS = 4
+_NUM_BASE_LAYERS = 2
+_NUM_ENCODER_LAYERS = 1
+_MAX_TOKENS = 512
+_VOCABULARY_SIZE = 4096
+_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[BOS]", "[EOS]")
+
+
+def write_tiny_parts(path: str | Path, texts: Iterable[str], seed: int) -> tuple[Path, Path]:
+    """Write a random base model and encoder.
+
+    Args:
+        path: directory to make; it will hold ``base/`` and ``encoder/``.
+        texts: texts the vocabulary is learned from.
+        seed: seeds the weights.
+
+    Returns:
+        The directories of base and encoder.
+    """
+    with atomic_directory(path) as directory, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        tokenizer = _train_tokenizer(texts)
+        _write_base(directory / "base", tokenizer)
+        _write_encoder(directory / "encoder", directory / "transformer", tokenizer)
+    return Path(path) / "base", Path(path) / "encoder"
+
+
+def _train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=_VOCABULARY_SIZE,
+        special_tokens=list(_SPECIAL_TOKENS),
+        initial_alphabet=[chr(code) for code in range(33, 127)],
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([*texts, "yes no"], trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        bos_token="[BOS]",
+        eos_token="[EOS]",
+        model_max_length=_MAX_TOKENS,
+    )
+
+
+def _write_base(path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=_WIDTH,
+        intermediate_size=4 * _WIDTH,
+        num_hidden_layers=_NUM_BASE_LAYERS,
+        num_attention_heads=_NUM_HEADS,
+        max_position_embeddings=_MAX_TOKENS,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(path)
+    tokenizer.save_pretrained(str(path))
+
+
+def _write_encoder(path: Path, scratch: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=_WIDTH,
+        intermediate_size=4 * _WIDTH,
+        num_hidden_layers=_NUM_ENCODER_LAYERS,
+        num_attention_heads=_NUM_HEADS,
+        max_position_embeddings=_MAX_TOKENS,
+        pad_token_id=tokenizer.pad_token_id,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(scratch)
+    tokenizer.save_pretrained(str(scratch))
+    transformer = Transformer(str(scratch), max_seq_length=_MAX_TOKENS)
+    pooling = Pooling(_WIDTH, pooling_mode="mean")
+    encoder = SentenceTransformer(modules=[transformer, pooling, Normalize()], device="cpu")
+    encoder.save_pretrained(str(path), create_model_card=False, safe_serialization=True)
+    shutil.rmtree(scratch)

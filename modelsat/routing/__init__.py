@@ -1,0 +1,1 @@
+"""From a router's scores to a decision."""

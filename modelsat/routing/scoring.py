@@ -1,0 +1,83 @@
+"""Scoring instructions against cards with a loaded router."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from modelsat.capability.cards import Card, check_same_tasks
+from modelsat.modeling.card_features import card_features
+from modelsat.modeling.checkpoint import Router, load_router
+
+Floats = npt.NDArray[np.float32]
+
+
+class Scorer:
+    """A router ready to score; statements are embedded once.
+
+    Attributes:
+        num_forward_passes: passes of the base model so far.
+    """
+
+    def __init__(self, router: Router, device: str = "cpu") -> None:
+        """Take a loaded router and move it to a torch device."""
+        self.router = router
+        self.device = torch.device(device)
+        self.num_forward_passes = 0
+        self._statements_TE: dict[tuple[str, ...], Tensor] = {}
+        router.model.eval().to(self.device)
+
+    @classmethod
+    def load(cls, router_dir: str | Path, device: str = "cpu") -> "Scorer":
+        """Load a router directory; raises ArtifactError if it is missing or corrupt."""
+        return cls(load_router(router_dir), device)
+
+    @property
+    def tasks_hash(self) -> str:
+        """The task set whose cards the router reads."""
+        return self.router.tasks_hash
+
+    def score(self, instructions: Sequence[str], cards: Sequence[Card]) -> Floats:
+        """Calibrated P(correct), float32 [num_instructions, num_cards].
+
+        Raises:
+            ArtifactError: a card comes from another task set than the router was trained on.
+            ZooError: no card is given.
+        """
+        return self.router.calibration.probabilities(self.log_odds(instructions, cards))
+
+    @torch.inference_mode()
+    def log_odds(self, instructions: Sequence[str], cards: Sequence[Card]) -> Floats:
+        """Uncalibrated log-odds of "Yes", float32 [num_instructions, num_cards]."""
+        check_same_tasks(cards, self.tasks_hash, source="cards to score")
+        features = card_features(cards)
+        if not instructions:
+            return np.zeros((0, len(cards)), dtype=np.float32)
+        statements_TE = self._embedded_statements(features.texts)
+        tokens = self.router.tokenizer(instructions).to(self.device)
+        weights_MT = torch.from_numpy(features.weights_MT).to(self.device)
+        self.num_forward_passes += 1
+        scores_BM = self.router.model.score(tokens, statements_TE, weights_MT)
+        return np.asarray(scores_BM.float().cpu().numpy(), dtype=np.float32)
+
+    def log_odds_in_batches(
+        self, instructions: Sequence[str], cards: Sequence[Card], batch_size: int = 64
+    ) -> Floats:
+        """The same for many instructions, of like length together to save padding."""
+        result = np.zeros((len(instructions), len(cards)), dtype=np.float32)
+        order = sorted(range(len(instructions)), key=lambda i: len(instructions[i]))
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            result[rows] = self.log_odds([instructions[i] for i in rows], cards)
+        return result
+
+    def _embedded_statements(self, texts: tuple[str, ...]) -> Tensor:
+        if texts not in self._statements_TE:
+            features = self.router.tokenizer.encoder_features(texts)
+            moved = {name: value.to(self.device) for name, value in features.items()}
+            # One task set at a time: cards of another one are refused above.
+            self._statements_TE = {texts: self.router.model.encode(moved)}
+        return self._statements_TE[texts]

@@ -1,0 +1,1 @@
+"""The plain PyTorch training step: data, groups, losses, stages and loop. No cluster."""

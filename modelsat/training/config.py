@@ -1,0 +1,71 @@
+"""How a router is trained."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from modelsat.config import FrozenConfig
+
+StageName = Literal["connector", "all"]
+
+
+class StageConfig(FrozenConfig):
+    """One stage of training.
+
+    Attributes:
+        epochs: passes over the training instructions.
+        learning_rate: peak rate of the base model and read-out.
+        capability_learning_rate: peak rate of the encoder and connector; the paper's is larger.
+    """
+
+    epochs: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    capability_learning_rate: float = Field(gt=0)
+
+
+class LossConfig(FrozenConfig):
+    """Weights of the loss terms.
+
+    Attributes:
+        group_size: instructions of a group: 1 positive and the rest negative (paper: 4).
+        in_batch_weight: weight of the paper's in-batch loss (Eq. 5).
+        pointwise_weight: weight of the per-answer term that makes scores comparable between
+            candidates, which Eq. 5 alone cannot (docs/decisions).
+    """
+
+    group_size: int = Field(default=4, ge=2)
+    in_batch_weight: float = Field(default=1.0, ge=0)
+    pointwise_weight: float = Field(default=1.0, ge=0)
+
+
+class TrainingConfig(FrozenConfig):
+    """One training run, whatever executes it.
+
+    Attributes:
+        seed: seeds order, groups, composites and the connector's start.
+        batch_size: instructions a worker sees at each step.
+        composites: composite candidates added to the real ones at each step.
+        validation_fraction: share of the instructions kept apart for validation and calibration.
+        warmup_fraction: share of a stage's steps in which the rates rise from 0; after it they
+            fall linearly to 0.
+        max_grad_norm: gradients are scaled down to this norm.
+        weight_decay: AdamW's, for matrices only.
+        loss: weights of the loss terms.
+        connector_stage: stage 1, only the connector trains.
+        all_stage: stage 2, everything trains.
+    """
+
+    seed: int = 0
+    batch_size: int = Field(default=32, ge=1)
+    composites: int = Field(default=16, ge=0)
+    validation_fraction: float = Field(default=0.15, gt=0, lt=1)
+    warmup_fraction: float = Field(default=0.1, ge=0, lt=1)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    loss: LossConfig = LossConfig()
+    connector_stage: StageConfig
+    all_stage: StageConfig
+
+    def stage(self, name: StageName) -> StageConfig:
+        """The settings of a stage."""
+        return self.connector_stage if name == "connector" else self.all_stage

@@ -1,0 +1,191 @@
+"""The training loop, over any engine that can step: plain PyTorch here, DeepSpeed elsewhere."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modelsat.modeling.card_features import card_features
+from modelsat.modeling.model import ModelSat
+from modelsat.modeling.tokenization import InstructionTokenizer
+from modelsat.training.batches import BatchSampler
+from modelsat.training.config import LossConfig, StageName, TrainingConfig
+from modelsat.training.data import Floats, OutcomeMatrix
+from modelsat.training.losses import router_loss
+from modelsat.training.metrics import cell_auc
+from modelsat.training.stages import freeze_for_stage, parameter_groups, schedule
+
+_VALIDATION_BATCH = 64  # instructions; bounds memory, changes no result but the groups drawn
+
+
+class Engine(Protocol):
+    """What the loop needs of whatever holds the weights."""
+
+    def forward(self, *inputs: Any) -> Tensor:
+        """Run the model."""
+
+    def backward(self, loss: Tensor) -> None:
+        """Accumulate gradients."""
+
+    def step(self) -> None:
+        """Update the weights, advance the schedule and clear the gradients."""
+
+
+class TorchEngine:
+    """One process, plain PyTorch: AdamW with clipped gradients and a schedule."""
+
+    def __init__(
+        self, model: ModelSat, stage: StageName, config: TrainingConfig, total_steps: int
+    ) -> None:
+        """Prepare the optimizer of one stage; the model's parameters must be frozen for it."""
+        self.model = model
+        self.max_grad_norm = config.max_grad_norm
+        groups = parameter_groups(model, config.stage(stage), config.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups)
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, schedule(config, total_steps)
+        )
+
+    def forward(self, *inputs: Any) -> Tensor:
+        """Run the model."""
+        output: Tensor = self.model(*inputs)
+        return output
+
+    def backward(self, loss: Tensor) -> None:
+        """Accumulate gradients."""
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    def step(self) -> None:
+        """Clip, update, advance the schedule, clear the gradients."""
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.max_grad_norm)
+        self.optimizer.step()
+        self.scheduler.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one epoch did.
+
+    Attributes:
+        stage: name of the stage.
+        epoch: number within the stage, from 1; 0 is the state before it.
+        training_loss: mean over the epoch's steps, nats; None for epoch 0.
+        validation_loss: on instructions kept apart, real candidates only, nats.
+        validation_auc: AUC over (instruction, candidate) cells; None if one class is absent.
+    """
+
+    stage: StageName
+    epoch: int
+    training_loss: float | None
+    validation_loss: float
+    validation_auc: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result as plain values."""
+        return asdict(self)
+
+
+class StageRunner:
+    """Runs the epochs of one stage on one worker.
+
+    Args:
+        engine: holds the weights.
+        tokenizer: turns instructions into tokens.
+        statements: the encoder's features of the cards' statements.
+        config: the training run.
+        device: where the engine's weights are.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        tokenizer: InstructionTokenizer,
+        statements: dict[str, Tensor],
+        config: TrainingConfig,
+        device: torch.device,
+    ) -> None:
+        """Keep the parts; nothing runs yet."""
+        self.engine = engine
+        self.tokenizer = tokenizer
+        self.statements = {name: value.to(device) for name, value in statements.items()}
+        self.config = config
+        self.device = device
+
+    def train_epoch(
+        self, sampler: BatchSampler, epoch: int, on_step: Callable[[int, float], None]
+    ) -> float:
+        """Train one epoch; returns the mean loss of this worker's steps, in nats."""
+        total = 0.0
+        for step, batch in enumerate(sampler.epoch(epoch)):
+            rng = np.random.default_rng((self.config.seed, epoch, step, sampler.rank, 1))
+            log_odds_BM = self._log_odds(list(batch.instructions), batch.weights)
+            loss = router_loss(log_odds_BM, batch.correct, self.config.loss, rng)
+            self.engine.backward(loss)
+            self.engine.step()
+            value = float(loss.detach())
+            total += value
+            on_step(step + 1, value)
+        return total / sampler.steps_per_epoch
+
+    @torch.no_grad()
+    def validation_scores(self, matrix: OutcomeMatrix) -> Floats:
+        """Uncalibrated log-odds of every instruction and real candidate, float32 [Q, M]."""
+        weights = card_features(matrix.cards).weights_MT
+        parts = [
+            self._log_odds(list(matrix.instructions[start : start + _VALIDATION_BATCH]), weights)
+            for start in range(0, len(matrix), _VALIDATION_BATCH)
+        ]
+        return np.asarray(torch.cat(parts).float().cpu().numpy(), dtype=np.float32)
+
+    def _log_odds(self, instructions: list[str], weights: Floats) -> Tensor:
+        tokens = self.tokenizer(instructions).to(self.device)
+        weights_MT = torch.from_numpy(weights).to(self.device)
+        return self.engine.forward(tokens, self.statements, weights_MT)
+
+
+def validation_loss(log_odds: Floats, matrix: OutcomeMatrix, config: LossConfig) -> float:
+    """The training loss on given scores, with groups drawn alike every time, in nats."""
+    rng = np.random.default_rng(0)
+    return float(router_loss(torch.from_numpy(log_odds), matrix.correct_QM, config, rng))
+
+
+def train_in_process(
+    model: ModelSat,
+    tokenizer: InstructionTokenizer,
+    training: OutcomeMatrix,
+    validation: OutcomeMatrix,
+    config: TrainingConfig,
+    stages: tuple[StageName, ...] = ("connector", "all"),
+) -> Iterator[EpochResult]:
+    """Train both stages in this process with plain PyTorch, yielding after every epoch."""
+    statements = tokenizer.encoder_features(card_features(training.cards).texts)
+    device = next(model.parameters()).device
+    for number, stage in enumerate(stages):
+        sampler = BatchSampler(
+            training,
+            batch_size=config.batch_size,
+            composites=config.composites,
+            seed=config.seed + number,
+        )
+        epochs = config.stage(stage).epochs
+        freeze_for_stage(model, stage)
+        engine = TorchEngine(model, stage, config, epochs * sampler.steps_per_epoch)
+        runner = StageRunner(engine, tokenizer, statements, config, device)
+        for epoch in range(epochs + 1):
+            loss = None
+            if epoch:
+                freeze_for_stage(model, stage)
+                loss = runner.train_epoch(sampler, epoch, lambda step, value: None)
+            model.eval()
+            scores = runner.validation_scores(validation)
+            yield EpochResult(
+                stage,
+                epoch,
+                loss,
+                validation_loss(scores, validation, config.loss),
+                cell_auc(scores, validation.correct_QM),
+            )

@@ -1,0 +1,101 @@
+"""Losses over routing scores.
+
+Shapes: B instructions, M candidates, G groups, K instructions of a group.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from modelsat.training.config import LossConfig
+from modelsat.training.data import Floats
+
+
+def in_batch_loss(log_odds_GK: Tensor) -> Tensor:
+    """In-batch cross-entropy over the "Yes" scores of groups.
+
+    A group holds one candidate's positive instruction first, then K - 1 negative ones; the loss
+    raises the positive's score above the others'.
+
+    Args:
+        log_odds_GK: log-odds of "Yes", float [G, K].
+
+    Returns:
+        Mean over groups, in nats; 0 when there is no group.
+
+    Source:
+        Zhang, Zhan, Ye, "Capability Instruction Tuning" (AAAI 2025), Eq. 5. Our choice: the
+        softmax runs over log-odds.
+    """
+    if not len(log_odds_GK):
+        return log_odds_GK.sum()
+    target_G = torch.zeros(len(log_odds_GK), dtype=torch.long, device=log_odds_GK.device)
+    return functional.cross_entropy(log_odds_GK, target_G)
+
+
+def pointwise_loss(log_odds_BM: Tensor, correct_BM: Tensor) -> Tensor:
+    """Binary cross-entropy of every known outcome, which fixes the level of each candidate.
+
+    Eq. 5 is unchanged when a constant is added to all scores of a candidate, so it alone cannot
+    make scores comparable between candidates.
+
+    Args:
+        log_odds_BM: log-odds of "Yes", float [B, M].
+        correct_BM: outcomes 0..1, NaN where there is none.
+
+    Returns:
+        Mean over known outcomes, in nats; 0 when none is known.
+    """
+    known_BM = ~correct_BM.isnan()
+    if not known_BM.any():
+        return log_odds_BM.sum() * 0.0
+    return functional.binary_cross_entropy_with_logits(log_odds_BM[known_BM], correct_BM[known_BM])
+
+
+def router_loss(
+    log_odds_BM: Tensor, correct: Floats, config: LossConfig, rng: np.random.Generator
+) -> Tensor:
+    """Weighted sum of the loss terms over one batch.
+
+    Args:
+        log_odds_BM: log-odds of "Yes".
+        correct: outcomes 0..1, NaN where there is none, float32 [B, M].
+        config: weights and group size.
+        rng: draws the negatives of each group.
+    """
+    correct_BM = torch.from_numpy(correct).to(log_odds_BM.device)
+    groups = torch.from_numpy(sample_groups(correct, config.group_size, rng))
+    rows_GK, columns_GK = groups.to(log_odds_BM.device).unbind(-1)
+    log_odds_BM = log_odds_BM.float()
+    return config.in_batch_weight * in_batch_loss(
+        log_odds_BM[rows_GK, columns_GK]
+    ) + config.pointwise_weight * pointwise_loss(log_odds_BM, correct_BM)
+
+
+def sample_groups(
+    correct: Floats, group_size: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Homogeneous groups: per candidate and positive instruction, its own negative ones.
+
+    Args:
+        correct: outcomes, NaN where there is none, float32 [B, M]; positive from 0.5 on.
+        group_size: K; negatives are drawn with replacement where a candidate has fewer.
+        rng: draws the negatives.
+
+    Returns:
+        Row and column of every member, the positive first, int64 [G, K, 2].
+    """
+    groups = []
+    for column in range(correct.shape[1]):
+        positives = np.flatnonzero(correct[:, column] >= 0.5)
+        negatives = np.flatnonzero(correct[:, column] < 0.5)
+        if not len(positives) or not len(negatives):
+            continue
+        drawn = rng.choice(negatives, size=(len(positives), group_size - 1))
+        rows_GK = np.concatenate([positives[:, None], drawn], axis=1)
+        groups.append(np.stack([rows_GK, np.full_like(rows_GK, column)], axis=-1))
+    if not groups:
+        return np.zeros((0, group_size, 2), dtype=np.int64)
+    return np.concatenate(groups).astype(np.int64)

@@ -1,0 +1,53 @@
+"""What trains in each stage, and how fast."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from modelsat.modeling.model import ModelSat
+from modelsat.training.config import StageConfig, StageName, TrainingConfig
+
+STAGES: tuple[StageName, ...] = ("connector", "all")
+
+
+def freeze_for_stage(model: ModelSat, stage: StageName) -> None:
+    """Let only the stage's parameters train; frozen parts also stop dropping out."""
+    trains_all = stage == "all"
+    model.train(trains_all)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = trains_all or name.startswith("connector.")
+
+
+def parameter_groups(
+    model: ModelSat, stage: StageConfig, weight_decay: float
+) -> list[dict[str, Any]]:
+    """Trainable parameters by learning rate and weight decay.
+
+    Encoder and connector take ``capability_learning_rate``, base and read-out
+    ``learning_rate``; vectors (biases, norms) do not decay.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        is_capability = name.startswith(("encoder.", "connector."))
+        rate = stage.capability_learning_rate if is_capability else stage.learning_rate
+        decay = weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((rate, decay), []).append(parameter)
+    return [
+        {"params": members, "lr": rate, "weight_decay": decay}
+        for (rate, decay), members in groups.items()
+    ]
+
+
+def schedule(config: TrainingConfig, total_steps: int) -> Callable[[int], float]:
+    """Factor on the peak rates by step: linear rise, then linear fall to 0."""
+    warmup_steps = max(1, round(config.warmup_fraction * total_steps))
+
+    def factor(step: int) -> float:
+        if step < warmup_steps:
+            return (step + 1) / warmup_steps
+        return max(0.0, (total_steps - step) / max(1, total_steps - warmup_steps))
+
+    return factor

@@ -1,0 +1,176 @@
+"""The model zoo: the candidates a request may be routed to, read from one YAML file.
+
+Torch-free and engine-free: ``llm_config`` stays the raw mapping that Ray's ``LLMConfig``
+takes, because Ray's object does not survive a round trip.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from modelsat.artifacts.hashing import content_hash, directory_hash
+from modelsat.artifacts.store import read_json
+from modelsat.config import FrozenConfig, parse_config, read_yaml_mapping
+from modelsat.errors import ArtifactError, ConfigError, ZooError
+
+AUTO_MODEL = "auto"  # the model name that asks for routing; no candidate may take it
+
+
+class Price(FrozenConfig):
+    """Price of one million tokens, in US dollars."""
+
+    input_usd_per_mtok: float = Field(ge=0, allow_inf_nan=False)
+    output_usd_per_mtok: float = Field(ge=0, allow_inf_nan=False)
+
+
+class Candidate(FrozenConfig):
+    """One LLM of the zoo.
+
+    Attributes:
+        name: what clients pin and what outcomes and cards call it.
+        engine: ``vllm``: served on this cluster.
+        llm_config: fields of Ray's ``LLMConfig``, verbatim.
+        price: what its tokens cost; unknown when absent.
+        context_window: most tokens of prompt and answer together.
+        modalities: kinds of input it reads.
+    """
+
+    name: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:-]*$")
+    engine: Literal["vllm"]
+    llm_config: dict[str, Any]
+    price: Price | None = None
+    context_window: int = Field(gt=0)
+    modalities: tuple[Literal["text", "image", "audio"], ...] = ("text",)
+
+    @field_validator("name")
+    @classmethod
+    def _not_reserved(cls, name: str) -> str:
+        if name == AUTO_MODEL:
+            raise ValueError(f"{AUTO_MODEL!r} is the name that asks for routing; choose another")
+        return name
+
+    @field_validator("llm_config")
+    @classmethod
+    def _has_source(cls, llm_config: dict[str, Any]) -> dict[str, Any]:
+        loading = llm_config.get("model_loading_config")
+        if not isinstance(loading, dict) or not isinstance(loading.get("model_source"), str):
+            raise ValueError(
+                "model_loading_config.model_source is missing; give a hub id or a directory"
+            )
+        return llm_config
+
+    @property
+    def model_source(self) -> str:
+        """Hub id or local directory of the weights."""
+        return str(self.llm_config["model_loading_config"]["model_source"])
+
+    @property
+    def engine_kwargs(self) -> dict[str, Any]:
+        """Engine options as written in the zoo file."""
+        return dict(self.llm_config.get("engine_kwargs") or {})
+
+    @property
+    def application_name(self) -> str:
+        """Name of its Serve application: lower-case letters, digits and dashes."""
+        return "candidate-" + re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+
+    def check_local_model(self) -> None:
+        """Refuse a local directory that is no model; a hub id is left to the engine.
+
+        Raises:
+            ZooError: ``model_source`` looks like a path but lacks a readable ``config.json``
+                or weights.
+        """
+        path = Path(self.model_source)
+        if path.is_absolute() or self.model_source.startswith(".") or path.exists():
+            if not (path / "config.json").is_file():
+                raise ZooError(
+                    f"candidate {self.name!r}: {path} is no model directory (no config.json); "
+                    "give a Hugging Face model directory or a hub id"
+                )
+            try:
+                read_json(path / "config.json")
+            except ArtifactError as error:
+                raise ZooError(f"candidate {self.name!r}: {error}") from None
+            if not any(path.glob("*.safetensors")):
+                raise ZooError(
+                    f"candidate {self.name!r}: {path} holds no *.safetensors weights; "
+                    "convert the model to safetensors"
+                )
+
+    def content_hash(self) -> str:
+        """Hash of everything that changes its answers: weights and engine options."""
+        path = Path(self.model_source)
+        weights = directory_hash(path) if path.is_dir() else self.model_source
+        return content_hash({"weights": weights, "engine_kwargs": self.engine_kwargs})
+
+
+class Zoo(FrozenConfig):
+    """The candidates of one zoo file."""
+
+    version: Literal[1]
+    candidates: tuple[Candidate, ...]
+
+    @field_validator("candidates")
+    @classmethod
+    def _distinct(cls, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+        if not candidates:
+            raise ValueError("the zoo is empty; list at least one candidate")
+        for what in ("name", "application_name"):
+            counts = Counter(getattr(candidate, what) for candidate in candidates)
+            repeated = sorted(value for value, count in counts.items() if count > 1)
+            if repeated:
+                raise ValueError(f"duplicate {what} {repeated}; every candidate needs its own")
+        return candidates
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the candidates, in the order of the file."""
+        return tuple(candidate.name for candidate in self.candidates)
+
+    def get(self, name: str) -> Candidate:
+        """The candidate of that name.
+
+        Raises:
+            ZooError: the zoo does not hold it.
+        """
+        for candidate in self.candidates:
+            if candidate.name == name:
+                return candidate
+        raise ZooError(f"unknown candidate {name!r}; the zoo holds {', '.join(self.names)}")
+
+    def select(self, names: Iterable[str] | None) -> tuple[Candidate, ...]:
+        """The candidates of those names, or all when None."""
+        return self.candidates if names is None else tuple(self.get(name) for name in names)
+
+
+def load_zoo(path: str | Path) -> Zoo:
+    """Read a zoo file; relative model directories are taken from the file's folder.
+
+    Raises:
+        ZooError: a key, value or candidate is refused; the message names the file.
+    """
+    try:
+        values = read_yaml_mapping(path)
+        zoo = parse_config(Zoo, values, source=str(path))
+    except ConfigError as error:
+        raise ZooError(str(error)) from None
+    return zoo.model_copy(
+        update={"candidates": tuple(_anchored(c, Path(path).parent) for c in zoo.candidates)}
+    )
+
+
+def _anchored(candidate: Candidate, folder: Path) -> Candidate:
+    if not candidate.model_source.startswith("."):
+        return candidate
+    loading = candidate.llm_config["model_loading_config"]
+    source = str((folder / candidate.model_source).resolve())
+    llm_config = {
+        **candidate.llm_config,
+        "model_loading_config": {**loading, "model_source": source},
+    }
+    return candidate.model_copy(update={"llm_config": llm_config})

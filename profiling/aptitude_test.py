@@ -1,0 +1,160 @@
+"""Entry of the aptitude test: every candidate of a zoo answers the same questions.
+
+Run: ``python -m profiling.aptitude_test --config FILE [--set a.b=value] [--json]``, alone or
+under ``ray job submit``. Joins the cluster that ``RAY_ADDRESS`` names, else starts Ray on this
+machine, and neither if there is nothing to do.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, redirect_stdout
+from typing import Any, NoReturn
+
+from modelsat.cli.app_errors import report_errors
+from modelsat.config import load_config
+from modelsat.errors import GradingError, ModelSatError
+from profiling.config import ProfileConfig
+from profiling.progress import Progress
+from profiling.work import Plan, Work, check_writable, plan_run
+
+# Logical CPUs of a Ray started here. Engines, stages and Ray's own actors each reserve some but
+# wait most of the time, so a small machine gets more than it has cores.
+_MIN_LOCAL_CPUS = 8
+_KINDS = ("correct", "incorrect", "unparsable", "failed")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line and profile; user mistakes end with one line and an exit code."""
+    parser = argparse.ArgumentParser(prog="profiling.aptitude_test", description=__doc__)
+    parser.add_argument("--config", required=True, help="YAML file of the run")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="A.B=VALUE", help="change one value"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report to stdout")
+    options = parser.parse_args(argv)
+    with report_errors():
+        run_from_file(options.config, options.set, as_json=options.json)
+
+
+def run_from_file(path: str, overrides: Sequence[str], *, as_json: bool) -> None:
+    """Profile as a configuration file says, and print the report if asked.
+
+    Raises:
+        ModelSatError: see :func:`profile_zoo`.
+    """
+    _interrupt_on_sigterm()
+    report = profile_zoo(load_config(ProfileConfig, path, overrides))
+    if as_json:
+        sys.stdout.write(json.dumps(report, indent=2) + "\n")
+    if report["failures"]:
+        raise _failed(report)
+
+
+def profile_zoo(config: ProfileConfig) -> dict[str, Any]:
+    """Profile a zoo: outcomes, cards and report in ``output_dir``; what is done is kept.
+
+    Returns:
+        The report. Candidates that could not be profiled stand under ``failures``; the others
+        are unharmed.
+
+    Raises:
+        ModelSatError: configuration, zoo file, questions or output folder are wrong.
+    """
+    plan = plan_run(config)
+    progress = Progress(total=len(plan.question_ids))
+    failures = dict(plan.refused)
+    for name, reason in failures.items():
+        progress.say(name, reason)
+    reused = {work.candidate.name for work in plan.works if work.is_done()}
+    for name in sorted(reused):
+        progress.say(name, "unchanged since it was profiled; kept")
+    todo = [work for work in plan.works if work.candidate.name not in reused]
+    if todo:
+        check_writable(config.output_dir)
+        with _cluster(config):
+            failures |= _profile(todo, plan, config, progress)
+
+    from profiling.results import merge_results, write_report
+
+    done = [work for work in plan.works if work.candidate.name not in failures]
+    failures |= merge_results(done, plan, config)
+    return write_report(done, reused, failures, config)
+
+
+def _profile(
+    todo: Sequence[Work], plan: Plan, config: ProfileConfig, progress: Progress
+) -> dict[str, str]:
+    from profiling.results import count_outcomes, save_answers
+    from profiling.runner import Failure, run_candidates
+
+    failures: dict[str, str] = {}
+    with closing(run_candidates(todo, plan, config, progress)) as ends:
+        for end in ends:
+            name = end.work.candidate.name
+            try:
+                if isinstance(end, Failure):
+                    raise GradingError(end.reason)
+                save_answers(end, plan, config)
+            except GradingError as error:
+                failures[name] = str(error)
+                progress.say(name, f"failed: {error}")
+            else:
+                counts = count_outcomes(end.table)
+                kinds = ", ".join(f"{counts[f'num_{kind}']} {kind}" for kind in _KINDS)
+                progress.say(name, f"done in {end.wall_s:.1f} s: {kinds}")
+    return failures
+
+
+def _failed(report: dict[str, Any]) -> ModelSatError:
+    failures = report["failures"]
+    reasons = "; ".join(failure["reason"] for failure in failures)
+    names = {failure["candidate"] for failure in failures}
+    names |= {candidate["candidate"] for candidate in report["candidates"]}
+    return GradingError(
+        f"{len(failures)} of {len(names)} candidates could not be profiled: {reasons}; the "
+        "others are done: mend and run again"
+    )
+
+
+@contextmanager
+def _cluster(config: ProfileConfig) -> Iterator[None]:
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    # Ray prints notices to stdout, which belongs to the report.
+    with redirect_stdout(sys.stderr):
+        joined = "RAY_ADDRESS" in os.environ
+        options = {} if joined else _local_options(config)
+        ray.init(log_to_driver=False, logging_level="ERROR", **options)
+        _interrupt_on_sigterm()  # again: ray.init installs a handler of its own
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _local_options(config: ProfileConfig) -> dict[str, Any]:
+    wanted_cpus = 2 * config.replicas * config.max_parallel_candidates
+    num_cpus = max(_MIN_LOCAL_CPUS, wanted_cpus, os.cpu_count() or 1)
+    # Else Ray warns of "too many" workers, counting them against the physical cores.
+    os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(num_cpus))
+    return {"address": "local", "num_cpus": num_cpus, "include_dashboard": False}
+
+
+def _interrupt_on_sigterm() -> None:
+    """Let SIGTERM (``ray job stop``) unwind the run as Ctrl-C does."""
+
+    def interrupt(_signal: int, _frame: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Configuration of one profiling run."""
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from modelsat.config import FrozenConfig
+
+
+class ProfileConfig(FrozenConfig):
+    """One profiling run: which candidates answer which questions, and with what means.
+
+    Attributes:
+        zoo: zoo file.
+        questions: questions tables (parquet), all answered in one engine session per candidate;
+            on a cluster of several machines, on storage that every machine sees.
+        tasks: task set (JSON) to write cards for; None writes outcomes only.
+        output_dir: where outcomes, cards and report go.
+        candidates: names to profile; None profiles the whole zoo.
+        replicas: engines per candidate that share its questions.
+        max_parallel_candidates: candidates profiled side by side.
+        batch_size: questions per batch; an engine works on up to eight batches at once.
+        max_new_tokens: most tokens of one answer.
+        candidate_deadline_s: seconds from a candidate's start to its end, after which it fails
+            alone; covers scheduling, loading, answering and restarts of its engine.
+        max_failed_fraction: largest share of questions (0..1) without an answer at which a
+            candidate's outcomes and card are written.
+    """
+
+    zoo: Path
+    questions: tuple[Path, ...] = Field(min_length=1)
+    tasks: Path | None = None
+    output_dir: Path
+    candidates: tuple[str, ...] | None = None
+    replicas: int = Field(default=1, ge=1)
+    max_parallel_candidates: int = Field(default=1, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    max_new_tokens: int = Field(default=16, ge=1)
+    candidate_deadline_s: float = Field(default=1800.0, gt=0)
+    max_failed_fraction: float = Field(default=0.05, ge=0, le=1)
+
+    @field_validator("candidates")
+    @classmethod
+    def _distinct(cls, candidates: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if candidates is not None:
+            if not candidates:
+                raise ValueError("name at least one candidate, or leave it out to profile all")
+            if len(set(candidates)) < len(candidates):
+                raise ValueError("a candidate is named twice; name each once")
+        return candidates

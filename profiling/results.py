@@ -1,0 +1,176 @@
+"""What a run leaves behind: outcomes per candidate, the merged tables, the cards, the report."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from modelsat.artifacts.schemas import OUTCOMES
+from modelsat.artifacts.store import read_manifest, read_table, write_json, write_table
+from modelsat.capability.cards import UNPARSABLE, Card, build_cards, read_cards, write_cards
+from modelsat.errors import ArtifactError, GradingError
+from profiling.config import ProfileConfig
+from profiling.pipeline import ENGINE_REQUEST
+from profiling.runner import Answers
+from profiling.work import Plan, Work
+
+REPORT_FILE = "report.json"
+OUTCOMES_FILE = "outcomes.parquet"
+CARDS_FILE = "cards.parquet"
+
+
+def save_answers(answers: Answers, plan: Plan, config: ProfileConfig) -> None:
+    """Write one candidate's outcomes, in the order of the questions.
+
+    Raises:
+        GradingError: a question lacks an answer or has two, or too many failed; nothing is
+            written, so that the next run asks again.
+        MachineError: no disk space, or the folder cannot be written.
+    """
+    name = answers.work.candidate.name
+    table = _in_order(answers.table, plan.question_ids, name)
+    num_failed = table["correct"].null_count
+    if num_failed > config.max_failed_fraction * table.num_rows:
+        reason = next(text for text in table["failure"].to_pylist() if text)
+        raise GradingError(
+            f"candidate {name!r}: {num_failed} of {table.num_rows} questions failed, more than "
+            f"max_failed_fraction {config.max_failed_fraction:g} allows; the first: {reason}"
+        )
+    manifest = {
+        "candidate": name,
+        "work_hash": answers.work.work_hash,
+        "max_new_tokens": config.max_new_tokens,
+        "start_s": round(answers.start_s, 2),
+        "wall_s": round(answers.wall_s, 2),
+        "num_engines": num_engines(table),
+    }
+    write_table(OUTCOMES, table.drop_columns([ENGINE_REQUEST]), answers.work.path, manifest)
+
+
+def num_engines(table: pa.Table) -> int:
+    """How many engines answered: each numbers its requests from 0.
+
+    An engine that died and was restarted counts again.
+    """
+    answered = table[ENGINE_REQUEST].filter(pc.greater_equal(table[ENGINE_REQUEST], 0))
+    return max(Counter(answered.to_pylist()).values(), default=0)
+
+
+def merge_results(done: Sequence[Work], plan: Plan, config: ProfileConfig) -> dict[str, str]:
+    """Write the merged outcomes and the cards of the candidates that are done.
+
+    Files that would not change stay untouched.
+
+    Returns:
+        Reason by name of candidates that are done but get no card.
+    """
+    if not done:
+        return {}
+    tables = [read_table(OUTCOMES, work.path) for work in done]
+    path = config.output_dir / OUTCOMES_FILE
+    manifest = {"work_hashes": {work.candidate.name: work.work_hash for work in done}}
+    if not path.exists() or _manifest_or_none(path) != manifest:
+        write_table(OUTCOMES, pa.concat_tables(tables), path, manifest)
+    if plan.tasks is None:
+        return {}
+    cards: list[Card] = []
+    without: dict[str, str] = {}
+    for work, table in zip(done, tables, strict=True):
+        provenance = f"engine={work.candidate.engine} work={work.work_hash}"
+        try:
+            cards += build_cards(
+                table,
+                plan.tasks,
+                max_failed_fraction=config.max_failed_fraction,
+                provenance=provenance,
+            )
+        except GradingError as error:
+            without[work.candidate.name] = str(error)
+    _write_cards_if_changed(cards, config.output_dir / CARDS_FILE)
+    return without
+
+
+def write_report(
+    done: Sequence[Work], reused: set[str], failures: dict[str, str], config: ProfileConfig
+) -> dict[str, Any]:
+    """Write ``report.json`` and return it.
+
+    Args:
+        done: candidates with outcomes.
+        reused: names of those whose outcomes an earlier run had written.
+        failures: reason by name of candidates that could not be profiled or get no card.
+        config: the run's configuration.
+    """
+    report = {
+        "candidates": [_describe(work, work.candidate.name in reused) for work in done],
+        "failures": [{"candidate": name, "reason": text} for name, text in failures.items()],
+        "outcomes": str(config.output_dir / OUTCOMES_FILE) if done else None,
+        "cards": str(config.output_dir / CARDS_FILE) if done and config.tasks else None,
+    }
+    write_json(config.output_dir / REPORT_FILE, report)
+    return report
+
+
+def count_outcomes(table: pa.Table) -> dict[str, int]:
+    """Rows of an outcomes table by what became of them; the four kinds add up to all."""
+    num_failed = table["correct"].null_count
+    num_unparsable = pc.sum(pc.equal(table["failure"], UNPARSABLE)).as_py() or 0
+    num_correct = pc.sum(pc.equal(table["correct"], 1.0)).as_py() or 0
+    return {
+        "num_questions": table.num_rows,
+        "num_correct": num_correct,
+        "num_incorrect": table.num_rows - num_correct - num_unparsable - num_failed,
+        "num_unparsable": num_unparsable,
+        "num_failed": num_failed,
+    }
+
+
+def _describe(work: Work, reused: bool) -> dict[str, Any]:
+    table, manifest = read_table(OUTCOMES, work.path), read_manifest(work.path)
+    wall_s = manifest["wall_s"]
+    return {
+        "candidate": work.candidate.name,
+        "status": "reused" if reused else "profiled",
+        **count_outcomes(table),
+        "prompt_tokens": pc.sum(table["prompt_tokens"]).as_py() or 0,
+        "completion_tokens": pc.sum(table["completion_tokens"]).as_py() or 0,
+        "num_engines": manifest["num_engines"],
+        "start_s": manifest["start_s"],
+        "wall_s": wall_s,
+        "rows_per_s": round(table.num_rows / wall_s, 2) if wall_s else None,
+        "outcomes": str(work.path),
+    }
+
+
+def _in_order(table: pa.Table | None, question_ids: tuple[str, ...], name: str) -> pa.Table:
+    found = [] if table is None else table["question_id"].to_pylist()
+    position = {question_id: index for index, question_id in enumerate(found)}
+    missing = [question_id for question_id in question_ids if question_id not in position]
+    if table is None or missing or len(found) != len(question_ids):
+        raise GradingError(
+            f"candidate {name!r}: {len(found)} answers to {len(question_ids)} questions, "
+            f"{len(missing)} questions without one; the questions changed during the run, or "
+            "an engine lost them: run again"
+        )
+    return table.take([position[question_id] for question_id in question_ids])
+
+
+def _manifest_or_none(path: Path) -> dict[str, Any] | None:
+    try:
+        return read_manifest(path)
+    except ArtifactError:
+        return None
+
+
+def _write_cards_if_changed(cards: list[Card], path: Path) -> None:
+    if not cards:
+        return
+    try:
+        if list(read_cards(path).values()) == cards:
+            return
+    except ArtifactError:
+        pass
+    write_cards(cards, path)

@@ -1,0 +1,163 @@
+"""Candidates side by side, each under a Ray task of its own with its own deadline.
+
+Needs a Ray that is already up. Writes nothing.
+"""
+
+import re
+import time
+from collections import deque
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from profiling.config import ProfileConfig
+from profiling.engine import resources_text
+from profiling.pipeline import CandidateJob, answer_questions, one_line
+from profiling.progress import Progress
+from profiling.work import Plan, Work
+
+_POLL_S = 1.0  # how often deadlines are looked at while nothing arrives
+# The last "SomeError: reason" of a traceback is the one that says what went wrong.
+_REASON = re.compile(r"^\s*(?:[\w.]*\.)?(\w*(?:Error|Exception|Exit)): (\S.*)$", re.MULTILINE)
+_WRAPPERS = frozenset({"UserCodeException", "RayTaskError", "ActorDiedError"})
+
+
+@dataclass(frozen=True)
+class Answers:
+    """All answers of one candidate.
+
+    Attributes:
+        work: what was to be done.
+        table: graded answers with the schema ``pipeline.GRADED``.
+        start_s: seconds until the first answers came: scheduling, imports, loading, one batch.
+        wall_s: seconds from start to end.
+    """
+
+    work: Work
+    table: pa.Table
+    start_s: float
+    wall_s: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A candidate that could not be profiled, and why, in one line."""
+
+    work: Work
+    reason: str
+
+
+@dataclass
+class _Run:
+    work: Work
+    stream: Any
+    started_s: float
+    tables: list[pa.Table] = field(default_factory=list)
+    num_rows: int = 0
+    first_answer_s: float | None = None
+
+
+def run_candidates(
+    works: Sequence[Work], plan: Plan, config: ProfileConfig, progress: Progress
+) -> Generator[Answers | Failure, None, None]:
+    """Profile candidates, at most ``max_parallel_candidates`` at a time.
+
+    Yields:
+        Each candidate's answers or failure, as they come; no candidate's end touches another's.
+    """
+    task = ray.remote(answer_questions).options(num_cpus=0, max_retries=0)
+    waiting = deque(works)
+    running: list[_Run] = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < config.max_parallel_candidates:
+                work = waiting.popleft()
+                progress.say(work.candidate.name, f"starting {config.replicas} engine(s)")
+                stream = task.remote(_job(work, plan, config))
+                running.append(_Run(work, stream, time.monotonic()))
+            for run in list(running):
+                end = _advance(run, config, progress)
+                if end is not None:
+                    running.remove(run)
+                    yield end
+            if running:
+                ray.wait([run.stream for run in running], timeout=_POLL_S)
+    finally:
+        for run in running:
+            ray.cancel(run.stream, force=True)
+
+
+def _advance(run: _Run, config: ProfileConfig, progress: Progress) -> Answers | Failure | None:
+    """Take what has arrived; None while there is more to come."""
+    name = run.work.candidate.name
+    while ray.wait([run.stream], timeout=0)[0]:
+        try:
+            table = ray.get(next(run.stream))
+        except StopIteration:
+            return _answers(run)
+        except ray.exceptions.RayError as error:
+            return Failure(run.work, _named_reason(name, failure_reason(error)))
+        run.first_answer_s = run.first_answer_s or time.monotonic()
+        run.tables.append(table)
+        run.num_rows += table.num_rows
+        progress.answered(name, run.num_rows, time.monotonic() - run.first_answer_s)
+    elapsed_s = time.monotonic() - run.started_s
+    if elapsed_s > config.candidate_deadline_s:
+        ray.cancel(run.stream, force=True)
+        return Failure(run.work, _deadline_reason(run, config))
+    if run.first_answer_s is None:
+        progress.waiting(name, elapsed_s)
+    return None
+
+
+def failure_reason(error: BaseException) -> str:
+    """The one line of a Ray error that says what went wrong, without its tracebacks."""
+    found = [match for match in _REASON.findall(str(error)) if match[0] not in _WRAPPERS]
+    if not found:
+        return one_line(f"{type(error).__name__}: {error}")
+    kind, reason = found[-1]
+    return one_line(reason if kind.endswith("ZooError") else f"{kind}: {reason}")
+
+
+def _named_reason(name: str, reason: str) -> str:
+    named = f"candidate {name!r}: "
+    return reason if reason.startswith(named) else named + reason
+
+
+def _deadline_reason(run: _Run, config: ProfileConfig) -> str:
+    candidate = run.work.candidate
+    if run.num_rows:
+        cause = "its engine is too slow or keeps dying; raise candidate_deadline_s"
+    else:
+        cause = (
+            f"{config.replicas} replica(s) of {resources_text(candidate)} found no room, or "
+            "its engine keeps dying; add machines, lower replicas, or raise candidate_deadline_s"
+        )
+    return (
+        f"candidate {candidate.name!r}: {run.num_rows} questions answered when its deadline of "
+        f"{config.candidate_deadline_s:g} s passed: {cause}"
+    )
+
+
+def _answers(run: _Run) -> Answers:
+    now_s = time.monotonic()
+    return Answers(
+        work=run.work,
+        table=pa.concat_tables(run.tables) if run.tables else None,
+        start_s=(run.first_answer_s or now_s) - run.started_s,
+        wall_s=now_s - run.started_s,
+    )
+
+
+def _job(work: Work, plan: Plan, config: ProfileConfig) -> CandidateJob:
+    return CandidateJob(
+        candidate=work.candidate,
+        questions=plan.questions,
+        replicas=config.replicas,
+        batch_size=config.batch_size,
+        max_new_tokens=config.max_new_tokens,
+        start_timeout_s=config.candidate_deadline_s,
+    )

@@ -1,0 +1,179 @@
+"""What a run has to do: which candidates, which questions, and what is done already.
+
+Nothing here starts Ray or an engine, so a run with nothing to do starts neither.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from modelsat.aptitude.grading import GRADING_VERSION
+from modelsat.aptitude.tasks import TaskSet, load_tasks
+from modelsat.artifacts.hashing import content_hash, file_hash
+from modelsat.artifacts.schemas import QUESTIONS
+from modelsat.artifacts.store import read_manifest, read_table
+from modelsat.errors import ArtifactError, MachineError, ModelSatError, ZooError
+from modelsat.zoo import Candidate, load_zoo
+from profiling.config import ProfileConfig
+from profiling.rendering import PROMPT_SETTINGS
+
+OUTCOMES_FOLDER = "outcomes"
+
+
+@dataclass(frozen=True)
+class Work:
+    """One candidate's part of a run.
+
+    Attributes:
+        candidate: who answers.
+        path: where its outcomes go.
+        work_hash: hash of everything that changes them.
+    """
+
+    candidate: Candidate
+    path: Path
+    work_hash: str
+
+    def is_done(self) -> bool:
+        """Whether the file at ``path`` holds exactly this work; a corrupt one does not."""
+        if not self.path.exists():
+            return False
+        try:
+            manifest = read_manifest(self.path)
+        except ArtifactError:
+            return False
+        expected = (self.candidate.name, self.work_hash)
+        return (manifest.get("candidate"), manifest.get("work_hash")) == expected
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole run.
+
+    Attributes:
+        question_ids: ids of all questions, in the order of the files.
+        questions: absolute paths of the questions tables.
+        tasks: task set to write cards for, or None.
+        works: candidates that can be profiled, in the order of the zoo file.
+        refused: reason by name of candidates that cannot.
+    """
+
+    question_ids: tuple[str, ...]
+    questions: tuple[str, ...]
+    tasks: TaskSet | None
+    works: tuple[Work, ...]
+    refused: dict[str, str]
+
+
+def plan_run(config: ProfileConfig) -> Plan:
+    """Read and check everything a run needs.
+
+    Raises:
+        ZooError: the zoo file is wrong, or holds no candidate of a given name.
+        ArtifactError: a questions table or the task set is missing or wrong, a question occurs
+            in two tables, or a core task's question in none.
+    """
+    candidates = load_zoo(config.zoo).select(config.candidates)
+    question_ids = _read_question_ids(config.questions)
+    tasks = None if config.tasks is None else load_tasks(config.tasks)
+    if tasks is not None:
+        _check_covered(tasks, question_ids, config)
+    hashes = sorted(file_hash(path) for path in config.questions)
+    works, refused = [], {}
+    for candidate in candidates:
+        try:
+            check_model_files(candidate)
+            works.append(_plan_work(candidate, hashes, config))
+        except ModelSatError as error:
+            refused[candidate.name] = str(error)
+    return Plan(
+        question_ids=question_ids,
+        questions=tuple(str(path.resolve()) for path in config.questions),
+        tasks=tasks,
+        works=tuple(works),
+        refused=refused,
+    )
+
+
+def check_model_files(candidate: Candidate) -> None:
+    """Refuse a local directory whose model cannot load; a hub id is left to the engine.
+
+    Reads headers only, so a broken checkpoint is named at once and by file, where its engine
+    would need half a minute to say less.
+
+    Raises:
+        ZooError: no model directory, or a file of it is corrupt.
+    """
+    candidate.check_local_model()
+    folder = Path(candidate.model_source)
+    for weights in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(weights, framework="numpy") as tensors:
+                tensors.keys()
+        except (SafetensorError, OSError) as error:
+            raise ZooError(
+                f"candidate {candidate.name!r}: {weights} is corrupt or cut short ({error}); "
+                "copy the model directory anew"
+            ) from None
+
+
+def check_writable(output_dir: Path) -> None:
+    """Make the output folder, so that a run does not end where it would write its first result.
+
+    Raises:
+        MachineError: it cannot be made or written.
+    """
+    folder = output_dir / OUTCOMES_FOLDER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MachineError(
+            f"cannot make output_dir {output_dir}: {error.strerror}; choose another"
+        ) from None
+    if not os.access(folder, os.W_OK):
+        raise MachineError(f"output_dir {output_dir} is not writable; choose another")
+
+
+def _plan_work(candidate: Candidate, question_hashes: list[str], config: ProfileConfig) -> Work:
+    slug = candidate.application_name.removeprefix("candidate-")
+    return Work(
+        candidate=candidate,
+        path=config.output_dir / OUTCOMES_FOLDER / f"{slug}.parquet",
+        work_hash=content_hash(
+            {
+                "candidate": candidate.content_hash(),
+                "questions": question_hashes,
+                "max_new_tokens": config.max_new_tokens,
+                "prompt": PROMPT_SETTINGS,
+                "grading": GRADING_VERSION,
+            }
+        ),
+    )
+
+
+def _read_question_ids(paths: tuple[Path, ...]) -> tuple[str, ...]:
+    found: dict[str, Path] = {}
+    for path in paths:
+        for question_id in read_table(QUESTIONS, path)["question_id"].to_pylist():
+            if question_id in found:
+                raise ArtifactError(
+                    f"question {question_id!r} occurs in {found[question_id]} and in {path}; "
+                    "every question may occur in one table only"
+                )
+            found[question_id] = path
+    if not found:
+        raise ArtifactError(f"{', '.join(map(str, paths))}: no question at all; give at least one")
+    return tuple(found)
+
+
+def _check_covered(tasks: TaskSet, question_ids: tuple[str, ...], config: ProfileConfig) -> None:
+    known = set(question_ids)
+    missing = [question_id for question_id in tasks.question_ids if question_id not in known]
+    if missing:
+        raise ArtifactError(
+            f"{config.tasks}: {len(missing)} of {len(tasks.question_ids)} aptitude questions are "
+            f"in none of {', '.join(map(str, config.questions))}, the first is {missing[0]!r}; "
+            "add the table that holds them"
+        )

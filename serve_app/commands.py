@@ -1,0 +1,73 @@
+"""The command ``modelsat serve``. Light to import: Ray is loaded when the command runs."""
+
+import logging
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelsat.cli.app_errors import report_errors
+from modelsat.config import load_config
+from modelsat.errors import MachineError
+from serve_app.config import ServeConfig
+
+
+def serve(
+    config: Annotated[Path, typer.Option(help="YAML file of a ServeConfig.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one value; repeatable."),
+    ] = None,
+    block: Annotated[
+        bool,
+        typer.Option(
+            help="Run until Ctrl-C; --no-block returns once ready and leaves it running on a "
+            "Ray cluster that was there before."
+        ),
+    ] = True,
+) -> None:
+    """Serve a zoo behind one OpenAI-compatible endpoint that routes each request."""
+    with report_errors():
+        run(load_config(ServeConfig, config, overrides or ()), block=block)
+
+
+def run(config: ServeConfig, *, block: bool) -> None:
+    """Deploy, print where it answers, and stay until Ctrl-C unless told to return.
+
+    Raises:
+        MachineError: it is not to stay, and there is no cluster that would keep it running.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, after everything was shut down.
+    """
+    from serve_app import lifecycle
+
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    try:
+        if not block and not lifecycle.connect(config.cluster_cpus):
+            raise MachineError(
+                "no Ray cluster is running that would keep the endpoint up; start one with "
+                "`ray start --head`, name one with RAY_ADDRESS, or leave out --no-block"
+            )
+        lifecycle.deploy(config, report=_say)
+        _say(_greeting(config))
+        if block:
+            lifecycle.raise_on_sigterm()
+            _say("press Ctrl-C to stop")
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        _say("shutting down")
+        lifecycle.shutdown()
+        raise
+
+
+def _greeting(config: ServeConfig) -> str:
+    body = '{"model": "auto", "messages": [{"role": "user", "content": "What is 12 + 30?"}]}'
+    return (
+        f"serving at {config.url}\n"
+        f"  curl {config.url}/chat/completions -H 'Content-Type: application/json' \\\n"
+        f"    -d '{body}'"
+    )
+
+
+def _say(line: str) -> None:
+    typer.echo(line)

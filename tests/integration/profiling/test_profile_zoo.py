@@ -1,0 +1,267 @@
+"""A zoo sits the aptitude test on real Ray Data and real vLLM engines."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modelsat.aptitude.tasks import CoreTask, TaskSet
+from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
+from modelsat.artifacts.store import read_table, write_table
+from modelsat.capability.cards import read_cards
+from modelsat.errors import GradingError
+from profiling.aptitude_test import profile_zoo, run_from_file
+from profiling.config import ProfileConfig
+from tests.integration.profiling.tiny_model import (
+    CONTEXT_WINDOW,
+    WORDS,
+    greedy_answers,
+    save_tiny_model,
+    zoo_entry,
+)
+
+pytestmark = pytest.mark.ray
+
+ROOT = Path(__file__).parents[3]
+MAX_NEW_TOKENS = 6
+NUM_QUESTIONS = 64
+NUM_APTITUDE = 40  # the first questions; the others come in a second table
+NUM_TOO_LONG = 2  # the last questions do not fit the context window
+QUESTION_COUNTS = {
+    "num_questions": NUM_QUESTIONS,
+    "num_correct": 25,  # gold answers are what the model says
+    "num_incorrect": 24,  # gold answers are other words
+    "num_unparsable": 13,  # choices: the model's words name no letter
+    "num_failed": NUM_TOO_LONG,
+}
+
+
+def _kind(i: int) -> str:
+    """Kind of question i, mixed so that every batch holds all of them."""
+    if i < NUM_APTITUDE:
+        return ("right", "choice", "wrong")[i % 3]
+    return ("right", "wrong")[i % 2] if i < NUM_QUESTIONS - NUM_TOO_LONG else "wrong"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Files of one profiling run."""
+
+    folder: Path
+    prompts: list[str]
+    answers: list[str]
+
+    @property
+    def config_file(self) -> Path:
+        return self.folder / "profile.yaml"
+
+    @property
+    def outcomes_folder(self) -> Path:
+        return self.folder / "out" / "outcomes"
+
+    def config(self, **changes: Any) -> ProfileConfig:
+        values = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
+        return ProfileConfig.model_validate({**values, **changes})
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    folder = tmp_path_factory.mktemp("bench")
+    for seed, name in enumerate(("alpha", "beta")):
+        save_tiny_model(folder / name, seed)
+    (folder / "hollow").mkdir()
+    entries = [
+        zoo_entry("alpha", folder / "alpha"),
+        zoo_entry("hollow", folder / "hollow"),
+        zoo_entry("misspelt", folder / "beta", max_model_length=64),
+        zoo_entry("beta", folder / "beta"),
+    ]
+    (folder / "zoo.yaml").write_text(yaml.safe_dump({"version": 1, "candidates": entries}))
+    prompts = _prompts()
+    answers = greedy_answers(folder / "alpha", prompts[:-NUM_TOO_LONG], MAX_NEW_TOKENS)
+    _write_questions(folder, prompts, answers)
+    config = {
+        "zoo": str(folder / "zoo.yaml"),
+        "questions": [str(folder / "aptitude.parquet"), str(folder / "train.parquet")],
+        "tasks": str(folder / "tasks.json"),
+        "output_dir": str(folder / "out"),
+        "replicas": 2,
+        "max_parallel_candidates": 2,
+        "batch_size": 4,
+        "max_new_tokens": MAX_NEW_TOKENS,
+        "candidate_deadline_s": 300,
+        "max_failed_fraction": 0.05,
+    }
+    bench = Bench(folder, prompts, answers)
+    bench.config_file.write_text(yaml.safe_dump(config))
+    return bench
+
+
+def _prompts() -> list[str]:
+    prompts = [
+        " ".join(WORDS[(7 * i + 3 * j) % len(WORDS)] for j in range(2 + i % 5))
+        for i in range(NUM_QUESTIONS)
+    ]
+    for i in range(NUM_QUESTIONS - NUM_TOO_LONG, NUM_QUESTIONS):
+        prompts[i] = " ".join([WORDS[i % len(WORDS)]] * (CONTEXT_WINDOW + 1))
+    return prompts
+
+
+def _write_questions(folder: Path, prompts: list[str], answers: list[str]) -> None:
+    rows = []
+    for i, prompt in enumerate(prompts):
+        kind = _kind(i)
+        is_choice = kind == "choice"
+        right = answers[i] if kind == "right" else "nothing like it"
+        rows.append(
+            {
+                "question_id": f"q{i:02d}",
+                "benchmark": "words",
+                "task": f"task{i % 2}",
+                "prompt": prompt,
+                "answer": "A" if is_choice else right,
+                "n_choices": 4 if is_choice else None,
+            }
+        )
+    write_table(QUESTIONS, rows[:NUM_APTITUDE], folder / "aptitude.parquet")
+    # A table of short answers only may lack the column n_choices altogether.
+    short = [{k: v for k, v in row.items() if k != "n_choices"} for row in rows[NUM_APTITUDE:]]
+    write_table(QUESTIONS, short, folder / "train.parquet")
+    core = tuple(
+        CoreTask(
+            task=f"task{t}",
+            keywords=("a", "b", "c", "d", "e"),
+            question_ids=tuple(f"q{i:02d}" for i in range(t, NUM_APTITUDE, 2)),
+        )
+        for t in range(2)
+    )
+    TaskSet(benchmark="words", tasks=core).save(folder / "tasks.json")
+
+
+@pytest.fixture(scope="module")
+def report(bench: Bench, ray_cluster: None) -> dict[str, Any]:
+    """Two replicas of alpha, while hollow and misspelt fail beside it."""
+    return profile_zoo(bench.config(candidates=["alpha", "hollow", "misspelt"]))
+
+
+def test_two_replicas_share_the_questions(report: dict[str, Any]) -> None:
+    [alpha] = report["candidates"]
+    assert alpha["num_engines"] == 2
+
+
+def test_failed_and_unparsable_rows_are_counted_apart(report: dict[str, Any]) -> None:
+    [alpha] = report["candidates"]
+    assert {key: alpha[key] for key in QUESTION_COUNTS} == QUESTION_COUNTS
+
+
+def test_outcomes_say_what_happened_to_each_question(report: dict[str, Any], bench: Bench) -> None:
+    rows = read_table(OUTCOMES, bench.folder / "out" / "outcomes.parquet").to_pylist()
+    assert [row["question_id"] for row in rows] == [f"q{i:02d}" for i in range(NUM_QUESTIONS)]
+    right, choice, wrong, too_long = rows[0], rows[1], rows[2], rows[-1]
+    assert (right["correct"], right["failure"]) == (1.0, None)
+    assert (choice["correct"], choice["failure"]) == (0.0, "unparsable")
+    assert (wrong["correct"], wrong["failure"]) == (0.0, None)
+    assert (too_long["correct"], too_long["output"]) == (None, None)
+    assert too_long["failure"].startswith("failed: ")
+    assert "context length" in too_long["failure"]
+    assert right["prompt_tokens"] == len(bench.prompts[0].split()) + 3
+
+
+def test_answers_equal_plain_greedy_generation(report: dict[str, Any], bench: Bench) -> None:
+    rows = read_table(OUTCOMES, bench.outcomes_folder / "alpha.parquet").to_pylist()
+    answered = [row["output"].split() for row in rows[:-NUM_TOO_LONG]]
+    assert answered == [answer.split() for answer in bench.answers]
+
+
+def test_card_follows_from_the_answers(report: dict[str, Any], bench: Bench) -> None:
+    cards = read_cards(bench.folder / "out" / "cards.parquet")
+    assert list(cards) == ["alpha"]
+    first = cards["alpha"].statements[0]
+    assert (first.num_correct, first.num_shots, first.num_unparsable) == (7.0, 20, 6)
+
+
+def test_a_candidate_that_does_not_load_fails_alone(report: dict[str, Any]) -> None:
+    reasons = {failure["candidate"]: failure["reason"] for failure in report["failures"]}
+    assert sorted(reasons) == ["hollow", "misspelt"]
+    assert "is no model directory" in reasons["hollow"]
+    assert "max_model_length" in reasons["misspelt"]
+    assert all("\n" not in reason and len(reason) < 500 for reason in reasons.values())
+
+
+def test_second_run_redoes_nothing(report: dict[str, Any], bench: Bench) -> None:
+    files = sorted((bench.folder / "out").rglob("*.parquet"))
+    before = [(file, file.stat().st_ino, file.stat().st_mtime_ns) for file in files]
+    # An address where no cluster is: a run that wanted an engine would fail.
+    ended = _start(bench, "--set", "candidates=[alpha]", "--json", RAY_ADDRESS="127.0.0.1:1")
+    stdout, stderr = ended.communicate(timeout=60)
+    assert ended.returncode == 0, stderr
+    assert "alpha: unchanged since it was profiled" in stderr
+    [alpha] = json.loads(stdout)["candidates"]
+    assert alpha["status"] == "reused"
+    assert {key: alpha[key] for key in QUESTION_COUNTS} == QUESTION_COUNTS
+    assert [(file, file.stat().st_ino, file.stat().st_mtime_ns) for file in files] == before
+
+
+def test_interrupted_run_leaves_nothing_half_written_and_continues(
+    report: dict[str, Any], bench: Bench
+) -> None:
+    before = (bench.outcomes_folder / "alpha.parquet").stat().st_mtime_ns
+    selected = ["--set", "candidates=[alpha, beta]", "--set", "replicas=1"]
+    run = _start(bench, *selected)
+    lines = []
+    assert run.stderr is not None
+    for line in run.stderr:
+        lines.append(line)
+        if line.startswith("profile: beta:") and "questions answered" in line:
+            break
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal sends Ctrl-C: to the whole group
+    _, stderr = run.communicate(timeout=60)
+    assert run.returncode == 130, "".join(lines) + stderr
+    assert stderr.splitlines()[-1] == "interrupted; run the same command again to continue"
+    assert [file.name for file in bench.outcomes_folder.iterdir()] == ["alpha.parquet"]
+
+    run_from_file(str(bench.config_file), selected[1::2], as_json=False)
+    outcomes = read_table(OUTCOMES, bench.folder / "out" / "outcomes.parquet")
+    assert outcomes["candidate"].value_counts().to_pylist() == [
+        {"values": "alpha", "counts": NUM_QUESTIONS},
+        {"values": "beta", "counts": NUM_QUESTIONS},
+    ]
+    assert (bench.outcomes_folder / "alpha.parquet").stat().st_mtime_ns == before
+
+
+def test_a_candidate_that_finds_no_room_ends_at_its_deadline(
+    bench: Bench, ray_cluster: None, tmp_path: Path
+) -> None:
+    zoo = yaml.safe_load((bench.folder / "zoo.yaml").read_text(encoding="utf-8"))
+    zoo["candidates"][0]["llm_config"]["placement_group_config"]["bundles"] = [{"CPU": 1000}]
+    (tmp_path / "zoo.yaml").write_text(yaml.safe_dump(zoo))
+    changes = [
+        f"zoo={tmp_path / 'zoo.yaml'}",
+        f"output_dir={tmp_path / 'out'}",
+        "candidates=[alpha]",
+        "candidate_deadline_s=3",
+    ]
+    with pytest.raises(GradingError, match=r"'alpha': 0 questions answered when its deadline of"):
+        run_from_file(str(bench.config_file), changes, as_json=False)
+    assert list((tmp_path / "out").rglob("*.parquet")) == []
+
+
+def _start(bench: Bench, *options: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "profiling.aptitude_test", "--config", str(bench.config_file)]
+    kept = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    return subprocess.Popen(
+        [*command, *options],
+        cwd=ROOT,
+        env={**kept, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )

@@ -1,0 +1,25 @@
+"""Candidates that cannot start: one readable error, and nothing of the run left behind."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from ray import serve
+
+from modelsat.errors import ZooError
+from serve_app.lifecycle import deploy
+from tests.integration.serve_app.conftest import Artifacts
+
+pytestmark = pytest.mark.ray
+
+
+def test_a_misspelt_engine_option_is_named_and_nothing_is_left(
+    artifacts: Artifacts, ray_cluster: None, tmp_path: Path
+):
+    zoo = yaml.safe_load(artifacts.zoo.read_text())
+    zoo["candidates"][1]["llm_config"]["engine_kwargs"]["max_modle_len"] = 64
+    path = tmp_path / "zoo.yaml"
+    path.write_text(yaml.safe_dump(zoo))
+    with pytest.raises(ZooError, match=r"tiny-elastic.*max_modle_len"):
+        deploy(artifacts.config(zoo=path))
+    assert serve.status().applications == {}

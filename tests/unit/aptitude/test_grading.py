@@ -1,0 +1,70 @@
+"""Grades of answers as people would give them by eye."""
+
+import pytest
+
+from modelsat.aptitude.grading import Grade, grade_answer, normalise_answer, parse_choice
+
+
+@pytest.mark.parametrize(
+    ("output", "letter"),
+    [
+        ("B", "B"),
+        (" b", "B"),
+        ("(B)", "B"),
+        ("[B]", "B"),
+        ("B) seven", "B"),
+        ("B. seven", "B"),
+        ("**B**", "B"),
+        ("B\nbecause it is", "B"),
+        ("The answer is C.", "C"),
+        ("the answer is c.", "C"),
+        ("Answer: (D)", "D"),
+        ("I choose option A", "A"),
+        ("First I thought the answer is A, but the answer is B", "B"),
+        ("the answer is a number", None),
+        ("seven", None),
+        ("A cat sat", None),
+        ("E", None),
+        ("", None),
+        ("the answer is not known", None),
+    ],
+)
+def test_letter_that_an_answer_names(output: str, letter: str | None) -> None:
+    assert parse_choice(output, n_choices=4) == letter
+
+
+@pytest.mark.parametrize(
+    ("output", "gold", "grade"),
+    [
+        ("Paris", "paris", Grade.CORRECT),
+        ("  Paris. \nIt lies on the Seine.", "Paris", Grade.CORRECT),
+        ("The answer is 42.", "42", Grade.CORRECT),
+        ('"forty  two"', "forty two", Grade.CORRECT),
+        ("`-3.5`", "-3.5", Grade.CORRECT),
+        (".5", "5", Grade.INCORRECT),
+        ("35", "3.5", Grade.INCORRECT),
+        ("London", "Paris", Grade.INCORRECT),
+        ("", "Paris", Grade.UNPARSABLE),
+        (" \n ", "Paris", Grade.UNPARSABLE),
+        ("...", "Paris", Grade.UNPARSABLE),
+    ],
+)
+def test_short_answers(output: str, gold: str, grade: Grade) -> None:
+    assert grade_answer(output, gold, None) is grade
+
+
+@pytest.mark.parametrize(
+    ("output", "grade"),
+    [("b", Grade.CORRECT), ("C", Grade.INCORRECT), ("seven", Grade.UNPARSABLE)],
+)
+def test_choices(output: str, grade: Grade) -> None:
+    assert grade_answer(output, "B", 4) is grade
+
+
+def test_a_letter_that_is_not_offered_is_unparsable() -> None:
+    assert grade_answer("D", "A", 3) is Grade.UNPARSABLE
+
+
+def test_normal_form_is_stable() -> None:
+    for text in ("The answer is: Paris!", "3.14", "-7", "a  b"):
+        assert normalise_answer(normalise_answer(text)) == normalise_answer(text)

@@ -1,0 +1,93 @@
+import pyarrow as pa
+import pytest
+
+from modelsat.aptitude.tasks import TaskSet, build_task_set, load_tasks
+from modelsat.artifacts.store import write_json
+from modelsat.errors import ArtifactError
+
+OTHER_BENCHMARK = pa.table({"question_id": ["x"], "benchmark": ["b"], "task": ["t"]})
+WORDS = {"sums": list("abcde"), "words": list("fghij")}
+
+
+def questions(**counts):
+    rows = [
+        {"question_id": f"{task}-{i}", "benchmark": "demo", "task": task}
+        for task, count in counts.items()
+        for i in range(count)
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+def test_takes_the_first_questions_of_each_described_task():
+    task_set = build_task_set(questions(words=3, other=9, sums=2), WORDS, shots=2)
+    assert task_set.benchmark == "demo"
+    assert [task.task for task in task_set.tasks] == ["sums", "words"]
+    assert task_set.question_ids == ("sums-0", "sums-1", "words-0", "words-1")
+    assert task_set.tasks[0].description == "a, b, c, d, e"
+
+
+def test_a_task_set_comes_back_with_its_hash(tmp_path):
+    task_set = build_task_set(questions(words=3, sums=3), WORDS, shots=2)
+    task_set.save(tmp_path / "tasks.json")
+    loaded = load_tasks(tmp_path / "tasks.json")
+    assert loaded == task_set
+    assert loaded.tasks_hash == task_set.tasks_hash
+
+
+def test_the_hash_follows_questions_and_keywords():
+    table = questions(words=3, sums=3)
+    hashes = {
+        build_task_set(table, WORDS, shots=2).tasks_hash,
+        build_task_set(table, WORDS, shots=3).tasks_hash,
+        build_task_set(table, {**WORDS, "sums": list("abcdX")}, shots=2).tasks_hash,
+    }
+    assert len(hashes) == 3
+
+
+@pytest.mark.parametrize(
+    ("table", "keywords", "named"),
+    [
+        (questions(words=1, sums=2), WORDS, "too few for {'words': 1}"),
+        (questions(words=2), WORDS, "too few for {'sums': 0}"),
+        (questions(words=2, sums=2), {"sums": list("abc")}, "keywords"),
+        (questions(words=2, sums=2), {}, "tasks"),
+        (
+            pa.concat_tables(
+                [
+                    questions(sums=2, words=2),
+                    pa.table({"question_id": ["x"], "benchmark": ["b"], "task": ["t"]}),
+                ]
+            ),
+            WORDS,
+            "exactly one benchmark, found ['b', 'demo']",
+        ),
+    ],
+)
+def test_what_makes_no_task_set_is_refused(table, keywords, named):
+    with pytest.raises(ArtifactError) as caught:
+        build_task_set(table, keywords, shots=2)
+    assert named in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"schema_version": 2}, "schema_version"),
+        ({"tasks": []}, "tasks"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_file_of_another_form_is_refused(tmp_path, change, named):
+    task_set = build_task_set(questions(words=2, sums=2), WORDS, shots=2)
+    path = tmp_path / "tasks.json"
+    write_json(path, {**task_set.model_dump(mode="json"), **change})
+    with pytest.raises(ArtifactError, match=rf"tasks\.json: .*{named}"):
+        load_tasks(path)
+
+
+@pytest.mark.parametrize("repeat", ["task", "question"])
+def test_repetitions_are_refused(repeat):
+    task = {"task": "t", "keywords": list("abcde"), "question_ids": ["q"]}
+    second = task if repeat == "task" else {**task, "task": "u"}
+    with pytest.raises(ValueError, match=f"a {repeat} occurs twice"):
+        TaskSet.model_validate({"benchmark": "b", "tasks": [task, second]})

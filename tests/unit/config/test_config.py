@@ -1,0 +1,91 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field
+
+from modelsat.config import FrozenConfig, load_config
+from modelsat.errors import ConfigError
+
+
+class Optimizer(FrozenConfig):
+    rate: float = Field(gt=0)
+    name: str = "adam"
+
+
+class Job(FrozenConfig):
+    steps: int
+    optimizer: Optimizer
+
+
+@pytest.fixture
+def job_file(tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_text("steps: 3\noptimizer: {rate: 0.1}\n")
+    return path
+
+
+def test_reads_nested_values(job_file):
+    assert load_config(Job, job_file) == Job(steps=3, optimizer=Optimizer(rate=0.1))
+
+
+def test_an_override_replaces_one_value(job_file):
+    job = load_config(Job, job_file, ["optimizer.rate=1e-3", "optimizer.name=sgd", "steps=7"])
+    assert job == Job(steps=7, optimizer=Optimizer(rate=1e-3, name="sgd"))
+
+
+@given(
+    steps=st.integers(),
+    rate=st.floats(min_value=0, exclude_min=True, allow_nan=False, allow_infinity=False),
+)
+def test_any_value_survives_an_override(tmp_path_factory, steps, rate):
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    path.write_text("optimizer: {}\n")
+    job = load_config(Job, path, [f"steps={steps}", f"optimizer.rate={rate!r}"])
+    assert (job.steps, job.optimizer.rate) == (steps, rate)
+
+
+def test_a_configuration_cannot_be_changed(job_file):
+    job = load_config(Job, job_file)
+    with pytest.raises(Exception, match="frozen"):
+        job.steps = 4
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "named"),
+    [
+        ("steps: 3\noptimizer: {rate: 0.1, ratee: 1}", [], ["optimizer.ratee", "got 1"]),
+        ("steps: 3\noptimizer: {rate: -1}", [], ["optimizer.rate", "greater than 0", "-1"]),
+        ("optimizer: {rate: 1}", [], ["steps", "required"]),
+        ("steps: [unclosed", [], ["not valid YAML"]),
+        ("- a\n- b", [], ["must hold a mapping", "list"]),
+        ("", [], ["must hold a mapping", "NoneType"]),
+        ("steps: 3", ["optimizer"], ["'optimizer'", "a.b=value"]),
+        ("steps: 3", ["=4"], ["'=4'", "a.b=value"]),
+        ("steps: 3", ["steps.deep=4"], ["steps is a value, not a section"]),
+        ("steps: 3", ["steps=[4"], ["steps=[4", "YAML"]),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_it(tmp_path, text, overrides, named):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(Job, path, overrides)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in named:
+        assert part in message
+
+
+def test_the_message_names_the_file(job_file):
+    job_file.write_text("steps: many\noptimizer: {rate: 1}\n")
+    with pytest.raises(ConfigError, match=f"{job_file}: steps: .*integer.*'many'"):
+        load_config(Job, job_file)
+
+
+def test_a_missing_file_and_a_binary_one_are_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.yaml"):
+        load_config(Job, tmp_path / "none.yaml")
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00steps")
+    with pytest.raises(ConfigError, match=r"binary\.yaml"):
+        load_config(Job, binary)

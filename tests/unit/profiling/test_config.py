@@ -1,0 +1,45 @@
+"""Configuration of a profiling run."""
+
+from pathlib import Path
+
+import pytest
+
+import profiling
+from modelsat.config import load_config, parse_config
+from modelsat.errors import ConfigError
+from profiling.config import ProfileConfig
+
+CONFIGS = Path(profiling.__file__).parent / "configs"
+MINIMAL = {"zoo": "zoo.yaml", "questions": ["q.parquet"], "output_dir": "out"}
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
+def test_shipped_configuration_loads(path: Path) -> None:
+    config = load_config(ProfileConfig, path, ["candidates=[a, b]", "replicas=2"])
+    assert config.candidates == ("a", "b")
+    assert config.replicas == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"replica": 2}, "replica"),
+        ({"replicas": 0}, "replicas"),
+        ({"questions": []}, "questions"),
+        ({"candidates": []}, "at least one candidate"),
+        ({"candidates": ["a", "a"]}, "named twice"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"max_new_tokens": 0}, "max_new_tokens"),
+        ({"candidate_deadline_s": 0}, "candidate_deadline_s"),
+        ({"max_failed_fraction": 1.5}, "max_failed_fraction"),
+        ({"max_parallel_candidates": 0}, "max_parallel_candidates"),
+    ],
+)
+def test_wrong_values_are_refused_by_name(change: dict[str, object], named: str) -> None:
+    parse_config(ProfileConfig, MINIMAL, source="run.yaml")
+    with pytest.raises(ConfigError, match=named):
+        parse_config(ProfileConfig, {**MINIMAL, **change}, source="run.yaml")
+
+
+def test_ours_is_the_package_imported() -> None:
+    assert Path(profiling.__file__).parents[1] == Path(__file__).parents[3]

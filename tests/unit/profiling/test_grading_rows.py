@@ -1,0 +1,161 @@
+"""Answered rows become outcomes rows, and outcomes become files, cards and counts."""
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from modelsat.artifacts.schemas import OUTCOMES
+from modelsat.artifacts.store import read_manifest, read_table
+from modelsat.capability.cards import read_cards
+from modelsat.errors import GradingError
+from profiling.config import ProfileConfig
+from profiling.pipeline import GRADED, grade_row
+from profiling.results import (
+    count_outcomes,
+    merge_results,
+    num_engines,
+    save_answers,
+    write_report,
+)
+from profiling.runner import Answers
+from profiling.work import Plan, plan_run
+from tests.unit.profiling.zoo_files import QUESTION_IDS
+
+
+def _row(question_id: str = "q0", **changes: Any) -> dict[str, Any]:
+    row = {
+        "question_id": question_id,
+        "answer": question_id,
+        "n_choices": 0,
+        "output": question_id,
+        "prompt_tokens": 5,
+        "completion_tokens": 2,
+        "engine_request": 0,
+        "error": "",
+    }
+    return {**row, **changes}
+
+
+def _answers(plan: Plan, rows: list[dict[str, Any]], index: int = 0) -> Answers:
+    work = plan.works[index]
+    graded = [grade_row(row, work.candidate.name) for row in rows]
+    return Answers(work, pa.Table.from_pylist(graded, schema=GRADED), start_s=1.0, wall_s=2.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "correct", "failure"),
+    [
+        ({}, 1.0, None),
+        ({"output": "something else"}, 0.0, None),
+        ({"output": " "}, 0.0, "unparsable"),
+        ({"n_choices": 4, "answer": "B", "output": "b"}, 1.0, None),
+        ({"n_choices": 4, "answer": "B", "output": "seven"}, 0.0, "unparsable"),
+        ({"error": "ValueError: too\n  long"}, None, "failed: ValueError: too long"),
+    ],
+)
+def test_grades(changes: dict[str, Any], correct: float | None, failure: str | None) -> None:
+    outcome = grade_row(_row(**changes), "alpha")
+    assert (outcome.get("correct"), outcome["failure"]) == (correct, failure)
+    assert (outcome["question_id"], outcome["candidate"]) == ("q0", "alpha")
+    assert outcome["source"] == "profiling"
+
+
+def test_a_failed_row_has_no_answer_and_no_tokens() -> None:
+    outcome = grade_row(_row(error="x" * 1000, output="", prompt_tokens=0), "alpha")
+    assert not {"output", "prompt_tokens", "completion_tokens"} & set(outcome)
+    assert len(outcome["failure"]) < 400
+
+
+def test_engines_are_told_apart_by_their_numbering() -> None:
+    def count(*requests: int) -> int:
+        return num_engines(pa.table({"engine_request": pa.array(requests, type=pa.int64())}))
+
+    assert count(0, 1, 2, 3) == 1
+    assert count(0, 1, 1, 2) == 2
+    assert count(-1, -1, 0) == 1
+    assert count() == 0
+
+
+def test_outcomes_are_saved_in_the_order_of_the_questions(config: ProfileConfig) -> None:
+    plan = plan_run(config)
+    rows = [_row(question_id) for question_id in reversed(QUESTION_IDS)]
+    rows[0] |= {"error": "boom", "engine_request": -1}
+    save_answers(_answers(plan, rows), plan, config)
+    table = read_table(OUTCOMES, plan.works[0].path)
+    assert table["question_id"].to_pylist() == list(QUESTION_IDS)
+    assert count_outcomes(table) == {
+        "num_questions": 6,
+        "num_correct": 5,
+        "num_incorrect": 0,
+        "num_unparsable": 0,
+        "num_failed": 1,
+    }
+    assert plan.works[0].is_done()
+    assert read_manifest(plan.works[0].path)["wall_s"] == 2.0
+
+
+def test_too_many_failed_rows_save_nothing(config: ProfileConfig) -> None:
+    plan = plan_run(config)
+    rows = [_row(question_id, error="boom") for question_id in QUESTION_IDS[:2]]
+    rows += [_row(question_id) for question_id in QUESTION_IDS[2:]]
+    with pytest.raises(GradingError, match=r"2 of 6 questions failed, .* 0\.2 .*failed: boom"):
+        save_answers(_answers(plan, rows), plan, config)
+    assert not plan.works[0].path.exists()
+
+
+@pytest.mark.parametrize(
+    "ids", [QUESTION_IDS[:5], (*QUESTION_IDS, "q0"), (*QUESTION_IDS[1:], "q1"), ()]
+)
+def test_lost_or_doubled_answers_save_nothing(config: ProfileConfig, ids: tuple[str, ...]) -> None:
+    plan = plan_run(config)
+    with pytest.raises(GradingError, match=rf"{len(ids)} answers to 6 questions"):
+        save_answers(_answers(plan, [_row(question_id) for question_id in ids]), plan, config)
+    assert not plan.works[0].path.exists()
+
+
+def test_merged_tables_and_cards_follow_the_zoo_file(config: ProfileConfig) -> None:
+    plan = plan_run(config)
+    rows = [_row(question_id) for question_id in QUESTION_IDS]
+    for index in (1, 0):
+        save_answers(_answers(plan, rows, index), plan, config)
+    assert merge_results(plan.works, plan, config) == {}
+    merged = read_table(OUTCOMES, config.output_dir / "outcomes.parquet")
+    assert merged["candidate"].to_pylist() == ["alpha"] * 6 + ["Beta/2"] * 6
+    cards = read_cards(config.output_dir / "cards.parquet", plan.tasks and plan.tasks.tasks_hash)
+    assert list(cards) == ["alpha", "Beta/2"]
+    assert cards["alpha"].accuracy_fraction == 1.0
+
+
+def test_unchanged_results_are_not_written_again(config: ProfileConfig) -> None:
+    plan = plan_run(config)
+    rows = [_row(question_id) for question_id in QUESTION_IDS]
+    save_answers(_answers(plan, rows), plan, config)
+    merge_results(plan.works[:1], plan, config)
+    files = sorted(config.output_dir.rglob("*.parquet"))
+    before = [(file.stat().st_ino, file.stat().st_mtime_ns) for file in files]
+    merge_results(plan.works[:1], plan, config)
+    assert [(file.stat().st_ino, file.stat().st_mtime_ns) for file in files] == before
+
+
+def test_a_candidate_whose_core_questions_failed_gets_no_card(config: ProfileConfig) -> None:
+    plan = plan_run(config)
+    good = [_row(question_id) for question_id in QUESTION_IDS]
+    save_answers(_answers(plan, good), plan, config)
+    save_answers(_answers(plan, [*good[1:], _row("q0", error="boom")], 1), plan, config)
+    without = merge_results(plan.works, plan, config)
+    assert list(without) == ["Beta/2"]
+    assert "failed on 1 of 3 aptitude questions" in without["Beta/2"]
+    assert list(read_cards(config.output_dir / "cards.parquet")) == ["alpha"]
+
+
+def test_report_tells_profiled_reused_and_failed_apart(config: ProfileConfig) -> None:
+    plan = plan_run(config)
+    rows = [_row(question_id) for question_id in QUESTION_IDS]
+    for index in (0, 1):
+        save_answers(_answers(plan, rows, index), plan, config)
+    report = write_report(plan.works, {"alpha"}, {"gamma": "why"}, config)
+    assert [entry["status"] for entry in report["candidates"]] == ["reused", "profiled"]
+    assert report["candidates"][0]["prompt_tokens"] == 30
+    assert report["candidates"][0]["rows_per_s"] == 3.0
+    assert report["failures"] == [{"candidate": "gamma", "reason": "why"}]

@@ -1,0 +1,93 @@
+"""What people read: reasons of failures, progress, and the end of a command."""
+
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from profiling.aptitude_test import main
+from profiling.commands import profile
+from profiling.config import ProfileConfig
+from profiling.engine import engine_environment
+from profiling.progress import INTERVAL_S, Progress
+from profiling.runner import failure_reason
+from profiling.work import plan_run
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            "KeyError: 'b'\nDuring handling\nray::task() (pid=1)\n"
+            "TypeError: no such option 'a'\n\nThe above\n"
+            "ray.exceptions.UserCodeException: UDF failed to process a data block.",
+            "TypeError: no such option 'a'",
+        ),
+        ("The actor died\n  modelsat.errors.ZooError: candidate 'a': bad", "candidate 'a': bad"),
+        ("worker\ncrashed", "RuntimeError: worker crashed"),
+    ],
+)
+def test_reason_is_the_innermost_error_on_one_line(text: str, reason: str) -> None:
+    assert failure_reason(RuntimeError(text)) == reason
+
+
+def test_progress_speaks_at_first_and_then_every_few_seconds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now = 0.0
+    progress = Progress(total=100, clock=lambda: now)
+    progress.say("a", "starting")
+    for now, num_rows in [(1.0, 10), (2.0, 20), (1.0 + INTERVAL_S, 60), (7.0, 70)]:
+        progress.answered("a", num_rows, answering_s=now - 1.0)
+    assert capsys.readouterr().err.splitlines() == [
+        "profile: a: starting",
+        "profile: a: 10/100 questions answered",
+        "profile: a: 60/100 questions answered, 12/s",
+    ]
+
+
+def test_cpu_engines_share_cores_and_the_zoo_has_the_last_word(config: ProfileConfig) -> None:
+    candidate = plan_run(config).works[0].candidate
+    on_gpu = engine_environment(candidate)["env_vars"]
+    assert on_gpu["VLLM_CPU_OMP_THREADS_BIND"] == "nobind"
+    assert on_gpu["HF_HUB_OFFLINE"] == "1"
+    assert "VLLM_ENABLE_V1_MULTIPROCESSING" not in on_gpu
+    llm_config = {
+        **candidate.llm_config,
+        "placement_group_config": {"bundles": [{"CPU": 1}]},
+        "runtime_env": {"env_vars": {"HF_HUB_OFFLINE": "0"}, "pip": ["x"]},
+    }
+    on_cpu = engine_environment(candidate.model_copy(update={"llm_config": llm_config}))
+    assert on_cpu["env_vars"]["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
+    assert on_cpu["env_vars"]["HF_HUB_OFFLINE"] == "0"
+    assert on_cpu["pip"] == ["x"]
+
+
+def test_entry_ends_with_one_line_and_the_errors_exit_code(
+    config: ProfileConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--config", str(config.zoo)])
+    assert ended.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {config.zoo}: ")
+
+
+def test_command_offers_the_options_of_the_entry() -> None:
+    app = typer.Typer()
+    app.command()(profile)
+    shown = CliRunner().invoke(app, ["--help"])
+    assert shown.exit_code == 0
+    for option in ("--config", "--set", "--json"):
+        assert option in shown.output
+
+
+def test_loading_the_command_loads_no_engine() -> None:
+    heavy = "{'ray', 'vllm', 'torch', 'transformers'}"
+    code = f"import sys, profiling.commands; print({heavy} & set(sys.modules))"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert shown.stdout.strip() == "set()"

@@ -1,0 +1,147 @@
+"""What a run finds to do, and what it refuses before any engine starts."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
+from modelsat.artifacts.store import write_table
+from modelsat.errors import ArtifactError, MachineError, ZooError
+from profiling import work as work_module
+from profiling.config import ProfileConfig
+from profiling.work import Work, check_writable, plan_run
+from tests.unit.profiling.zoo_files import QUESTION_IDS, questions
+
+
+def _hashes(config: ProfileConfig) -> list[str]:
+    return [work.work_hash for work in plan_run(config).works]
+
+
+def _write_outcomes(work: Work, **manifest: str) -> None:
+    row = {"question_id": "q0", "candidate": work.candidate.name}
+    finished = {"candidate": work.candidate.name, "work_hash": work.work_hash}
+    write_table(OUTCOMES, [row], work.path, {**finished, **manifest})
+
+
+def test_plan_covers_every_candidate_and_question(config: ProfileConfig) -> None:
+    plan = plan_run(config)
+    assert plan.question_ids == QUESTION_IDS
+    assert [work.path.name for work in plan.works] == ["alpha.parquet", "beta-2.parquet"]
+    assert plan.refused == {}
+    assert all(Path(path).is_absolute() for path in plan.questions)
+
+
+def test_same_inputs_give_the_same_hash_wherever_they_lie(
+    config: ProfileConfig, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved.parquet"
+    shutil.copy(config.questions[1], moved)
+    elsewhere = config.model_copy(update={"questions": (moved, config.questions[0])})
+    assert _hashes(elsewhere) == _hashes(config)
+
+
+def test_whatever_changes_answers_changes_the_hash(
+    config: ProfileConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = {tuple(_hashes(config))}
+
+    def expect_new(hashes: list[str]) -> None:
+        assert tuple(hashes) not in seen
+        seen.add(tuple(hashes))
+
+    expect_new(_hashes(config.model_copy(update={"max_new_tokens": 99})))
+    zoo = config.zoo.read_text()
+    config.zoo.write_text(zoo.replace("max_model_len: 64", "max_model_len: 32"))
+    expect_new(_hashes(config))
+    config.zoo.write_text(zoo)
+    save_file({"weight": np.full(4, 7.0)}, config.zoo.parent / "model0" / "model.safetensors")
+    expect_new(_hashes(config))
+    write_table(QUESTIONS, questions("q3", "q4", "other"), config.questions[1])
+    expect_new(_hashes(config))
+    monkeypatch.setattr(work_module, "GRADING_VERSION", 1000)
+    expect_new(_hashes(config))
+
+
+def test_means_do_not_change_the_hash(config: ProfileConfig) -> None:
+    means = {"replicas": 3, "batch_size": 7, "max_parallel_candidates": 2}
+    assert _hashes(config.model_copy(update=means)) == _hashes(config)
+
+
+def test_work_is_done_only_with_its_own_hash(config: ProfileConfig) -> None:
+    work = plan_run(config).works[0]
+    assert not work.is_done()
+    _write_outcomes(work)
+    assert work.is_done()
+    _write_outcomes(work, work_hash="of something else")
+    assert not work.is_done()
+    _write_outcomes(work, candidate="another")
+    assert not work.is_done()
+
+
+def test_a_corrupt_file_is_not_done(config: ProfileConfig) -> None:
+    work = plan_run(config).works[0]
+    _write_outcomes(work)
+    work.path.write_bytes(work.path.read_bytes()[:-8])
+    assert not work.is_done()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("config.json", None, "no config.json"),
+        ("config.json", b"{", "not readable JSON"),
+        ("model.safetensors", None, "no \\*.safetensors"),
+        ("model.safetensors", b"not a checkpoint", "model.safetensors is corrupt or cut short"),
+    ],
+)
+def test_a_directory_that_is_no_model_is_refused_alone(
+    config: ProfileConfig, name: str, content: bytes | None, said: str
+) -> None:
+    file = config.zoo.parent / "model0" / name
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content)
+    plan = plan_run(config)
+    assert [work.candidate.name for work in plan.works] == ["Beta/2"]
+    assert list(plan.refused) == ["alpha"]
+    with pytest.raises(ZooError, match=said):
+        raise ZooError(plan.refused["alpha"])
+
+
+def test_weights_that_are_cut_short_are_refused(config: ProfileConfig) -> None:
+    weights = config.zoo.parent / "model1" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8])
+    assert "corrupt or cut short" in plan_run(config).refused["Beta/2"]
+
+
+def test_unknown_candidate_is_refused(config: ProfileConfig) -> None:
+    with pytest.raises(ZooError, match=r"unknown candidate 'gamma'; the zoo holds alpha, Beta/2"):
+        plan_run(config.model_copy(update={"candidates": ("gamma",)}))
+
+
+def test_a_question_in_two_tables_is_refused(config: ProfileConfig) -> None:
+    write_table(QUESTIONS, questions("q0", "q5"), config.questions[1])
+    with pytest.raises(ArtifactError, match=r"question 'q0' occurs in .* and in "):
+        plan_run(config)
+
+
+def test_tables_without_questions_are_refused(config: ProfileConfig) -> None:
+    for path in config.questions:
+        write_table(QUESTIONS, [], path)
+    with pytest.raises(ArtifactError, match="no question at all"):
+        plan_run(config.model_copy(update={"tasks": None}))
+
+
+def test_core_tasks_must_be_among_the_questions(config: ProfileConfig) -> None:
+    with pytest.raises(ArtifactError, match=r"3 of 3 aptitude questions are in none of .*'q0'"):
+        plan_run(config.model_copy(update={"questions": config.questions[1:]}))
+
+
+def test_an_output_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(MachineError, match="cannot make output_dir"):
+        check_writable(tmp_path / "file" / "out")

@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+
+import serve_app
+from modelsat.config import load_config, parse_config
+from modelsat.errors import ConfigError
+from serve_app.config import ServeConfig
+
+SHIPPED = sorted((Path(serve_app.__file__).parent / "configs").glob("*.yaml"))
+PATHS = {"zoo": "zoo.yaml", "cards": "cards.parquet", "router": "router"}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_shipped_configurations_load(path):
+    assert load_config(ServeConfig, path).port == 8000
+
+
+def test_something_is_shipped():
+    assert SHIPPED
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"prot": 1}, "prot"),
+        ({"port": 0}, "port"),
+        ({"port": 65536}, "port"),
+        ({"scorer": {"max_batch_size": 0}}, "scorer.max_batch_size"),
+        ({"scorer": {"batch_size": 4}}, "scorer.batch_size"),
+        ({"ingress": {"scorer_timeout_s": 0}}, "ingress.scorer_timeout_s"),
+        ({"candidates": {"max_ongoing_requests": 0}}, "candidates.max_ongoing_requests"),
+        ({"zoo": 3}, "zoo"),
+    ],
+)
+def test_a_wrong_value_is_named(changes, named):
+    with pytest.raises(ConfigError, match=named):
+        parse_config(ServeConfig, {**PATHS, **changes}, source="serve.yaml")
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("10.0.0.5", "10.0.0.5")],
+)
+def test_the_url_is_one_that_a_local_client_can_use(host, shown):
+    config = parse_config(ServeConfig, {**PATHS, "host": host, "port": 81}, source="test")
+    assert config.url == f"http://{shown}:81/v1"

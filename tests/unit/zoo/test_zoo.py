@@ -1,0 +1,142 @@
+import copy
+import json
+
+import pytest
+import yaml
+
+from modelsat.errors import ZooError
+from modelsat.zoo import load_zoo
+
+
+@pytest.fixture
+def model_dir(tmp_path):
+    path = tmp_path / "models" / "tiny"
+    path.mkdir(parents=True)
+    (path / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    (path / "model.safetensors").write_bytes(b"weights")
+    return path
+
+
+def candidate(name="tiny", source="./models/tiny", **changes):
+    return {
+        "name": name,
+        "engine": "vllm",
+        "llm_config": {
+            "model_loading_config": {"model_id": name, "model_source": source},
+            "engine_kwargs": {"max_model_len": 512},
+        },
+        "context_window": 512,
+        **changes,
+    }
+
+
+@pytest.fixture
+def write_zoo(tmp_path):
+    def write(*candidates, **changes):
+        path = tmp_path / "zoo.yaml"
+        path.write_text(yaml.safe_dump({"version": 1, "candidates": [*candidates], **changes}))
+        return path
+
+    return write
+
+
+def test_llm_config_is_kept_as_written_but_for_a_relative_directory(write_zoo, model_dir):
+    written = candidate()
+    written["llm_config"]["own_key"] = {"deep": [1, None]}
+    loaded = load_zoo(write_zoo(written)).get("tiny")
+    expected = copy.deepcopy(written["llm_config"])
+    expected["model_loading_config"]["model_source"] = str(model_dir)
+    assert loaded.llm_config == expected
+    assert loaded.model_source == str(model_dir)
+    assert loaded.engine_kwargs == {"max_model_len": 512}
+
+
+def test_a_hub_id_is_left_alone(write_zoo):
+    loaded = load_zoo(write_zoo(candidate(source="Qwen/Qwen2.5-7B-Instruct"))).get("tiny")
+    assert loaded.model_source == "Qwen/Qwen2.5-7B-Instruct"
+    loaded.check_local_model()
+
+
+def test_candidates_are_found_by_name_in_the_order_asked_for(write_zoo):
+    zoo = load_zoo(write_zoo(candidate("a"), candidate("b")))
+    assert zoo.names == ("a", "b")
+    assert [c.name for c in zoo.select(["b", "a"])] == ["b", "a"]
+    assert zoo.select(None) == zoo.candidates
+    with pytest.raises(ZooError, match=r"unknown candidate 'x'; the zoo holds a, b"):
+        zoo.select(["x"])
+
+
+@pytest.mark.parametrize(
+    ("name", "application"),
+    [("qwen2.5-7b", "candidate-qwen2-5-7b"), ("Org/Model:v1", "candidate-org-model-v1")],
+)
+def test_application_names_are_slugs(write_zoo, name, application):
+    assert load_zoo(write_zoo(candidate(name))).candidates[0].application_name == application
+
+
+@pytest.mark.parametrize(
+    ("candidates", "changes", "named"),
+    [
+        ([], {}, "the zoo is empty"),
+        ([candidate("a"), candidate("a")], {}, "duplicate name ['a']"),
+        ([candidate("a.b"), candidate("a-b")], {}, "duplicate application_name ['candidate-a-b']"),
+        ([candidate("auto")], {}, "'auto' is the name that asks for routing"),
+        ([candidate("two words")], {}, "'two words'"),
+        ([candidate(colour="red")], {}, "candidates.0.colour: Extra inputs are not permitted"),
+        ([candidate(engine="llama.cpp")], {}, "got 'llama.cpp'"),
+        ([candidate(context_window=0)], {}, "context_window"),
+        ([candidate(modalities=["smell"])], {}, "'smell'"),
+        ([candidate(llm_config={"model_loading_config": {}})], {}, "model_source is missing"),
+        ([candidate(llm_config={})], {}, "model_source is missing"),
+        ([candidate()], {"version": 2}, "version"),
+        ([candidate()], {"extra": 1}, "extra"),
+        (
+            [candidate(price={"input_usd_per_mtok": -1, "output_usd_per_mtok": 0})],
+            {},
+            "price.input_usd_per_mtok: Input should be greater than or equal to 0, got -1",
+        ),
+        (
+            [candidate(price={"input_usd_per_mtok": 0, "output_usd_per_mtok": float("inf")})],
+            {},
+            "price.output_usd_per_mtok",
+        ),
+    ],
+)
+def test_a_mistake_names_file_key_and_value(write_zoo, candidates, changes, named):
+    path = write_zoo(*candidates, **changes)
+    with pytest.raises(ZooError) as caught:
+        load_zoo(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert named in message
+    assert "\n" not in message
+
+
+def test_a_directory_that_is_no_model_is_refused(write_zoo, model_dir):
+    def check():
+        load_zoo(write_zoo(candidate())).get("tiny").check_local_model()
+
+    check()
+    (model_dir / "config.json").write_text("{half")
+    with pytest.raises(ZooError, match=r"candidate 'tiny': .*config\.json is not readable JSON"):
+        check()
+    (model_dir / "config.json").write_text("{}")
+    (model_dir / "model.safetensors").unlink()
+    with pytest.raises(ZooError, match=r"candidate 'tiny': .*no \*\.safetensors weights"):
+        check()
+    (model_dir / "config.json").unlink()
+    with pytest.raises(ZooError, match=r"candidate 'tiny': .*is no model directory"):
+        check()
+
+
+def test_content_hash_follows_weights_and_options_but_not_the_price(write_zoo, model_dir):
+    def hash_of(**changes):
+        return load_zoo(write_zoo(candidate(**changes))).get("tiny").content_hash()
+
+    first = hash_of()
+    assert hash_of(price={"input_usd_per_mtok": 1, "output_usd_per_mtok": 1}) == first
+    other = candidate()["llm_config"]
+    other["engine_kwargs"] = {"max_model_len": 256}
+    assert hash_of(llm_config=other) != first
+    (model_dir / "model.safetensors").write_bytes(b"other weights")
+    assert hash_of() != first

@@ -1,0 +1,1 @@
+"""Training the router: Ray Train and DeepSpeed around ``modelsat.training``."""

@@ -1,0 +1,157 @@
+"""Train a router: ``python -m train_jobs.train_router --config FILE``."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from modelsat.artifacts.hashing import content_hash
+from modelsat.artifacts.router_description import DESCRIPTION_NAME, read_description
+from modelsat.errors import ArtifactError, CheckpointError, ModelSatError
+from modelsat.modeling.card_features import statement_text
+from modelsat.modeling.tiny import TINY, write_tiny_parts
+from train_jobs.config import TrainJobConfig
+from train_jobs.data import TrainingData, data_hashes, read_training_data
+from train_jobs.worker import train_loop_per_worker
+
+_LOGICAL_CPUS = 8  # for a cluster of our own: workers wait more than they compute
+
+
+@dataclass(frozen=True)
+class TrainSummary:
+    """What a training job did.
+
+    Attributes:
+        router_dir: where the router is.
+        was_done: whether it was there already, made from the same data and settings.
+        history: one entry per epoch, as in the router's manifest.
+    """
+
+    router_dir: Path
+    was_done: bool
+    history: tuple[dict[str, Any], ...]
+
+
+def train_router(config: TrainJobConfig) -> TrainSummary:
+    """Run a training job on the Ray cluster in reach, or on one started for it.
+
+    A router made from the same data and settings is left as it is; an interrupted run continues
+    from its last checkpoint.
+
+    Raises:
+        ModelSatError: data, model or configuration are refused before any worker starts.
+        CheckpointError: the workers failed more often than allowed.
+    """
+    work_hash = _work_hash(config)
+    history = _finished_history(config.router_dir, work_hash)
+    if history is not None:
+        return TrainSummary(config.router_dir, was_done=True, history=history)
+    data = read_training_data(config)
+    resolved = _with_parts(config, data, work_hash)
+    manifest = _manifest(config, data, work_hash)
+    _start_ray()
+    trainer = TorchTrainer(
+        train_loop_per_worker,
+        train_loop_config={"config": resolved.model_dump(mode="json"), "manifest": manifest},
+        torch_config=TorchConfig(backend="nccl" if config.resources.use_gpu else "gloo"),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=config.resources.num_workers,
+            use_gpu=config.resources.use_gpu,
+            resources_per_worker={"CPU": config.resources.cpus_per_worker},
+        ),
+        run_config=ray.train.RunConfig(
+            name=f"{config.name}-{work_hash}",
+            storage_path=str(config.storage_path.resolve()),
+            failure_config=ray.train.FailureConfig(max_failures=config.resources.max_failures),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
+            worker_runtime_env={"env_vars": _worker_environment(config)},
+        ),
+    )
+    _fit(trainer)
+    trained = _finished_history(config.router_dir, work_hash)
+    if trained is None:
+        raise CheckpointError(f"training ended without writing {config.router_dir}; run it again")
+    return TrainSummary(config.router_dir, was_done=False, history=trained)
+
+
+def _fit(trainer: TorchTrainer) -> None:
+    try:
+        trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        for cause in getattr(error, "worker_failures", {}).values():
+            if isinstance(cause, ModelSatError):
+                raise cause from None
+        reason = str(error).strip().splitlines()[-1]
+        raise CheckpointError(
+            f"training failed: {reason}; mend the cause and run the same command again to "
+            "continue from the last checkpoint"
+        ) from error
+
+
+def _start_ray() -> None:
+    if ray.is_initialized():
+        return
+    if "RAY_ADDRESS" in os.environ:
+        ray.init()
+    else:
+        ray.init(num_cpus=_LOGICAL_CPUS, include_dashboard=False)
+
+
+def _worker_environment(config: TrainJobConfig) -> dict[str, str]:
+    environment = {"OMP_NUM_THREADS": str(config.resources.threads_per_worker)}
+    if not config.resources.use_gpu:
+        environment["DS_ACCELERATOR"] = "cpu"
+    return environment
+
+
+def _work_hash(config: TrainJobConfig) -> str:
+    settings = config.model_dump(mode="json", exclude={"router_dir", "storage_path", "name"})
+    settings["data"] = {**data_hashes(config.data), "candidates": settings["data"]["candidates"]}
+    return content_hash(settings)
+
+
+def _with_parts(config: TrainJobConfig, data: TrainingData, work_hash: str) -> TrainJobConfig:
+    """Replace ``tiny`` by a base and an encoder written for this run."""
+    if TINY not in (config.model.base, config.model.encoder):
+        return config
+    statements = data.training.cards[0].statements
+    texts = [*data.training.instructions, *(statement_text(s) for s in statements)]
+    directory = config.storage_path.resolve() / f"{config.name}-{work_hash}-parts"
+    base, encoder = write_tiny_parts(directory, texts, config.training.seed)
+    parts = {"base": base, "encoder": encoder}
+    tiny = {k: str(path) for k, path in parts.items() if getattr(config.model, k) == TINY}
+    return config.model_copy(update={"model": config.model.model_copy(update=tiny)})
+
+
+def _manifest(config: TrainJobConfig, data: TrainingData, work_hash: str) -> Mapping[str, Any]:
+    return {
+        "work_hash": work_hash,
+        "data": data_hashes(config.data),
+        "candidates": list(data.training.candidates),
+        "num_training_instructions": len(data.training),
+        "num_validation_instructions": len(data.validation),
+        "training": config.training.model_dump(mode="json"),
+        "deepspeed": config.deepspeed.model_dump(mode="json"),
+        "num_workers": config.resources.num_workers,
+    }
+
+
+def _finished_history(router_dir: Path, work_hash: str) -> tuple[dict[str, Any], ...] | None:
+    if not (router_dir / DESCRIPTION_NAME).is_file():
+        return None
+    try:
+        manifest = read_description(router_dir)["manifest"]
+    except ArtifactError:
+        return None
+    return tuple(manifest["history"]) if manifest.get("work_hash") == work_hash else None
+
+
+if __name__ == "__main__":
+    from train_jobs.commands import main
+
+    main()
