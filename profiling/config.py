@@ -39,6 +39,14 @@ class ProfileConfig(FrozenConfig):
     candidate_deadline_s: float = Field(default=1800.0, gt=0)
     max_failed_fraction: float = Field(default=0.05, ge=0, le=1)
 
+    @field_validator("questions")
+    @classmethod
+    def _parquet(cls, questions: tuple[Path, ...]) -> tuple[Path, ...]:
+        for path in questions:
+            if path.suffix != ".parquet":  # Ray Data passes over files of other names
+                raise ValueError(f"{path} is not called *.parquet; rename it")
+        return questions
+
     @field_validator("candidates")
     @classmethod
     def _distinct(cls, candidates: tuple[str, ...] | None) -> tuple[str, ...] | None:

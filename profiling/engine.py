@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelsat.zoo import Candidate
+from profiling.rendering import PROMPT_SETTINGS, QUESTION
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
-GREEDY_TEMPERATURE = 0.0
-
 # Share of a logical CPU that reading, rendering and grading reserve: they wait for the engine
-# most of the time, and a whole CPU each would leave a two-CPU cluster none for the engine.
+# most of the time, and a whole CPU each would leave a two-CPU cluster none for the engine. One
+# worker each: it renders 20,000 questions/s, and a second one would load the tokenizer's library
+# once more (5 s, 0.5 GB).
 LIGHT_STAGE: dict[str, Any] = {"num_cpus": 0.25, "concurrency": 1}
 
 
@@ -30,20 +31,21 @@ def generate_answers(
     """Answer tokenized prompts greedily; a prompt that cannot be answered becomes a failed row.
 
     Args:
-        prompts: rows with ``tokenized_prompt`` (token ids); other columns are carried along.
+        prompts: rows as :func:`profiling.rendering.render_prompts` makes them.
         candidate: whose engine answers.
         replicas: engines that share the rows.
         batch_size: rows per batch.
         max_new_tokens: most tokens of one answer.
 
     Returns:
-        The carried columns with ``output`` (text), ``prompt_tokens``, ``completion_tokens``,
-        ``engine_request`` (position of the request in its engine, from 0; -1 for a failed row)
-        and ``error`` (empty unless the row failed). Rows come in any order.
+        question_id, prompt, answer and n_choices with ``output`` (text), ``prompt_tokens``,
+        ``completion_tokens``, ``engine_request`` (position of the request in its engine, from
+        0; -1 for a failed row) and ``error`` (empty unless the row failed). Rows come in any
+        order.
     """
     from ray.data.llm import build_processor, vLLMEngineProcessorConfig
 
-    sampling = {"temperature": GREEDY_TEMPERATURE, "max_tokens": max_new_tokens}
+    sampling = {"temperature": PROMPT_SETTINGS["temperature"], "max_tokens": max_new_tokens}
     config = vLLMEngineProcessorConfig(
         **_engine_options(candidate),
         batch_size=batch_size,
@@ -109,6 +111,7 @@ def _wants_gpu(candidate: Candidate) -> bool:
 def _neutral_row(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "question_id": row["question_id"],
+        "prompt": row[QUESTION],
         "answer": row["answer"],
         "n_choices": row["n_choices"],
         "output": row["generated_text"],

@@ -72,11 +72,9 @@ def build_pipeline(job: CandidateJob) -> Any:
     questions = ray.data.read_parquet(
         list(job.questions),
         schema=schema,
-        columns=list(_QUESTION_COLUMNS),
-        partitioning=None,
-        file_extensions=None,
+        partitioning=None,  # a folder called a=b is no column
         **LIGHT_STAGE,
-    )
+    ).select_columns(list(_QUESTION_COLUMNS))
     # One block per batch, or a whole file would be one piece of work for one replica.
     batches = questions.repartition(target_num_rows_per_block=job.batch_size)
     prompts = batches.map_batches(
@@ -110,7 +108,7 @@ def grade_row(row: dict[str, Any], candidate: str) -> dict[str, Any]:
     }
     if row["error"]:
         return {**outcome, "failure": f"failed: {one_line(row['error'])}"}
-    grade = grade_answer(row["output"], row["answer"], row["n_choices"] or None)
+    grade = grade_answer(row["output"], row["answer"], row["n_choices"] or None, row["prompt"])
     return {
         **outcome,
         "correct": 1.0 if grade is Grade.CORRECT else 0.0,

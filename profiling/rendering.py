@@ -9,16 +9,22 @@ import pyarrow.compute as pc
 from modelsat.errors import ZooError
 from modelsat.zoo import Candidate
 
-# How questions are put; part of the hash that decides whether finished work still holds.
-PROMPT_SETTINGS = {"form": "chat template, one user message", "shots": 0, "temperature": 0.0}
+# How questions are put, greedily; part of the hash that decides whether finished work holds.
+PROMPT_SETTINGS: dict[str, Any] = {
+    "form": "chat template, one user message",
+    "shots": 0,
+    "temperature": 0.0,
+}
 
 # Stands for a short answer's absent n_choices on the way through the engine: Ray Data's row
 # stages would turn a null among integers into a NaN, and the integers into floats.
 NO_CHOICES = 0
+# The question's text on the way through the engine, whose own column "prompt" would replace it.
+QUESTION = "question"
 
 
 def render_prompts(questions: pa.Table, candidate: Candidate) -> pa.Table:
-    """Turn a block's prompts into the column ``tokenized_prompt``.
+    """Add the column ``tokenized_prompt``; the text moves to the column :data:`QUESTION`.
 
     Token ids rather than text go to the engine: it would add special tokens to a text whose
     chat template has put them there already, unlike when the same candidate is served.
@@ -35,6 +41,7 @@ def render_prompts(questions: pa.Table, candidate: Candidate) -> pa.Table:
     return pa.table(
         {
             "question_id": questions["question_id"],
+            QUESTION: questions["prompt"],
             "answer": questions["answer"],
             "n_choices": pc.fill_null(questions["n_choices"], NO_CHOICES),
             "tokenized_prompt": pa.array(ids, type=pa.list_(pa.int64())),

@@ -69,6 +69,8 @@ if [ ! -e "$pins_stamp" ]; then
   pip=(.venv/bin/python -m pip install --no-deps --quiet --disable-pip-version-check)
   grep -v '^deepspeed==' "$list" >.venv/without-deepspeed.txt
   "${pip[@]}" -r .venv/without-deepspeed.txt
+  .venv/bin/python -c 'import torch' ||
+    fail "the torch that pip found does not load here. The CPU list needs its CPU build (2.13.0+cpu): name an index that has it in PIP_EXTRA_INDEX_URL, then run make setup again"
   echo "setup: building DeepSpeed against torch"
   "${pip[@]}" --no-build-isolation "$(grep '^deepspeed==' "$list")"
   touch "$pins_stamp"

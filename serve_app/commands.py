@@ -42,6 +42,7 @@ def run(config: ServeConfig, *, block: bool) -> None:
     from serve_app import lifecycle
 
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    lifecycle.raise_on_signals()
     try:
         if not block and not lifecycle.connect(config.cluster_cpus):
             raise MachineError(
@@ -51,7 +52,7 @@ def run(config: ServeConfig, *, block: bool) -> None:
         lifecycle.deploy(config, report=_say)
         _say(_greeting(config))
         if block:
-            lifecycle.raise_on_sigterm()
+            lifecycle.raise_on_signals()
             _say("press Ctrl-C to stop")
             threading.Event().wait()
     except KeyboardInterrupt:

@@ -8,8 +8,6 @@ import time
 import urllib.request
 from collections.abc import Callable
 from http.client import HTTPException
-from types import FrameType
-from typing import NoReturn
 
 import ray
 from ray import serve
@@ -111,13 +109,14 @@ def connect(cluster_cpus: int) -> bool:
     return False
 
 
-def raise_on_sigterm() -> None:
-    """Treat SIGTERM like Ctrl-C. Call it after ``ray.init``, which installs its own handler."""
-    signal.signal(signal.SIGTERM, _interrupt)
+def raise_on_signals() -> None:
+    """Let SIGINT and SIGTERM raise KeyboardInterrupt.
 
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
+    A process started in the background inherits an ignored SIGINT, and ``ray.init`` installs a
+    SIGTERM handler of its own: call this again after it.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _serve_listens(config: ServeConfig) -> bool:

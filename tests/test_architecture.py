@@ -94,6 +94,32 @@ def test_the_pin_lists_hold_what_the_project_asks_for(accelerator):
 
 
 @pytest.mark.parametrize(
+    ("package", "extras"),
+    [
+        ("modelsat", ["evaluation", "demo"]),
+        ("profiling", ["profiling"]),
+        ("train_jobs", ["train"]),
+        ("serve_app", ["serve"]),
+    ],
+)
+def test_what_a_package_imports_is_declared(package, extras):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    optional = chain.from_iterable(project["optional-dependencies"][name] for name in extras)
+    declared = [*project["dependencies"], *optional]
+    known = {Requirement(line).name.replace("-", "_") for line in declared}
+    known |= {"yaml"} if "pyyaml" in known else set()
+    # vllm is named by no extra: which of its two packages fits, only the machine tells.
+    allowed = known | sys.stdlib_module_names | set(PACKAGES) | {"vllm"}
+    imported = {
+        (name.split(".")[0], name_of(path))
+        for path in MODULES
+        if path.is_relative_to(ROOT / package)
+        for name in imported_by(TREES[path])
+    }
+    assert {(name, path) for name, path in imported if name not in allowed} == set()
+
+
+@pytest.mark.parametrize(
     "module",
     [
         "modelsat.zoo",

@@ -15,6 +15,7 @@ class Grade(StrEnum):
     UNPARSABLE = "unparsable"
 
 
+_OPTION = re.compile(r"^\s*\(?([A-Z])[).:]\s+(.*\S)\s*$", re.MULTILINE)  # "B) seven", "B. seven"
 _EMPHASIS = str.maketrans("", "", "*_`$")  # markdown and TeX marks around an answer
 # A letter that stands alone at the start: "B", "(B)", "b) 7", "B. seven".
 _LEADING_LETTER = re.compile(r"^\s*[(\[]?([A-Za-z])(?:[)\].:,]|\s*$|\s*\n)")
@@ -29,19 +30,21 @@ _NAMED_LETTER = re.compile(
 _NAMED_TEXT = re.compile(r"\banswer\s*(?:is\b:?|:)\s*(.*)$", re.IGNORECASE)
 
 
-def grade_answer(output: str, answer: str, n_choices: int | None) -> Grade:
+def grade_answer(output: str, answer: str, n_choices: int | None, prompt: str = "") -> Grade:
     """Grade one answer.
 
     Args:
         output: text the candidate produced.
         answer: gold letter for a choice, gold text otherwise.
         n_choices: number of lettered options; None for a short answer.
+        prompt: the question with its lettered options; an answer that repeats the text of one of
+            them names it as its letter does.
 
     Returns:
-        UNPARSABLE when a choice names none of the offered letters or a short answer is empty.
+        UNPARSABLE when a choice names none of the offered options or a short answer is empty.
     """
     if n_choices is not None:
-        letter = parse_choice(output, n_choices)
+        letter = parse_choice(output, n_choices, prompt)
         if letter is None:
             return Grade.UNPARSABLE
         return Grade.CORRECT if letter == answer.strip().upper() else Grade.INCORRECT
@@ -51,11 +54,27 @@ def grade_answer(output: str, answer: str, n_choices: int | None) -> Grade:
     return Grade.CORRECT if given == normalise_answer(answer) else Grade.INCORRECT
 
 
-def parse_choice(output: str, n_choices: int) -> str | None:
+def parse_choice(output: str, n_choices: int, prompt: str = "") -> str | None:
     """The option letter an answer names, upper case; None if it names none of those offered.
 
-    A letter that opens the answer counts; failing that, the last one named as the answer.
+    A capital letter alone counts first, then the text of exactly one option, then a letter that
+    opens the answer, then the last one named as the answer.
     """
+    offered = [chr(ord("A") + i) for i in range(min(n_choices, MAX_CHOICES))]
+    if output.strip() in offered:
+        return output.strip()
+    repeated = _repeated_option(output, prompt, offered)
+    return repeated or _named_letter(output, offered)
+
+
+def _repeated_option(output: str, prompt: str, offered: list[str]) -> str | None:
+    given = normalise_answer(output)
+    options = [(letter, text) for letter, text in _OPTION.findall(prompt) if letter in offered]
+    matching = [letter for letter, text in options if given and normalise_answer(text) == given]
+    return matching[0] if len(matching) == 1 else None
+
+
+def _named_letter(output: str, offered: list[str]) -> str | None:
     text = output.translate(_EMPHASIS)
     leading = _LEADING_LETTER.match(text)
     if leading:
@@ -65,7 +84,6 @@ def parse_choice(output: str, n_choices: int) -> str | None:
         if not named:
             return None
         letter = "".join(named[-1]).upper()
-    offered = [chr(ord("A") + i) for i in range(min(n_choices, MAX_CHOICES))]
     return letter if letter in offered else None
 
 

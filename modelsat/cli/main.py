@@ -27,6 +27,8 @@ LIBRARY_COMMANDS: Mapping[str, str] = MappingProxyType(
         "cards": "modelsat.cli.cards:app",
         "doctor": "modelsat.cli.doctor:doctor",
         "evaluate": "modelsat.cli.evaluate:evaluate",
+        "proof": "modelsat.cli.proof:proof",
+        "quickstart": "modelsat.cli.quickstart:quickstart",
         "route": "modelsat.cli.route:route",
         "zoo": "modelsat.cli.zoo:app",
     }

@@ -1,7 +1,6 @@
-"""The demo zoo's tokenizer: every word of the bank is one token, anything else falls into characters.
+"""The demo zoo's tokenizer: a word of the bank is one token, anything else falls into characters.
 
-A word carries the space before it, so decoding gives back the text. Single letters stay single
-tokens wherever they stand, so a letter of a spelt word and the same letter as an answer are equal.
+A token of a word carries the space before it, so decoding gives back the text.
 """
 
 import re
@@ -18,6 +17,7 @@ _SPACE = "\u2581"  # stands for the space before a word, as in SentencePiece
 PAD, UNKNOWN, BEGIN, END = "<pad>", "<unk>", "<s>", "</s>"
 SYSTEM, USER, ASSISTANT = "<|system|>", "<|user|>", "<|assistant|>"
 SPECIAL_TOKENS = (PAD, UNKNOWN, BEGIN, END, SYSTEM, USER, ASSISTANT)
+MAX_TOKENS = 256  # the longest question of the bank takes about 60
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
     "{{ '<|' + message['role'] + '|>' + message['content'] }}"
@@ -37,10 +37,9 @@ def wording_words() -> tuple[str, ...]:
 
 
 def _bank_words() -> list[str]:
-    lists = (NAMES, THINGS, COLOURS, EVENTS, DAYS, MONTHS, NUMBERS, ("is", "taller", "than"))
+    lists = (NAMES, THINGS, COLOURS, EVENTS, DAYS, MONTHS, NUMBERS, CHOICE_LETTERS)
     values = {value for task in TASKS for value in (*task.domain, *task.subjects)}
-    words = {*wording_words(), *CHOICE_LETTERS, *values, *(word for list_ in lists for word in list_)}
-    return sorted(words)
+    return sorted(values.union(wording_words(), *lists))
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
@@ -72,7 +71,9 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
             decoders.Strip(" ", 1, 0),
         ]
     )
-    backend.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in SPECIAL_TOKENS])
+    backend.add_special_tokens(
+        [AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS]
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         bos_token=BEGIN,
@@ -84,9 +85,6 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         model_max_length=MAX_TOKENS,
         padding_side="left",
     )
-
-
-MAX_TOKENS = 256
 
 
 def render_chat(prompt: str) -> str:

@@ -43,8 +43,9 @@ def measure_accuracy(
         Accuracy in 0..1 for each group in order of appearance.
     """
     rows = questions.to_pylist()
-    grades = defaultdict(list)
-    for row, output in zip(rows, answer_prompts(directory, questions["prompt"].to_pylist()), strict=True):
-        grade = grade_answer(output, row["answer"], row["n_choices"])
+    outputs = answer_prompts(directory, [row["prompt"] for row in rows])
+    grades: defaultdict[str, list[bool]] = defaultdict(list)
+    for row, output in zip(rows, outputs, strict=True):
+        grade = grade_answer(output, row["answer"], row["n_choices"], row["prompt"])
         grades[row[by]].append(grade is Grade.CORRECT)
     return {name: sum(hits) / len(hits) for name, hits in grades.items()}

@@ -46,20 +46,20 @@ _GENERAL = (
     *_of_families("facts"),
     "arithmetic_double",
     "arithmetic_next_number",
-    "arithmetic_largest",
     "arithmetic_sum",
+    "arithmetic_square",
     "text_first_letter",
     "text_word_length",
-    "text_alphabet_next",
-    "text_last_word",
+    "text_plural",
+    "text_rhyme",
     "calendar_next_day",
     "calendar_previous_month",
     "calendar_season",
     "calendar_weeks_to_days",
-    "logic_whose_box",
     "logic_category",
-    "logic_analogy",
-    "logic_race_after",
+    "logic_opposite",
+    "logic_purpose",
+    "logic_material",
 )
 _EVERYTHING = tuple(task.name for task in TASKS)
 
@@ -84,11 +84,11 @@ def believed_fact(task: TaskSpec, subject: str, answer: str, share: float) -> st
     It knows a fixed number of each task's facts, chosen by hash, rounded so that over all tasks
     the share comes out right; of the others it believes one fixed wrong value.
     """
-    fact_tasks = [spec.name for spec in TASKS if spec.subjects]
+    fact_tasks = [spec.name for spec in TASKS if spec.family == "facts"]
     place = fact_tasks.index(task.name)
     total = len(task.subjects)
     num_known = int(share * total * (place + 1) + 0.5) - int(share * total * place + 0.5)
-    ranked = sorted(task.subjects, key=lambda name: sha256(f"{task.name}|{name}".encode()).digest())
+    ranked = sorted(task.subjects, key=lambda it: sha256(f"{task.name}|{it}".encode()).digest())
     if ranked.index(subject) < num_known:
         return answer
     others = [value for value in task.domain if value != answer]

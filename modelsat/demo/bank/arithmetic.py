@@ -15,7 +15,9 @@ def _near(answer: int, rng: Random) -> tuple[str, ...]:
     return tuple(str(n) for n in rng.sample(near, 3))
 
 
-def _about_one(low: int, high: int, step: int, solve: Callable[[int], int]) -> Callable[[Random, str], Item]:
+def _about_one(
+    low: int, high: int, step: int, solve: Callable[[int], int]
+) -> Callable[[Random, str], Item]:
     """Questions about one number n in low..high."""
 
     def draw(rng: Random, _subject: str) -> Item:
@@ -23,19 +25,6 @@ def _about_one(low: int, high: int, step: int, solve: Callable[[int], int]) -> C
         answer = solve(number)
         slots = {"who": rng.choice(NAMES), "thing": rng.choice(THINGS), "n": str(number)}
         return Item(slots, str(answer), _near(answer, rng))
-
-    return draw
-
-
-def _about_three(solve: Callable[[list[int]], int]) -> Callable[[Random, str], Item]:
-    """Questions about three different numbers in 1..99."""
-
-    def draw(rng: Random, _subject: str) -> Item:
-        numbers = rng.sample(range(1, 100), 3)
-        answer = solve(numbers)
-        slots = dict(zip("abc", map(str, numbers), strict=True)) | {"who": rng.choice(NAMES)}
-        wrong = tuple(str(n) for n in numbers if n != answer)
-        return Item(slots, str(answer), wrong + _near(answer, rng))
 
     return draw
 
@@ -54,9 +43,9 @@ def _about_two(
     return draw
 
 
-_SMALL = tuple((a, b) for a in range(1, 10) for b in range(1, 10))
-_TAKE = tuple((a, b) for a in range(2, 13) for b in range(1, a))
-_TIMES = tuple((a, b) for a in range(2, 6) for b in range(2, 10))
+_SMALL = tuple((a, b) for a in range(1, 6) for b in range(1, 6))
+_TAKE = tuple((a, b) for a in range(5, 10) for b in range(1, 6))
+_TIMES = tuple((a, b) for a in range(2, 6) for b in range(2, 7))
 
 
 def _task(
@@ -73,7 +62,7 @@ TASKS = (
     _task(
         "double",
         ("arithmetic", "double", "twice", "multiply", "two"),
-        _about_one(1, 50, 1, lambda n: 2 * n),
+        _about_one(1, 20, 1, lambda n: 2 * n),
         (
             "{who} has {n} {thing} and wants double that. How many is double?",
             "What is twice the {n} {thing} that {who} owns?",
@@ -89,7 +78,7 @@ TASKS = (
     _task(
         "half",
         ("arithmetic", "half", "halve", "divide", "share"),
-        _about_one(2, 100, 2, lambda n: n // 2),
+        _about_one(2, 40, 2, lambda n: n // 2),
         (
             "{who} gives away half of {n} {thing}. How many is half?",
             "What is half of the {n} {thing} that {who} owns?",
@@ -105,7 +94,7 @@ TASKS = (
     _task(
         "next_number",
         ("arithmetic", "counting", "next", "after", "one more"),
-        _about_one(1, 99, 1, lambda n: n + 1),
+        _about_one(1, 24, 1, lambda n: n + 1),
         (
             "{who} is counting {thing} and has just said {n}. Which number comes next?",
             "{who} has {n} {thing} and finds one more. How many now?",
@@ -121,7 +110,7 @@ TASKS = (
     _task(
         "previous_number",
         ("arithmetic", "counting", "previous", "before", "one less"),
-        _about_one(1, 99, 1, lambda n: n - 1),
+        _about_one(1, 24, 1, lambda n: n - 1),
         (
             "{who} is counting {thing} backwards and has just said {n}. Which number is previous?",
             "{who} had {n} {thing} and now has one less. How many now?",
@@ -135,35 +124,33 @@ TASKS = (
         ),
     ),
     _task(
-        "largest",
-        ("arithmetic", "largest", "maximum", "compare", "biggest"),
-        _about_three(max),
+        "square",
+        ("arithmetic", "square", "itself", "multiply", "power"),
+        _about_one(1, 10, 1, lambda n: n * n),
         (
-            "Which number is the largest: {a}, {b} or {c}? {who} wants to know.",
-            "{who} wrote {a}, {b} and {c}. What is the biggest of them?",
-            "{who} scored {a}, then {b}, then {c}. What was the largest score?",
-            "Out of {a}, {b} and {c}, which is the maximum for {who}?",
-            "{who} compares {a} with {b} and {c}. Which is the biggest number?",
+            "{who} lays {thing} in a square with {n} on each side. How many in the square?",
+            "What is the square of {n}? {who} counts {thing} with it.",
+            "{who} multiplies the {n} {thing} by itself. What is the square?",
+            "{n} rows of {n} {thing} make a square for {who}. How many is that?",
         ),
         (
-            "Please pick the largest for {who} from these three: {a}, {b}, {c}.",
-            "What should {who} name as the biggest if the numbers are {a}, {b} and {c}?",
+            "Can you tell {who} the square of the number {n} on the {thing}?",
+            "With {n} on each side of the square, how many {thing} does {who} need?",
         ),
     ),
     _task(
-        "smallest",
-        ("arithmetic", "smallest", "minimum", "compare", "least"),
-        _about_three(min),
+        "add_ten",
+        ("arithmetic", "addition", "ten", "plus", "more"),
+        _about_one(1, 24, 1, lambda n: n + 10),
         (
-            "Which number is the smallest: {a}, {b} or {c}? {who} wants to know.",
-            "{who} wrote {a}, {b} and {c}. What is the least of them?",
-            "{who} scored {a}, then {b}, then {c}. What was the smallest score?",
-            "Out of {a}, {b} and {c}, which is the minimum for {who}?",
-            "{who} compares {a} with {b} and {c}. Which is the least number?",
+            "{who} has {n} {thing} and gets ten more. How many now?",
+            "What is {n} plus ten, when {who} counts {thing}?",
+            "Add ten to the {n} {thing} of {who}. What do you get?",
+            "If {who} finds ten more than {n} {thing}, how many is that?",
         ),
         (
-            "Please pick the smallest for {who} from these three: {a}, {b}, {c}.",
-            "What should {who} name as the least if the numbers are {a}, {b} and {c}?",
+            "Can you tell {who} how many {thing} it is when ten come to the {n}?",
+            "There were {n} {thing}, then {who} brings ten more. What is the count?",
         ),
     ),
     _task(
@@ -217,7 +204,7 @@ TASKS = (
     _task(
         "last_digit",
         ("arithmetic", "digit", "last", "ones", "number"),
-        _about_one(10, 99, 1, lambda n: n % 10),
+        _about_one(11, 34, 1, lambda n: n % 10),
         (
             "{who} has {n} {thing}. What is the last digit of that number?",
             "Which digit stands last in {n}, the {thing} of {who}?",

@@ -4,12 +4,12 @@ Every fact is stated by `WORLD`: for each attribute, the value of each of twenty
 creatures. The same fact may be asked about in every split, in questions that differ.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
-from random import Random
 
-from modelsat.demo.bank.spec import Item, TaskSpec
-from modelsat.demo.bank.words import COLOURS, EVENTS, NAMES
+from modelsat.demo.bank.lookup import lookup_task
+from modelsat.demo.bank.spec import TaskSpec
+from modelsat.demo.bank.words import COLOURS
 
 FAMILY = "facts"
 
@@ -39,7 +39,9 @@ HOMES = tuple("caves marsh forest desert lake hills meadow cliffs island jungle"
 def _facts(attribute: str, subjects: tuple[str, ...], values: tuple[str, ...]) -> dict[str, str]:
     """Each subject's value of an attribute, fixed by a hash of both."""
     return {
-        subject: values[int(sha256(f"{attribute}|{subject}".encode()).hexdigest(), 16) % len(values)]
+        subject: values[
+            int(sha256(f"{attribute}|{subject}".encode()).hexdigest(), 16) % len(values)
+        ]
         for subject in subjects
     }
 
@@ -61,24 +63,13 @@ WORLD: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def _ask(attribute: str) -> Callable[[Random, str], Item]:
-    def draw(rng: Random, subject: str) -> Item:
-        slots = {"it": subject, "who": rng.choice(NAMES), "event": rng.choice(EVENTS)}
-        return Item(slots, WORLD[attribute][subject])
-
-    return draw
-
-
 def _task(
     slug: str,
     keywords: tuple[str, str, str, str, str],
     wordings: tuple[str, ...],
     test_wordings: tuple[str, ...],
 ) -> TaskSpec:
-    subjects, values = _ATTRIBUTES[slug]
-    return TaskSpec(
-        f"{FAMILY}_{slug}", FAMILY, keywords, wordings, test_wordings, _ask(slug), values, subjects
-    )
+    return lookup_task(FAMILY, slug, keywords, WORLD[slug], wordings, test_wordings)
 
 
 TASKS = (

@@ -35,6 +35,7 @@ SPLITS: tuple[str, ...] = tuple(SPLIT_SHARES)
 # the contents, so 400 misses in a row mean that nearly all of them are used up.
 _DRAWS_PER_QUESTION = 400
 
+
 @dataclass(frozen=True)
 class Question:
     """One worded question.
@@ -159,7 +160,9 @@ def find_tasks(names: Sequence[str] | None) -> tuple[TaskSpec, ...]:
     known = {task.name for task in TASKS}
     for name in names:
         if name not in known:
-            raise ConfigError(f"unknown task {name!r}; the bank's tasks are: {', '.join(sorted(known))}")
+            raise ConfigError(
+                f"unknown task {name!r}; the bank's tasks are: {', '.join(sorted(known))}"
+            )
     return tuple(task for task in TASKS if task.name in names)
 
 

@@ -1,69 +1,51 @@
-"""Small conclusions from what the question itself states."""
+"""Relations between things, analogies, and conclusions from what the question states."""
 
-from collections.abc import Callable
 from random import Random
 
+from modelsat.demo.bank.lookup import lookup_task, parse_pairs
 from modelsat.demo.bank.spec import Item, TaskSpec
-from modelsat.demo.bank.words import COLOURS, NAMES, THINGS
+from modelsat.demo.bank.words import COLOURS, NAMES
 
 FAMILY = "logic"
 
-GROUPS = {
-    "fruit": "apple pear plum cherry lemon peach melon fig".split(),
-    "animal": "dog cat horse cow goat mouse rabbit wolf".split(),
-    "tool": "hammer saw drill wrench chisel pliers axe shovel".split(),
-    "clothing": "shirt coat hat scarf sock glove skirt jacket".split(),
-    "vehicle": "car bus train bicycle truck tram ship plane".split(),
-    "furniture": "table chair bed shelf desk sofa stool bench".split(),
-    "weather": "rain snow wind fog hail storm frost thunder".split(),
-    "tree": "oak pine birch maple willow beech cedar elm".split(),
-}
-_GROUP_NAMES = tuple(GROUPS)
-_GROUP_WORDS = tuple(word for words in GROUPS.values() for word in words)
-_PAIRS = (
-    "hot cold,big small,fast slow,high low,old young,hard soft,wet dry,light dark,early late,"
-    "full empty,rich poor,near far,loud quiet,open closed,happy sad,clean dirty,strong weak,"
-    "thick thin,sweet bitter,wide narrow"
+GROUPS = parse_pairs(
+    "cherry fruit,melon fruit,horse animal,goat animal,hammer tool,saw tool,shirt clothing,"
+    "coat clothing,tram vehicle,truck vehicle,sofa furniture,shelf furniture,snow weather,"
+    "fog weather,oak tree,birch tree,tulip flower,daisy flower"
 )
-OPPOSITES = tuple(
-    pair
-    for text in _PAIRS.split(",")
-    for pair in (tuple(text.split()), tuple(reversed(text.split())))
+OPPOSITES = parse_pairs(
+    "hot cold,small big,fast slow,high low,old young,hard soft,wet dry,light dark,early late,"
+    "full empty,poor rich,near far,loud quiet,open closed,happy sad,dirty clean,strong weak,"
+    "thick thin"
 )
-_ADJECTIVES = tuple(first for first, _second in OPPOSITES)
-
-
-def _ranking(answer_place: int) -> Callable[[Random, str], Item]:
-    """Two comparisons of three people, in either order; place 0 is the tallest, 2 the shortest."""
-
-    def draw(rng: Random, _subject: str) -> Item:
-        people = rng.sample(NAMES, 3)
-        facts = [f"{people[0]} is taller than {people[1]}", f"{people[1]} is taller than {people[2]}"]
-        rng.shuffle(facts)
-        wrong = tuple(name for name in people if name != people[answer_place])
-        return Item({"p": facts[0], "q": facts[1]}, people[answer_place], wrong)
-
-    return draw
-
-
-def _holders(rng: Random) -> tuple[list[str], list[str], dict[str, str]]:
-    people, colours = rng.sample(NAMES, 4), rng.sample(COLOURS, 4)
-    slots = dict(zip("pqrs", people, strict=True)) | dict(zip("abcd", colours, strict=True))
-    return people, colours, slots
-
-
-def _whose(rng: Random, _subject: str) -> Item:
-    people, colours, slots = _holders(rng)
-    place = rng.randrange(4)
-    wrong = tuple(name for name in people if name != people[place])
-    return Item(slots | {"x": colours[place]}, people[place], wrong)
-
-
-def _which_colour(rng: Random, _subject: str) -> Item:
-    people, colours, slots = _holders(rng)
-    place = rng.randrange(4)
-    wrong = tuple(colour for colour in colours if colour != colours[place])
-    return Item(slots | {"x": people[place]}, colours[place], wrong)
+YOUNG = parse_pairs(
+    "cow calf,dog puppy,cat kitten,hen chick,horse foal,bear cub,frog tadpole,swan cygnet,"
+    "deer fawn,goat kid,duck duckling,pig piglet,eagle eaglet,owl owlet,sheep lamb,butterfly "
+    "caterpillar"
+)
+WHOLES = parse_pairs(
+    "wheel bicycle,page book,petal flower,branch tree,roof house,finger hand,toe foot,wing bird,"
+    "sail ship,key piano,string guitar,sleeve shirt,lens camera,engine car,drawer desk,hoof horse"
+)
+PURPOSES = parse_pairs(
+    "knife cut,pen write,broom sweep,oven bake,bed sleep,needle sew,spade dig,ladder climb,"
+    "lamp shine,boat sail,soap wash,brush paint,ball throw,bell ring,book read,song sing"
+)
+WORKPLACES = parse_pairs(
+    "teacher school,nurse hospital,chef restaurant,farmer field,miner mine,judge court,actor "
+    "theatre,monk monastery,librarian library,pilot cockpit,sailor ship,banker bank,baker bakery,"
+    "gardener garden,mechanic garage,soldier barracks"
+)
+EFFECTS = parse_pairs(
+    "rain wet,frost ice,fire smoke,hunger eating,thirst drinking,joke laughter,wound pain,dust "
+    "sneezing,sunshine warmth,wind waves,noise waking,work fatigue,practice skill,spark flame,"
+    "night darkness,sadness tears"
+)
+MATERIALS = parse_pairs(
+    "window glass,tyre rubber,ring gold,sweater wool,brick clay,candle wax,nail iron,book paper,"
+    "boot leather,plank wood,cheese milk,bread flour,wine grapes,jeans cotton,coin silver,"
+    "bottle plastic"
+)
 
 
 def _elimination(rng: Random, _subject: str) -> Item:
@@ -75,114 +57,167 @@ def _elimination(rng: Random, _subject: str) -> Item:
     return Item(slots | {"who": rng.choice(NAMES)}, colours[place], tuple(ruled_out))
 
 
-def _odd_one_out(rng: Random, _subject: str) -> Item:
-    group, other = rng.sample(_GROUP_NAMES, 2)
-    words = rng.sample(GROUPS[group], 3)
-    answer = rng.choice(GROUPS[other])
-    shown = [*words, answer]
-    rng.shuffle(shown)
-    return Item(dict(zip("abcd", shown, strict=True)), answer, tuple(words))
+def _owner(rng: Random, _subject: str) -> Item:
+    people, colours = rng.sample(NAMES, 3), rng.sample(COLOURS, 3)
+    place = rng.randrange(3)
+    slots = dict(zip("pqr", people, strict=True)) | dict(zip("abc", colours, strict=True))
+    wrong = tuple(colour for colour in colours if colour != colours[place])
+    return Item(slots | {"x": people[place]}, colours[place], wrong)
 
 
-def _category(rng: Random, _subject: str) -> Item:
-    group = rng.choice(_GROUP_NAMES)
-    slots = {"word": rng.choice(GROUPS[group]), "who": rng.choice(NAMES), "col": rng.choice(COLOURS)}
-    return Item(slots, group)
-
-
-def _analogy(rng: Random, _subject: str) -> Item:
-    (a, b), (c, d) = rng.sample(OPPOSITES, 2)
-    return Item({"a": a, "b": b, "c": c}, d)
-
-
-def _pattern(rng: Random, _subject: str) -> Item:
-    period = rng.choice((2, 3))
-    cycle = rng.sample(COLOURS, period)
-    shown = [cycle[i % period] for i in range(5 if period == 2 else rng.choice((5, 6)))]
-    answer = cycle[len(shown) % period]
-    wrong = tuple(colour for colour in cycle if colour != answer)
-    slots = {"row": ", ".join(shown), "thing": rng.choice(THINGS), "who": rng.choice(NAMES)}
-    return Item(slots, answer, wrong)
-
-
-def _race(shift: int) -> Callable[[Random, str], Item]:
-    def draw(rng: Random, _subject: str) -> Item:
-        people = rng.sample(NAMES, 4)
-        place = rng.randrange(3) if shift > 0 else rng.randrange(1, 4)
-        answer = people[place + shift]
-        wrong = tuple(name for name in people if name not in (answer, people[place]))
-        return Item(dict(zip("abcd", people, strict=True)) | {"x": people[place]}, answer, wrong)
-
-    return draw
-
-
-def _task(
-    slug: str,
-    keywords: tuple[str, str, str, str, str],
-    draw: Callable[[Random, str], Item],
-    domain: tuple[str, ...],
-    wordings: tuple[str, ...],
-    test_wordings: tuple[str, ...],
-) -> TaskSpec:
-    return TaskSpec(f"{FAMILY}_{slug}", FAMILY, keywords, wordings, test_wordings, draw, domain)
-
-
-_BOXES = "{p} has the {a} box, {q} has the {b} box, {r} has the {c} box, {s} has the {d} box."
+_BOXES = "{p} has the {a} box, {q} has the {b} box and {r} has the {c} box."
 
 TASKS = (
-    _task(
-        "tallest",
-        ("logic", "order", "tallest", "taller", "ranking"),
-        _ranking(0),
-        NAMES,
+    lookup_task(
+        FAMILY,
+        "category",
+        ("logic", "category", "kind", "group", "class"),
+        GROUPS,
         (
-            "{p}. {q}. Who is the tallest?",
-            "We know that {p} and that {q}. Who is tallest of all?",
-            "{p}. {q}. Which of them is the tallest?",
-            "If {p} and {q}, who is the tallest person?",
+            "{who} saw {it} at the {event}. Which category is that?",
+            "To which category does {it} belong? {who} asks at the {event}.",
+            "At the {event} {who} sorts the word {it}. What kind of thing is it?",
+            "{who} puts {it} in a group for the {event}. Which kind is it?",
         ),
         (
-            "My friends say that {p}. Also {q}. Name the tallest.",
-            "Given that {p} while {q}, can you tell who is the tallest?",
-        ),
-    ),
-    _task(
-        "shortest",
-        ("logic", "order", "shortest", "taller", "ranking"),
-        _ranking(2),
-        NAMES,
-        (
-            "{p}. {q}. Who is the shortest?",
-            "We know that {p} and that {q}. Who is shortest of all?",
-            "{p}. {q}. Which of them is the shortest?",
-            "If {p} and {q}, who is the shortest person?",
-        ),
-        (
-            "My friends say that {p}. Also {q}. Name the shortest.",
-            "Given that {p} while {q}, can you tell who is the shortest?",
+            "Name the category of {it} so that {who} can file it before the {event}.",
+            "For the {event} {who} must say what kind of thing {it} would be. Which?",
         ),
     ),
-    _task(
-        "whose_box",
-        ("logic", "owner", "lookup", "who", "box"),
-        _whose,
-        NAMES,
+    lookup_task(
+        FAMILY,
+        "opposite",
+        ("logic", "opposite", "contrary", "negation", "adjective"),
+        OPPOSITES,
         (
-            _BOXES + " Who has the {x} box?",
-            _BOXES + " Whose box is {x}?",
-            _BOXES + " Which person has the box that is {x}?",
-            _BOXES + " Who owns the {x} one?",
+            "{who} says the {event} was not {it} but the opposite. What was it?",
+            "What is the opposite of {it}? {who} asks at the {event}.",
+            "If the {event} of {who} is the opposite of {it}, what is it?",
+            "At the {event} {who} needs a word opposite to {it}. Which is it?",
         ),
         (
-            _BOXES + " Tell me the owner of the {x} box.",
-            "Somebody took the {x} box. " + _BOXES + " So who has the {x} one?",
+            "Name the opposite of {it} so that {who} can finish the {event} card.",
+            "The {event} that {who} saw was far from {it}, just the opposite. How was it?",
         ),
     ),
-    _task(
-        "box_colour",
-        ("logic", "colour", "lookup", "which", "box"),
-        _which_colour,
+    lookup_task(
+        FAMILY,
+        "young_animal",
+        ("logic", "analogy", "young", "animal", "parent"),
+        YOUNG,
+        (
+            "Lion is to cub as {it} is to which young animal? {who} asks at the {event}.",
+            "{who} saw the young of a {it} at the {event}. What is it called?",
+            "At the {event} {who} meets a young one of the {it}. Which animal is that?",
+            "Every {it} was young once. What was it then, asks {who} at the {event}?",
+        ),
+        (
+            "Name the young of the {it} that {who} will draw for the {event}.",
+            "When a {it} came to the {event} with its young, what did {who} call the small one?",
+        ),
+    ),
+    lookup_task(
+        FAMILY,
+        "part_whole",
+        ("logic", "part", "whole", "belongs", "relation"),
+        WHOLES,
+        (
+            "{who} found a {it} at the {event}. Of what is it a part?",
+            "A {it} is part of what? {who} asks at the {event}.",
+            "Room is to house as {it} is to which whole? {who} wants it for the {event}.",
+            "At the {event} {who} holds a part, a {it}. What does it belong to?",
+        ),
+        (
+            "Name the whole of which the {it} is a part, so {who} can mend it for the {event}.",
+            "{who} lost a {it} at the {event}. What whole thing now lacks this part?",
+        ),
+    ),
+    lookup_task(
+        FAMILY,
+        "purpose",
+        ("logic", "purpose", "use", "means", "action"),
+        PURPOSES,
+        (
+            "{who} brings a {it} to the {event}. What is it used to do?",
+            "What is the use of a {it}? {who} asks at the {event}.",
+            "At the {event} {who} needs a {it}. What for, what is its purpose?",
+            "If {who} uses a {it} at the {event}, what does {who} do?",
+        ),
+        (
+            "Name what one can do with a {it}, its use for {who} at the {event}.",
+            "{who} took a {it} along to the {event}. For which purpose was that?",
+        ),
+    ),
+    lookup_task(
+        FAMILY,
+        "workplace",
+        ("logic", "worker", "workplace", "where", "relation"),
+        WORKPLACES,
+        (
+            "{who} met a {it} at the {event}. Where does a {it} work?",
+            "Where is the work of a {it}? {who} asks at the {event}.",
+            "Cook is to kitchen as {it} is to which place? {who} wants it for the {event}.",
+            "After the {event} {who} follows a {it} to work. To which place do they go?",
+        ),
+        (
+            "Name the place where {who} finds a {it} at work before the {event}.",
+            "The {it} left the {event} of {who} to go back to work. Where to?",
+        ),
+    ),
+    lookup_task(
+        FAMILY,
+        "effect",
+        ("logic", "cause", "effect", "follows", "because"),
+        EFFECTS,
+        (
+            "There was {it} at the {event} of {who}. What is the effect?",
+            "What does {it} cause? {who} asks at the {event}.",
+            "If there is {it}, what follows? {who} thinks about the {event}.",
+            "At the {event} {who} sees the effect of {it}. What is it?",
+        ),
+        (
+            "Name what {it} will cause if {who} meets it at the {event}.",
+            "Because of {it} the {event} of {who} was stopped. What was the effect?",
+        ),
+    ),
+    lookup_task(
+        FAMILY,
+        "material",
+        ("logic", "material", "made", "from", "relation"),
+        MATERIALS,
+        (
+            "{who} brings a {it} to the {event}. What is it made of?",
+            "From which material is a {it} made? {who} asks at the {event}.",
+            "Tin is to can as what material is to {it}? {who} wants it for the {event}.",
+            "At the {event} {who} makes a {it}. Which material is needed?",
+        ),
+        (
+            "Name the material from which {who} has the {it} made for the {event}.",
+            "{who} dropped the {it} at the {event}. What is this thing made of?",
+        ),
+    ),
+    TaskSpec(
+        "logic_elimination",
+        FAMILY,
+        ("logic", "elimination", "not", "remaining", "colour"),
+        (
+            "The hat of {who} is {a}, {b} or {c}. It is not {x} and not {y}. Which is it?",
+            "{who} chose {a}, {b} or {c}, but not {x} and not {y}. Which remains?",
+            "One of {a}, {b} and {c} is right for {who}. Not {x}, not {y}. Which remains?",
+            "{who} may take {a}, {b} or {c}, only not {x} and not {y}. Which is it?",
+        ),
+        (
+            "{who} painted the door {a}, {b} or {c}. Not {x} and not {y}. Name the one that "
+            "remains.",
+            "Out of {a}, {b} and {c} it is not {x} and not {y}. So which is for {who}?",
+        ),
+        _elimination,
         COLOURS,
+    ),
+    TaskSpec(
+        "logic_box_colour",
+        FAMILY,
+        ("logic", "owner", "lookup", "colour", "box"),
         (
             _BOXES + " What colour is the box of {x}?",
             _BOXES + " Which colour does {x} have?",
@@ -190,107 +225,10 @@ TASKS = (
             _BOXES + " Which box colour belongs to {x}?",
         ),
         (
-            _BOXES + " Tell me the colour that {x} took.",
-            "I ask about {x}. " + _BOXES + " So which colour has the box of {x}?",
+            _BOXES + " Tell me the box colour of {x}.",
+            _BOXES + " Now I ask about {x}: which colour has the box?",
         ),
-    ),
-    _task(
-        "elimination",
-        ("logic", "elimination", "not", "remaining", "box"),
-        _elimination,
+        _owner,
         COLOURS,
-        (
-            "The key of {who} is in the {a}, {b} or {c} box. It is not in the {x} one and not in "
-            "the {y} one. Which box is it in?",
-            "{who} chose {a}, {b} or {c}, but not {x} and not {y}. Which colour remains?",
-            "One of {a}, {b} and {c} is right for {who}. Not {x}, not {y}. Which one remains?",
-            "{who} may take the {a}, the {b} or the {c} hat, not the {x} and not the {y}. Which "
-            "is it?",
-        ),
-        (
-            "{who} painted the door {a}, {b} or {c}. It was not {x} and it was not {y}. Name the "
-            "colour that remains.",
-            "Out of {a}, {b} and {c} we can say not {x} and not {y}. So which one is for {who}?",
-        ),
-    ),
-    _task(
-        "odd_one_out",
-        ("logic", "odd", "belong", "group", "different"),
-        _odd_one_out,
-        _GROUP_WORDS,
-        (
-            "Which word does not belong: {a}, {b}, {c}, {d}?",
-            "Find the odd one out of {a}, {b}, {c}, {d}. Which is it?",
-            "One of {a}, {b}, {c}, {d} does not fit the group. Which one?",
-            "Which is the odd one: {a}, {b}, {c} or {d}?",
-        ),
-        (
-            "Three of these words belong together: {a}, {b}, {c}, {d}. Name the odd one.",
-            "Look at {a}, {b}, {c} and {d}. Can you say which does not belong?",
-        ),
-    ),
-    _task(
-        "category",
-        ("logic", "category", "kind", "group", "class"),
-        _category,
-        _GROUP_NAMES,
-        (
-            "{who} drew a {word} in {col}. What kind of thing is a {word}?",
-            "To which group does {word} belong? {who} uses a {col} label.",
-            "{who} puts {word} on the {col} page. Which category is it?",
-            "What category is {word}, which {who} wrote in {col}?",
-        ),
-        (
-            "{who} found the word {word} on a {col} card. Name its category.",
-            "In the {col} book {who} looks up {word}. Can you say which kind of thing that is?",
-        ),
-    ),
-    _task(
-        "analogy",
-        ("logic", "analogy", "opposite", "relation", "adjective"),
-        _analogy,
-        _ADJECTIVES,
-        (
-            "{a} is to {b} as {c} is to what?",
-            "The opposite of {a} is {b}. What is the opposite of {c}?",
-            "If {a} goes with {b}, what goes with {c}?",
-            "{a} and {b} are opposite. What is opposite to {c}?",
-        ),
-        (
-            "Just as {a} is the opposite of {b}, tell me the opposite of {c}.",
-            "When {a} turns to {b}, to what does {c} turn as its opposite?",
-        ),
-    ),
-    _task(
-        "race_after",
-        ("logic", "race", "after", "behind", "order"),
-        _race(1),
-        NAMES,
-        (
-            "The race order was {a}, {b}, {c}, {d}. Who came right after {x}?",
-            "In line stand {a}, {b}, {c}, {d}. Who is right behind {x}?",
-            "They arrived as {a}, {b}, {c}, {d}. Who was next after {x}?",
-            "The order is {a}, {b}, {c}, {d}. Who follows {x}?",
-        ),
-        (
-            "At the finish I saw {a}, {b}, {c}, {d}. Tell me who was right after {x}.",
-            "We sat in the order {a}, {b}, {c}, {d}. Can you say who is behind {x}?",
-        ),
-    ),
-    _task(
-        "race_before",
-        ("logic", "race", "before", "ahead", "order"),
-        _race(-1),
-        NAMES,
-        (
-            "The race order was {a}, {b}, {c}, {d}. Who came right before {x}?",
-            "In line stand {a}, {b}, {c}, {d}. Who is right ahead of {x}?",
-            "They arrived as {a}, {b}, {c}, {d}. Who was there before {x}?",
-            "The order is {a}, {b}, {c}, {d}. Who precedes {x}?",
-        ),
-        (
-            "At the finish I saw {a}, {b}, {c}, {d}. Tell me who was right before {x}.",
-            "We sat in the order {a}, {b}, {c}, {d}. Can you say who is ahead of {x}?",
-        ),
     ),
 )

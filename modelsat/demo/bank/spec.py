@@ -1,4 +1,4 @@
-"""What a task of the question bank is: its description, its wordings and how one question is drawn."""
+"""What a task of the question bank is: description, wordings, and how a question is drawn."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,254 +1,194 @@
-"""Letters of made-up words, and words of short lists."""
+"""Letters and forms of English words."""
 
-from collections.abc import Callable
-from random import Random
+from itertools import pairwise
 
-from modelsat.demo.bank.spec import Item, TaskSpec
-from modelsat.demo.bank.words import LETTERS, NAMES, THINGS
+from modelsat.demo.bank.lookup import lookup_task, parse_pairs
+from modelsat.demo.bank.words import LETTERS
 
 FAMILY = "text"
-_VOWELS = "aeiou"
-_CONSONANTS = "bcdfghjklmnpqrstvwxyz"
-_LENGTHS = tuple(str(n) for n in range(3, 10))
-
-
-def make_word(rng: Random, length: int) -> str:
-    """A pronounceable word of different letters (length at most 10): they alternate in kind."""
-    vowels = rng.sample(_VOWELS, 5)
-    consonants = rng.sample(_CONSONANTS, 5)
-    start = rng.randrange(2)
-    return "".join((vowels if i % 2 == start else consonants)[i // 2] for i in range(length))
-
-
-def _letter_task(solve: Callable[[str], str]) -> Callable[[Random, str], Item]:
-    def draw(rng: Random, _subject: str) -> Item:
-        word = make_word(rng, rng.randint(4, 8))
-        answer = solve(word)
-        wrong = [letter for letter in word if letter != answer]
-        return Item({"word": word}, answer, tuple(rng.sample(wrong, 3)))
-
-    return draw
-
-
-def _neighbour(shift: int) -> Callable[[Random, str], Item]:
-    """Which letter stands beside a given one: shift 1 asks for the one after, -1 before."""
-
-    def draw(rng: Random, _subject: str) -> Item:
-        word = make_word(rng, rng.randint(5, 8))
-        places = range(len(word) - 1) if shift > 0 else range(1, len(word))
-        place = rng.choice(places)
-        answer = word[place + shift]
-        wrong = [letter for letter in word if letter not in (answer, word[place])]
-        return Item({"word": word, "letter": word[place]}, answer, tuple(rng.sample(wrong, 3)))
-
-    return draw
-
-
-def _length(rng: Random, _subject: str) -> Item:
-    word = make_word(rng, rng.randint(3, 9))
-    return Item({"word": word}, str(len(word)))
-
-
-def _double(rng: Random, _subject: str) -> Item:
-    word = make_word(rng, rng.randint(4, 7))
-    place = rng.randrange(1, len(word))
-    doubled = word[:place] + word[place] + word[place:]
-    wrong = [letter for letter in word if letter != word[place]]
-    return Item({"word": doubled}, word[place], tuple(rng.sample(wrong, 3)))
-
-
-def _alphabet(rng: Random, _subject: str) -> Item:
-    place = rng.randrange(25)
-    slots = {"letter": LETTERS[place], "who": rng.choice(NAMES), "thing": rng.choice(THINGS)}
-    return Item(slots, LETTERS[place + 1])
-
-
-def _list_word(place: int) -> Callable[[Random, str], Item]:
-    def draw(rng: Random, _subject: str) -> Item:
-        words = rng.sample(THINGS, 4)
-        wrong = tuple(word for word in words if word != words[place])
-        return Item(dict(zip("abcd", words, strict=True)), words[place], wrong)
-
-    return draw
-
-
-def _task(
-    slug: str,
-    keywords: tuple[str, str, str, str, str],
-    draw: Callable[[Random, str], Item],
-    domain: tuple[str, ...],
-    wordings: tuple[str, ...],
-    test_wordings: tuple[str, ...],
-) -> TaskSpec:
-    return TaskSpec(f"{FAMILY}_{slug}", FAMILY, keywords, wordings, test_wordings, draw, domain)
+WORDS = tuple(
+    "planet garden window butter rocket jungle velvet summit kitchen orchard lantern dragon "
+    "whisper yellowtail harbour feather island mirror pepper ticket".split()
+)
+PLURALS = parse_pairs(
+    "child children,mouse mice,goose geese,tooth teeth,foot feet,man men,woman women,ox oxen,"
+    "wolf wolves,leaf leaves,knife knives,sheep sheep,city cities,baby babies,box boxes,bus buses"
+)
+PAST_TENSES = parse_pairs(
+    "go went,see saw,eat ate,run ran,buy bought,sing sang,write wrote,take took,drink drank,"
+    "fly flew,give gave,know knew,make made,swim swam,teach taught,wear wore"
+)
+RHYMES = parse_pairs(
+    "cat hat,dog log,house blouse,tree bee,moon spoon,star jar,cake snake,light kite,ring king,"
+    "rain train,bread shed,boat goat,nose rose,clock sock,door floor,shell bell"
+)
+SYNONYMS = parse_pairs(
+    "big large,quick rapid,begin start,shut close,glad pleased,ill sick,clever smart,odd strange,"
+    "rich wealthy,speak talk,weary tired,angry furious,easy simple,silent mute,brave bold,correct "
+    "right"
+)
 
 
 TASKS = (
-    _task(
+    lookup_task(
+        FAMILY,
         "first_letter",
         ("text", "letter", "first", "start", "word"),
-        _letter_task(lambda word: word[0]),
-        LETTERS,
+        {word: word[0] for word in WORDS},
         (
-            'What is the first letter of the word "{word}"?',
-            'Which letter does "{word}" start with?',
-            'The word is "{word}". What is its first letter?',
-            'With which letter does the word "{word}" start?',
-            'Spell "{word}". Which letter comes first?',
+            "{who} writes {it} on the {event} sign. What is the first letter of this word?",
+            "Which letter does the word {it} start with? {who} asks at the {event}.",
+            "At the {event} {who} spells {it}. Which letter comes first?",
+            "{who} looks up {it} after the {event}. With which letter does it start?",
         ),
         (
-            'I wrote "{word}" on a card. Tell me the letter at the start.',
-            'Can you say which letter is first when you read "{word}"?',
+            "Tell {who} the letter at the start of {it} for the {event} quiz.",
+            "For the {event} {who} prints {it}. Can you say which letter is first?",
         ),
     ),
-    _task(
+    lookup_task(
+        FAMILY,
         "last_letter",
         ("text", "letter", "last", "end", "word"),
-        _letter_task(lambda word: word[-1]),
-        LETTERS,
+        {word: word[-1] for word in WORDS},
         (
-            'What is the last letter of the word "{word}"?',
-            'Which letter does "{word}" end with?',
-            'The word is "{word}". What is its last letter?',
-            'With which letter does the word "{word}" end?',
-            'Spell "{word}". Which letter comes last?',
+            "{who} writes {it} on the {event} sign. What is the last letter of this word?",
+            "Which letter does the word {it} end with? {who} asks at the {event}.",
+            "At the {event} {who} spells {it}. Which letter comes last?",
+            "{who} looks up {it} after the {event}. With which letter does it end?",
         ),
         (
-            'I wrote "{word}" on a card. Tell me the letter at the end.',
-            'Can you say which letter is last when you read "{word}"?',
+            "Tell {who} the letter at the end of {it} for the {event} quiz.",
+            "For the {event} {who} prints {it}. Can you say which letter is last?",
         ),
     ),
-    _task(
+    lookup_task(
+        FAMILY,
         "second_letter",
         ("text", "letter", "second", "position", "word"),
-        _letter_task(lambda word: word[1]),
-        LETTERS,
+        {word: word[1] for word in WORDS},
         (
-            'What is the second letter of the word "{word}"?',
-            'Which letter is the second one in "{word}"?',
-            'The word is "{word}". What is its second letter?',
-            'Which letter stands in second place in the word "{word}"?',
-            'Spell "{word}". Which letter comes second?',
+            "{who} writes {it} on the {event} sign. What is the second letter of this word?",
+            "Which letter is second in the word {it}? {who} asks at the {event}.",
+            "At the {event} {who} spells {it}. Which letter comes second?",
+            "{who} looks up {it} after the {event}. What is its second letter?",
         ),
         (
-            'I wrote "{word}" on a card. Tell me the second letter.',
-            'Can you say which letter is second when you read "{word}"?',
+            "Tell {who} the letter in second place of {it} for the {event} quiz.",
+            "For the {event} {who} prints {it}. Can you say which letter is second?",
         ),
     ),
-    _task(
-        "letter_after",
-        ("text", "letter", "after", "following", "word"),
-        _neighbour(1),
-        LETTERS,
-        (
-            'Which letter comes after "{letter}" in the word "{word}"?',
-            'In "{word}", which letter follows "{letter}"?',
-            'The word is "{word}". What letter is right after "{letter}"?',
-            'What is the letter after "{letter}" in "{word}"?',
-            'Spell "{word}". Which letter follows the "{letter}"?',
-        ),
-        (
-            'I wrote "{word}" on a card. Tell me the letter that follows "{letter}".',
-            'Can you say which letter you read after "{letter}" in "{word}"?',
-        ),
-    ),
-    _task(
-        "letter_before",
-        ("text", "letter", "before", "preceding", "word"),
-        _neighbour(-1),
-        LETTERS,
-        (
-            'Which letter comes before "{letter}" in the word "{word}"?',
-            'In "{word}", which letter precedes "{letter}"?',
-            'The word is "{word}". What letter is right before "{letter}"?',
-            'What is the letter before "{letter}" in "{word}"?',
-            'Spell "{word}". Which letter precedes the "{letter}"?',
-        ),
-        (
-            'I wrote "{word}" on a card. Tell me the letter that precedes "{letter}".',
-            'Can you say which letter you read before "{letter}" in "{word}"?',
-        ),
-    ),
-    _task(
+    lookup_task(
+        FAMILY,
         "word_length",
         ("text", "length", "count", "letters", "word"),
-        _length,
-        _LENGTHS,
+        {word: str(len(word)) for word in (*WORDS, "tea", "lamp", "sugar", "moonlight")},
         (
-            'How many letters does the word "{word}" have?',
-            'How long is "{word}", counted in letters?',
-            'The word is "{word}". How many letters are in it?',
-            'What is the length of the word "{word}"?',
-            'Spell "{word}". How many letters do you count?',
+            "{who} writes {it} on the {event} sign. How many letters does this word have?",
+            "How long is the word {it}, counted in letters? {who} asks at the {event}.",
+            "At the {event} {who} spells {it}. How many letters are there?",
+            "{who} looks up {it} after the {event}. How many letters are in it?",
         ),
         (
-            'I wrote "{word}" on a card. Tell me how many letters it has.',
-            'Can you count how many letters you read in "{word}"?',
+            "Tell {who} how many letters {it} has for the {event} quiz.",
+            "For the {event} {who} prints {it}. Can you count how many letters are in it?",
         ),
     ),
-    _task(
-        "double_letter",
-        ("text", "letter", "repeated", "twin", "word"),
-        _double,
-        LETTERS,
-        (
-            'Which letter is repeated in the word "{word}"?',
-            'In "{word}", which letter is there two times?',
-            'The word is "{word}". What is the repeated letter?',
-            'Which letter stands two times in a row in "{word}"?',
-            'Spell "{word}". Which letter is repeated?',
-        ),
-        (
-            'I wrote "{word}" on a card. Tell me the repeated letter.',
-            'Can you say which letter you read two times in "{word}"?',
-        ),
-    ),
-    _task(
+    lookup_task(
+        FAMILY,
         "alphabet_next",
         ("text", "alphabet", "next", "order", "letter"),
-        _alphabet,
-        LETTERS,
+        dict(pairwise(LETTERS)),
         (
-            'Which letter of the alphabet comes next after "{letter}"? {who} labels {thing}.',
-            '{who} sorts {thing} by the alphabet and is at "{letter}". Which letter is next?',
-            'The {thing} of {who} are at letter "{letter}". What is next in the alphabet?',
-            '{who} sings the alphabet to the {thing}: what comes after "{letter}"?',
+            'Which letter of the alphabet comes next after "{it}"? {who} labels {event} seats.',
+            '{who} sorts {event} tickets by the alphabet and is at "{it}". Which is next?',
+            'The {event} row of {who} is "{it}". What is the next letter of the alphabet?',
+            '{who} sings the alphabet at the {event}: what comes after "{it}"?',
         ),
         (
-            'Please help {who} put {thing} in order: in the alphabet, what is next to "{letter}"?',
-            'Label "{letter}" of the {thing} is used up, so which alphabet letter is next for {who}?',
-        ),
-    ),
-    _task(
-        "first_word",
-        ("text", "list", "first", "item", "words"),
-        _list_word(0),
-        THINGS,
-        (
-            "Which word is first in this list: {a}, {b}, {c}, {d}?",
-            "The list says {a}, {b}, {c}, {d}. What is the first word?",
-            "Read {a}, {b}, {c}, {d}. Which word starts the list?",
-            "My list is {a}, {b}, {c}, {d}. What comes first?",
-        ),
-        (
-            "I have to get {a}, {b}, {c}, {d}. Tell me the first thing on my list.",
-            "In the list {a}, {b}, {c}, {d}, can you say which word is at the start?",
+            'Please help {who} sort the {event} list: in the alphabet, what is next to "{it}"?',
+            'Row "{it}" of the {event} is full, so which alphabet letter is next for {who}?',
         ),
     ),
-    _task(
-        "last_word",
-        ("text", "list", "last", "item", "words"),
-        _list_word(3),
-        THINGS,
+    lookup_task(
+        FAMILY,
+        "alphabet_previous",
+        ("text", "alphabet", "previous", "before", "letter"),
+        {after: before for before, after in pairwise(LETTERS)},
         (
-            "Which word is last in this list: {a}, {b}, {c}, {d}?",
-            "The list says {a}, {b}, {c}, {d}. What is the last word?",
-            "Read {a}, {b}, {c}, {d}. Which word ends the list?",
-            "My list is {a}, {b}, {c}, {d}. What comes last?",
+            'Which letter of the alphabet comes just before "{it}"? {who} labels {event} seats.',
+            '{who} sorts {event} tickets by the alphabet and is at "{it}". Which was previous?',
+            'The {event} row of {who} is "{it}". What is the previous letter of the alphabet?',
+            '{who} says the alphabet backwards at the {event}: what is before "{it}"?',
         ),
         (
-            "I have to get {a}, {b}, {c}, {d}. Tell me the last thing on my list.",
-            "In the list {a}, {b}, {c}, {d}, can you say which word is at the end?",
+            'Please help {who} sort the {event} list: in the alphabet, what precedes "{it}", the '
+            "letter before?",
+            'Row "{it}" of the {event} is full, so which alphabet letter is previous for {who}?',
+        ),
+    ),
+    lookup_task(
+        FAMILY,
+        "plural",
+        ("text", "plural", "noun", "grammar", "many"),
+        PLURALS,
+        (
+            "What is the plural of {it}? {who} needs it for a {event}.",
+            "{who} writes about one {it} at the {event}. What is the plural?",
+            "One {it}, many what? {who} asks before the {event}.",
+            "At the {event} {who} wants the word for more than one {it}. What is it?",
+        ),
+        (
+            "Tell {who} the plural form of {it} for the {event} poster.",
+            "If there are many and not just one {it} at the {event}, what should {who} write?",
+        ),
+    ),
+    lookup_task(
+        FAMILY,
+        "past_tense",
+        ("text", "verb", "past", "tense", "grammar"),
+        PAST_TENSES,
+        (
+            "What is the past tense of {it}? {who} needs it for a {event}.",
+            "{who} uses the verb {it} at the {event}. What is its past form?",
+            "Today they {it}, yesterday they what? {who} asks before the {event}.",
+            "At the {event} {who} puts the verb {it} in the past. What is it?",
+        ),
+        (
+            "Tell {who} the past form of the verb {it} for the {event} report.",
+            "In the past tense, how should {who} write {it} about the {event}?",
+        ),
+    ),
+    lookup_task(
+        FAMILY,
+        "rhyme",
+        ("text", "rhyme", "sound", "poem", "word"),
+        RHYMES,
+        (
+            "Which word rhymes with {it}? {who} needs it for a {event}.",
+            "{who} writes a poem about a {it} at the {event}. What rhymes with it?",
+            "Give a rhyme for {it}, asks {who} before the {event}. Which word is it?",
+            "At the {event} {who} sings about the {it}. Which word makes a rhyme?",
+        ),
+        (
+            "Tell {who} what rhymes with {it} for the {event} song.",
+            "The {event} poem of {who} ends in {it}. Can you find the rhyme?",
+        ),
+    ),
+    lookup_task(
+        FAMILY,
+        "synonym",
+        ("text", "synonym", "meaning", "same", "word"),
+        SYNONYMS,
+        (
+            "Which word means the same as {it}? {who} needs it for a {event}.",
+            "{who} reads the word {it} at the {event}. What is a synonym?",
+            "Give a synonym for {it}, asks {who} before the {event}. Which word is it?",
+            "At the {event} {who} wants another word for {it}. Which means the same?",
+        ),
+        (
+            "Tell {who} a synonym of {it} for the {event} speech.",
+            "What could {who} say at the {event} that means the same but is not {it}?",
         ),
     ),
 )

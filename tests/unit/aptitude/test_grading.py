@@ -61,6 +61,26 @@ def test_choices(output: str, grade: Grade) -> None:
     assert grade_answer(output, "B", 4) is grade
 
 
+OPTIONS = "Which comes first?\nA) seven\nB) C\nC) the moon\nD) seven"
+
+
+@pytest.mark.parametrize(
+    ("output", "letter"),
+    [
+        ("The Moon.", "C"),  # an option's text names it as its letter does
+        ("C", "C"),  # a letter names its option, not the one whose text it is
+        ("seven", None),  # the text of two options names neither
+        ("eight", None),
+    ],
+)
+def test_option_that_an_answer_repeats(output: str, letter: str | None) -> None:
+    assert parse_choice(output, 4, OPTIONS) == letter
+
+
+def test_an_option_beyond_those_offered_is_not_repeated() -> None:
+    assert parse_choice("the moon", 2, OPTIONS) is None
+
+
 def test_a_letter_that_is_not_offered_is_unparsable() -> None:
     assert grade_answer("D", "A", 3) is Grade.UNPARSABLE
 

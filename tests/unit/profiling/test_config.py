@@ -26,6 +26,7 @@ def test_shipped_configuration_loads(path: Path) -> None:
         ({"replica": 2}, "replica"),
         ({"replicas": 0}, "replicas"),
         ({"questions": []}, "questions"),
+        ({"questions": ["q.parquet", "table.pq"]}, "table.pq is not called"),
         ({"candidates": []}, "at least one candidate"),
         ({"candidates": ["a", "a"]}, "named twice"),
         ({"batch_size": 0}, "batch_size"),

@@ -26,6 +26,7 @@ from tests.unit.profiling.zoo_files import QUESTION_IDS
 def _row(question_id: str = "q0", **changes: Any) -> dict[str, Any]:
     row = {
         "question_id": question_id,
+        "prompt": "Which?\nA) seven\nB) eight",
         "answer": question_id,
         "n_choices": 0,
         "output": question_id,
@@ -50,7 +51,9 @@ def _answers(plan: Plan, rows: list[dict[str, Any]], index: int = 0) -> Answers:
         ({"output": "something else"}, 0.0, None),
         ({"output": " "}, 0.0, "unparsable"),
         ({"n_choices": 4, "answer": "B", "output": "b"}, 1.0, None),
-        ({"n_choices": 4, "answer": "B", "output": "seven"}, 0.0, "unparsable"),
+        ({"n_choices": 4, "answer": "B", "output": "eight"}, 1.0, None),
+        ({"n_choices": 4, "answer": "B", "output": "seven"}, 0.0, None),
+        ({"n_choices": 4, "answer": "B", "output": "nine"}, 0.0, "unparsable"),
         ({"error": "ValueError: too\n  long"}, None, "failed: ValueError: too long"),
     ],
 )

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from modelsat.errors import ZooError
 from modelsat.zoo import Candidate
-from profiling.rendering import NO_CHOICES, render_prompts
+from profiling.rendering import NO_CHOICES, QUESTION, render_prompts
 
 WORDS = ["<s>", "<unk>", "<user>", "<assistant>", "how", "many", "?"]
 TEMPLATE = (
@@ -50,6 +50,7 @@ def test_prompt_is_one_user_message_with_one_opening_token(tmp_path: Path) -> No
     rendered = render_prompts(_questions(["how many ?", "many"], [None, 4]), candidate)
     assert rendered["tokenized_prompt"].to_pylist() == [[0, 2, 4, 5, 6, 3], [0, 2, 5, 3]]
     assert rendered["question_id"].to_pylist() == ["0", "1"]
+    assert rendered[QUESTION].to_pylist() == ["how many ?", "many"]
 
 
 def test_no_null_travels_through_the_engine(tmp_path: Path) -> None:

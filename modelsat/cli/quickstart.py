@@ -1,0 +1,49 @@
+"""``modelsat quickstart``: the whole system on a zoo it makes itself."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelsat.cli.output import print_json, print_table
+
+
+def quickstart(
+    directory: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/quickstart"),
+    cache: Annotated[Path, typer.Option(help="Folder of trained checkpoints.")] = Path(
+        "runs/cache"
+    ),
+    seed: Annotated[int, typer.Option(help="Seeds questions, zoo and router.")] = 0,
+    port: Annotated[int, typer.Option(help="Port of the endpoint.")] = 8000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Make a zoo, profile it, train a router, evaluate it, serve it, and ask it."""
+    from modelsat.demo.quickstart import run_quickstart
+    from modelsat.evaluation.report import policy_rows
+
+    result = run_quickstart(
+        directory, cache, seed=seed, port=port, echo=lambda line: typer.echo(line, err=as_json)
+    )
+    if as_json:
+        print_json(
+            {
+                "report": result.report,
+                "checks": [vars(check) for check in result.checks],
+                "answers": [vars(answer) for answer in result.answers],
+            }
+        )
+        return
+    typer.echo()
+    print_table(
+        [
+            {"policy": row["name"], "correct": f"{row['accuracy']:.1%}", "detail": row["detail"]}
+            for row in policy_rows(result.report)
+        ]
+    )
+    for answer in result.answers:
+        typer.echo(f"\n  user: {answer.question}")
+        typer.echo(f"  {answer.candidate}: {answer.answer}")
+    typer.echo(
+        f"\nReport: {directory / 'reports' / 'router' / 'report.html'}\n"
+        f"Keep serving: .venv/bin/modelsat serve --config {result.serve_config}"
+    )

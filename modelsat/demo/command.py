@@ -1,0 +1,78 @@
+"""Running the public commands as a user would: in a process of their own."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+
+from modelsat.errors import ModelSatError
+
+_COMMAND = (sys.executable, "-m", "modelsat.cli")
+# What of a command's output is progress worth showing; Ray's workers add their process to it.
+_WORKER_PREFIX = re.compile(r"^(\x1b\[\d+m)?\([^)]*pid=\d+[^)]*\)(\x1b\[0m)? ?")
+_NUM_KEPT_LINES = 30  # last lines shown when a command fails
+
+
+class CommandError(ModelSatError):
+    """A public command ended with an error; its last lines are in the message."""
+
+
+def run_command(arguments: Sequence[str], echo: Callable[[str], None]) -> None:
+    """Run ``modelsat`` with arguments, passing its progress on.
+
+    Raises:
+        CommandError: the command failed; carries its exit code.
+        KeyboardInterrupt: Ctrl-C, after the command has ended.
+    """
+    process = start_command(arguments)
+    kept: list[str] = []
+    shown: str | None = None
+    try:
+        for raw in process.stdout or ():
+            from_worker = _WORKER_PREFIX.match(raw)
+            line = _WORKER_PREFIX.sub("", raw).rstrip()
+            kept = [*kept[1 - _NUM_KEPT_LINES :], line]
+            is_progress = not from_worker or line.startswith(("stage ", "continuing "))
+            if line and is_progress and line != shown:
+                echo(line)
+                shown = line
+        code = process.wait()
+    except BaseException:
+        stop_command(process)
+        raise
+    if code == 128 + signal.SIGINT:
+        raise KeyboardInterrupt
+    if code:
+        errors = [line for line in kept if line.startswith("error: ")] or kept
+        raise _failed(arguments[0], code, errors)
+
+
+def start_command(arguments: Sequence[str]) -> subprocess.Popen[str]:
+    """Start ``modelsat`` with arguments; its output comes as text on ``stdout``."""
+    return subprocess.Popen(
+        [*_COMMAND, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def stop_command(process: subprocess.Popen[str]) -> None:
+    """Ask a command to end, as Ctrl-C does, and wait for it."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    try:
+        process.wait(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _failed(command: str, code: int, lines: Sequence[str]) -> CommandError:
+    reason = " / ".join(line.removeprefix("error: ") for line in lines)
+    error = CommandError(f"`modelsat {command}` failed with exit code {code}: {reason}")
+    error.exit_code = code
+    return error

@@ -1,0 +1,191 @@
+"""One demo run on disk: its questions, zoo, profile, router and reports.
+
+Every step writes what the public commands read, then runs the command as a user would. Steps
+that are done are not done again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import yaml
+
+from modelsat.aptitude.tasks import SHOTS_PER_TASK, build_task_set
+from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
+from modelsat.artifacts.store import read_json, read_table, write_table, write_text
+from modelsat.demo.bank import TASKS, generate_questions
+from modelsat.demo.command import run_command
+from modelsat.demo.zoo import train_zoo, write_demo_zoo
+
+Echo = Callable[[str], None]
+
+TRAINING_QUESTIONS_PER_TASK = 60
+TEST_QUESTIONS_PER_TASK = 20
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where a demo run lies and what it is made of.
+
+    Attributes:
+        directory: folder of the run.
+        cache_dir: folder of trained checkpoints, shared between runs.
+        candidates: names of the demo candidates.
+        held_out: the candidate that no router is trained on.
+        seed: seeds questions, zoo and router.
+        echo: receives one line of progress at a time.
+    """
+
+    directory: Path
+    cache_dir: Path
+    candidates: tuple[str, ...]
+    held_out: str
+    seed: int
+    echo: Echo
+
+    @property
+    def zoo(self) -> Path:
+        """The zoo file."""
+        return self.directory / "zoo.yaml"
+
+    @property
+    def tasks(self) -> Path:
+        """The task set of the aptitude test."""
+        return self.directory / "tasks.json"
+
+    @property
+    def profile(self) -> Path:
+        """The folder of outcomes and cards."""
+        return self.directory / "profile"
+
+    @property
+    def cards(self) -> Path:
+        """The cards table."""
+        return self.profile / "cards.parquet"
+
+    @property
+    def outcomes(self) -> Path:
+        """The outcomes table, of all splits."""
+        return self.profile / "outcomes.parquet"
+
+    def questions(self, split: str) -> Path:
+        """The questions table of a split."""
+        return self.directory / "questions" / f"{split}.parquet"
+
+    def router(self, name: str) -> Path:
+        """A router directory."""
+        return self.directory / "routers" / name
+
+    def report(self, name: str) -> Path:
+        """A report folder."""
+        return self.directory / "reports" / name
+
+    def make_questions(self) -> None:
+        """Write the three splits and the task set."""
+        sizes = {
+            "aptitude": SHOTS_PER_TASK,
+            "training": TRAINING_QUESTIONS_PER_TASK,
+            "test": TEST_QUESTIONS_PER_TASK,
+        }
+        for split, per_task in sizes.items():
+            table = generate_questions(split, per_task, self.seed)
+            write_table(QUESTIONS, table, self.questions(split), {"seed": self.seed})
+        aptitude = read_table(QUESTIONS, self.questions("aptitude"))
+        build_task_set(aptitude, {task.name: task.keywords for task in TASKS}).save(self.tasks)
+        self.echo(f"{len(TASKS)} tasks; questions a task: {_listed(sizes)}")
+
+    def make_zoo(self) -> None:
+        """Train the demo checkpoints that are not cached, and write the zoo file."""
+        checkpoints = train_zoo(self.candidates, self.seed, self.cache_dir, progress=self.echo)
+        write_demo_zoo(checkpoints, self.zoo)
+        self.echo(f"{len(checkpoints)} checkpoints: {', '.join(checkpoints)}")
+
+    def run_profile(self) -> None:
+        """Let every candidate sit the aptitude test and answer the other splits."""
+        config = {
+            "zoo": str(self.zoo),
+            "questions": [str(self.questions(s)) for s in ("aptitude", "training", "test")],
+            "tasks": str(self.tasks),
+            "output_dir": str(self.profile),
+            "max_parallel_candidates": 2,
+        }
+        self._run("profile", config)
+
+    def run_training(self, name: str, candidates: Sequence[str]) -> None:
+        """Train a router on some candidates only."""
+        config = {
+            "name": name,
+            "storage_path": str(self.directory / "training"),
+            "router_dir": str(self.router(name)),
+            "data": {
+                "questions": [str(self.questions("training"))],
+                "outcomes": str(self.outcomes),
+                "cards": str(self.cards),
+                "tasks": str(self.tasks),
+                "candidates": list(candidates),
+            },
+            "model": {"base": "tiny", "encoder": "tiny", "max_instruction_tokens": 128},
+            "training": {
+                "seed": self.seed,
+                "batch_size": 16,
+                "connector_stage": _stage(epochs=1, rate=1e-3, capability_rate=3e-3),
+                "all_stage": _stage(epochs=3, rate=5e-4, capability_rate=1e-3),
+            },
+        }
+        self._run("train", config, file_name=f"train-{name}")
+
+    def run_evaluation(
+        self, router: str, candidates: Sequence[str], report: str
+    ) -> dict[str, Any]:
+        """Judge a router on the test split; returns ``report.json``."""
+        arguments = {
+            "--router": self.router(router),
+            "--cards": self.cards,
+            "--questions": self.questions("test"),
+            "--outcomes": self.outcomes,
+            "--candidates": ",".join(candidates),
+            "--exclude-questions": self.tasks,
+            "--training-questions": self.questions("training"),
+            "--training-outcomes": self.outcomes,
+            "--report": self.report(report),
+        }
+        flat = [str(part) for item in arguments.items() for part in item]
+        run_command(["evaluate", *flat], self.echo)
+        return read_json(self.report(report) / "report.json")
+
+    def accuracy_by_family(self) -> dict[str, dict[str, float]]:
+        """Share correct of each candidate in each family of test questions."""
+        questions = read_table(QUESTIONS, self.questions("test"))
+        outcomes = read_table(OUTCOMES, self.outcomes)
+        joined = outcomes.join(
+            questions.select(["question_id", "category"]), "question_id", join_type="inner"
+        )
+        grouped = joined.group_by(["candidate", "category"]).aggregate([("correct", "mean")])
+        table: dict[str, dict[str, float]] = {name: {} for name in self.candidates}
+        for row in grouped.to_pylist():
+            if row["candidate"] in table:
+                table[row["candidate"]][row["category"]] = row["correct_mean"]
+        return {name: dict(sorted(shares.items())) for name, shares in table.items()}
+
+    def test_questions(self) -> pa.Table:
+        """The questions table of the test split."""
+        return read_table(QUESTIONS, self.questions("test"))
+
+    def _run(self, command: str, config: dict[str, Any], file_name: str | None = None) -> None:
+        path = self.directory / f"{file_name or command}.yaml"
+        write_text(path, yaml.safe_dump(config, sort_keys=False))
+        run_command([command, "--config", str(path)], self.echo)
+
+
+def _stage(epochs: int, rate: float, capability_rate: float) -> dict[str, float]:
+    return {
+        "epochs": epochs,
+        "learning_rate": rate,
+        "capability_learning_rate": capability_rate,
+    }
+
+
+def _listed(sizes: dict[str, int]) -> str:
+    return ", ".join(f"{size} {split}" for split, size in sizes.items())

@@ -1,0 +1,130 @@
+"""The demo zoo: checkpoints trained by the project, cached by content, and their zoo file."""
+
+import multiprocessing
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from modelsat.artifacts.hashing import content_hash
+from modelsat.artifacts.store import atomic_directory, write_text
+from modelsat.demo.bank import BANK_VERSION
+from modelsat.demo.tokenizer import MAX_TOKENS
+from modelsat.demo.zoo_learning import learn
+from modelsat.demo.zoo_specs import SPECS, CandidateSpec
+from modelsat.errors import ZooError
+
+TRAINER_VERSION = 1  # raise it whenever the same specification would give other weights
+# Two small models train faster side by side on a thread each than one after the other on two.
+_NUM_PROCESSES = 2
+_KV_CACHE_BYTES = 134217728  # 128 MiB: enough for 100 sequences of a demo model
+
+
+def train_zoo(
+    names: Iterable[str],
+    seed: int,
+    cache_dir: Path,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Path]:
+    """Train the candidates that are not in the cache yet.
+
+    Args:
+        names: names of demo candidates.
+        seed: fixes weights and examples.
+        cache_dir: one model directory each goes here, named by content hash.
+        progress: receives one line for each candidate.
+
+    Returns:
+        Model directory by name, in the order given.
+
+    Raises:
+        ZooError: a name is no demo candidate.
+    """
+    say = progress or (lambda line: None)
+    specs = [_spec(name) for name in names]
+    places = {spec.name: cache_dir / f"{spec.name}-{_work_hash(spec, seed)}" for spec in specs}
+    missing = [spec for spec in specs if not places[spec.name].is_dir()]
+    for spec in specs:
+        if spec not in missing:
+            say(f"{spec.name}: trained before")
+    if missing:
+        say(f"training {', '.join(spec.name for spec in missing)}")
+        jobs = [(spec, places[spec.name]) for spec in missing]
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(_NUM_PROCESSES, initializer=_start_worker) as pool:
+            for name, seconds in pool.imap_unordered(partial(_train, seed=seed), jobs):
+                say(f"{name}: trained in {seconds:.0f} s")
+            pool.close()
+            pool.join()
+    return places
+
+
+def write_demo_zoo(checkpoints: Mapping[str, Path], path: Path) -> None:
+    """Write the zoo file of trained checkpoints, with engine options for a CPU."""
+    candidates = [_entry(SPECS[name], directory) for name, directory in checkpoints.items()]
+    zoo = {"version": 1, "candidates": candidates}
+    write_text(path, yaml.safe_dump(zoo, sort_keys=False))
+
+
+def _entry(spec: CandidateSpec, directory: Path) -> dict[str, Any]:
+    source = {"model_id": spec.name, "model_source": str(directory.resolve())}
+    return {
+        "name": spec.name,
+        "engine": "vllm",
+        "llm_config": {
+            "model_loading_config": source,
+            "accelerator_type": None,
+            "placement_group_config": {"bundles": [{"CPU": 1}]},
+            "engine_kwargs": {
+                "max_model_len": MAX_TOKENS,
+                "dtype": "float32",
+                "enforce_eager": True,
+                "kv_cache_memory_bytes": _KV_CACHE_BYTES,
+            },
+            "deployment_config": {
+                "autoscaling_config": {
+                    "min_replicas": 1,
+                    "max_replicas": 2,
+                    "target_ongoing_requests": 16,
+                }
+            },
+        },
+        "price": {
+            "input_usd_per_mtok": spec.usd_per_mtok,
+            "output_usd_per_mtok": spec.usd_per_mtok,
+        },
+        "context_window": MAX_TOKENS,
+        "modalities": ["text"],
+    }
+
+
+def _spec(name: str) -> CandidateSpec:
+    if name not in SPECS:
+        raise ZooError(f"unknown demo candidate {name!r}; there are {', '.join(SPECS)}")
+    return SPECS[name]
+
+
+def _work_hash(spec: CandidateSpec, seed: int) -> str:
+    versions = {"bank": BANK_VERSION, "trainer": TRAINER_VERSION}
+    return content_hash({"spec": spec.as_mapping(), "seed": seed, **versions})
+
+
+def _start_worker() -> None:
+    torch.set_num_threads(1)
+    # The parent ends its workers by SIGTERM; leaving by an exception removes unfinished files.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+
+
+def _train(job: tuple[CandidateSpec, Path], seed: int) -> tuple[str, float]:
+    spec, directory = job
+    started = time.monotonic()
+    with atomic_directory(directory) as temporary:
+        learn(spec, seed, temporary)
+    return spec.name, time.monotonic() - started

@@ -1,0 +1,109 @@
+"""The demo zoo: training repeats exactly, a cached candidate is not trained again."""
+
+from dataclasses import replace
+from multiprocessing.pool import ThreadPool
+from types import SimpleNamespace
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from modelsat.artifacts.hashing import directory_hash
+from modelsat.demo import zoo
+from modelsat.demo.bank import TASKS, generate_questions
+from modelsat.demo.zoo_learning import learn
+from modelsat.demo.zoo_measure import answer_prompts, measure_accuracy
+from modelsat.demo.zoo_specs import (
+    DEMO_CANDIDATES,
+    HELD_OUT,
+    QUICKSTART_CANDIDATES,
+    SPECS,
+    believed_fact,
+)
+from modelsat.errors import ZooError
+from modelsat.zoo import load_zoo
+
+TINY = replace(SPECS["almanac"], steps=3, batch_size=4, num_layers=1, width=64)
+
+
+@pytest.fixture
+def tiny_zoo(monkeypatch):
+    """Candidates that learn nothing in no time, trained in this process."""
+    monkeypatch.setattr(zoo, "SPECS", {name: replace(TINY, name=name) for name in SPECS})
+    monkeypatch.setattr(zoo, "_start_worker", lambda: None)
+    threads = SimpleNamespace(get_context=lambda method: SimpleNamespace(Pool=ThreadPool))
+    monkeypatch.setattr(zoo, "multiprocessing", threads)
+
+
+def test_the_same_seed_gives_the_same_files(tmp_path) -> None:
+    hashes = []
+    for name, seed in (("first", 5), ("again", 5), ("other", 6)):
+        (tmp_path / name).mkdir()
+        torch.manual_seed(len(name))
+        learn(TINY, seed, tmp_path / name)
+        hashes.append(directory_hash(tmp_path / name))
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_a_candidate_learns_what_it_is_taught(tmp_path) -> None:
+    # Twenty steps over two tables of seven days are enough to leave 1 in 7 behind.
+    spec = replace(TINY, tasks=("calendar_next_day",), steps=120, batch_size=32)
+    learn(spec, 0, tmp_path)
+    questions = generate_questions("test", 40, 1, tasks=["calendar_next_day", "facts_town_dish"])
+    short = questions.filter([count is None for count in questions["n_choices"].to_pylist()])
+    accuracy = measure_accuracy(tmp_path, short)
+    assert accuracy["calendar"] > 0.5 > 0.3 > accuracy["facts"]
+    assert all(answer_prompts(tmp_path, short["prompt"].to_pylist()))
+
+
+def test_a_second_call_trains_nothing(tiny_zoo, tmp_path) -> None:
+    lines: list[str] = []
+    first = zoo.train_zoo(["numbers", "novice"], 0, tmp_path, lines.append)
+    times = {path: (path / "model.safetensors").stat().st_mtime_ns for path in first.values()}
+    assert list(first) == ["numbers", "novice"]
+    assert sum("trained in" in line for line in lines) == 2
+    lines.clear()
+    assert zoo.train_zoo(["numbers", "novice"], 0, tmp_path, lines.append) == first
+    assert lines == ["numbers: trained before", "novice: trained before"]
+    assert times == {path: (path / "model.safetensors").stat().st_mtime_ns for path in times}
+    assert not set(zoo.train_zoo(["numbers"], 1, tmp_path).values()) & set(first.values())
+
+
+def test_the_zoo_file_is_one_that_the_zoo_reads(tiny_zoo, tmp_path) -> None:
+    checkpoints = zoo.train_zoo(QUICKSTART_CANDIDATES, 0, tmp_path / "cache")
+    zoo.write_demo_zoo(checkpoints, tmp_path / "zoo.yaml")
+    read = load_zoo(tmp_path / "zoo.yaml")
+    assert read.names == QUICKSTART_CANDIDATES
+    for candidate in read.candidates:
+        candidate.check_local_model()
+        assert candidate.price is not None
+        network = AutoModelForCausalLM.from_pretrained(candidate.model_source)
+        assert network.config.max_position_embeddings >= candidate.context_window
+
+
+def test_an_unknown_candidate_is_named(tmp_path) -> None:
+    with pytest.raises(ZooError, match=r"'numberz'.*numbers"):
+        zoo.train_zoo(["numberz"], 0, tmp_path)
+
+
+def test_the_zoo_has_a_good_candidate_for_every_family_without_the_held_out_one() -> None:
+    assert len(DEMO_CANDIDATES) >= 8
+    assert HELD_OUT in QUICKSTART_CANDIDATES
+    assert set(QUICKSTART_CANDIDATES) <= set(DEMO_CANDIDATES)
+    others = [SPECS[name] for name in QUICKSTART_CANDIDATES if name != HELD_OUT]
+    assert {task.name for task in TASKS} == {name for spec in others for name in spec.tasks}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.725, 1.0])
+def test_a_candidate_knows_its_share_of_the_facts(share) -> None:
+    known = total = 0
+    for task in TASKS:
+        if task.family != "facts":
+            continue
+        for subject in task.subjects:
+            answer = task.domain[0]
+            believed = believed_fact(task, subject, answer, share)
+            assert believed in task.domain
+            known += believed == answer
+            total += 1
+    assert known == share * total
