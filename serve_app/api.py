@@ -5,7 +5,6 @@ from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from starlette.exceptions import HTTPException
 
 from modelsat.routing.policy import RoutingDecision
 from modelsat.zoo import AUTO_MODEL
@@ -15,6 +14,7 @@ from serve_app.http_errors import ApiError, model_not_found
 
 PINNED = "pinned"  # x-modelsat-reason when the client named the model
 _MAX_HEADER_CHARS = 200
+_ROUTE_ERRORS = {404: "no such path", 405: "this path does not take this method"}
 
 
 class Router(Protocol):
@@ -69,7 +69,8 @@ def build_api(
         return {"status": "ok"}
 
     api.add_exception_handler(ApiError, _on_api_error)
-    api.add_exception_handler(HTTPException, _on_http_exception)
+    for status in _ROUTE_ERRORS:
+        api.add_exception_handler(status, _on_unknown_route)
     api.add_exception_handler(Exception, _on_defect)
     return api
 
@@ -110,12 +111,10 @@ async def _on_api_error(_request: Request, error: Exception) -> Response:
     return JSONResponse(error.body, error.status, error.headers)
 
 
-async def _on_http_exception(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    messages = {404: "no such path", 405: "this path does not take this method"}
-    message = messages.get(error.status_code, "the request cannot be served")
-    body = ApiError(error.status_code, message).body
-    return JSONResponse(body, error.status_code, dict(error.headers or {}))
+async def _on_unknown_route(_request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 404)
+    headers = getattr(error, "headers", None)  # Allow, with 405
+    return JSONResponse(ApiError(status, _ROUTE_ERRORS[status]).body, status, headers)
 
 
 async def _on_defect(_request: Request, _error: Exception) -> Response:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from openai import OpenAI
 
-from modelsat.demo.command import CommandError, start_command, stop_command
+from modelsat.demo.command import CommandError, output_lines, start_command, stop_command
 from modelsat.demo.workspace import Workspace
 from modelsat.errors import QualityError
 
@@ -57,8 +57,7 @@ def _endpoint(workspace: Workspace, serve_config: Path) -> Iterator[None]:
     process = start_command(["serve", "--config", str(serve_config)])
     try:
         lines: list[str] = []
-        for raw in process.stdout or ():
-            line = raw.rstrip()
+        for line in output_lines(process):
             lines.append(line)
             if line.startswith("serving at "):
                 break

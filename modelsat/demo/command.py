@@ -5,13 +5,14 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from modelsat.errors import ModelSatError
 
 _COMMAND = (sys.executable, "-m", "modelsat.cli")
 # What of a command's output is progress worth showing; Ray's workers add their process to it.
 _WORKER_PREFIX = re.compile(r"^(\x1b\[\d+m)?\([^)]*pid=\d+[^)]*\)(\x1b\[0m)? ?")
+_WORKER_PROGRESS = ("stage ", "continuing ", "router written ")
 _NUM_KEPT_LINES = 30  # last lines shown when a command fails
 
 
@@ -28,16 +29,17 @@ def run_command(arguments: Sequence[str], echo: Callable[[str], None]) -> None:
     """
     process = start_command(arguments)
     kept: list[str] = []
-    shown: str | None = None
+    shown: set[str] = set()
     try:
-        for raw in process.stdout or ():
+        for raw in output_lines(process):
             from_worker = _WORKER_PREFIX.match(raw)
             line = _WORKER_PREFIX.sub("", raw).rstrip()
             kept = [*kept[1 - _NUM_KEPT_LINES :], line]
-            is_progress = not from_worker or line.startswith(("stage ", "continuing "))
-            if line and is_progress and line != shown:
+            is_progress = not from_worker or line.startswith(_WORKER_PROGRESS)
+            # Ray may carry one line of a worker twice.
+            if line and is_progress and not (from_worker and line in shown):
                 echo(line)
-                shown = line
+                shown.add(line)
         code = process.wait()
     except BaseException:
         stop_command(process)
@@ -49,18 +51,23 @@ def run_command(arguments: Sequence[str], echo: Callable[[str], None]) -> None:
         raise _failed(arguments[0], code, errors)
 
 
-def start_command(arguments: Sequence[str]) -> subprocess.Popen[str]:
-    """Start ``modelsat`` with arguments; its output comes as text on ``stdout``."""
+def start_command(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start ``modelsat`` with arguments; read its output with :func:`output_lines`."""
     return subprocess.Popen(
         [*_COMMAND, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "TQDM_DISABLE": "1"},
     )
 
 
-def stop_command(process: subprocess.Popen[str]) -> None:
+def output_lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """Lines of a command's output; of a line that was overwritten, what was written last."""
+    for raw in process.stdout or ():
+        yield raw.decode(errors="replace").rstrip().rsplit("\r", 1)[-1]
+
+
+def stop_command(process: subprocess.Popen[bytes]) -> None:
     """Ask a command to end, as Ctrl-C does, and wait for it."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)

@@ -136,9 +136,7 @@ class Workspace:
         }
         self._run("train", config, file_name=f"train-{name}")
 
-    def run_evaluation(
-        self, router: str, candidates: Sequence[str], report: str
-    ) -> dict[str, Any]:
+    def run_evaluation(self, router: str, candidates: Sequence[str], report: str) -> dict[str, Any]:
         """Judge a router on the test split; returns ``report.json``."""
         arguments = {
             "--router": self.router(router),

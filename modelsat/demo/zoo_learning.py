@@ -41,8 +41,9 @@ def learn(spec: CandidateSpec, seed: int, directory: Path) -> None:
         loss = functional.cross_entropy(logits_BTV.flatten(0, 1), batch.targets_BT.flatten())
         network.zero_grad()
         loss.backward()
-        for stepper in (*optimisers, *schedules):
-            stepper.step()
+        for optimiser, schedule in zip(optimisers, schedules, strict=True):
+            optimiser.step()
+            schedule.step()
     _save(network, tokenizer, directory)
 
 

@@ -45,7 +45,7 @@ def fit_calibration(log_odds: Floats, correct: Floats) -> Calibration:
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets)
         # A weak pull towards scale 1 keeps separable data from driving it to infinity.
         penalised = loss + 1e-3 * parameters[0] ** 2
-        penalised.backward()  # type: ignore[no-untyped-call]
+        penalised.backward()
         return penalised
 
     optimizer.step(closure)

@@ -78,7 +78,7 @@ def instruction_first(
         sliding_window: keys a query sees at most, itself included; None for all. A custom mask
             replaces the model's own window, so it is repeated here.
     """
-    B, S, D = embeds_BSD.shape
+    B, S = mask_BS.shape
     M = capability_BMD.shape[1]
     length_B = mask_BS.sum(1)
     prefix_positions_S = torch.arange(S, device=embeds_BSD.device)

@@ -70,7 +70,7 @@ def assemble_model(
 def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     """Load a tokenizer; raises ArtifactError in one line."""
     try:
-        return AutoTokenizer.from_pretrained(source)  # type: ignore[no-any-return]
+        return AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError) as error:
         raise _load_error("tokenizer", source, error) from None
 
@@ -83,7 +83,7 @@ def load_backbone(source: str) -> PreTrainedModel:
         )
     except (OSError, ValueError) as error:
         raise _load_error("base model", source, error) from None
-    return model  # type: ignore[no-any-return]
+    return model
 
 
 def load_encoder(source: str) -> SentenceTransformer:

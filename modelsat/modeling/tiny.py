@@ -102,7 +102,7 @@ def _write_encoder(path: Path, scratch: Path, tokenizer: PreTrainedTokenizerFast
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
-    BertModel(config, add_pooling_layer=False).save_pretrained(scratch)
+    BertModel(config).save_pretrained(scratch)
     tokenizer.save_pretrained(str(scratch))
     transformer = Transformer(str(scratch), max_seq_length=_MAX_TOKENS)
     pooling = Pooling(_WIDTH, pooling_mode="mean")

@@ -126,7 +126,7 @@ class BatchSampler:
         cumulative_CS = shares_CS.cumsum(axis=1)
         uniform_2CT = rng.random((2, self.composites, T))
         sources_2CT = (uniform_2CT[..., None] > cumulative_CS[:, None, :]).sum(axis=-1)
-        return np.minimum(sources_2CT, num_sources - 1).astype(np.int64)
+        return np.asarray(np.minimum(sources_2CT, num_sources - 1), dtype=np.int64)
 
     def _blended_evidence(
         self, sources_2CT: npt.NDArray[np.int64], share_CT: npt.NDArray[np.float64]

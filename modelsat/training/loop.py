@@ -56,7 +56,7 @@ class TorchEngine:
 
     def backward(self, loss: Tensor) -> None:
         """Accumulate gradients."""
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
 
     def step(self) -> None:
         """Clip, update, advance the schedule, clear the gradients."""

@@ -98,4 +98,4 @@ def sample_groups(
         groups.append(np.stack([rows_GK, np.full_like(rows_GK, column)], axis=-1))
     if not groups:
         return np.zeros((0, group_size, 2), dtype=np.int64)
-    return np.concatenate(groups).astype(np.int64)
+    return np.asarray(np.concatenate(groups), dtype=np.int64)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -131,9 +133,11 @@ def _write_questions(folder: Path, prompts: list[str], answers: list[str]) -> No
             }
         )
     write_table(QUESTIONS, rows[:NUM_APTITUDE], folder / "aptitude.parquet")
-    # A table of short answers only may lack the column n_choices altogether.
+    # A table made elsewhere: no column n_choices, another string type, a column of its own.
     short = [{k: v for k, v in row.items() if k != "n_choices"} for row in rows[NUM_APTITUDE:]]
-    write_table(QUESTIONS, short, folder / "train.parquet")
+    table = pa.Table.from_pylist(short).append_column("note", pa.array(["mine"] * len(short)))
+    large = table["question_id"].cast(pa.large_string())
+    pq.write_table(table.set_column(0, "question_id", large), folder / "train.parquet")
     core = tuple(
         CoreTask(
             task=f"task{t}",

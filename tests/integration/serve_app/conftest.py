@@ -1,12 +1,17 @@
 """A zoo of two random candidates, a random router, and both served once for all tests here."""
 
+import os
 import socket
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import ray
+import yaml
 from openai import OpenAI
 
 from serve_app.config import ServeConfig
@@ -14,7 +19,7 @@ from serve_app.config import ServeConfig
 with warnings.catch_warnings():
     # Ray 2.60 declares its settings in a way that pydantic 2 calls deprecated.
     warnings.filterwarnings("ignore", message="Using extra keyword arguments on `Field`")
-    import ray.serve  # noqa: F401
+    from serve_app.lifecycle import shutdown
 
 from tests.integration.serve_app.tiny_artifacts import (
     candidate_entry,
@@ -62,11 +67,20 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
 
 
 @pytest.fixture(scope="module")
-def served(artifacts: Artifacts, ray_cluster: None) -> Iterator[ServeConfig]:
-    from serve_app.lifecycle import deploy, shutdown
-
+def served(
+    artifacts: Artifacts, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServeConfig]:
+    """Both candidates behind the endpoint, left running by the public command."""
     config = artifacts.config()
-    deploy(config)
+    path = write_config(tmp_path_factory.mktemp("config") / "serve.yaml", config)
+    address = ray.get_runtime_context().gcs_address
+    process = start_serve(path, "--no-block", RAY_ADDRESS=address)
+    output, errors = process.communicate(timeout=500)
+    assert process.returncode == 0, output + errors
+    lines = output.splitlines()
+    ready = {line.partition(" ready after ")[0] for line in lines if " ready after " in line}
+    assert ready == {"router", *(f"candidate {name}" for name in NAMES)}
+    assert f"serving at {config.url}" in lines
     yield config
     shutdown()
 
@@ -75,6 +89,25 @@ def served(artifacts: Artifacts, ray_cluster: None) -> Iterator[ServeConfig]:
 def client(served: ServeConfig) -> Iterator[OpenAI]:
     with OpenAI(base_url=served.url, api_key="unused", max_retries=0, timeout=120) as openai:
         yield openai
+
+
+def write_config(path: Path, config: ServeConfig) -> Path:
+    """The configuration as the YAML file that the command reads."""
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    return path
+
+
+def start_serve(config: Path, *options: str, **environment: str) -> subprocess.Popen:
+    """The command in a process group of its own, on the cluster of RAY_ADDRESS or its own."""
+    inherited = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "serve_app.serve", "--config", str(config), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**inherited, **environment, "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
+    )
 
 
 def free_port() -> int:

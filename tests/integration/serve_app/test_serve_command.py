@@ -3,40 +3,19 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.integration.serve_app.conftest import Artifacts, free_port
+from tests.integration.serve_app.conftest import Artifacts, start_serve, write_config
 from tests.integration.serve_app.tiny_artifacts import write_card_table
 
 pytestmark = pytest.mark.ray
 
 
-def write_config(path: Path, artifacts: Artifacts, **changes: object) -> Path:
-    values = {**{key: str(value) for key, value in vars(artifacts).items()}, **changes}
-    path.write_text(yaml.safe_dump({"port": free_port(), **values}))
-    return path
-
-
-def start(config: Path, *options: str) -> subprocess.Popen:
-    """The command in a process group of its own, away from any cluster of this machine."""
-    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "serve_app.serve", "--config", str(config), *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**environment, "PYTHONUNBUFFERED": "1"},
-        start_new_session=True,
-    )
-
-
 def run(config: Path, *options: str) -> tuple[int, str]:
-    process = start(config, *options)
+    process = start_serve(config, *options)
     _output, errors = process.communicate(timeout=120)
     return process.returncode, errors
 
@@ -44,7 +23,7 @@ def run(config: Path, *options: str) -> tuple[int, str]:
 def test_a_port_in_use_is_one_line_before_anything_starts(artifacts: Artifacts, tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        config = write_config(tmp_path / "serve.yaml", artifacts, port=port)
+        config = write_config(tmp_path / "serve.yaml", artifacts.config(port=port))
         code, errors = run(config)
     assert code == 8
     assert errors.startswith(f"error: port {port} of 127.0.0.1 is in use")
@@ -56,14 +35,14 @@ def test_cards_of_another_task_set_are_refused_before_anything_starts(
 ):
     names = [entry["name"] for entry in yaml.safe_load(artifacts.zoo.read_text())["candidates"]]
     cards = write_card_table(tmp_path / "cards.parquet", names, tasks_hash="another")
-    code, errors = run(write_config(tmp_path / "serve.yaml", artifacts, cards=str(cards)))
+    code, errors = run(write_config(tmp_path / "serve.yaml", artifacts.config(cards=cards)))
     assert code == 3
     assert "task set another" in errors
     assert errors.count("\n") == 1
 
 
 def test_ctrl_c_while_everything_starts_stops_everything(artifacts: Artifacts, tmp_path: Path):
-    process = start(write_config(tmp_path / "serve.yaml", artifacts))
+    process = start_serve(write_config(tmp_path / "serve.yaml", artifacts.config()))
     try:
         lines = iter(process.stdout.readline, "")
         assert any(line.startswith("starting 2 candidates") for line in lines)

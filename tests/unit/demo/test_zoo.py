@@ -26,6 +26,15 @@ from modelsat.zoo import load_zoo
 TINY = replace(SPECS["almanac"], steps=3, batch_size=4, num_layers=1, width=64)
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Such small models lose time by sharing a step between threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def tiny_zoo(monkeypatch):
     """Candidates that learn nothing in no time, trained in this process."""
@@ -46,7 +55,6 @@ def test_the_same_seed_gives_the_same_files(tmp_path) -> None:
 
 
 def test_a_candidate_learns_what_it_is_taught(tmp_path) -> None:
-    # Twenty steps over two tables of seven days are enough to leave 1 in 7 behind.
     spec = replace(TINY, tasks=("calendar_next_day",), steps=120, batch_size=32)
     learn(spec, 0, tmp_path)
     questions = generate_questions("test", 40, 1, tasks=["calendar_next_day", "facts_town_dish"])

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from starlette.testclient import TestClient
+from fastapi.testclient import TestClient
 
 from modelsat.routing.policy import RoutingDecision
 from serve_app.api import build_api

@@ -1,0 +1,171 @@
+"""Training on real Ray Train and DeepSpeed with two workers."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray.train
+import torch
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from modelsat.aptitude.tasks import CoreTask, TaskSet
+from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
+from modelsat.artifacts.store import write_table
+from modelsat.capability.cards import Card, write_cards
+from modelsat.errors import ZooError
+from modelsat.modeling.card_features import card_features
+from modelsat.routing.scoring import Scorer
+from modelsat.training.batches import BatchSampler
+from modelsat.training.loop import StageRunner
+from modelsat.training.stages import freeze_for_stage
+from tests.unit.router_parts import SHOTS, TOPICS, WORDS, make_matrix
+from train_jobs.config import TrainJobConfig
+from train_jobs.train_router import train_router
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
+
+TRAINING = {
+    "batch_size": 8,
+    "composites": 8,
+    "connector_stage": {"epochs": 2, "learning_rate": 1e-3, "capability_learning_rate": 1e-2},
+    "all_stage": {"epochs": 3, "learning_rate": 2e-3, "capability_learning_rate": 3e-3},
+}
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory) -> Path:
+    """Questions, outcomes, cards and tasks of the toy matrix."""
+    folder = tmp_path_factory.mktemp("tables")
+    matrix = make_matrix()
+    tasks = TaskSet(
+        benchmark="toy",
+        tasks=tuple(
+            CoreTask(
+                task=topic,
+                keywords=(topic, "a", "b", "c", "d"),
+                question_ids=tuple(f"aptitude/{topic}/{i}" for i in range(SHOTS)),
+            )
+            for topic in TOPICS
+        ),
+    )
+    tasks.save(folder / "tasks.json")
+    cards = [Card(c.candidate, tasks.tasks_hash, c.statements) for c in matrix.cards]
+    write_cards(cards, folder / "cards.parquet")
+    rows = zip(matrix.question_ids, matrix.instructions, matrix.tasks, strict=True)
+    questions = [
+        {"question_id": q, "benchmark": "toy", "task": task, "prompt": text, "answer": "x"}
+        for q, text, task in rows
+    ]
+    write_table(QUESTIONS, questions, folder / "questions.parquet")
+    outcomes = [
+        {"question_id": q, "candidate": name, "correct": float(matrix.correct_QM[i, j])}
+        for i, q in enumerate(matrix.question_ids)
+        for j, name in enumerate(matrix.candidates)
+    ]
+    write_table(OUTCOMES, outcomes, folder / "outcomes.parquet")
+    return folder
+
+
+def job(tables: Path, out: Path, **changes: Any) -> TrainJobConfig:
+    """A job on the toy tables."""
+    return TrainJobConfig.model_validate(
+        {
+            "name": "toy",
+            "storage_path": str(out / "training"),
+            "router_dir": str(out / "router"),
+            "data": {
+                "questions": [str(tables / "questions.parquet")],
+                "outcomes": str(tables / "outcomes.parquet"),
+                "cards": str(tables / "cards.parquet"),
+                "tasks": str(tables / "tasks.json"),
+            },
+            "model": {"base": "tiny", "encoder": "tiny"},
+            "training": TRAINING,
+            **changes,
+        }
+    )
+
+
+@pytest.mark.parametrize("zero_stage", [2, 3])
+def test_a_job_trains_both_stages_and_writes_a_router(tables, tmp_path, zero_stage):
+    config = job(tables, tmp_path, deepspeed={"zero_stage": zero_stage})
+    summary = train_router(config)
+    assert not summary.was_done
+    for stage in ("connector", "all"):
+        losses = [e["validation_loss"] for e in summary.history if e["stage"] == stage]
+        assert losses[-1] < losses[0]
+    scorer = Scorer.load(config.router_dir)
+    cards = [Card(c.candidate, scorer.tasks_hash, c.statements) for c in make_matrix().cards]
+    for topic, expected in (("rivers", "earth"), ("verbs", "school")):
+        scores = scorer.score([WORDS[topic].format("unseen")], cards)[0]
+        assert cards[int(scores.argmax())].candidate == expected
+    files = [path for path in config.router_dir.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} <= {".json", ".safetensors"}
+    written = {path: path.stat().st_mtime_ns for path in files}
+    assert train_router(config).was_done
+    assert {path: path.stat().st_mtime_ns for path in files} == written
+
+
+def test_a_refused_job_starts_no_worker_and_writes_nothing(tables, tmp_path):
+    config = job(tables, tmp_path)
+    data = config.data.model_copy(update={"candidates": ("nobody",)})
+    with pytest.raises(ZooError, match="no card for nobody"):
+        train_router(config.model_copy(update={"data": data}))
+    assert not list(tmp_path.iterdir())
+
+
+def stage_1(settings: dict[str, Any]) -> None:
+    """Train stage 1 on one worker and report which parameters moved."""
+    from modelsat.modeling.loading import build_model
+    from train_jobs.data import read_training_data
+    from train_jobs.deepspeed_engine import DeepSpeedEngine, start_distributed
+
+    config = TrainJobConfig.model_validate(settings)
+    start_distributed("gloo")
+    data = read_training_data(config)
+    model, tokenizer = build_model(config.model, seed=0)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    sampler = BatchSampler(
+        data.training,
+        batch_size=8,
+        composites=8,
+        seed=0,
+        rank=ray.train.get_context().get_world_rank(),
+        num_workers=2,
+    )
+    freeze_for_stage(model, "connector")
+    engine = DeepSpeedEngine(
+        model, "connector", config.training, config.deepspeed, sampler.steps_per_epoch
+    )
+    texts = card_features(data.training.cards).texts
+    statements = tokenizer.encoder_features(texts)
+    runner = StageRunner(engine, tokenizer, statements, config.training, engine.device)
+    runner.train_epoch(sampler, 1, lambda step, loss: None)
+    after = engine.full_state()
+    moved = sorted(name for name, value in after.items() if not torch.equal(value, before[name]))
+    ray.train.report({"moved": moved})
+
+
+@pytest.mark.parametrize("zero_stage", [2, 3])
+def test_base_and_encoder_are_bit_equal_after_stage_1(tables, tmp_path, zero_stage):
+    from modelsat.modeling.tiny import write_tiny_parts
+
+    base, encoder = write_tiny_parts(tmp_path / "parts", make_matrix().instructions, seed=0)
+    config = job(
+        tables,
+        tmp_path,
+        model={"base": str(base), "encoder": str(encoder)},
+        deepspeed={"zero_stage": zero_stage},
+    )
+    result = TorchTrainer(
+        stage_1,
+        train_loop_config=config.model_dump(mode="json"),
+        torch_config=TorchConfig(backend="gloo"),
+        scaling_config=ray.train.ScalingConfig(num_workers=2, resources_per_worker={"CPU": 1}),
+        run_config=ray.train.RunConfig(
+            storage_path=str(tmp_path / "run"),
+            worker_runtime_env={"env_vars": {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}},
+        ),
+    ).fit()
+    assert result.metrics["moved"]
+    assert all(name.startswith("connector.") for name in result.metrics["moved"])

@@ -1,0 +1,148 @@
+"""The router model: its parts, its artifact, and what its scores may depend on."""
+
+import json
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from modelsat.errors import ArtifactError, ZooError
+from modelsat.modeling.calibration import Calibration, fit_calibration
+from modelsat.modeling.card_features import card_features, evidence
+from modelsat.modeling.checkpoint import load_router, save_router
+from modelsat.modeling.loading import build_model
+from modelsat.routing.scoring import Scorer
+from tests.unit.router_parts import WORDS, make_cards, make_router
+
+QUESTIONS = [WORDS["rivers"].format("Po"), WORDS["sums"].format("three hundred and ninety")]
+
+
+@pytest.fixture(params=["instruction_first", "capability_first"])
+def scorer(request, tmp_path):
+    return Scorer(make_router(tmp_path / "parts", request.param))
+
+
+def test_scores_do_not_depend_on_the_batch(scorer):
+    cards = make_cards(5)
+    together = scorer.score(QUESTIONS, cards)
+    for b, question in enumerate(QUESTIONS):
+        for m, card in enumerate(cards):
+            alone = scorer.score([question], [card])[0, 0]
+            assert abs(together[b, m] - alone) <= 1e-4
+
+
+def test_names_are_no_feature(scorer):
+    cards = make_cards(4)
+    renamed = [replace(card, candidate=f"other-{i}") for i, card in enumerate(cards)]
+    assert np.array_equal(scorer.score(QUESTIONS, cards), scorer.score(QUESTIONS, renamed))
+
+
+def test_the_order_of_statements_does_not_matter(scorer):
+    cards = make_cards(4)
+    turned = [replace(card, statements=card.statements[::-1]) for card in cards]
+    difference = scorer.score(QUESTIONS, cards) - scorer.score(QUESTIONS, turned)
+    assert np.abs(difference).max() <= 1e-5
+
+
+def test_every_statement_reaches_the_score(scorer):
+    card = make_cards(1)[0]
+    before = scorer.log_odds(QUESTIONS, [card])
+    for t, statement in enumerate(card.statements):
+        other = replace(statement, num_correct=0.0 if statement.num_correct > 10 else 20.0)
+        statements = (*card.statements[:t], other, *card.statements[t + 1 :])
+        after = scorer.log_odds(QUESTIONS, [replace(card, statements=statements)])
+        assert np.abs(after - before).max() > 1e-6
+
+
+def test_a_router_directory_gives_the_same_scores(scorer, tmp_path):
+    save_router(scorer.router, tmp_path / "router")
+    loaded = Scorer(load_router(tmp_path / "router"))
+    assert np.array_equal(
+        loaded.score(QUESTIONS, make_cards(3)), scorer.score(QUESTIONS, make_cards(3))
+    )
+
+
+def test_a_router_directory_holds_no_pickle(scorer, tmp_path):
+    save_router(scorer.router, tmp_path / "router")
+    files = [path for path in (tmp_path / "router").rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} <= {".json", ".safetensors"}
+    for path in files:
+        with path.open("rb") as stream, pytest.raises(Exception):  # noqa: B017, PT011
+            pickle.load(stream)
+
+
+@pytest.mark.parametrize("part", ["router.json", "head.safetensors", "base", "encoder"])
+def test_a_missing_part_is_named(tmp_path, part):
+    save_router(make_router(tmp_path / "parts"), tmp_path / "router")
+    (tmp_path / "router" / part).rename(tmp_path / "gone")
+    with pytest.raises(ArtifactError, match=part):
+        load_router(tmp_path / "router")
+
+
+def test_a_corrupt_head_is_named(tmp_path):
+    save_router(make_router(tmp_path / "parts"), tmp_path / "router")
+    (tmp_path / "router" / "head.safetensors").write_bytes(b"not a tensor file")
+    with pytest.raises(ArtifactError, match=r"head\.safetensors is missing or corrupt"):
+        load_router(tmp_path / "router")
+
+
+def test_another_schema_version_is_refused(tmp_path):
+    save_router(make_router(tmp_path / "parts"), tmp_path / "router")
+    path = tmp_path / "router" / "router.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 99}))
+    with pytest.raises(ArtifactError, match="schema version 99"):
+        load_router(tmp_path / "router")
+
+
+def test_cards_of_another_task_set_are_refused(scorer):
+    card = replace(make_cards(1)[0], tasks_hash="another")
+    with pytest.raises(ArtifactError, match="another"):
+        scorer.score(QUESTIONS, [card])
+
+
+def test_no_card_is_refused(scorer):
+    with pytest.raises(ZooError, match="the zoo is empty"):
+        scorer.score(QUESTIONS, [])
+
+
+def test_the_read_out_starts_from_the_models_yes_and_no_rows(tmp_path):
+    router = make_router(tmp_path / "parts")
+    model, tokenizer = build_model(router.config, seed=3)
+    from transformers import AutoModelForCausalLM
+
+    head = AutoModelForCausalLM.from_pretrained(router.config.base).lm_head.weight
+    yes, no = (tokenizer.tokenizer(word)["input_ids"][-1] for word in ("yes", "no"))
+    assert torch.equal(model.readout.weight, head[[yes, no]])
+
+
+def test_evidence_by_hand():
+    got = evidence(np.array([0, 10, 20, 2], np.float32), np.array([20, 20, 20, 2], np.float32))
+    expected = [np.log(0.5 / 20.5), 0.0, np.log(20.5 / 0.5), np.log(2.5 / 0.5)]
+    assert np.allclose(got, expected, atol=1e-6)
+
+
+def test_cards_about_other_tasks_are_refused():
+    cards = make_cards(2)
+    other = replace(cards[1], statements=cards[1].statements[:2])
+    with pytest.raises(ZooError, match="different tasks"):
+        card_features([cards[0], other])
+
+
+def test_calibration_recovers_scale_and_shift():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(scale=2.0, size=40_000).astype(np.float32)
+    truth = Calibration(scale=0.6, shift=0.4)
+    correct = (rng.random(len(scores)) < truth.probabilities(scores)).astype(np.float32)
+    fitted = fit_calibration(scores, correct)
+    assert fitted.scale == pytest.approx(0.6, abs=0.03)
+    assert fitted.shift == pytest.approx(0.4, abs=0.03)
+
+
+def test_a_long_instruction_keeps_its_first_tokens(tmp_path):
+    router = make_router(tmp_path / "parts")
+    limit = router.config.max_instruction_tokens
+    long = "river " * (limit + 50)
+    tokens = router.tokenizer([long, "river " * limit])
+    assert torch.equal(tokens.input_ids_BS[0], tokens.input_ids_BS[1])

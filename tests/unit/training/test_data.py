@@ -1,0 +1,74 @@
+"""Joining questions, outcomes and cards: what is refused, and how."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
+from modelsat.errors import ArtifactError, ZooError
+from modelsat.training.data import build_matrix, split_validation
+from tests.unit.router_parts import make_cards, make_matrix
+
+
+def questions(*ids):
+    rows = [
+        {"question_id": i, "benchmark": "b", "task": "rivers", "prompt": f"{i}?", "answer": "x"}
+        for i in ids
+    ]
+    return pa.Table.from_pylist(rows, schema=QUESTIONS.arrow)
+
+
+def outcomes(*cells):
+    rows = [
+        {"question_id": q, "candidate": f"candidate-{c}", "correct": value} for q, c, value in cells
+    ]
+    return pa.Table.from_pylist(rows, schema=OUTCOMES.arrow)
+
+
+def test_cells_land_where_they_belong():
+    table = outcomes(("q1", 0, 1.0), ("q2", 0, 0.0), ("q2", 1, 0.5), ("q2", 7, 1.0))
+    matrix = build_matrix(questions("q1", "q2", "q3"), table, make_cards(2))
+    assert matrix.question_ids == ("q1", "q2")
+    expected = np.array([[1.0, np.nan], [0.0, 0.5]], dtype=np.float32)
+    assert np.array_equal(matrix.correct_QM, expected, equal_nan=True)
+
+
+def test_excluded_questions_are_left_out():
+    table = outcomes(("q1", 0, 1.0), ("q2", 0, 0.0))
+    matrix = build_matrix(questions("q1", "q2"), table, make_cards(1), exclude_questions=("q1",))
+    assert matrix.question_ids == ("q2",)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
+def test_correctness_outside_0_to_1_is_refused(value):
+    with pytest.raises(ArtifactError, match=r"'q1': correctness .* is outside 0\.\.1"):
+        build_matrix(questions("q1"), outcomes(("q1", 0, value)), make_cards(1))
+
+
+def test_two_outcomes_for_one_cell_are_refused():
+    table = outcomes(("q1", 0, 1.0), ("q1", 0, 0.0))
+    with pytest.raises(ArtifactError, match="two outcomes for 'q1'"):
+        build_matrix(questions("q1"), table, make_cards(1))
+
+
+def test_a_candidate_without_outcomes_is_named():
+    with pytest.raises(ZooError, match="no outcome for candidate-1"):
+        build_matrix(questions("q1"), outcomes(("q1", 0, 1.0)), make_cards(2))
+
+
+def test_outcomes_of_other_questions_are_refused():
+    with pytest.raises(ArtifactError, match="no outcome is left"):
+        build_matrix(questions("q1"), outcomes(("q9", 0, 1.0)), make_cards(1))
+
+
+@given(seed=st.integers(0, 10_000), fraction=st.floats(0.3, 0.7))
+def test_a_split_parts_the_questions_and_keeps_groups_together(seed, fraction):
+    matrix = make_matrix(per_topic=40)
+    grouped = type(matrix)(
+        **{**vars(matrix), "groups": tuple(str(i // 4) for i in range(len(matrix)))}
+    )
+    training, validation = split_validation(grouped, fraction, seed)
+    assert {*training.question_ids, *validation.question_ids} == set(grouped.question_ids)
+    assert not set(training.groups) & set(validation.groups)
