@@ -1,5 +1,6 @@
 """Serving a demo zoo and asking it questions with the official OpenAI client."""
 
+import socket
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from openai import OpenAI
 
 from modelsat.demo.command import CommandError, output_lines, start_command, stop_command
 from modelsat.demo.workspace import Workspace
-from modelsat.errors import QualityError
+from modelsat.errors import MachineError, QualityError
 
 NUM_ANSWERS = 3  # routed answers to show, each from another candidate
 _MAX_NEW_TOKENS = 16
@@ -26,6 +27,22 @@ class RoutedAnswer:
     candidate: str
     answer: str
     expected: str
+
+
+def require_free_port(port: int) -> None:
+    """Refuse a port that something listens on, before the work is done rather than after it.
+
+    Raises:
+        MachineError: the port is in use.
+    """
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            raise MachineError(
+                f"port {port} is in use; stop what listens there, or choose another with --port"
+            ) from None
 
 
 def ask_routed(workspace: Workspace, serve_config: Path, port: int) -> tuple[RoutedAnswer, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from modelsat.artifacts.store import write_json, write_text
-from modelsat.demo.chat import RoutedAnswer, ask_routed
+from modelsat.demo.chat import RoutedAnswer, ask_routed, require_free_port
 from modelsat.demo.limits import Check, check_router, check_zoo, require
 from modelsat.demo.workspace import Echo, Workspace
 from modelsat.demo.zoo_specs import HELD_OUT, QUICKSTART_CANDIDATES
@@ -42,6 +42,7 @@ def run_quickstart(
     Raises:
         ModelSatError: a step failed, or a measured figure misses its limit.
     """
+    require_free_port(port)
     workspace = Workspace(
         directory, cache_dir, QUICKSTART_CANDIDATES, HELD_OUT, seed, lambda line: echo(f"  {line}")
     )

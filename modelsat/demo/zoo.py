@@ -14,8 +14,8 @@ import yaml
 
 from modelsat.artifacts.hashing import content_hash
 from modelsat.artifacts.store import atomic_directory, write_text
-from modelsat.demo.bank import BANK_VERSION
 from modelsat.demo.tokenizer import MAX_TOKENS
+from modelsat.demo.zoo_examples import draw_examples
 from modelsat.demo.zoo_learning import learn
 from modelsat.demo.zoo_specs import SPECS, CandidateSpec
 from modelsat.errors import ZooError
@@ -23,6 +23,7 @@ from modelsat.errors import ZooError
 TRAINER_VERSION = 1  # raise it whenever the same specification would give other weights
 # Two small models train faster side by side on a thread each than one after the other on two.
 _NUM_PROCESSES = 2
+_NUM_HASHED_EXAMPLES = 500  # about ten of each task
 _KV_CACHE_BYTES = 134217728  # 128 MiB: enough for 100 sequences of a demo model
 
 
@@ -111,8 +112,11 @@ def _spec(name: str) -> CandidateSpec:
 
 
 def _work_hash(spec: CandidateSpec, seed: int) -> str:
-    versions = {"bank": BANK_VERSION, "trainer": TRAINER_VERSION}
-    return content_hash({"spec": spec.as_mapping(), "seed": seed, **versions})
+    # A change of the bank shows in what the candidate is taught.
+    lessons = content_hash(draw_examples(spec, _NUM_HASHED_EXAMPLES, seed))
+    return content_hash(
+        {"spec": spec.as_mapping(), "seed": seed, "lessons": lessons, "trainer": TRAINER_VERSION}
+    )
 
 
 def _start_worker() -> None:

@@ -1,5 +1,6 @@
 """Training on real Ray Train and DeepSpeed with two workers."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,12 @@ from tests.unit.router_parts import SHOTS, TOPICS, WORDS, make_matrix
 from train_jobs.config import TrainJobConfig
 from train_jobs.train_router import train_router
 
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.usefixtures("ray_cluster"),
+    # Ray 2.60 sets, copying its own settings, those it calls deprecated.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context"),
+]
 
 TRAINING = {
     "batch_size": 8,
@@ -115,7 +121,7 @@ def test_a_refused_job_starts_no_worker_and_writes_nothing(tables, tmp_path):
 
 
 def stage_1(settings: dict[str, Any]) -> None:
-    """Train stage 1 on one worker and report which parameters moved."""
+    """Train stage 1 on one worker and note which parameters moved."""
     from modelsat.modeling.loading import build_model
     from train_jobs.data import read_training_data
     from train_jobs.deepspeed_engine import DeepSpeedEngine, start_distributed
@@ -143,7 +149,8 @@ def stage_1(settings: dict[str, Any]) -> None:
     runner.train_epoch(sampler, 1, lambda step, loss: None)
     after = engine.full_state()
     moved = sorted(name for name, value in after.items() if not torch.equal(value, before[name]))
-    ray.train.report({"moved": moved})
+    if ray.train.get_context().get_world_rank() == 0:
+        (config.storage_path / "moved.json").write_text(json.dumps(moved))
 
 
 @pytest.mark.parametrize("zero_stage", [2, 3])
@@ -157,7 +164,8 @@ def test_base_and_encoder_are_bit_equal_after_stage_1(tables, tmp_path, zero_sta
         model={"base": str(base), "encoder": str(encoder)},
         deepspeed={"zero_stage": zero_stage},
     )
-    result = TorchTrainer(
+    config.storage_path.mkdir()
+    TorchTrainer(
         stage_1,
         train_loop_config=config.model_dump(mode="json"),
         torch_config=TorchConfig(backend="gloo"),
@@ -167,5 +175,6 @@ def test_base_and_encoder_are_bit_equal_after_stage_1(tables, tmp_path, zero_sta
             worker_runtime_env={"env_vars": {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}},
         ),
     ).fit()
-    assert result.metrics["moved"]
-    assert all(name.startswith("connector.") for name in result.metrics["moved"])
+    moved = json.loads((config.storage_path / "moved.json").read_text())
+    assert moved
+    assert all(name.startswith("connector.") for name in moved)
