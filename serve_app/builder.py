@@ -91,13 +91,19 @@ def build_candidate(candidate: Candidate, options: CandidateOptions) -> Applicat
         ) from None
 
 
+def run_router(config: ServeConfig) -> None:
+    """Deploy the router application; does not wait for it."""
+    target = serve.RunTarget(target=build_router(config), name=ROUTER_APPLICATION, route_prefix="/")
+    _run_without_waiting([target])
+
+
 def run_candidates(candidates: Sequence[Candidate], options: CandidateOptions) -> None:
     """Deploy all candidates at once, so that they start side by side; does not wait for them.
 
     Raises:
         ZooError: an ``llm_config`` is refused; then none is deployed.
     """
-    serve.run_many(
+    _run_without_waiting(
         [
             serve.RunTarget(
                 target=build_candidate(candidate, options),
@@ -105,7 +111,13 @@ def run_candidates(candidates: Sequence[Candidate], options: CandidateOptions) -
                 route_prefix=None,
             )
             for candidate in candidates
-        ],
+        ]
+    )
+
+
+def _run_without_waiting(targets: Sequence[serve.RunTarget]) -> None:
+    serve.run_many(
+        targets,
         wait_for_ingress_deployment_creation=False,
         wait_for_applications_running=False,
     )

@@ -14,9 +14,9 @@ from ray import serve
 from ray.exceptions import RayError, RayTaskError
 from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 
-from modelsat.errors import MachineError, ModelSatError, ZooError
+from modelsat.errors import ArtifactError, MachineError, ModelSatError, ZooError
 from modelsat.zoo import Zoo
-from serve_app.builder import ROUTER_APPLICATION, build_router, run_candidates
+from serve_app.builder import ROUTER_APPLICATION, run_candidates, run_router
 from serve_app.candidate_config import check_hardware
 from serve_app.config import ServeConfig
 from serve_app.preflight import check_artifacts, check_port
@@ -40,7 +40,8 @@ def deploy(config: ServeConfig, report: Report = print) -> None:
 
     Raises:
         ZooError: the zoo is refused, or a candidate cannot start.
-        ArtifactError: cards or router are missing, corrupt, or do not fit together.
+        ArtifactError: cards or router are missing, corrupt, or do not fit together, or the
+            router cannot start.
         MachineError: the port is in use, or something was not ready in time.
     """
     started_at = time.monotonic()
@@ -144,12 +145,13 @@ def _deploy_applications(config: ServeConfig, zoo: Zoo, started_at: float, repor
     # A process of its own imports the engine, deploys and ends; this one stays small.
     deploy_candidates = ray.remote(num_cpus=0, max_calls=1, max_retries=0)(run_candidates)
     submitted = deploy_candidates.remote(zoo.candidates, config.candidates)
-    serve.run_many(
-        [serve.RunTarget(target=build_router(config), name=ROUTER_APPLICATION, route_prefix="/")],
-        wait_for_ingress_deployment_creation=False,
-        wait_for_applications_running=False,
-    )
-    _wait_until_submitted(submitted)
+    try:
+        run_router(config)
+        _wait_until_submitted(submitted)
+    except (KeyboardInterrupt, SystemExit):
+        # Left alone it would deploy after everything was stopped.
+        ray.cancel(submitted, force=True)
+        raise
     labels = {c.application_name: f"candidate {c.name}" for c in zoo.candidates}
     labels[ROUTER_APPLICATION] = "router"
     _wait_until_running(labels, started_at, config.startup_timeout_s, report)
@@ -184,7 +186,8 @@ def _wait_until_running(
                 elapsed_s = time.monotonic() - started_at
                 report(f"{waiting.pop(name)} ready after {elapsed_s:.1f} s")
             elif application.status == ApplicationStatus.DEPLOY_FAILED:
-                raise ZooError(f"{waiting[name]} cannot start: {_reason(application)}")
+                kind = ArtifactError if name == ROUTER_APPLICATION else ZooError
+                raise kind(f"{waiting[name]} cannot start: {_reason(application)}")
         if waiting and time.monotonic() - started_at > timeout_s:
             raise MachineError(
                 f"not ready after {timeout_s:g} s: {', '.join(waiting.values())}; give the "

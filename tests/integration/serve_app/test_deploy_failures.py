@@ -1,12 +1,13 @@
-"""Candidates that cannot start: one readable error, and nothing of the run left behind."""
+"""What cannot start: one readable error, and nothing of the run left behind."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 from ray import serve
 
-from modelsat.errors import ZooError
+from modelsat.errors import ArtifactError, ZooError
 from serve_app.lifecycle import deploy
 from tests.integration.serve_app.conftest import Artifacts
 
@@ -22,4 +23,15 @@ def test_a_misspelt_engine_option_is_named_and_nothing_is_left(
     path.write_text(yaml.safe_dump(zoo))
     with pytest.raises(ZooError, match=r"tiny-elastic.*max_modle_len"):
         deploy(artifacts.config(zoo=path))
+    assert serve.status().applications == {}
+
+
+def test_a_router_with_corrupt_weights_is_named_and_nothing_is_left(
+    artifacts: Artifacts, ray_cluster: None, tmp_path: Path
+):
+    router = shutil.copytree(artifacts.router, tmp_path / "router")
+    (router / "head.safetensors").write_bytes(b"no weights")
+    with pytest.raises(ArtifactError, match=r"router cannot start.*head\.safetensors") as refused:
+        deploy(artifacts.config(router=router))
+    assert "\n" not in str(refused.value)
     assert serve.status().applications == {}
