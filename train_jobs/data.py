@@ -44,11 +44,15 @@ def read_training_data(config: TrainJobConfig) -> TrainingData:
     return TrainingData(training, validation, tasks.tasks_hash)
 
 
-def data_hashes(config: DataConfig) -> dict[str, str]:
-    """Content hash of every file the router learns from.
+def data_hashes(config: DataConfig) -> dict[str, str | list[str]]:
+    """Content hash of every file the router learns from, wherever it lies.
 
     Raises:
         ArtifactError: a file cannot be read.
     """
-    paths = [*config.questions, config.outcomes, config.cards, config.tasks]
-    return {path.name: file_hash(path) for path in paths}
+    return {
+        "questions": [file_hash(path) for path in config.questions],
+        "outcomes": file_hash(config.outcomes),
+        "cards": file_hash(config.cards),
+        "tasks": file_hash(config.tasks),
+    }

@@ -241,10 +241,13 @@ def select_cards(cards: dict[str, Card], names: Sequence[str] | None) -> tuple[C
     """Cards of the named candidates, or all when None.
 
     Raises:
-        ZooError: a name occurs twice or has no card; the message lists those that have.
+        ZooError: no name is given, or one occurs twice or has no card; the message lists those
+            that have.
     """
     if names is None:
         return tuple(cards.values())
+    if not names:
+        raise ZooError("no candidate is named; name at least one, or leave the choice out for all")
     if len(set(names)) < len(names):
         raise ZooError(f"a candidate is named twice in {', '.join(names)}; name each once")
     unknown = [name for name in names if name not in cards]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from openai import OpenAI
 
-from modelsat.demo.command import CommandError, output_lines, start_command, stop_command
+from modelsat.demo.command import CommandError, output_lines, running_command
 from modelsat.demo.workspace import Workspace
 from modelsat.errors import MachineError, QualityError
 
@@ -71,8 +71,7 @@ def ask_routed(workspace: Workspace, serve_config: Path, port: int) -> tuple[Rou
 
 @contextmanager
 def _endpoint(workspace: Workspace, serve_config: Path) -> Iterator[None]:
-    process = start_command(["serve", "--config", str(serve_config)])
-    try:
+    with running_command(["serve", "--config", str(serve_config)]) as process:
         lines: list[str] = []
         for line in output_lines(process):
             lines.append(line)
@@ -84,10 +83,9 @@ def _endpoint(workspace: Workspace, serve_config: Path) -> Iterator[None]:
             errors = [line for line in lines if line.startswith("error: ")] or lines[-5:]
             raise CommandError(f"`modelsat serve` ended: {' / '.join(errors)}")
         # Its further output must be read, or its pipe fills up and it stops.
-        threading.Thread(target=lambda: list(process.stdout or ()), daemon=True).start()
+        reader = threading.Thread(target=lambda: list(output_lines(process)), daemon=True)
+        reader.start()
         yield
-    finally:
-        stop_command(process)
 
 
 def _ask(client: OpenAI, question: str, expected: str) -> RoutedAnswer:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from modelsat.errors import ModelSatError
 
@@ -13,6 +14,7 @@ _COMMAND = (sys.executable, "-m", "modelsat.cli")
 # What of a command's output is progress worth showing; Ray's workers add their process to it.
 _WORKER_PREFIX = re.compile(r"^(\x1b\[\d+m)?\([^)]*pid=\d+[^)]*\)(\x1b\[0m)? ?")
 _WORKER_PROGRESS = ("stage ", "continuing ", "router written ")
+_STOP_TIMEOUT_S = 60
 _NUM_KEPT_LINES = 30  # last lines shown when a command fails
 
 
@@ -27,13 +29,13 @@ def run_command(arguments: Sequence[str], echo: Callable[[str], None]) -> None:
         CommandError: the command failed; carries its exit code.
         KeyboardInterrupt: Ctrl-C, after the command has ended.
     """
-    process = start_command(arguments)
     kept: list[str] = []
     shown: set[str] = set()
-    try:
+    with running_command(arguments) as process:
         for raw in output_lines(process):
             from_worker = _WORKER_PREFIX.match(raw)
-            line = _WORKER_PREFIX.sub("", raw).rstrip()
+            # Of a line that was overwritten, what was written last.
+            line = _WORKER_PREFIX.sub("", raw).rsplit("\r", 1)[-1]
             kept = [*kept[1 - _NUM_KEPT_LINES :], line]
             is_progress = not from_worker or line.startswith(_WORKER_PROGRESS)
             # Ray may carry one line of a worker twice.
@@ -41,9 +43,6 @@ def run_command(arguments: Sequence[str], echo: Callable[[str], None]) -> None:
                 echo(line)
                 shown.add(line)
         code = process.wait()
-    except BaseException:
-        stop_command(process)
-        raise
     if code == 128 + signal.SIGINT:
         raise KeyboardInterrupt
     if code:
@@ -51,28 +50,37 @@ def run_command(arguments: Sequence[str], echo: Callable[[str], None]) -> None:
         raise _failed(arguments[0], code, errors)
 
 
-def start_command(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start ``modelsat`` with arguments; read its output with :func:`output_lines`."""
-    return subprocess.Popen(
+@contextmanager
+def running_command(arguments: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run ``modelsat`` with arguments for the length of a block, then end it as Ctrl-C does.
+
+    Its output is to be read with :func:`output_lines`.
+    """
+    process = subprocess.Popen(
         [*_COMMAND, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env={**os.environ, "PYTHONUNBUFFERED": "1", "TQDM_DISABLE": "1"},
     )
+    try:
+        yield process
+    finally:
+        _stop(process)
+        if process.stdout:
+            process.stdout.close()
 
 
 def output_lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
-    """Lines of a command's output; of a line that was overwritten, what was written last."""
+    """Lines of a command's output, as they come."""
     for raw in process.stdout or ():
-        yield raw.decode(errors="replace").rstrip().rsplit("\r", 1)[-1]
+        yield raw.decode(errors="replace").rstrip()
 
 
-def stop_command(process: subprocess.Popen[bytes]) -> None:
-    """Ask a command to end, as Ctrl-C does, and wait for it."""
+def _stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     try:
-        process.wait(timeout=60)
+        process.wait(timeout=_STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

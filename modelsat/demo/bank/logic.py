@@ -24,8 +24,9 @@ YOUNG = parse_pairs(
     "caterpillar"
 )
 WHOLES = parse_pairs(
-    "wheel bicycle,page book,petal flower,branch tree,roof house,finger hand,toe foot,wing bird,"
-    "sail ship,key piano,string guitar,sleeve shirt,lens camera,engine car,drawer desk,hoof horse"
+    "pedal bicycle,page book,petal flower,branch tree,roof house,finger hand,toe foot,wing bird,"
+    "sail ship,key piano,blade windmill,sleeve shirt,lens camera,windscreen car,drawer desk,"
+    "hoof horse"
 )
 PURPOSES = parse_pairs(
     "knife cut,pen write,broom sweep,oven bake,bed sleep,needle sew,spade dig,ladder climb,"
@@ -43,8 +44,8 @@ EFFECTS = parse_pairs(
 )
 MATERIALS = parse_pairs(
     "window glass,tyre rubber,ring gold,sweater wool,brick clay,candle wax,nail iron,book paper,"
-    "boot leather,plank wood,cheese milk,bread flour,wine grapes,jeans cotton,coin silver,"
-    "bottle plastic"
+    "boot leather,plank wood,cheese milk,bread flour,wine grapes,pillow feathers,pan steel,"
+    "rope hemp"
 )
 
 

@@ -169,3 +169,8 @@ def test_selection_names_what_is_unknown():
         select_cards(cards, ["a", "x"])
     with pytest.raises(ZooError, match="named twice in a, a"):
         select_cards(cards, ["a", "a"])
+
+
+def test_an_empty_choice_is_refused() -> None:
+    with pytest.raises(ZooError, match="name at least one"):
+        select_cards({}, [])
