@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,33 @@ def _write_questions(folder: Path, prompts: list[str], answers: list[str]) -> No
     TaskSet(benchmark="words", tasks=core).save(folder / "tasks.json")
 
 
+@pytest.fixture
+def start(bench: Bench) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start the entry in a process group of its own, which does not outlive the test."""
+    entry = [sys.executable, "-m", "profiling.aptitude_test", "--config", str(bench.config_file)]
+    kept = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    started = []
+
+    def _start(*options: str, **environment: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*entry, *options],
+            cwd=ROOT,
+            env={**kept, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield _start
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
 @pytest.fixture(scope="module")
 def report(bench: Bench, ray_cluster: None) -> dict[str, Any]:
     """Two replicas of alpha, while hollow and misspelt fail beside it."""
@@ -199,11 +227,13 @@ def test_a_candidate_that_does_not_load_fails_alone(report: dict[str, Any]) -> N
     assert all("\n" not in reason and len(reason) < 500 for reason in reasons.values())
 
 
-def test_second_run_redoes_nothing(report: dict[str, Any], bench: Bench) -> None:
+def test_second_run_redoes_nothing(
+    report: dict[str, Any], bench: Bench, start: Callable[..., subprocess.Popen[str]]
+) -> None:
     files = sorted((bench.folder / "out").rglob("*.parquet"))
     before = [(file, file.stat().st_ino, file.stat().st_mtime_ns) for file in files]
     # An address where no cluster is: a run that wanted an engine would fail.
-    ended = _start(bench, "--set", "candidates=[alpha]", "--json", RAY_ADDRESS="127.0.0.1:1")
+    ended = start("--set", "candidates=[alpha]", "--json", RAY_ADDRESS="127.0.0.1:1")
     stdout, stderr = ended.communicate(timeout=60)
     assert ended.returncode == 0, stderr
     assert "alpha: unchanged since it was profiled" in stderr
@@ -214,11 +244,11 @@ def test_second_run_redoes_nothing(report: dict[str, Any], bench: Bench) -> None
 
 
 def test_interrupted_run_leaves_nothing_half_written_and_continues(
-    report: dict[str, Any], bench: Bench
+    report: dict[str, Any], bench: Bench, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     before = (bench.outcomes_folder / "alpha.parquet").stat().st_mtime_ns
     selected = ["--set", "candidates=[alpha, beta]", "--set", "replicas=1"]
-    run = _start(bench, *selected)
+    run = start(*selected)
     lines = []
     assert run.stderr is not None
     for line in run.stderr:
@@ -255,17 +285,3 @@ def test_a_candidate_that_finds_no_room_ends_at_its_deadline(
     with pytest.raises(GradingError, match=r"'alpha': 0 questions answered when its deadline of"):
         run_from_file(str(bench.config_file), changes, as_json=False)
     assert list((tmp_path / "out").rglob("*.parquet")) == []
-
-
-def _start(bench: Bench, *options: str, **environment: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "profiling.aptitude_test", "--config", str(bench.config_file)]
-    kept = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
-    return subprocess.Popen(
-        [*command, *options],
-        cwd=ROOT,
-        env={**kept, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
