@@ -11,7 +11,11 @@ from modelsat.errors import ArtifactError, ZooError
 from serve_app.lifecycle import deploy
 from tests.integration.serve_app.conftest import Artifacts
 
-pytestmark = pytest.mark.ray
+pytestmark = [
+    pytest.mark.ray,
+    # The zoo of these tests sets this field; test_endpoint.py says why.
+    pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:DeprecationWarning"),
+]
 
 
 def test_a_misspelt_engine_option_is_named_and_nothing_is_left(
