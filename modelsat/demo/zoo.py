@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import yaml
+from transformers.utils.logging import disable_progress_bar
 
 from modelsat.artifacts.hashing import content_hash
 from modelsat.artifacts.store import atomic_directory, write_text
@@ -121,6 +122,7 @@ def _work_hash(spec: CandidateSpec, seed: int) -> str:
 
 def _start_worker() -> None:
     torch.set_num_threads(1)
+    disable_progress_bar()
     # The parent ends its workers by SIGTERM; leaving by an exception removes unfinished files.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
