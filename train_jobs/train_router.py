@@ -52,7 +52,7 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
     if history is not None:
         return TrainSummary(config.router_dir, was_done=True, history=history)
     data = read_training_data(config)
-    resolved = _with_parts(config, data, work_hash)
+    resolved = _with_parts(_absolute(config), data, work_hash)
     manifest = _manifest(config, data, work_hash)
     _start_ray()
     trainer = TorchTrainer(
@@ -66,7 +66,7 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
         ),
         run_config=ray.train.RunConfig(
             name=f"{config.name}-{work_hash}",
-            storage_path=str(config.storage_path.resolve()),
+            storage_path=str(resolved.storage_path),
             failure_config=ray.train.FailureConfig(max_failures=config.resources.max_failures),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
             worker_runtime_env={"env_vars": _worker_environment(config)},
@@ -115,13 +115,38 @@ def _work_hash(config: TrainJobConfig) -> str:
     return content_hash(settings)
 
 
+def _absolute(config: TrainJobConfig) -> TrainJobConfig:
+    """The same job with absolute paths: workers run in a folder of their own."""
+    data = config.data
+    model = {
+        part: str(Path(source).resolve())
+        for part, source in (("base", config.model.base), ("encoder", config.model.encoder))
+        if Path(source).is_dir()
+    }
+    return config.model_copy(
+        update={
+            "storage_path": config.storage_path.resolve(),
+            "router_dir": config.router_dir.resolve(),
+            "data": data.model_copy(
+                update={
+                    "questions": tuple(path.resolve() for path in data.questions),
+                    "outcomes": data.outcomes.resolve(),
+                    "cards": data.cards.resolve(),
+                    "tasks": data.tasks.resolve(),
+                }
+            ),
+            "model": config.model.model_copy(update=model),
+        }
+    )
+
+
 def _with_parts(config: TrainJobConfig, data: TrainingData, work_hash: str) -> TrainJobConfig:
     """Replace ``tiny`` by a base and an encoder written for this run."""
     if TINY not in (config.model.base, config.model.encoder):
         return config
     statements = data.training.cards[0].statements
     texts = [*data.training.instructions, *(statement_text(s) for s in statements)]
-    directory = config.storage_path.resolve() / f"{config.name}-{work_hash}-parts"
+    directory = config.storage_path / f"{config.name}-{work_hash}-parts"
     base, encoder = write_tiny_parts(directory, texts, config.training.seed)
     parts = {"base": base, "encoder": encoder}
     tiny = {k: str(path) for k, path in parts.items() if getattr(config.model, k) == TINY}

@@ -1,6 +1,7 @@
 """Training on real Ray Train and DeepSpeed with two workers."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +94,12 @@ def job(tables: Path, out: Path, **changes: Any) -> TrainJobConfig:
 
 
 @pytest.mark.parametrize("zero_stage", [2, 3])
-def test_a_job_trains_both_stages_and_writes_a_router(tables, tmp_path, zero_stage):
-    config = job(tables, tmp_path, deepspeed={"zero_stage": zero_stage})
+def test_a_job_trains_both_stages_and_writes_a_router(tables, tmp_path, zero_stage, monkeypatch):
+    # Relative paths, as a user writes them; the workers run in another folder.
+    monkeypatch.chdir(tmp_path)
+    config = job(
+        Path(os.path.relpath(tables, tmp_path)), Path(), deepspeed={"zero_stage": zero_stage}
+    )
     summary = train_router(config)
     assert not summary.was_done
     for stage in ("connector", "all"):
