@@ -296,7 +296,7 @@ def test_documented_paths_exist():
 
 
 def test_no_document_names_a_machine_or_a_registry():
-    patterns = r"/home/|--index-url|--extra-index-url|--find-links"
+    patterns = r"/root/|--index-url|--extra-index-url|--find-links"
     suffixes = {".md", ".toml", ".txt", ".yaml", ".yml", ".sh", ".py"}
     for path in tracked_files():
         if path.suffix in suffixes and path != Path(__file__):
