@@ -90,6 +90,8 @@ def _write_base(path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     tokenizer.save_pretrained(str(path))
 
 
+# The encoder keeps BERT's own dropout (0.1): without it a router learns the training wordings by
+# heart (docs/experiments.md).
 def _write_encoder(path: Path, scratch: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     config = BertConfig(
         vocab_size=len(tokenizer),
@@ -99,8 +101,6 @@ def _write_encoder(path: Path, scratch: Path, tokenizer: PreTrainedTokenizerFast
         num_attention_heads=_NUM_HEADS,
         max_position_embeddings=_MAX_TOKENS,
         pad_token_id=tokenizer.pad_token_id,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
     )
     BertModel(config).save_pretrained(scratch)
     tokenizer.save_pretrained(str(scratch))

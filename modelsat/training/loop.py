@@ -118,7 +118,13 @@ class StageRunner:
     def train_epoch(
         self, sampler: BatchSampler, epoch: int, on_step: Callable[[int, float], None]
     ) -> float:
-        """Train one epoch; returns the mean loss of this worker's steps, in nats."""
+        """Train one epoch; returns the mean loss of this worker's steps, in nats.
+
+        Dropout is drawn from torch's global generator, which is seeded here, so that an epoch
+        is the same whether the run was interrupted before it or not.
+        """
+        entropy = np.random.SeedSequence((sampler.seed, epoch, sampler.rank))
+        torch.manual_seed(int(entropy.generate_state(1)[0]))
         total = 0.0
         for step, batch in enumerate(sampler.epoch(epoch)):
             rng = np.random.default_rng((self.config.seed, epoch, step, sampler.rank, 1))
