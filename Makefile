@@ -3,8 +3,10 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 BIN := .venv/bin
+DATA ?= ../shared/data
+OUT ?= runs/router-lite
 
-.PHONY: help setup quickstart test test-unit check fmt proof clean
+.PHONY: help setup quickstart test test-unit check fmt proof router-lite clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +38,9 @@ fmt: setup ## format and mend what can be mended
 
 proof: setup ## the eight-candidate experiment, seeds 0 to 2; resumable, hours
 	@$(BIN)/modelsat proof
+
+router-lite: setup ## train the MiniLM router on DATA=folder of tables, into OUT=router directory
+	@$(BIN)/modelsat quality train --data '$(DATA)' --out '$(OUT)'
 
 clean: ## remove the environment and caches (not your artifacts)
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info

@@ -30,7 +30,8 @@ def load_config(
     Args:
         config_type: the pydantic model to build.
         path: YAML file holding one mapping.
-        overrides: ``"a.b=value"`` items; the value is read as YAML.
+        overrides: ``"a.b=value"`` items, ``"a.0.b=value"`` in a list; the value is read as
+            YAML.
 
     Raises:
         ConfigError: the file is missing or no mapping, an override is malformed, or a value
@@ -89,13 +90,28 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     if not separator or not key:
         raise ConfigError(f"override {override!r} is malformed; write it as a.b=value")
     *parents, last = key.split(".")
-    target = values
+    target: Any = values
     for parent in parents:
-        child = target.setdefault(parent, {})
-        if not isinstance(child, dict):
+        if isinstance(target, dict):
+            target = target.setdefault(parent, {})
+        else:
+            target = _item(target, parent, override)
+        if not isinstance(target, dict | list):
             raise ConfigError(f"override {override!r}: {parent} is a value, not a section")
-        target = child
     try:
-        target[last] = yaml.safe_load(text)
+        value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise ConfigError(f"override {override!r}: the value is not valid YAML; quote it") from None
+    if isinstance(target, dict):
+        target[last] = value
+    else:
+        _item(target, last, override)
+        target[int(last)] = value
+
+
+def _item(items: list[Any], place: str, override: str) -> Any:
+    if not place.isdecimal() or int(place) >= len(items):
+        raise ConfigError(
+            f"override {override!r}: {place} is no place of a list of {len(items)}; the first is 0"
+        )
+    return items[int(place)]

@@ -23,7 +23,7 @@ def check_artifacts(config: ServeConfig) -> Zoo:
     zoo = load_zoo(config.zoo)
     for candidate in zoo.candidates:
         candidate.check_local_model()
-    cards = read_cards(config.cards, str(read_description(config.router)["tasks_hash"]))
+    cards = read_cards(config.cards, read_description(config.router)["tasks_hashes"])
     select_cards(cards, zoo.names)
     return zoo
 

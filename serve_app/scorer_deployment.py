@@ -35,7 +35,7 @@ class ScorerDeployment:
 
         self._names = load_zoo(zoo).names
         self._scorer: Scorer = Scorer.load(Path(router))
-        self._cards = select_cards(read_cards(cards, self._scorer.tasks_hash), self._names)
+        self._cards = select_cards(read_cards(cards, self._scorer.tasks_hashes), self._names)
         self._scorer.score([_WARM_UP_PROMPT] * max_batch_size, self._cards)
         self._num_warm_up_passes = self._scorer.num_forward_passes
         self.score.set_max_batch_size(max_batch_size)

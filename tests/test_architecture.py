@@ -108,6 +108,7 @@ def test_what_a_package_imports_is_declared(package, extras):
     declared = [*project["dependencies"], *optional]
     known = {Requirement(line).name.replace("-", "_") for line in declared}
     known |= {"yaml"} if "pyyaml" in known else set()
+    known |= {"sklearn"} if "scikit_learn" in known else set()
     # vllm is named by no extra: which of its two packages fits, only the machine tells.
     allowed = known | sys.stdlib_module_names | set(PACKAGES) | {"vllm"}
     imported = {
@@ -127,6 +128,8 @@ def test_what_a_package_imports_is_declared(package, extras):
         "modelsat.aptitude.grading",
         "modelsat.aptitude.tasks",
         "modelsat.capability.cards",
+        "modelsat.aptitude.selection",
+        "modelsat.routing.costs",
         "modelsat.routing.policy",
         "modelsat.cli.main",
     ],
@@ -243,7 +246,9 @@ def documented_commands():
     text = "\n".join(path.read_text() for path in documents)
     console = {
         tuple(words.split())
-        for words in re.findall(r"\bmodelsat ((?:zoo|cards) [a-z]+|[a-z]+)(?=[ `\n])", text)
+        for words in re.findall(
+            r"\bmodelsat ((?:zoo|cards|tasks|quality) [a-z]+|[a-z]+)(?=[ `\n])", text
+        )
     }
     modules = set(re.findall(r"python -m ([a-z_.]+)", text)) - {"venv", "pip", "pytest"}
     return sorted(console), sorted(modules)

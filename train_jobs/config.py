@@ -10,12 +10,13 @@ from modelsat.modeling.config import ModelConfig
 from modelsat.training.config import TrainingConfig
 
 
-class DataConfig(FrozenConfig):
-    """What the router learns from.
+class DataSetConfig(FrozenConfig):
+    """Outcomes to learn from, and the cards of the candidates that made them.
 
     Attributes:
         questions: questions tables (parquet) of the training instructions.
         outcomes: outcomes table (parquet).
+        sources: sources of the outcomes to take; None takes all.
         cards: cards table (parquet).
         tasks: the aptitude test (JSON); its questions are never trained on.
         candidates: candidates to train on; None takes every card.
@@ -23,9 +24,21 @@ class DataConfig(FrozenConfig):
 
     questions: tuple[Path, ...] = Field(min_length=1)
     outcomes: Path
+    sources: tuple[str, ...] | None = None
     cards: Path
     tasks: Path
     candidates: tuple[str, ...] | None = None
+
+    def absolute(self) -> "DataSetConfig":
+        """The same with absolute paths."""
+        return self.model_copy(
+            update={
+                "questions": tuple(path.resolve() for path in self.questions),
+                "outcomes": self.outcomes.resolve(),
+                "cards": self.cards.resolve(),
+                "tasks": self.tasks.resolve(),
+            }
+        )
 
 
 class ResourcesConfig(FrozenConfig):
@@ -51,11 +64,12 @@ class DeepSpeedConfig(FrozenConfig):
 
     Attributes:
         zero_stage: 2 shards optimizer state and gradients, 3 the weights too.
-        bf16: compute in bfloat16 with float32 master weights; needs a GPU of that kind.
+        precision: ``float32``; ``autocast``: weights in float32, matrix products in bfloat16;
+            ``bf16``: weights in bfloat16 with float32 master copies, for large models on GPUs.
     """
 
     zero_stage: Literal[2, 3] = 2
-    bf16: bool = False
+    precision: Literal["float32", "autocast", "bf16"] = "float32"
 
 
 class TrainJobConfig(FrozenConfig):
@@ -65,12 +79,17 @@ class TrainJobConfig(FrozenConfig):
         name: name of the run; its checkpoints lie under it.
         storage_path: where checkpoints go; shared between the workers.
         router_dir: where the router directory is written.
+        data: one or more data sets; the router reads the cards of all their aptitude tests.
+        model: what the router is made of.
+        training: how it is trained.
+        resources: what the workers run on.
+        deepspeed: how the training state is sharded.
     """
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$")
     storage_path: Path
     router_dir: Path
-    data: DataConfig
+    data: tuple[DataSetConfig, ...] = Field(min_length=1)
     model: ModelConfig
     training: TrainingConfig
     resources: ResourcesConfig = ResourcesConfig()

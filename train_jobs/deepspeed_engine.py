@@ -120,7 +120,8 @@ def _deepspeed_settings(config: TrainingConfig, options: DeepSpeedConfig) -> dic
     return {
         "train_micro_batch_size_per_gpu": config.batch_size,
         "gradient_clipping": config.max_grad_norm,
-        "bf16": {"enabled": options.bf16},
+        "bf16": {"enabled": options.precision == "bf16"},
+        "torch_autocast": {"enabled": options.precision == "autocast", "dtype": "bfloat16"},
         "zero_optimization": {"stage": options.zero_stage, "overlap_comm": False},
         "zero_allow_untested_optimizer": True,
         "steps_per_print": 10**9,

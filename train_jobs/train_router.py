@@ -111,13 +111,15 @@ def _worker_environment(config: TrainJobConfig) -> dict[str, str]:
 
 def _work_hash(config: TrainJobConfig) -> str:
     settings = config.model_dump(mode="json", exclude={"router_dir", "storage_path", "name"})
-    settings["data"] = {**data_hashes(config.data), "candidates": settings["data"]["candidates"]}
+    settings["data"] = [
+        {**hashes, "sources": data.sources, "candidates": data.candidates}
+        for hashes, data in zip(data_hashes(config.data), config.data, strict=True)
+    ]
     return content_hash(settings)
 
 
 def _absolute(config: TrainJobConfig) -> TrainJobConfig:
     """The same job with absolute paths: workers run in a folder of their own."""
-    data = config.data
     model = {
         part: str(Path(source).resolve())
         for part, source in (("base", config.model.base), ("encoder", config.model.encoder))
@@ -127,14 +129,7 @@ def _absolute(config: TrainJobConfig) -> TrainJobConfig:
         update={
             "storage_path": config.storage_path.resolve(),
             "router_dir": config.router_dir.resolve(),
-            "data": data.model_copy(
-                update={
-                    "questions": tuple(path.resolve() for path in data.questions),
-                    "outcomes": data.outcomes.resolve(),
-                    "cards": data.cards.resolve(),
-                    "tasks": data.tasks.resolve(),
-                }
-            ),
+            "data": tuple(data.absolute() for data in config.data),
             "model": config.model.model_copy(update=model),
         }
     )
@@ -144,8 +139,8 @@ def _with_parts(config: TrainJobConfig, data: TrainingData, work_hash: str) -> T
     """Replace ``tiny`` by a base and an encoder written for this run."""
     if TINY not in (config.model.base, config.model.encoder):
         return config
-    statements = data.training.cards[0].statements
-    texts = [*data.training.instructions, *(statement_text(s) for s in statements)]
+    texts = [text for matrix in data.training for text in matrix.instructions]
+    texts += [statement_text(s) for matrix in data.training for s in matrix.cards[0].statements]
     directory = config.storage_path / f"{config.name}-{work_hash}-parts"
     base, encoder = write_tiny_parts(directory, texts, config.training.seed)
     parts = {"base": base, "encoder": encoder}
@@ -157,9 +152,9 @@ def _manifest(config: TrainJobConfig, data: TrainingData, work_hash: str) -> Map
     return {
         "work_hash": work_hash,
         "data": data_hashes(config.data),
-        "candidates": list(data.training.candidates),
-        "num_training_instructions": len(data.training),
-        "num_validation_instructions": len(data.validation),
+        "candidates": [list(matrix.candidates) for matrix in data.training],
+        "num_training_instructions": [len(matrix) for matrix in data.training],
+        "num_validation_instructions": [len(matrix) for matrix in data.validation],
         "training": config.training.model_dump(mode="json"),
         "deepspeed": config.deepspeed.model_dump(mode="json"),
         "num_workers": config.resources.num_workers,

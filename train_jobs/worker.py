@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from modelsat.modeling.calibration import fit_calibration
-from modelsat.modeling.card_features import card_features
 from modelsat.modeling.checkpoint import Router, save_router
 from modelsat.modeling.loading import build_model
 from modelsat.modeling.model import ModelSat
@@ -19,7 +18,7 @@ from modelsat.modeling.tokenization import InstructionTokenizer
 from modelsat.training.batches import BatchSampler
 from modelsat.training.config import StageName
 from modelsat.training.data import Floats
-from modelsat.training.loop import EpochResult, StageRunner, validation_loss
+from modelsat.training.loop import EpochResult, StageRunner, all_cells, validation_loss
 from modelsat.training.metrics import cell_auc
 from modelsat.training.stages import STAGES, freeze_for_stage
 from train_jobs.config import TrainJobConfig
@@ -68,7 +67,7 @@ class RouterWorker:
         self.tokenizer: InstructionTokenizer
         self.model, self.tokenizer = build_model(config.model, config.training.seed)
         self.history: list[dict[str, Any]] = []
-        self.scores: Floats | None = None
+        self.scores: list[Floats] | None = None
 
     def run(self) -> None:
         """Run the stages that are not done."""
@@ -89,14 +88,12 @@ class RouterWorker:
         """Calibrate on the validation instructions and write the router directory."""
         if self.rank != 0 or self.scores is None:
             return
-        correct = self.data.validation.correct_QM
-        known = ~torch.from_numpy(correct).isnan().numpy()
         router = Router(
             model=self.model,
             tokenizer=self.tokenizer,
             config=self.config.model,
-            calibration=fit_calibration(self.scores[known], correct[known]),
-            tasks_hash=self.data.tasks_hash,
+            calibration=fit_calibration(*all_cells(self.scores, self.data.validation)),
+            task_sets=self.data.task_sets,
             manifest={**manifest, "history": self.history},
         )
         save_router(router, self.config.router_dir)
@@ -114,9 +111,7 @@ class RouterWorker:
         )
         if resumed is not None and directory is not None:
             engine.load(directory)
-        texts = card_features(self.data.training.cards).texts
-        statements = self.tokenizer.encoder_features(texts)
-        runner = StageRunner(engine, self.tokenizer, statements, training, engine.device)
+        runner = StageRunner(engine, self.tokenizer, self.data.training, training, engine.device)
         start = 0 if resumed is None else resumed.epoch + 1
         for epoch in range(start, epochs + 1):
             self._run_epoch(engine, runner, sampler, stage, epoch)
@@ -151,7 +146,7 @@ class RouterWorker:
             epoch,
             loss,
             validation_loss(self.scores, validation, self.config.training.loss),
-            cell_auc(self.scores, validation.correct_QM),
+            cell_auc(*all_cells(self.scores, validation)),
         )
         self.history.append(result.as_dict())
         shown = "-" if loss is None else f"{loss:.4f}"
@@ -161,7 +156,7 @@ class RouterWorker:
         )
         self._report(engine, Progress(stage, epoch, tuple(self.history)))
 
-    def _validate(self, engine: DeepSpeedEngine, runner: StageRunner) -> Floats:
+    def _validate(self, engine: DeepSpeedEngine, runner: StageRunner) -> list[Floats]:
         engine.model.eval()
         return runner.validation_scores(self.data.validation)
 
@@ -188,6 +183,7 @@ class RouterWorker:
             self.data.training,
             batch_size=training.batch_size,
             composites=training.composites,
+            max_steps=training.stage(stage).max_steps,
             seed=training.seed + STAGES.index(stage),
             rank=self.rank,
             num_workers=self.num_workers,

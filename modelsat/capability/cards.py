@@ -1,6 +1,6 @@
 """Capability cards: one statement per core task, built from graded outcomes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,12 +187,12 @@ def write_cards(cards: Sequence[Card], path: str | Path) -> None:
     write_table(CARDS, rows, path)
 
 
-def read_cards(path: str | Path, tasks_hash: str | None = None) -> dict[str, Card]:
+def read_cards(path: str | Path, tasks_hashes: Sequence[str] | None = None) -> dict[str, Card]:
     """Read a cards artifact.
 
     Args:
         path: parquet file.
-        tasks_hash: task set the cards must come from; None takes any single one.
+        tasks_hashes: task sets the cards may come from, one for all; None takes any.
 
     Returns:
         Cards by candidate, in the order of the file.
@@ -218,22 +218,31 @@ def read_cards(path: str | Path, tasks_hash: str | None = None) -> dict[str, Car
         cards[card.candidate] = card
     if not cards:
         raise ArtifactError(f"{path} holds no card")
-    expected = tasks_hash or next(iter(cards.values())).tasks_hash
-    check_same_tasks(cards.values(), expected, source=str(path))
+    check_same_tasks(tuple(cards.values()), tasks_hashes, source=str(path))
     return cards
 
 
-def check_same_tasks(cards: Iterable[Card], tasks_hash: str, *, source: str) -> None:
-    """Refuse cards of another task set.
+def check_same_tasks(
+    cards: Sequence[Card], tasks_hashes: Sequence[str] | None = None, *, source: str
+) -> None:
+    """Refuse cards of different task sets, or of one that is not expected.
+
+    Args:
+        cards: cards to look at.
+        tasks_hashes: task sets they may come from; None takes any.
+        source: where the cards stand, for the message.
 
     Raises:
-        ArtifactError: names the first such card and both hashes.
+        ArtifactError: names the first such card and the hashes.
     """
     for card in cards:
-        if card.tasks_hash != tasks_hash:
+        expected = tasks_hashes
+        if expected is None or card.tasks_hash in expected:
+            expected = (cards[0].tasks_hash,)
+        if card.tasks_hash not in expected:
             raise ArtifactError(
                 f"{source}: card of {card.candidate!r} comes from task set {card.tasks_hash}; "
-                f"expected {tasks_hash}: profile the candidate on the same aptitude test"
+                f"expected {' or '.join(expected)}: profile the candidate on the same aptitude test"
             )
 
 

@@ -27,7 +27,7 @@ def build(
     out: Annotated[Path, typer.Option(help="Cards to write (parquet).")],
     source: Annotated[
         str | None,
-        typer.Option(help="Take outcomes of this source only; needed where sources overlap."),
+        typer.Option(help="Take outcomes of these sources only, as a,b; where sources overlap."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -39,10 +39,12 @@ def build(
     from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
     from modelsat.artifacts.store import read_manifest, read_table
     from modelsat.capability.cards import build_cards, write_cards
+    from modelsat.training.data import of_sources
 
     task_set = load_tasks(tasks)
     _check_questions(read_table(QUESTIONS, questions), task_set, questions)
-    rows = _of_source(read_table(OUTCOMES, outcomes), source, outcomes)
+    sources = source.split(",") if source else None
+    rows = of_sources(read_table(OUTCOMES, outcomes), sources, origin=str(outcomes))
     provenance = {
         "tasks_hash": task_set.tasks_hash,
         "outcomes_hash": file_hash(outcomes),
@@ -90,20 +92,6 @@ def _check_questions(questions: "pa.Table", tasks: "TaskSet", path: Path) -> Non
                     f"{(tasks.benchmark, task.task)}; give the questions table that the task "
                     "set was built from"
                 )
-
-
-def _of_source(outcomes: "pa.Table", source: str | None, path: Path) -> "pa.Table":
-    import pyarrow.compute as pc
-
-    if source is None:
-        return outcomes
-    kept = outcomes.filter(pc.equal(outcomes["source"], source))
-    if not kept.num_rows:
-        sources = sorted({str(value) for value in pc.unique(outcomes["source"]).to_pylist()})
-        raise ArtifactError(
-            f"{path} holds no outcome of source {source!r}; it has {', '.join(sources)}"
-        )
-    return kept
 
 
 def _print_cards(cards: "tuple[Card, ...]", path: Path, as_json: bool) -> None:

@@ -28,8 +28,10 @@ LIBRARY_COMMANDS: Mapping[str, str] = MappingProxyType(
         "doctor": "modelsat.cli.doctor:doctor",
         "evaluate": "modelsat.cli.evaluate:evaluate",
         "proof": "modelsat.cli.proof:proof",
+        "quality": "modelsat.cli.quality:app",
         "quickstart": "modelsat.cli.quickstart:quickstart",
         "route": "modelsat.cli.route:route",
+        "tasks": "modelsat.cli.tasks:app",
         "zoo": "modelsat.cli.zoo:app",
     }
 )

@@ -1,11 +1,17 @@
 """``modelsat route``: which candidate would answer an instruction."""
 
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from modelsat.cli.output import print_json, print_table
+from modelsat.errors import ConfigError, ZooError
+
+if TYPE_CHECKING:
+    from modelsat.routing.costs import CandidateCosts
+    from modelsat.routing.policy import Constraints, RoutingDecision
 
 
 def route(
@@ -13,25 +19,85 @@ def route(
     router: Annotated[Path, typer.Option(help="Router directory.")],
     cards: Annotated[Path, typer.Option(help="Cards (parquet).")],
     candidates: Annotated[
-        str | None, typer.Option(help="Candidates to choose from, as a,b,c; all with a card.")
+        str | None, typer.Option(help="Candidates to score, as a,b,c; all with a card.")
+    ] = None,
+    models: Annotated[
+        str | None, typer.Option(help="Choose among these only, as a,b*,c; * matches anything.")
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="Choose the cheapest this close to the best P(correct), 0 to 1."),
+    ] = None,
+    min_p: Annotated[
+        float | None,
+        typer.Option(
+            help="Choose the cheapest with this P(correct); the best if none has it, or no cost "
+            "is known."
+        ),
+    ] = None,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(help="Choose none that costs more, in the file's unit, or of unknown cost."),
+    ] = None,
+    zoo: Annotated[Path | None, typer.Option(help="Zoo file (YAML) with prices.")] = None,
+    candidates_table: Annotated[
+        Path | None, typer.Option(help="Candidates table (parquet) with prices or params_b.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Score every candidate on an instruction and name the best; nothing is generated."""
+    """Score every candidate on an instruction and name the one to ask; nothing is generated."""
     from modelsat.capability.cards import read_cards, select_cards
-    from modelsat.routing.policy import choose_best
+    from modelsat.config import parse_config
+    from modelsat.routing.costs import load_costs
+    from modelsat.routing.policy import Constraints, choose
     from modelsat.routing.scoring import Scorer
 
+    limits = {"tolerance": tolerance, "min_p": min_p, "max_cost": max_cost}
+    allowed = models.split(",") if models is not None else None
+    constraints = parse_config(Constraints, {**limits, "models": allowed}, source="options")
+    if constraints.needs_costs and zoo is None and candidates_table is None:
+        raise ConfigError(
+            "--tolerance and --max-cost compare costs, and none are given; add --zoo FILE or "
+            "--candidates-table FILE"
+        )
     scorer = Scorer.load(router)
     names = candidates.split(",") if candidates else None
-    chosen = select_cards(read_cards(cards, scorer.tasks_hash), names)
-    scores = scorer.score([instruction], chosen)[0]
-    decision = choose_best(
-        {card.candidate: float(score) for card, score in zip(chosen, scores, strict=True)}
+    chosen = select_cards(read_cards(cards, scorer.tasks_hashes), names)
+    scored = [card.candidate for card in chosen]
+    _check_models(constraints, scored)
+    costs = load_costs(scored, zoo=zoo, candidates_table=candidates_table)
+    scores = [float(score) for score in scorer.score([instruction], chosen)[0]]
+    decision = choose(
+        dict(zip(scored, scores, strict=True)), constraints, costs.by_candidate if costs else {}
     )
+    _print_decision(decision, costs, as_json)
+
+
+def _check_models(constraints: "Constraints", names: list[str]) -> None:
+    from modelsat.routing.policy import matching
+
+    for pattern in constraints.models or ():
+        if not matching(names, [pattern]):
+            raise ZooError(f"--models {pattern!r} matches no candidate of {', '.join(names)}")
+
+
+def _print_decision(
+    decision: "RoutingDecision", costs: "CandidateCosts | None", as_json: bool
+) -> None:
+    scores = {
+        name: score if math.isfinite(score) else None for name, score in decision.scores.items()
+    }
     if as_json:
-        print_json(vars(decision))
+        priced = {"cost_unit": costs.unit, "costs": costs.by_candidate} if costs else {}
+        print_json({**vars(decision), "scores": scores, **priced})
         return
-    ranked = sorted(decision.scores.items(), key=lambda item: -item[1])
-    print_table([{"candidate": name, "p_correct": f"{score:.3f}"} for name, score in ranked])
+    rows = []
+    ranked = sorted(scores.items(), key=lambda item: -1 if item[1] is None else item[1])
+    for name, score in reversed(ranked):
+        row = {"candidate": name, "p_correct": None if score is None else f"{score:.3f}"}
+        rows.append({**row, "cost": costs.by_candidate[name]} if costs else row)
+    print_table(rows)
+    if costs:
+        unknown = f"; unknown for {', '.join(costs.unknown)}" if costs.unknown else ""
+        typer.echo(f"cost in {costs.description}{unknown}")
     typer.echo(f"route to {decision.candidate} ({decision.reason})")

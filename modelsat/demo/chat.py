@@ -10,7 +10,7 @@ from pathlib import Path
 
 from openai import OpenAI
 
-from modelsat.demo.command import CommandError, output_lines, running_command
+from modelsat.command import CommandError, output_lines, running_command
 from modelsat.demo.workspace import Workspace
 from modelsat.errors import MachineError, QualityError
 

@@ -15,8 +15,8 @@ import yaml
 from modelsat.aptitude.tasks import SHOTS_PER_TASK, build_task_set
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import read_json, read_table, write_table, write_text
+from modelsat.command import run_command
 from modelsat.demo.bank import TASKS, generate_questions
-from modelsat.demo.command import run_command
 from modelsat.demo.zoo import train_zoo, write_demo_zoo
 
 Echo = Callable[[str], None]
@@ -119,13 +119,15 @@ class Workspace:
             "name": name,
             "storage_path": str(self.directory / "training"),
             "router_dir": str(self.router(name)),
-            "data": {
-                "questions": [str(self.questions("training"))],
-                "outcomes": str(self.outcomes),
-                "cards": str(self.cards),
-                "tasks": str(self.tasks),
-                "candidates": list(candidates),
-            },
+            "data": [
+                {
+                    "questions": [str(self.questions("training"))],
+                    "outcomes": str(self.outcomes),
+                    "cards": str(self.cards),
+                    "tasks": str(self.tasks),
+                    "candidates": list(candidates),
+                }
+            ],
             "model": {"base": "tiny", "encoder": "tiny", "max_instruction_tokens": 128},
             "training": {
                 "seed": self.seed,

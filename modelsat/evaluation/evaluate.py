@@ -6,20 +6,24 @@ from typing import Any
 import numpy as np
 
 from modelsat.errors import ArtifactError
-from modelsat.evaluation.baselines import baselines
+from modelsat.evaluation.baselines import Baseline, baselines
+from modelsat.evaluation.baselines.tuning import Embed, learned_baselines
 from modelsat.evaluation.metrics import (
     CONFIDENCE,
     brier_score,
     chosen_correct,
     expected_calibration_error,
+    pair_accuracy,
     paired_bootstrap,
     reliability,
 )
+from modelsat.evaluation.tradeoff import tradeoff_report
+from modelsat.routing.costs import CandidateCosts
 from modelsat.routing.scoring import Scorer
 from modelsat.training.data import Floats, OutcomeMatrix
 from modelsat.training.metrics import cell_auc
 
-REPORT_VERSION = 1
+REPORT_VERSION = 2
 
 
 def complete_rows(matrix: OutcomeMatrix) -> OutcomeMatrix:
@@ -38,7 +42,12 @@ def complete_rows(matrix: OutcomeMatrix) -> OutcomeMatrix:
 
 
 def evaluate_router(
-    scorer: Scorer, matrix: OutcomeMatrix, training: OutcomeMatrix | None = None
+    scorer: Scorer,
+    matrix: OutcomeMatrix,
+    training: OutcomeMatrix | None = None,
+    *,
+    embed: Embed | None = None,
+    costs: CandidateCosts | None = None,
 ) -> dict[str, Any]:
     """The report of a router on some questions.
 
@@ -46,6 +55,9 @@ def evaluate_router(
         scorer: the loaded router.
         matrix: candidates, their cards, and outcomes on questions apart from training.
         training: outcomes to choose best single and best per task on; None: in hindsight.
+        embed: embeds instructions for the learned baselines, which are fitted on ``training``;
+            without both of these the report holds the simple baselines only.
+        costs: costs of the candidates, in the order of the matrix, for the cost-quality curve.
 
     Returns:
         The content of ``report.json``; accuracies are fractions.
@@ -56,8 +68,10 @@ def evaluate_router(
     choice_Q = probabilities_QM.argmax(axis=1)
     correct_Q = chosen_correct(complete.correct_QM, choice_Q)
     others = baselines(complete, training)
+    if training is not None and embed is not None:
+        others |= learned_baselines(complete, training, embed)
     gain = paired_bootstrap(correct_Q, others["best_single"].correct_Q)
-    rows = {name: _row(b.correct_Q, b.detail, complete) for name, b in others.items()}
+    rows = {name: _row(one, correct_Q, complete) for name, one in others.items()}
     shares_M = np.bincount(choice_Q, minlength=len(complete.cards)) / len(choice_Q)
     return {
         "version": REPORT_VERSION,
@@ -83,6 +97,9 @@ def evaluate_router(
             zip(complete.candidates, complete.correct_QM.mean(axis=0).tolist(), strict=True)
         ),
         "baselines": rows,
+        "tradeoff": tradeoff_report(probabilities_QM, complete.correct_QM, costs)
+        if costs is not None
+        else None,
         "reliability": [asdict(one) for one in reliability(probabilities_QM, complete.correct_QM)],
     }
 
@@ -90,16 +107,21 @@ def evaluate_router(
 def _probability_figures(probabilities_QM: Floats, correct_QM: Floats) -> dict[str, float | None]:
     return {
         "auc": cell_auc(probabilities_QM, correct_QM),
+        "pair_accuracy": pair_accuracy(probabilities_QM, correct_QM),
         "brier": brier_score(probabilities_QM, correct_QM),
         "ece": expected_calibration_error(probabilities_QM, correct_QM),
     }
 
 
-def _row(correct_Q: Floats, detail: str, matrix: OutcomeMatrix) -> dict[str, Any]:
+def _row(baseline: Baseline, router_Q: Floats, matrix: OutcomeMatrix) -> dict[str, Any]:
     return {
-        "accuracy": float(correct_Q.mean()),
-        "detail": detail,
-        "by_category": _by_category(correct_Q, matrix),
+        "accuracy": baseline.accuracy,
+        "detail": baseline.detail,
+        "by_category": _by_category(baseline.correct_Q, matrix),
+        "auc": cell_auc(baseline.scores_QM, matrix.correct_QM),
+        "pair_accuracy": pair_accuracy(baseline.scores_QM, matrix.correct_QM),
+        "router_gain": asdict(paired_bootstrap(router_Q, baseline.correct_Q)),
+        "tuning": asdict(baseline.tuning) if baseline.tuning is not None else None,
     }
 
 

@@ -79,3 +79,46 @@ def expected_calibration_error(probabilities: Floats, correct: Floats) -> float:
 def chosen_correct(correct_QM: Floats, choice_Q: Ints) -> Floats:
     """Correctness of the chosen candidates' answers, float32 [Q]."""
     return np.asarray(correct_QM[np.arange(len(choice_Q)), choice_Q], dtype=np.float32)
+
+
+def pair_accuracy(scores_QM: Floats, correct_QM: Floats) -> float | None:
+    """Share of pairs of candidates, one right and one wrong on a question, ordered rightly.
+
+    A pair counts when the right candidate's score is higher, and half when both are equal. How
+    hard questions are plays no part, unlike in an AUC over all cells: pairs never cross questions.
+
+    Args:
+        scores_QM: finite scores.
+        correct_QM: outcomes, right from 0.5 on; NaN where unknown, which forms no pair.
+
+    Returns:
+        The share over all pairs of all questions; None if there is no pair.
+    """
+    known_QM = ~np.isnan(correct_QM)
+    right_QM = correct_QM >= 0.5
+    num_right_Q = right_QM.sum(axis=1)
+    num_wrong_Q = known_QM.sum(axis=1) - num_right_Q
+    num_pairs = int((num_right_Q * num_wrong_Q).sum())
+    if not num_pairs:
+        return None
+    # Unknown cells rank above all known ones, and so leave the ranks of these alone.
+    ranks_QM = _row_ranks(np.where(known_QM, scores_QM, np.inf))
+    rank_sum = float(ranks_QM[right_QM].sum())
+    return (rank_sum - float((num_right_Q * (num_right_Q + 1) / 2).sum())) / num_pairs
+
+
+def _row_ranks(values_QM: Floats) -> npt.NDArray[np.float64]:
+    """Ranks from 1 within each row; equal values share their mean rank."""
+    num_columns = values_QM.shape[1]
+    order_QM = np.argsort(values_QM, axis=1, kind="stable")
+    sorted_QM = np.take_along_axis(values_QM, order_QM, axis=1)
+    differs = sorted_QM[:, 1:] != sorted_QM[:, :-1]
+    edge = np.ones((len(values_QM), 1), dtype=bool)
+    places = np.arange(num_columns)
+    starts = np.where(np.hstack([edge, differs]), places, 0)
+    first_QM = np.maximum.accumulate(starts, axis=1)
+    ends = np.where(np.hstack([differs, edge]), places, num_columns - 1)
+    last_QM = np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]
+    ranks_QM = np.empty(values_QM.shape)
+    np.put_along_axis(ranks_QM, order_QM, (first_QM + last_QM) / 2 + 1, axis=1)
+    return ranks_QM

@@ -10,10 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from modelsat.artifacts.store import write_json, write_text
+from modelsat.evaluation.tradeoff import tradeoff_plot
 
 _ROUTER_COLOUR = "#1f6feb"
 _OTHER_COLOUR = "#9aa4b2"
-_SHOWN = ("random", "best_single", "best_per_task", "card_lookup", "router", "oracle")
+_FIRST = ("random", "best_single", "best_per_task", "card_lookup")
+_LAST = ("router", "oracle")  # between them stand the learned baselines, if there are any
 
 
 def write_report(report: Mapping[str, Any], directory: str | Path) -> None:
@@ -46,16 +48,20 @@ def policy_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         f"({report['router']['confidence']:.0%} interval "
         f"{100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})",
     }
-    return [rows[name] for name in _SHOWN]
+    learned = [name for name in rows if name not in _FIRST and name not in _LAST]
+    return [rows[name] for name in (*_FIRST, *learned, *_LAST)]
 
 
 def _plots(report: Mapping[str, Any]) -> list[dict[str, str]]:
-    return [
+    plots = [
         {"title": "Accuracy of each policy", "svg": _draw(_accuracy_plot, report)},
         {"title": "Accuracy by category", "svg": _draw(_category_plot, report)},
         {"title": "Reliability of P(correct)", "svg": _draw(_reliability_plot, report)},
         {"title": "Share of requests", "svg": _draw(_share_plot, report)},
     ]
+    if report["tradeoff"] is not None:
+        plots.append({"title": "Cost and quality", "svg": _draw(tradeoff_plot, report)})
+    return plots
 
 
 def _draw(plot: Any, report: Mapping[str, Any]) -> str:

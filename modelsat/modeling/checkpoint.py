@@ -4,6 +4,7 @@ router.json            schema version, model configuration, calibration, trainin
 base/                  an ordinary Hugging Face directory: the base model and its tokenizer
 encoder/               an ordinary sentence-transformers directory: the capability encoder
 head.safetensors       connector and read-out
+tasks/                 the aptitude tests whose cards it reads; a new candidate sits one of them
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
+from modelsat.aptitude.tasks import TaskSet, load_tasks
 from modelsat.artifacts.router_description import (
     DESCRIPTION_NAME,
     ROUTER_SCHEMA_VERSION,
@@ -29,6 +31,7 @@ from modelsat.modeling.model import ModelSat
 from modelsat.modeling.tokenization import InstructionTokenizer
 
 _HEAD = "head.safetensors"
+_TASKS = "tasks"
 _HEAD_MODULES = ("connector", "readout")
 
 
@@ -41,7 +44,7 @@ class Router:
         tokenizer: turns instructions into its input.
         config: what it is made of.
         calibration: turns its log-odds into probabilities.
-        tasks_hash: the task set whose cards it was trained to read.
+        task_sets: the aptitude tests whose cards it was trained to read.
         manifest: how it was trained: data hashes, settings, metrics.
     """
 
@@ -49,8 +52,13 @@ class Router:
     tokenizer: InstructionTokenizer
     config: ModelConfig
     calibration: Calibration
-    tasks_hash: str
+    task_sets: tuple[TaskSet, ...]
     manifest: dict[str, Any]
+
+    @property
+    def tasks_hashes(self) -> tuple[str, ...]:
+        """Hashes of the aptitude tests."""
+        return tuple(tasks.tasks_hash for tasks in self.task_sets)
 
 
 def save_router(router: Router, path: str | Path) -> None:
@@ -62,11 +70,13 @@ def save_router(router: Router, path: str | Path) -> None:
             str(directory / "encoder"), create_model_card=False, safe_serialization=True
         )
         safetensors.torch.save_file(_head_state(router.model), directory / _HEAD)
+        for tasks in router.task_sets:
+            tasks.save(directory / _TASKS / f"{tasks.benchmark}-{tasks.tasks_hash}.json")
         description = {
             "schema_version": ROUTER_SCHEMA_VERSION,
             "model": router.config.model_dump(mode="json"),
             "calibration": router.calibration.model_dump(mode="json"),
-            "tasks_hash": router.tasks_hash,
+            "tasks_hashes": list(router.tasks_hashes),
             "manifest": router.manifest,
         }
         write_json(directory / DESCRIPTION_NAME, description)
@@ -99,7 +109,7 @@ def load_router(path: str | Path) -> Router:
         tokenizer=instruction_tokenizer,
         config=config,
         calibration=calibration,
-        tasks_hash=str(description["tasks_hash"]),
+        task_sets=_load_task_sets(directory, description["tasks_hashes"]),
         manifest=dict(description["manifest"]),
     )
 
@@ -108,6 +118,17 @@ def _part(directory: Path, name: str) -> str:
     if not (directory / name).is_dir():
         raise ArtifactError(f"router {directory} is incomplete: {name}/ is missing; train it anew")
     return str(directory / name)
+
+
+def _load_task_sets(directory: Path, hashes: list[str]) -> tuple[TaskSet, ...]:
+    found = [load_tasks(path) for path in sorted((directory / _TASKS).glob("*.json"))]
+    by_hash = {tasks.tasks_hash: tasks for tasks in found}
+    if set(by_hash) != set(hashes):
+        raise ArtifactError(
+            f"router {directory} is corrupt: {_TASKS}/ holds task sets {sorted(by_hash)}, but "
+            f"{DESCRIPTION_NAME} names {sorted(hashes)}; train it anew"
+        )
+    return tuple(by_hash[tasks_hash] for tasks_hash in hashes)
 
 
 def _head_state(model: ModelSat) -> dict[str, torch.Tensor]:

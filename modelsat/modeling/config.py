@@ -20,7 +20,9 @@ class ModelConfig(FrozenConfig):
         layout: ``capability_first`` is the paper's z = [c, x, p]; ``instruction_first`` is
             z = [p, x, c], in which all candidates of an instruction share one pass.
         inquiry: the performance inquiry prompt p.
-        max_instruction_tokens: longer instructions keep their first tokens.
+        max_instruction_tokens: the base model reads the first tokens of longer instructions.
+        max_encoder_tokens: the encoder, which only has to find what an instruction is about, reads
+            this many; the encoder's own limit still holds.
     """
 
     base: str
@@ -28,3 +30,4 @@ class ModelConfig(FrozenConfig):
     layout: Layout = "instruction_first"
     inquiry: str = "Can this model answer the instruction? Answer Yes or No."
     max_instruction_tokens: int = Field(default=256, ge=8)
+    max_encoder_tokens: int = Field(default=256, ge=8)

@@ -54,6 +54,8 @@ def assemble_model(
 ) -> tuple[ModelSat, InstructionTokenizer]:
     """Join loaded parts; the connector starts from the seed alone."""
     _check_attention(config, base)
+    longest = encoder.max_seq_length or config.max_encoder_tokens
+    encoder.max_seq_length = min(longest, config.max_encoder_tokens)
     instruction_tokenizer = InstructionTokenizer(tokenizer, encoder, config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -36,9 +36,9 @@ class Scorer:
         return cls(load_router(router_dir), device)
 
     @property
-    def tasks_hash(self) -> str:
-        """The task set whose cards the router reads."""
-        return self.router.tasks_hash
+    def tasks_hashes(self) -> tuple[str, ...]:
+        """The task sets whose cards the router reads."""
+        return self.router.tasks_hashes
 
     def score(self, instructions: Sequence[str], cards: Sequence[Card]) -> Floats:
         """Calibrated P(correct), float32 [num_instructions, num_cards].
@@ -52,7 +52,7 @@ class Scorer:
     @torch.inference_mode()
     def log_odds(self, instructions: Sequence[str], cards: Sequence[Card]) -> Floats:
         """Uncalibrated log-odds of "Yes", float32 [num_instructions, num_cards]."""
-        check_same_tasks(cards, self.tasks_hash, source="cards to score")
+        check_same_tasks(cards, self.tasks_hashes, source="cards to score")
         features = card_features(cards)
         if not instructions:
             return np.zeros((0, len(cards)), dtype=np.float32)

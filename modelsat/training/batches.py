@@ -1,30 +1,26 @@
 """Batches: some instructions, the real candidates, and composite candidates.
 
-A composite candidate answers a share of each task's questions as one real candidate does and
-the rest as another, both drawn anew for every task; its card counts their correct answers in
-the same shares. Card and outcomes thus both come from measurements, and a handful of real
-candidates yields any number of different cards. Two ideal sources stand beside the real ones,
-always right (20 of 20) and always wrong (0 of 20), so that every task is seen at every level.
-Without composites a router learns which candidate a card belongs to; with them it must read what
-the card says.
+A run may learn from several outcome matrices, each with the cards of its own aptitude test; the
+instructions of one batch come from one of them.
 
-Shapes: B instructions, M real candidates, S sources (M and the two ideal ones), C composites,
-T statements.
+Shapes: B instructions, M real candidates, C composites, T statements.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from modelsat.modeling.card_features import card_features, evidence
+from modelsat.modeling.card_features import card_features
+from modelsat.training.composites import CompositeMaker
 from modelsat.training.data import Floats, OutcomeMatrix
 
-# Concentration of the Dirichlet prior from which a composite draws how often it takes each source:
-# 0.5 gives everything between near copies and even mixtures.
-_CONCENTRATION = 0.5
-_IDEAL_CORRECT = (1.0, 0.0)  # outcomes of the ideal sources: always right, always wrong
+# Steps whose instructions are sorted by length together: padding falls to a few percent while the
+# batches still differ from epoch to epoch.
+_STEPS_PER_POOL = 16
+
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -32,11 +28,13 @@ class Batch:
     """One step's input of one worker.
 
     Attributes:
+        matrix: which outcome matrix it comes from.
         instructions: B prompts.
         weights: evidence of each card for each statement, float32 [M + C, T].
         correct: outcomes, NaN where there is none, float32 [B, M + C].
     """
 
+    matrix: int
     instructions: tuple[str, ...]
     weights: Floats
     correct: Floats
@@ -46,9 +44,10 @@ class BatchSampler:
     """Seeded batches over the training instructions, the same whatever runs them.
 
     Args:
-        matrix: training outcomes.
+        matrices: training outcomes, at least one matrix.
         batch_size: instructions per worker and step.
         composites: composite candidates per step.
+        max_steps: steps after which an epoch ends; None: when every instruction was seen.
         seed: seeds order and composites.
         rank: which worker's share to draw.
         num_workers: number of workers; each step uses ``batch_size * num_workers`` instructions.
@@ -56,84 +55,69 @@ class BatchSampler:
 
     def __init__(
         self,
-        matrix: OutcomeMatrix,
+        matrices: Sequence[OutcomeMatrix],
         *,
         batch_size: int,
         composites: int,
         seed: int,
+        max_steps: int | None = None,
         rank: int = 0,
         num_workers: int = 1,
     ) -> None:
-        """Find the statement each instruction belongs to."""
-        self.matrix = matrix
+        """Prepare the cards and composites of every matrix."""
+        self.matrices = tuple(matrices)
         self.batch_size = batch_size
-        self.composites = composites
+        self.max_steps = max_steps
         self.seed = seed
         self.rank = rank
         self.num_workers = num_workers
-        features = card_features(matrix.cards)
-        most_shots_T = features.num_shots_MT.max(axis=0)
-        ideal_2T = np.outer(_IDEAL_CORRECT, most_shots_T).astype(np.float32)
-        self._weights_MT = features.weights_MT
-        self._correct_ST = np.concatenate([features.num_correct_MT, ideal_2T])
-        self._shots_ST = np.concatenate([features.num_shots_MT, [most_shots_T, most_shots_T]])
-        column = {s.task: t for t, s in enumerate(matrix.cards[0].statements)}
-        self._statement_Q = np.array([column.get(task, -1) for task in matrix.tasks])
+        self._weights = [card_features(matrix.cards).weights_MT for matrix in matrices]
+        self._makers = [CompositeMaker(matrix, composites) for matrix in matrices]
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps in which every instruction is seen once; the last incomplete step is dropped."""
-        return max(1, len(self.matrix) // (self.batch_size * self.num_workers))
+        """Steps in which every instruction is seen once, or fewer where ``max_steps`` says so.
+
+        The last incomplete step of each matrix is dropped; a matrix smaller than one step repeats
+        its instructions.
+        """
+        steps = sum(self._steps_of(matrix) for matrix in self.matrices)
+        return steps if self.max_steps is None else min(steps, self.max_steps)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of this worker in an epoch, in order."""
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.matrix))
-        stride = self.batch_size * self.num_workers
-        for step in range(self.steps_per_epoch):
-            start = step * stride + self.rank * self.batch_size
-            rows = order[start : start + self.batch_size]
-            if not len(rows):
-                rows = order[: self.batch_size]
+        order = np.random.default_rng((self.seed, epoch))
+        steps = [
+            (number, rows)
+            for number, matrix in enumerate(self.matrices)
+            for rows in self._rows_of_steps(matrix, order)
+        ]
+        for step, place in enumerate(order.permutation(len(steps))[: self.steps_per_epoch]):
+            number, rows = steps[place]
+            # Every worker takes each n-th, so that their instructions are of like length.
+            own = rows[self.rank :: self.num_workers]
             rng = np.random.default_rng((self.seed, epoch, step, self.rank))
-            yield self._batch(rows, rng)
+            yield self._batch(number, own, rng)
 
-    def _batch(self, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> Batch:
-        real_BM = self.matrix.correct_QM[rows]
-        ideal_B2 = np.tile(np.array(_IDEAL_CORRECT, dtype=np.float32), (len(rows), 1))
-        answers_BS = np.concatenate([real_BM, ideal_B2], axis=1)
-        sources_2CT = self._draw_sources(rng)
-        share_CT = rng.beta(_CONCENTRATION, _CONCENTRATION, size=sources_2CT.shape[1:])
-        weights_CT = self._blended_evidence(sources_2CT, share_CT)
-        statement_B = self._statement_Q[rows]
-        uses_first_BC = rng.random((len(rows), self.composites)) < share_CT[:, statement_B].T
-        source_BC = np.where(
-            uses_first_BC, sources_2CT[0][:, statement_B].T, sources_2CT[1][:, statement_B].T
-        )
-        composed_BC = np.take_along_axis(answers_BS, source_BC, axis=1)
-        # An instruction outside the core tasks belongs to no statement, so no composite has a
-        # definite answer to it.
-        composed_BC = np.where(statement_B[:, None] >= 0, composed_BC, np.nan)
+    def _steps_of(self, matrix: OutcomeMatrix) -> int:
+        return max(1, len(matrix) // (self.batch_size * self.num_workers))
+
+    def _rows_of_steps(self, matrix: OutcomeMatrix, rng: np.random.Generator) -> Iterator[Ints]:
+        stride = self.batch_size * self.num_workers
+        rows = np.resize(rng.permutation(len(matrix)), self._steps_of(matrix) * stride)
+        length_Q = np.array([len(text) for text in matrix.instructions])
+        for start in range(0, len(rows), _STEPS_PER_POOL * stride):
+            pool = rows[start : start + _STEPS_PER_POOL * stride]
+            pool = pool[np.argsort(length_Q[pool], kind="stable")]
+            yield from pool.reshape(-1, stride)
+
+    def _batch(self, number: int, rows: Ints, rng: np.random.Generator) -> Batch:
+        matrix = self.matrices[number]
+        real_BM = matrix.correct_QM[rows]
+        weights_CT, composed_BC = self._makers[number].draw(rows, real_BM, rng)
         return Batch(
-            instructions=tuple(self.matrix.instructions[i] for i in rows),
-            weights=np.concatenate([self._weights_MT, weights_CT]),
-            correct=np.concatenate([real_BM, composed_BC], axis=1).astype(np.float32),
+            matrix=number,
+            instructions=tuple(matrix.instructions[i] for i in rows),
+            weights=np.concatenate([self._weights[number], weights_CT]),
+            correct=np.concatenate([real_BM, composed_BC], axis=1),
         )
-
-    def _draw_sources(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-        """The two sources behind each task of each composite, int64 [2, C, T]."""
-        num_sources, T = self._shots_ST.shape
-        shares_CS = rng.dirichlet([_CONCENTRATION] * num_sources, size=self.composites)
-        cumulative_CS = shares_CS.cumsum(axis=1)
-        uniform_2CT = rng.random((2, self.composites, T))
-        sources_2CT = (uniform_2CT[..., None] > cumulative_CS[:, None, :]).sum(axis=-1)
-        return np.asarray(np.minimum(sources_2CT, num_sources - 1), dtype=np.int64)
-
-    def _blended_evidence(
-        self, sources_2CT: npt.NDArray[np.int64], share_CT: npt.NDArray[np.float64]
-    ) -> Floats:
-        column_T = np.arange(sources_2CT.shape[2])
-        counts = []
-        for counts_ST in (self._correct_ST, self._shots_ST):
-            first_CT, second_CT = counts_ST[sources_2CT, column_T]
-            counts.append(share_CT * first_CT + (1 - share_CT) * second_CT)
-        return evidence(*counts)

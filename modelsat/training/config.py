@@ -14,11 +14,14 @@ class StageConfig(FrozenConfig):
 
     Attributes:
         epochs: passes over the training instructions.
+        max_steps: steps after which an epoch ends early; None takes every instruction. The
+            connector alone learns in a fraction of a pass.
         learning_rate: peak rate of the base model and read-out.
         capability_learning_rate: peak rate of the encoder and connector; the paper's is larger.
     """
 
     epochs: int = Field(ge=1)
+    max_steps: int | None = Field(default=None, ge=1)
     learning_rate: float = Field(gt=0)
     capability_learning_rate: float = Field(gt=0)
 

@@ -6,11 +6,15 @@ Shapes: Q instructions, M candidates.
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
+from modelsat.artifacts.store import read_table
 from modelsat.capability.cards import Card, check_same_tasks
 from modelsat.errors import ArtifactError, ZooError
 
@@ -82,7 +86,7 @@ def build_matrix(
         ZooError: a card's candidate has no outcome at all.
     """
     if cards:
-        check_same_tasks(cards, cards[0].tasks_hash, source="cards")
+        check_same_tasks(cards, source="cards")
     excluded = set(exclude_questions)
     kept = [row for row in questions.to_pylist() if row["question_id"] not in excluded]
     row_of = {row["question_id"]: i for i, row in enumerate(kept)}
@@ -109,6 +113,58 @@ def build_matrix(
         cards=tuple(cards),
         correct_QM=correct_QM[answered],
     )
+
+
+def load_matrix(
+    questions: Sequence[str | Path],
+    outcomes: str | Path,
+    cards: Sequence[Card],
+    *,
+    sources: Sequence[str] | None = None,
+    exclude_questions: Iterable[str] = (),
+) -> OutcomeMatrix:
+    """Read tables and join them; see :func:`build_matrix` and :func:`of_sources`.
+
+    Args:
+        questions: questions tables (parquet).
+        outcomes: outcomes table (parquet).
+        cards: the candidates to keep, in order.
+        sources: sources of the outcomes to take; None takes all.
+        exclude_questions: ids to leave out.
+
+    Raises:
+        ArtifactError: a table is missing or malformed, or they do not fit.
+        ZooError: a card's candidate has no outcome at all.
+    """
+    return build_matrix(
+        pa.concat_tables([read_table(QUESTIONS, path) for path in questions]),
+        of_sources(read_table(OUTCOMES, outcomes), sources, origin=str(outcomes)),
+        cards,
+        exclude_questions=exclude_questions,
+    )
+
+
+def of_sources(outcomes: pa.Table, sources: Sequence[str] | None, *, origin: str) -> pa.Table:
+    """Outcomes of some sources only; two sources may hold one candidate under different prompts.
+
+    Args:
+        outcomes: outcomes table.
+        sources: values of its column ``source``; None takes all.
+        origin: where the table came from, for the message.
+
+    Raises:
+        ArtifactError: a source has no outcome.
+    """
+    if sources is None:
+        return outcomes
+    found = {str(value) for value in pc.unique(outcomes["source"]).to_pylist()}
+    unknown = [source for source in sources if source not in found]
+    if unknown:
+        raise ArtifactError(
+            f"{origin} holds no outcome of source {', '.join(map(repr, unknown))}; it has "
+            f"{', '.join(sorted(found))}"
+        )
+    return outcomes.filter(pc.is_in(outcomes["source"], pa.array(sources)))
 
 
 def split_validation(

@@ -1,6 +1,6 @@
 """The training loop, over any engine that can step: plain PyTorch here, DeepSpeed elsewhere."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -74,8 +74,10 @@ class EpochResult:
         stage: name of the stage.
         epoch: number within the stage, from 1; 0 is the state before it.
         training_loss: mean over the epoch's steps, nats; None for epoch 0.
-        validation_loss: on instructions kept apart, real candidates only, nats.
-        validation_auc: AUC over (instruction, candidate) cells; None if one class is absent.
+        validation_loss: on instructions kept apart, real candidates only, nats; mean over
+            instructions of all matrices.
+        validation_auc: AUC over the (instruction, candidate) cells of all matrices; None if one
+            class is absent.
     """
 
     stage: StageName
@@ -95,7 +97,7 @@ class StageRunner:
     Args:
         engine: holds the weights.
         tokenizer: turns instructions into tokens.
-        statements: the encoder's features of the cards' statements.
+        matrices: the training outcomes, whose cards' statements are read.
         config: the training run.
         device: where the engine's weights are.
     """
@@ -104,14 +106,14 @@ class StageRunner:
         self,
         engine: Engine,
         tokenizer: InstructionTokenizer,
-        statements: dict[str, Tensor],
+        matrices: Sequence[OutcomeMatrix],
         config: TrainingConfig,
         device: torch.device,
     ) -> None:
-        """Keep the parts; nothing runs yet."""
+        """Tokenize the statements; nothing runs yet."""
         self.engine = engine
         self.tokenizer = tokenizer
-        self.statements = {name: value.to(device) for name, value in statements.items()}
+        self.statements = [self._statements(matrix, device) for matrix in matrices]
         self.config = config
         self.device = device
 
@@ -128,7 +130,7 @@ class StageRunner:
         total = 0.0
         for step, batch in enumerate(sampler.epoch(epoch)):
             rng = np.random.default_rng((self.config.seed, epoch, step, sampler.rank, 1))
-            log_odds_BM = self._log_odds(list(batch.instructions), batch.weights)
+            log_odds_BM = self._log_odds(batch.matrix, list(batch.instructions), batch.weights)
             loss = router_loss(log_odds_BM, batch.correct, self.config.loss, rng)
             self.engine.backward(loss)
             self.engine.step()
@@ -138,49 +140,85 @@ class StageRunner:
         return total / sampler.steps_per_epoch
 
     @torch.no_grad()
-    def validation_scores(self, matrix: OutcomeMatrix) -> Floats:
-        """Uncalibrated log-odds of every instruction and real candidate, float32 [Q, M]."""
-        weights = card_features(matrix.cards).weights_MT
-        parts = [
-            self._log_odds(list(matrix.instructions[start : start + _VALIDATION_BATCH]), weights)
-            for start in range(0, len(matrix), _VALIDATION_BATCH)
-        ]
-        return np.asarray(torch.cat(parts).float().cpu().numpy(), dtype=np.float32)
+    def validation_scores(self, matrices: Sequence[OutcomeMatrix]) -> list[Floats]:
+        """Uncalibrated log-odds of every instruction and real candidate, float32 [Q, M] each.
 
-    def _log_odds(self, instructions: list[str], weights: Floats) -> Tensor:
+        Args:
+            matrices: held-back instructions, matrix by matrix as in training.
+        """
+        return [self._scores(number, matrix) for number, matrix in enumerate(matrices)]
+
+    def _scores(self, number: int, matrix: OutcomeMatrix) -> Floats:
+        weights = card_features(matrix.cards).weights_MT
+        scores_QM = np.zeros(matrix.correct_QM.shape, dtype=np.float32)
+        order = np.argsort([len(text) for text in matrix.instructions], kind="stable")
+        for start in range(0, len(order), _VALIDATION_BATCH):
+            rows = order[start : start + _VALIDATION_BATCH]
+            texts = [matrix.instructions[i] for i in rows]
+            scores_QM[rows] = self._log_odds(number, texts, weights).float().cpu().numpy()
+        return scores_QM
+
+    def _log_odds(self, number: int, instructions: list[str], weights: Floats) -> Tensor:
         tokens = self.tokenizer(instructions).to(self.device)
         weights_MT = torch.from_numpy(weights).to(self.device)
-        return self.engine.forward(tokens, self.statements, weights_MT)
+        return self.engine.forward(tokens, self.statements[number], weights_MT)
+
+    def _statements(self, matrix: OutcomeMatrix, device: torch.device) -> dict[str, Tensor]:
+        features = self.tokenizer.encoder_features(card_features(matrix.cards).texts)
+        return {name: value.to(device) for name, value in features.items()}
 
 
-def validation_loss(log_odds: Floats, matrix: OutcomeMatrix, config: LossConfig) -> float:
-    """The training loss on given scores, with groups drawn alike every time, in nats."""
+def validation_loss(
+    scores: Sequence[Floats], matrices: Sequence[OutcomeMatrix], config: LossConfig
+) -> float:
+    """The training loss on given scores, with groups drawn alike every time, in nats.
+
+    Args:
+        scores: log-odds [Q, M] of every matrix.
+        matrices: their outcomes.
+        config: weights of the loss terms.
+
+    Returns:
+        Mean over the instructions of all matrices.
+    """
     rng = np.random.default_rng(0)
-    return float(router_loss(torch.from_numpy(log_odds), matrix.correct_QM, config, rng))
+    losses = [
+        float(router_loss(torch.from_numpy(log_odds), matrix.correct_QM, config, rng))
+        for log_odds, matrix in zip(scores, matrices, strict=True)
+    ]
+    return float(np.average(losses, weights=[len(matrix) for matrix in matrices]))
+
+
+def all_cells(scores: Sequence[Floats], matrices: Sequence[OutcomeMatrix]) -> tuple[Floats, Floats]:
+    """Scores and outcomes of every known cell of all matrices, two vectors of one length."""
+    known = [~np.isnan(matrix.correct_QM) for matrix in matrices]
+    outcomes = [matrix.correct_QM[cells] for matrix, cells in zip(matrices, known, strict=True)]
+    scored = [log_odds[cells] for log_odds, cells in zip(scores, known, strict=True)]
+    return np.concatenate(scored), np.concatenate(outcomes)
 
 
 def train_in_process(
     model: ModelSat,
     tokenizer: InstructionTokenizer,
-    training: OutcomeMatrix,
-    validation: OutcomeMatrix,
+    training: Sequence[OutcomeMatrix],
+    validation: Sequence[OutcomeMatrix],
     config: TrainingConfig,
     stages: tuple[StageName, ...] = ("connector", "all"),
 ) -> Iterator[EpochResult]:
     """Train both stages in this process with plain PyTorch, yielding after every epoch."""
-    statements = tokenizer.encoder_features(card_features(training.cards).texts)
     device = next(model.parameters()).device
     for number, stage in enumerate(stages):
         sampler = BatchSampler(
             training,
             batch_size=config.batch_size,
             composites=config.composites,
+            max_steps=config.stage(stage).max_steps,
             seed=config.seed + number,
         )
         epochs = config.stage(stage).epochs
         freeze_for_stage(model, stage)
         engine = TorchEngine(model, stage, config, epochs * sampler.steps_per_epoch)
-        runner = StageRunner(engine, tokenizer, statements, config, device)
+        runner = StageRunner(engine, tokenizer, training, config, device)
         for epoch in range(epochs + 1):
             loss = None
             if epoch:
@@ -193,5 +231,5 @@ def train_in_process(
                 epoch,
                 loss,
                 validation_loss(scores, validation, config.loss),
-                cell_auc(scores, validation.correct_QM),
+                cell_auc(*all_cells(scores, validation)),
             )

@@ -219,10 +219,10 @@ def _training_options(folder: Path) -> list[str]:
     table = read_table(OUTCOMES, folder / "outcomes.parquet")
     write_cards(build_cards(table, tasks), folder / "cards.parquet")
     return [
-        f"data.questions=[{folder / 'questions.parquet'}]",
-        f"data.outcomes={folder / 'outcomes.parquet'}",
-        f"data.cards={folder / 'cards.parquet'}",
-        f"data.tasks={folder / 'tasks.json'}",
+        f"data.0.questions=[{folder / 'questions.parquet'}]",
+        f"data.0.outcomes={folder / 'outcomes.parquet'}",
+        f"data.0.cards={folder / 'cards.parquet'}",
+        f"data.0.tasks={folder / 'tasks.json'}",
         f"storage_path={folder / 'training'}",
         f"router_dir={folder / 'router'}",
         "training.all_stage.epochs=1",

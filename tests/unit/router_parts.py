@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from modelsat.aptitude.tasks import CoreTask, TaskSet
 from modelsat.capability.cards import Card, Statement
 from modelsat.modeling.calibration import Calibration
 from modelsat.modeling.card_features import statement_text
@@ -13,7 +14,6 @@ from modelsat.modeling.loading import build_model
 from modelsat.modeling.tiny import write_tiny_parts
 from modelsat.training.data import OutcomeMatrix
 
-TASKS_HASH = "0123456789abcdef"
 TOPICS = ("rivers", "verbs", "sums", "moons")
 WORDS = {
     "rivers": "Where does the river {} flow to the sea?",
@@ -22,6 +22,18 @@ WORDS = {
     "moons": "How many moons has the planet {}?",
 }
 SHOTS = 20
+TASKS = TaskSet(
+    benchmark="toy",
+    tasks=tuple(
+        CoreTask(
+            task=topic,
+            keywords=(topic, "a", "b", "c", "d"),
+            question_ids=tuple(f"aptitude/{topic}/{i}" for i in range(SHOTS)),
+        )
+        for topic in TOPICS
+    ),
+)
+TASKS_HASH = TASKS.tasks_hash
 
 
 def make_card(name: str, correct: dict[str, float]) -> Card:
@@ -69,6 +81,4 @@ def make_router(directory: Path, layout: Layout = "instruction_first", seed: int
     base, encoder = write_tiny_parts(directory, [*make_matrix().instructions, *statements], seed)
     config = ModelConfig(base=str(base), encoder=str(encoder), layout=layout)
     model, tokenizer = build_model(config, seed)
-    return Router(
-        model.eval(), tokenizer, config, Calibration(scale=2.0, shift=-0.5), TASKS_HASH, {}
-    )
+    return Router(model.eval(), tokenizer, config, Calibration(scale=2.0, shift=-0.5), (TASKS,), {})

@@ -12,13 +12,29 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
 from transformers import PreTrainedTokenizerFast as FastTokenizer
 
+from modelsat.aptitude.tasks import CoreTask, TaskSet
 from modelsat.capability.cards import Card, Statement, write_cards
 from modelsat.modeling.calibration import Calibration
 from modelsat.modeling.checkpoint import Router, save_router
 from modelsat.modeling.config import ModelConfig
 from modelsat.modeling.loading import build_model
 
-TASKS_HASH = "0123456789abcdef"
+TASKS = TaskSet(
+    benchmark="toy",
+    tasks=(
+        CoreTask(
+            task="addition",
+            keywords=("numbers", "sums", "digits", "carry", "total"),
+            question_ids=tuple(f"addition/{i}" for i in range(20)),
+        ),
+        CoreTask(
+            task="spelling",
+            keywords=("letters", "words", "order", "alphabet", "writing"),
+            question_ids=tuple(f"spelling/{i}" for i in range(20)),
+        ),
+    ),
+)
+TASKS_HASH = TASKS.tasks_hash
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>")
 CHAT_TEMPLATE = (
     "{% for message in messages %}<{{ message.role }}>{{ message.content }}\n{% endfor %}"
@@ -65,7 +81,7 @@ def write_router(path: Path, scratch: Path) -> Path:
     base = write_llama(scratch / "base", seed=0)
     config = ModelConfig(base=str(base), encoder=str(_write_encoder(scratch)))
     model, tokenizer = build_model(config, seed=0)
-    save_router(Router(model, tokenizer, config, Calibration(), TASKS_HASH, {}), path)
+    save_router(Router(model, tokenizer, config, Calibration(), (TASKS,), {}), path)
     return path
 
 
@@ -76,8 +92,8 @@ def write_card_table(path: Path, names: Sequence[str], tasks_hash: str = TASKS_H
             candidate=name,
             tasks_hash=tasks_hash,
             statements=(
-                Statement("addition", "numbers, sums, digits", float(index % 21), 20),
-                Statement("spelling", "letters, words, order", float(7 * index % 21), 20),
+                Statement("addition", TASKS.tasks[0].description, float(index % 21), 20),
+                Statement("spelling", TASKS.tasks[1].description, float(7 * index % 21), 20),
             ),
         )
         for index, name in enumerate(names)

@@ -10,17 +10,16 @@ import ray.train
 import torch
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from modelsat.aptitude.tasks import CoreTask, TaskSet
+from modelsat.aptitude.tasks import load_tasks
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import write_table
-from modelsat.capability.cards import Card, write_cards
+from modelsat.capability.cards import write_cards
 from modelsat.errors import ZooError
-from modelsat.modeling.card_features import card_features
 from modelsat.routing.scoring import Scorer
 from modelsat.training.batches import BatchSampler
 from modelsat.training.loop import StageRunner
 from modelsat.training.stages import freeze_for_stage
-from tests.unit.router_parts import SHOTS, TOPICS, WORDS, make_matrix
+from tests.unit.router_parts import TASKS, WORDS, make_matrix
 from train_jobs.config import TrainJobConfig
 from train_jobs.train_router import train_router
 
@@ -44,20 +43,8 @@ def tables(tmp_path_factory) -> Path:
     """Questions, outcomes, cards and tasks of the toy matrix."""
     folder = tmp_path_factory.mktemp("tables")
     matrix = make_matrix()
-    tasks = TaskSet(
-        benchmark="toy",
-        tasks=tuple(
-            CoreTask(
-                task=topic,
-                keywords=(topic, "a", "b", "c", "d"),
-                question_ids=tuple(f"aptitude/{topic}/{i}" for i in range(SHOTS)),
-            )
-            for topic in TOPICS
-        ),
-    )
-    tasks.save(folder / "tasks.json")
-    cards = [Card(c.candidate, tasks.tasks_hash, c.statements) for c in matrix.cards]
-    write_cards(cards, folder / "cards.parquet")
+    TASKS.save(folder / "tasks.json")
+    write_cards(matrix.cards, folder / "cards.parquet")
     rows = zip(matrix.question_ids, matrix.instructions, matrix.tasks, strict=True)
     questions = [
         {"question_id": q, "benchmark": "toy", "task": task, "prompt": text, "answer": "x"}
@@ -80,12 +67,14 @@ def job(tables: Path, out: Path, **changes: Any) -> TrainJobConfig:
             "name": "toy",
             "storage_path": str(out / "training"),
             "router_dir": str(out / "router"),
-            "data": {
-                "questions": [str(tables / "questions.parquet")],
-                "outcomes": str(tables / "outcomes.parquet"),
-                "cards": str(tables / "cards.parquet"),
-                "tasks": str(tables / "tasks.json"),
-            },
+            "data": [
+                {
+                    "questions": [str(tables / "questions.parquet")],
+                    "outcomes": str(tables / "outcomes.parquet"),
+                    "cards": str(tables / "cards.parquet"),
+                    "tasks": str(tables / "tasks.json"),
+                }
+            ],
             "model": {"base": "tiny", "encoder": "tiny"},
             "training": TRAINING,
             **changes,
@@ -93,12 +82,18 @@ def job(tables: Path, out: Path, **changes: Any) -> TrainJobConfig:
     )
 
 
-@pytest.mark.parametrize("zero_stage", [2, 3])
-def test_a_job_trains_both_stages_and_writes_a_router(tables, tmp_path, zero_stage, monkeypatch):
+@pytest.mark.parametrize(
+    ("zero_stage", "precision"), [(2, "float32"), (2, "autocast"), (3, "float32")]
+)
+def test_a_job_trains_both_stages_and_writes_a_router(
+    tables, tmp_path, zero_stage, precision, monkeypatch
+):
     # Relative paths, as a user writes them; the workers run in another folder.
     monkeypatch.chdir(tmp_path)
     config = job(
-        Path(os.path.relpath(tables, tmp_path)), Path(), deepspeed={"zero_stage": zero_stage}
+        Path(os.path.relpath(tables, tmp_path)),
+        Path(),
+        deepspeed={"zero_stage": zero_stage, "precision": precision},
     )
     summary = train_router(config)
     assert not summary.was_done
@@ -106,12 +101,14 @@ def test_a_job_trains_both_stages_and_writes_a_router(tables, tmp_path, zero_sta
         losses = [e["validation_loss"] for e in summary.history if e["stage"] == stage]
         assert losses[-1] < losses[0]
     scorer = Scorer.load(config.router_dir)
-    cards = [Card(c.candidate, scorer.tasks_hash, c.statements) for c in make_matrix().cards]
+    cards = make_matrix().cards
     for topic, expected in (("rivers", "earth"), ("verbs", "school")):
         scores = scorer.score([WORDS[topic].format("unseen")], cards)[0]
         assert cards[int(scores.argmax())].candidate == expected
     files = [path for path in config.router_dir.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} <= {".json", ".safetensors"}
+    (aptitude_test,) = (config.router_dir / "tasks").iterdir()
+    assert load_tasks(aptitude_test) == TASKS
     written = {path: path.stat().st_mtime_ns for path in files}
     assert train_router(config).was_done
     assert {path: path.stat().st_mtime_ns for path in files} == written
@@ -119,9 +116,9 @@ def test_a_job_trains_both_stages_and_writes_a_router(tables, tmp_path, zero_sta
 
 def test_a_refused_job_starts_no_worker_and_writes_nothing(tables, tmp_path):
     config = job(tables, tmp_path)
-    data = config.data.model_copy(update={"candidates": ("nobody",)})
+    data = config.data[0].model_copy(update={"candidates": ("nobody",)})
     with pytest.raises(ZooError, match="no card for nobody"):
-        train_router(config.model_copy(update={"data": data}))
+        train_router(config.model_copy(update={"data": (data,)}))
     assert not list(tmp_path.iterdir())
 
 
@@ -148,9 +145,7 @@ def stage_1(settings: dict[str, Any]) -> None:
     engine = DeepSpeedEngine(
         model, "connector", config.training, config.deepspeed, sampler.steps_per_epoch
     )
-    texts = card_features(data.training.cards).texts
-    statements = tokenizer.encoder_features(texts)
-    runner = StageRunner(engine, tokenizer, statements, config.training, engine.device)
+    runner = StageRunner(engine, tokenizer, data.training, config.training, engine.device)
     runner.train_epoch(sampler, 1, lambda step, loss: None)
     after = engine.full_state()
     moved = sorted(name for name, value in after.items() if not torch.equal(value, before[name]))

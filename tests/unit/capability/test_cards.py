@@ -149,9 +149,9 @@ def test_cards_of_another_task_set_are_refused(tmp_path):
     with pytest.raises(ArtifactError, match=r"'b' comes from task set h2; expected h1"):
         read_cards(path)
     write_cards([Card("a", "h1", (statement,))], path)
-    assert set(read_cards(path, tasks_hash="h1")) == {"a"}
+    assert set(read_cards(path, tasks_hashes=["h0", "h1"])) == {"a"}
     with pytest.raises(ArtifactError, match=r"'a' comes from task set h1; expected h9"):
-        read_cards(path, tasks_hash="h9")
+        read_cards(path, tasks_hashes=["h9"])
 
 
 def test_a_file_without_cards_is_refused(tmp_path):

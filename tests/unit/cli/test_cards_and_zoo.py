@@ -60,7 +60,7 @@ GOOD = [outcome(name, q, float(name == "a")) for name in "ab" for q in ("q1", "q
 def test_builds_and_shows_cards(build, tmp_path):
     result = build(GOOD)
     assert result.exit_code == 0, result.output
-    cards = read_cards(tmp_path / "cards.parquet", TASKS.tasks_hash)
+    cards = read_cards(tmp_path / "cards.parquet", [TASKS.tasks_hash])
     assert [card.accuracy_fraction for card in cards.values()] == [1.0, 0.0]
     assert json.loads(cards["a"].provenance)["outcomes_manifest"] == {"engine": "fake"}
 

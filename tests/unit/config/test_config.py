@@ -89,3 +89,19 @@ def test_a_missing_file_and_a_binary_one_are_named(tmp_path):
     binary.write_bytes(b"\xff\xfe\x00steps")
     with pytest.raises(ConfigError, match=r"binary\.yaml"):
         load_config(Job, binary)
+
+
+def test_an_override_reaches_into_a_list(tmp_path):
+    class Item(FrozenConfig):
+        size: int
+
+    class Holder(FrozenConfig):
+        items: tuple[Item, ...]
+
+    path = tmp_path / "c.yaml"
+    path.write_text("items: [{size: 1}, {size: 2}]")
+    changed = load_config(Holder, path, ["items.1.size=5"])
+    assert [item.size for item in changed.items] == [1, 5]
+    for place in ("2", "x", "-1"):
+        with pytest.raises(ConfigError, match=f"{place} is no place of a list of 2"):
+            load_config(Holder, path, [f"items.{place}.size=5"])

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from modelsat.aptitude.tasks import load_tasks
 from modelsat.errors import ArtifactError, ZooError
 from modelsat.modeling.calibration import Calibration, fit_calibration
 from modelsat.modeling.card_features import card_features, evidence
 from modelsat.modeling.checkpoint import load_router, save_router
 from modelsat.modeling.loading import build_model
 from modelsat.routing.scoring import Scorer
-from tests.unit.router_parts import WORDS, make_cards, make_router
+from tests.unit.router_parts import TASKS, WORDS, make_cards, make_router
 
 QUESTIONS = [WORDS["rivers"].format("Po"), WORDS["sums"].format("three hundred and ninety")]
 
@@ -73,7 +74,26 @@ def test_a_router_directory_holds_no_pickle(scorer, tmp_path):
             pickle.load(stream)
 
 
-@pytest.mark.parametrize("part", ["router.json", "head.safetensors", "base", "encoder"])
+def test_a_router_directory_carries_its_aptitude_tests(tmp_path):
+    save_router(make_router(tmp_path / "parts"), tmp_path / "router")
+    (path,) = (tmp_path / "router" / "tasks").iterdir()
+    assert load_tasks(path) == TASKS
+    path.write_text(path.read_text().replace("aptitude/", "other/"))
+    with pytest.raises(ArtifactError, match=r"tasks/ holds task sets .* but router\.json names"):
+        load_router(tmp_path / "router")
+
+
+def test_the_encoder_reads_no_more_than_it_is_told_to(tmp_path):
+    router = make_router(tmp_path / "parts")
+    config = router.config.model_copy(update={"max_encoder_tokens": 8})
+    _, tokenizer = build_model(config, seed=0)
+    long = " ".join(["river"] * 50)
+    assert router.tokenizer([long]).features["input_ids"].shape[1] > 40
+    assert tokenizer([long]).features["input_ids"].shape[1] == 8
+    assert tokenizer([long]).input_ids_BS.shape == router.tokenizer([long]).input_ids_BS.shape
+
+
+@pytest.mark.parametrize("part", ["router.json", "head.safetensors", "base", "encoder", "tasks"])
 def test_a_missing_part_is_named(tmp_path, part):
     save_router(make_router(tmp_path / "parts"), tmp_path / "router")
     (tmp_path / "router" / part).rename(tmp_path / "gone")

@@ -125,7 +125,7 @@ def test_merged_tables_and_cards_follow_the_zoo_file(config: ProfileConfig) -> N
     assert merge_results(plan.works, plan, config) == {}
     merged = read_table(OUTCOMES, config.output_dir / "outcomes.parquet")
     assert merged["candidate"].to_pylist() == ["alpha"] * 6 + ["Beta/2"] * 6
-    cards = read_cards(config.output_dir / "cards.parquet", plan.tasks and plan.tasks.tasks_hash)
+    cards = read_cards(config.output_dir / "cards.parquet", plan.tasks and (plan.tasks.tasks_hash,))
     assert list(cards) == ["alpha", "Beta/2"]
     assert cards["alpha"].accuracy_fraction == 1.0
 

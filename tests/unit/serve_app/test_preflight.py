@@ -39,7 +39,7 @@ def write_zoo(config, *entries):
 
 
 def write_description(config, **changes):
-    description = {"schema_version": 1, "tasks_hash": TASKS_HASH, "manifest": {}, **changes}
+    description = {"schema_version": 2, "tasks_hashes": [TASKS_HASH], "manifest": {}, **changes}
     (config.router / "router.json").write_text(json.dumps(description))
 
 
@@ -66,7 +66,7 @@ def test_an_empty_zoo_is_refused(files):
 
 
 def test_cards_of_another_task_set_than_the_routers_are_refused(files):
-    write_description(files, tasks_hash="tasks-2")
+    write_description(files, tasks_hashes=["tasks-2"])
     with pytest.raises(ArtifactError, match=r"tasks-1.*expected tasks-2"):
         check_artifacts(files)
 

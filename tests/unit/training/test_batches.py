@@ -8,7 +8,7 @@ from tests.unit.router_parts import TOPICS, make_matrix
 
 def sampler(**changes):
     options = {"batch_size": 16, "composites": 40, "seed": 3, **changes}
-    return BatchSampler(make_matrix(), **options)
+    return BatchSampler([make_matrix()], **options)
 
 
 def test_workers_share_an_epoch_without_overlap():
@@ -59,6 +59,38 @@ def test_composites_answer_as_often_as_their_cards_say():
 def test_an_instruction_outside_the_core_tasks_has_no_composite_answer():
     matrix = make_matrix()
     other = type(matrix)(**{**vars(matrix), "tasks": ("elsewhere",) * len(matrix)})
-    for batch in BatchSampler(other, batch_size=16, composites=5, seed=0).epoch(1):
+    for batch in BatchSampler([other], batch_size=16, composites=5, seed=0).epoch(1):
         assert np.isnan(batch.correct[:, 3:]).all()
         assert not np.isnan(batch.correct[:, :3]).any()
+
+
+def test_each_batch_comes_from_one_matrix_and_small_ones_repeat():
+    large, small = make_matrix(per_topic=40), make_matrix(per_topic=3)
+    both = BatchSampler([large, small], batch_size=16, composites=4, seed=0)
+    seen = [[], []]
+    for batch in both.epoch(1):
+        assert set(batch.instructions) <= set((large, small)[batch.matrix].instructions)
+        assert len(batch.instructions) == 16
+        seen[batch.matrix] += batch.instructions
+    assert sorted(seen[0]) == sorted(large.instructions)
+    assert set(seen[1]) == set(small.instructions)
+    assert both.steps_per_epoch == 10 + 1
+
+
+def test_instructions_of_a_batch_are_of_like_length():
+    matrix = make_matrix(per_topic=160)
+    lengths = np.random.default_rng(0).integers(1, 400, size=len(matrix))
+    texts = tuple(f"{i} " + "x" * length for i, length in enumerate(lengths))
+    padded = type(matrix)(**{**vars(matrix), "instructions": texts})
+    batches = list(BatchSampler([padded], batch_size=16, composites=0, seed=0).epoch(1))
+    widths = [[len(text) for text in batch.instructions] for batch in batches]
+    waste = 1 - sum(map(sum, widths)) / sum(max(w) * len(w) for w in widths)
+    assert waste < 0.1
+    assert widths != sorted(widths)
+
+
+def test_an_epoch_may_end_early():
+    short = sampler(max_steps=3)
+    assert short.steps_per_epoch == 3
+    whole = [batch.instructions for batch in sampler().epoch(1)]
+    assert [batch.instructions for batch in short.epoch(1)] == whole[:3]

@@ -28,7 +28,9 @@ def trained(tmp_path_factory):
     training, validation = split_validation(make_matrix(), 0.2, seed=0)
     frozen = {n: p.detach().clone() for n, p in router.model.named_parameters()}
     history, after_connector = [], {}
-    for result in train_in_process(router.model, router.tokenizer, training, validation, CONFIG):
+    for result in train_in_process(
+        router.model, router.tokenizer, [training], [validation], CONFIG
+    ):
         history.append(result)
         if result.stage == "connector":
             after_connector = {n: p.detach().clone() for n, p in router.model.named_parameters()}

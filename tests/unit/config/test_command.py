@@ -4,9 +4,9 @@ import socket
 
 import pytest
 
-from modelsat.demo import command
+from modelsat import command
+from modelsat.command import CommandError, output_lines, run_command, running_command
 from modelsat.demo.chat import require_free_port
-from modelsat.demo.command import CommandError, output_lines, run_command, running_command
 from modelsat.errors import MachineError
 
 

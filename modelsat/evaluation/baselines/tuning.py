@@ -1,0 +1,134 @@
+"""Settings of the learned baselines, chosen on validation questions out of the training data.
+
+Shapes: Q questions, M candidates, E embedding width.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from modelsat.errors import ArtifactError
+from modelsat.evaluation.baselines.factorization import FACTORIZATION
+from modelsat.evaluation.baselines.forest import FOREST
+from modelsat.evaluation.baselines.groups import CARD_LOOKUP_SHRUNK, TASK_MEAN_SHRUNK
+from modelsat.evaluation.baselines.learner import (
+    SEED,
+    Learner,
+    Predictor,
+    Questions,
+    embeddings_of,
+)
+from modelsat.evaluation.baselines.neighbours import CLUSTERS, NEIGHBOURS
+from modelsat.evaluation.baselines.regression import PERCEPTRON, RIDGE
+from modelsat.evaluation.baselines.simple import Baseline, Tuning
+from modelsat.evaluation.metrics import chosen_correct
+from modelsat.modeling.loading import load_encoder
+from modelsat.training.data import Floats, OutcomeMatrix, split_validation
+from modelsat.training.metrics import cell_auc
+
+VALIDATION_FRACTION = 0.2  # of the training questions, for the choice of settings
+
+LEARNERS = (
+    CARD_LOOKUP_SHRUNK,
+    TASK_MEAN_SHRUNK,
+    NEIGHBOURS,
+    CLUSTERS,
+    RIDGE,
+    PERCEPTRON,
+    FOREST,
+    FACTORIZATION,
+)
+
+Embed = Callable[[Sequence[str]], Floats]
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A baseline fitted on all training data with the setting that validated best."""
+
+    predictor: Predictor
+    tuning: Tuning
+
+
+def embedder(source: str, max_tokens: int = 256) -> Embed:
+    """A function that embeds texts with a sentence-transformers model.
+
+    Args:
+        source: hub id or local directory.
+        max_tokens: longer texts are cut there, or where the model itself cuts if that is earlier.
+
+    Returns:
+        Function from Q texts to unit vectors, float32 [Q, E].
+
+    Raises:
+        ArtifactError: the model cannot be loaded.
+    """
+    model = load_encoder(source)
+    limit = model.max_seq_length
+    model.max_seq_length = max_tokens if limit is None else min(limit, max_tokens)
+
+    def embed(texts: Sequence[str]) -> Floats:
+        embeddings = model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+        return np.asarray(embeddings, dtype=np.float32)
+
+    return embed
+
+
+def tune(learner: Learner, training: OutcomeMatrix, embeddings_QE: Floats) -> Tuned:
+    """Choose a setting by AUC over validation cells, and refit on all training questions.
+
+    Of equal settings the first in the grid is taken. Questions of one duplicate group stay on one
+    side of the split.
+
+    Args:
+        learner: the baseline and its grid.
+        training: outcomes on questions apart from those to judge on.
+        embeddings_QE: embeddings of its instructions, row by row.
+
+    Raises:
+        ArtifactError: too few questions for validation, or all their outcomes are alike.
+    """
+    part, validation = split_validation(training, VALIDATION_FRACTION, SEED)
+    part_embeddings = embeddings_of(part, training, embeddings_QE)
+    asked = Questions(embeddings_of(validation, training, embeddings_QE), validation.tasks)
+    best: tuple[float, Mapping[str, float]] | None = None
+    for values in product(*learner.grid.values()):
+        setting = dict(zip(learner.grid, values, strict=True))
+        predictor = learner.fit(part, part_embeddings, **setting)
+        auc = cell_auc(predictor.scores(asked, validation.cards), validation.correct_QM)
+        if auc is None:
+            raise ArtifactError(
+                f"all outcomes of the {len(validation)} validation questions are alike; tuning "
+                "baselines needs right and wrong answers: give more training questions"
+            )
+        if best is None or auc > best[0]:
+            best = (auc, setting)
+    if best is None:
+        raise ArtifactError(f"baseline {learner.name!r} has an empty grid; give it a value")
+    auc, chosen = best
+    predictor = learner.fit(training, embeddings_QE, **chosen)
+    return Tuned(predictor, Tuning(learner.grid, chosen, auc))
+
+
+def learned_baselines(
+    matrix: OutcomeMatrix, training: OutcomeMatrix, embed: Embed
+) -> dict[str, Baseline]:
+    """All learned baselines, tuned and fitted on training data, by name.
+
+    Args:
+        matrix: the questions to judge on; every candidate has answered every one.
+        training: outcomes of the same candidates on other questions.
+        embed: embeds instructions.
+    """
+    embeddings_QE = embed(training.instructions)
+    asked = Questions(embed(matrix.instructions), matrix.tasks)
+    made = {}
+    for learner in LEARNERS:
+        tuned = tune(learner, training, embeddings_QE)
+        scores_QM = tuned.predictor.scores(asked, matrix.cards)
+        correct_Q = chosen_correct(matrix.correct_QM, scores_QM.argmax(axis=1))
+        detail = f"{learner.detail}; {tuned.tuning.text()}"
+        made[learner.name] = Baseline(learner.name, correct_Q, detail, scores_QM, tuned.tuning)
+    return made

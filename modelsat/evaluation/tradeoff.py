@@ -1,0 +1,255 @@
+"""What quality costs: routing at several tolerances against each candidate alone.
+
+Shapes: Q questions, M candidates. Cost is the mean over questions of the cost of the candidate
+that is asked, in the unit of the costs. It takes every candidate to read and write the same
+number of tokens, as the outcomes tables rarely say how many there were.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from modelsat.errors import ArtifactError, ConfigError, RoutingError
+from modelsat.evaluation.metrics import Ints, chosen_correct
+from modelsat.routing.costs import CandidateCosts
+from modelsat.training.data import Floats
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# From the best candidate always (0) to the cheapest always (1); closest together near 0, where
+# a caller gives up little quality.
+TOLERANCES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
+
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TradeoffPoint:
+    """One policy on some questions.
+
+    Attributes:
+        tolerance: of the routing policy; None for a candidate that is always asked.
+        cost: mean cost of a question, in the unit of the costs.
+        accuracy: share of questions answered correctly.
+        shares_M: share of questions that each candidate is asked, in the candidates' order.
+    """
+
+    tolerance: float | None
+    cost: float
+    accuracy: float
+    shares_M: tuple[float, ...]
+
+
+def cost_quality_curve(
+    probabilities_QM: Floats,
+    correct_QM: Floats,
+    costs_M: Sequence[float],
+    tolerances: Sequence[float] = TOLERANCES,
+) -> list[TradeoffPoint]:
+    """Routing at each tolerance: the cheapest candidate that close to the best.
+
+    Each choice is that of ``modelsat.routing.policy.choose`` with this tolerance alone. Mean
+    cost never rises with the tolerance.
+
+    Args:
+        probabilities_QM: P(correct), float [Q, M]; those not finite are passed over.
+        correct_QM: correctness 0..1, float [Q, M], every cell known.
+        costs_M: cost of each candidate, finite, 0 or more.
+        tolerances: absolute differences of P(correct), 0..1.
+
+    Returns:
+        One point per tolerance, in the order given.
+
+    Raises:
+        ArtifactError: there is no question, an outcome or cost is missing, or shapes differ.
+        ConfigError: a tolerance is outside 0..1.
+        RoutingError: a question has no finite probability.
+    """
+    costs = _checked_costs(correct_QM, costs_M)
+    if probabilities_QM.shape != correct_QM.shape:
+        raise ArtifactError(
+            f"probabilities of shape {probabilities_QM.shape} do not fit outcomes of shape "
+            f"{correct_QM.shape}; give one for every question and candidate"
+        )
+    return [
+        _point(tolerance, cheapest_within(probabilities_QM, costs, tolerance), correct_QM, costs)
+        for tolerance in tolerances
+    ]
+
+
+def candidates_alone(correct_QM: Floats, costs_M: Sequence[float]) -> list[TradeoffPoint]:
+    """Each candidate asked every question, in the candidates' order.
+
+    Raises:
+        ArtifactError: there is no question, or an outcome or cost is missing.
+    """
+    costs = _checked_costs(correct_QM, costs_M)
+    num_questions, num_candidates = correct_QM.shape
+    return [
+        _point(None, np.full(num_questions, m, dtype=np.int64), correct_QM, costs)
+        for m in range(num_candidates)
+    ]
+
+
+def pareto_front(points: Sequence[TradeoffPoint]) -> list[TradeoffPoint]:
+    """The points that none is better than: no worse in cost and accuracy, better in one.
+
+    Points of equal cost and accuracy stand or fall together. The front describes the questions
+    that it was measured on: a tolerance picked from it is tuned on them.
+
+    Returns:
+        The front by rising cost, and so by rising accuracy.
+    """
+    front: list[TradeoffPoint] = []
+    for point in sorted(points, key=lambda point: (point.cost, -point.accuracy)):
+        last = front[-1] if front else None
+        if last is None or point.accuracy > last.accuracy or _equal(point, last):
+            front.append(point)
+    return front
+
+
+def cheapest_within(probabilities_QM: Floats, costs_M: Doubles, tolerance: float) -> Ints:
+    """The policy of one tolerance for all questions at once: chosen candidates, int64 [Q].
+
+    Raises:
+        ConfigError: the tolerance is outside 0..1.
+        RoutingError: a question has no finite probability.
+    """
+    if not 0 <= tolerance <= 1:
+        raise ConfigError(f"tolerance {tolerance} is no difference of P(correct); give 0 to 1")
+    finite_QM = np.isfinite(probabilities_QM)
+    unscored = int((~finite_QM.any(axis=1)).sum())
+    if unscored:
+        raise RoutingError(
+            f"no candidate can be chosen for {unscored} of {len(finite_QM)} questions: none of "
+            "their scores is a finite number; check the router, or leave these questions out"
+        )
+    # In float64, as the policy compares Python floats.
+    scores_QM = np.where(finite_QM, probabilities_QM.astype(np.float64), -np.inf)
+    floor_Q = scores_QM.max(axis=1) - tolerance
+    acceptable_QM = finite_QM & (scores_QM >= floor_Q[:, None])
+    cost_QM = np.where(acceptable_QM, costs_M, np.inf)
+    is_cheapest_QM = cost_QM == cost_QM.min(axis=1)[:, None]
+    choice_Q: Ints = np.where(is_cheapest_QM, scores_QM, -np.inf).argmax(axis=1)
+    return choice_Q
+
+
+def tradeoff_report(
+    probabilities_QM: Floats, correct_QM: Floats, costs: CandidateCosts
+) -> dict[str, Any]:
+    """The trade-off as it stands in ``report.json``.
+
+    Candidates of unknown cost are left out, of the router's choice too, and named.
+
+    Args:
+        probabilities_QM: P(correct), float [Q, M].
+        correct_QM: correctness 0..1, float [Q, M], every cell known.
+        costs: costs of the M candidates, in the order of the columns.
+
+    Raises:
+        ArtifactError: no cost is known, or outcomes are missing.
+        RoutingError: a question has no finite probability.
+    """
+    assert probabilities_QM.shape[1] == len(costs.by_candidate), "one cost for every column"
+    known = {name: cost for name, cost in costs.by_candidate.items() if cost is not None}
+    columns = [m for m, name in enumerate(costs.by_candidate) if name in known]
+    costs_M = list(known.values())
+    curve = cost_quality_curve(probabilities_QM[:, columns], correct_QM[:, columns], costs_M)
+    alone = candidates_alone(correct_QM[:, columns], costs_M)
+    front = set(pareto_front([*curve, *alone]))
+    return {
+        "cost_unit": costs.unit,
+        "cost_description": costs.description,
+        "left_out": list(costs.unknown),
+        "curve": [
+            {
+                "tolerance": point.tolerance,
+                **_figures(point, front),
+                "shares": dict(zip(known, point.shares_M, strict=True)),
+            }
+            for point in curve
+        ],
+        "candidates": [
+            {"candidate": name, **_figures(point, front)}
+            for name, point in zip(known, alone, strict=True)
+        ],
+    }
+
+
+def tradeoff_plot(axes: "Axes", report: Mapping[str, Any]) -> None:
+    """Draw ``report["tradeoff"]``: the router's curve, the candidates, the Pareto front."""
+    tradeoff = report["tradeoff"]
+    curve, alone = tradeoff["curve"], tradeoff["candidates"]
+    front = sorted(
+        (row["cost"], 100 * row["accuracy"]) for row in (*curve, *alone) if row["on_pareto_front"]
+    )
+    axes.step(*zip(*front, strict=True), where="post", color="#d0d7de", label="Pareto front")
+    axes.plot(*_places(curve), color="#1f6feb", marker="o", label="router, by tolerance")
+    axes.plot(*_places(alone), color="#9aa4b2", marker="s", linestyle="", label="one candidate")
+    for row in alone:
+        axes.annotate(
+            row["candidate"],
+            (row["cost"], 100 * row["accuracy"]),
+            xytext=(4, -9),
+            textcoords="offset points",
+            fontsize="x-small",
+            parse_math=False,
+        )
+    axes.margins(x=0.12)  # room for the names
+    axes.set_xlabel(f"mean cost ({tradeoff['cost_unit']})")
+    axes.set_ylabel("correct answers (%)")
+    axes.legend(frameon=False)
+
+
+def _places(rows: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:
+    return [row["cost"] for row in rows], [100 * row["accuracy"] for row in rows]
+
+
+def _equal(first: TradeoffPoint, second: TradeoffPoint) -> bool:
+    return (first.cost, first.accuracy) == (second.cost, second.accuracy)
+
+
+def _figures(point: TradeoffPoint, front: set[TradeoffPoint]) -> dict[str, Any]:
+    return {
+        "cost": point.cost,
+        "accuracy": point.accuracy,
+        "on_pareto_front": point in front,
+    }
+
+
+def _point(
+    tolerance: float | None, choice_Q: Ints, correct_QM: Floats, costs_M: Doubles
+) -> TradeoffPoint:
+    shares_M = np.bincount(choice_Q, minlength=len(costs_M)) / len(choice_Q)
+    return TradeoffPoint(
+        tolerance=tolerance,
+        # Summed exactly, so that rounding cannot make a dearer choice look cheaper.
+        cost=math.fsum(costs_M[choice_Q]) / len(choice_Q),
+        accuracy=float(chosen_correct(correct_QM, choice_Q).mean(dtype=np.float64)),
+        shares_M=tuple(shares_M.tolist()),
+    )
+
+
+def _checked_costs(correct_QM: Floats, costs_M: Sequence[float]) -> Doubles:
+    costs = np.asarray(costs_M, dtype=np.float64)
+    if not correct_QM.size or costs.shape != correct_QM.shape[1:]:
+        raise ArtifactError(
+            f"outcomes of shape {correct_QM.shape} and {costs.size} costs make no trade-off; "
+            "give at least one question, and at least one candidate with a known cost"
+        )
+    if np.isnan(correct_QM).any():
+        raise ArtifactError(
+            f"{int(np.isnan(correct_QM).sum())} outcomes are missing; give questions that every "
+            "candidate has answered"
+        )
+    if not (np.isfinite(costs) & (costs >= 0)).all():
+        raise ArtifactError(
+            f"costs {costs.tolist()} must be finite and 0 or more; leave candidates of unknown "
+            "cost out"
+        )
+    return costs

