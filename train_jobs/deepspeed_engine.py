@@ -67,9 +67,9 @@ class DeepSpeedEngine:
         """Where the weights are."""
         return torch.device(self._engine.device)
 
-    def forward(self, *inputs: Any) -> Tensor:
-        """Run the model."""
-        output: Tensor = self._engine(*inputs)
+    def forward(self, *inputs: Any) -> tuple[Tensor, Tensor]:
+        """Run the model: log-odds and log-relevance."""
+        output: tuple[Tensor, Tensor] = self._engine(*inputs)
         return output
 
     def backward(self, loss: Tensor) -> None:

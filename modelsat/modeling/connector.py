@@ -32,24 +32,34 @@ class Connector(nn.Module):
         self.linear = nn.Linear(encoder_width + _NUM_LEVELS, base_width)
         self.log_sharpness = nn.Parameter(torch.tensor([math.log(_INITIAL_SHARPNESS)]))
 
-    def forward(self, instructions_BE: Tensor, statements_TE: Tensor, weights_MT: Tensor) -> Tensor:
-        """Capability tokens, float [B, M, D].
+    def log_relevance(self, instructions_BE: Tensor, statements_TE: Tensor) -> Tensor:
+        """Log of each statement's share in what matters for an instruction, float [B, T].
 
         Args:
             instructions_BE: embedded instructions, of unit length.
             statements_TE: embedded statements, of unit length.
-            weights_MT: evidence of each card for each statement.
         """
         similarity_BT = instructions_BE @ statements_TE.T
-        relevance_BT = torch.softmax(self.log_sharpness.exp() * similarity_BT, dim=-1)
+        return torch.log_softmax(self.log_sharpness.exp() * similarity_BT, dim=-1)
+
+    def forward(
+        self, log_relevance_BT: Tensor, statements_TE: Tensor, weights_MT: Tensor
+    ) -> Tensor:
+        """Capability tokens, float [B, M, D].
+
+        Args:
+            log_relevance_BT: what :meth:`log_relevance` gives.
+            statements_TE: embedded statements, of unit length.
+            weights_MT: evidence of each card for each statement.
+        """
         weights_MT = weights_MT.to(statements_TE.dtype)
-        relevant_BMT = relevance_BT[:, None, :] * weights_MT[None]
+        relevant_BMT = log_relevance_BT.exp()[:, None, :] * weights_MT[None]
         overall_M = weights_MT.mean(dim=1)
         pooled = torch.cat(
             [
                 relevant_BMT @ statements_TE,
                 relevant_BMT.sum(-1, keepdim=True),
-                overall_M[None, :, None].expand(len(relevance_BT), -1, 1),
+                overall_M[None, :, None].expand(len(log_relevance_BT), -1, 1),
             ],
             dim=-1,
         )

@@ -51,8 +51,8 @@ class ModelSat(nn.Module):
 
     def forward(
         self, instructions: InstructionTokens, statements: dict[str, Tensor], weights_MT: Tensor
-    ) -> Tensor:
-        """Log-odds of "Yes" for every instruction and candidate.
+    ) -> tuple[Tensor, Tensor]:
+        """Log-odds of "Yes", and which statements they rest on.
 
         Args:
             instructions: tokens of B instructions.
@@ -60,9 +60,10 @@ class ModelSat(nn.Module):
             weights_MT: evidence of each card for each statement.
 
         Returns:
-            float [B, M], uncalibrated.
+            Uncalibrated log-odds, float [B, M], and the log-relevance of each statement to each
+            instruction, float [B, T].
         """
-        return self.score(instructions, self.encode(statements), weights_MT)
+        return self._score(instructions, self.encode(statements), weights_MT)
 
     def encode(self, features: dict[str, Tensor]) -> Tensor:
         """Embeddings of texts by the capability encoder, of unit length, float [T, E]."""
@@ -73,8 +74,14 @@ class ModelSat(nn.Module):
         self, instructions: InstructionTokens, statements_TE: Tensor, weights_MT: Tensor
     ) -> Tensor:
         """Log-odds of "Yes" with statements embedded before, float [B, M]."""
+        return self._score(instructions, statements_TE, weights_MT)[0]
+
+    def _score(
+        self, instructions: InstructionTokens, statements_TE: Tensor, weights_MT: Tensor
+    ) -> tuple[Tensor, Tensor]:
         instructions_BE = self.encode(instructions.features)
-        capability_BMD = self.connector(instructions_BE, statements_TE, weights_MT)
+        log_relevance_BT = self.connector.log_relevance(instructions_BE, statements_TE)
+        capability_BMD = self.connector(log_relevance_BT, statements_TE, weights_MT)
         embeds_BSD = self.base.get_input_embeddings()(instructions.input_ids_BS)
         inputs = self._arrange(embeds_BSD, instructions.mask_BS, capability_BMD)
         hidden = self.base(
@@ -84,8 +91,7 @@ class ModelSat(nn.Module):
         ).last_hidden_state
         sequence_BM, position_BM = inputs.readout_index.unbind(-1)
         answers_BM2 = self.readout(hidden[sequence_BM, position_BM])
-        log_odds_BM: Tensor = answers_BM2[..., 0] - answers_BM2[..., 1]
-        return log_odds_BM
+        return answers_BM2[..., 0] - answers_BM2[..., 1], log_relevance_BT
 
     def _arrange(self, embeds_BSD: Tensor, mask_BS: Tensor, capability_BMD: Tensor) -> BaseInputs:
         if self.layout == "capability_first":

@@ -32,12 +32,14 @@ class Batch:
         instructions: B prompts.
         weights: evidence of each card for each statement, float32 [M + C, T].
         correct: outcomes, NaN where there is none, float32 [B, M + C].
+        statement: place of each instruction's own statement, -1 where it has none, int64 [B].
     """
 
     matrix: int
     instructions: tuple[str, ...]
     weights: Floats
     correct: Floats
+    statement: Ints
 
 
 class BatchSampler:
@@ -120,4 +122,5 @@ class BatchSampler:
             instructions=tuple(matrix.instructions[i] for i in rows),
             weights=np.concatenate([self._weights[number], weights_CT]),
             correct=np.concatenate([real_BM, composed_BC], axis=1),
+            statement=self._makers[number].statement_Q[rows],
         )

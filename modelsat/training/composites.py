@@ -27,9 +27,13 @@ _IDEAL_CORRECT = (1.0, 0.0)  # outcomes of the ideal sources: always right, alwa
 class CompositeMaker:
     """Draws composites over the candidates of one outcome matrix.
 
+    Attributes:
+        composites: C, composites of each draw.
+        statement_Q: place of each instruction's own statement, -1 where it has none, int64 [Q].
+
     Args:
         matrix: outcomes and cards of the real candidates.
-        composites: C, composites of each draw.
+        composites: C.
     """
 
     def __init__(self, matrix: OutcomeMatrix, composites: int) -> None:
@@ -41,7 +45,7 @@ class CompositeMaker:
         self._correct_ST = np.concatenate([features.num_correct_MT, ideal_2T])
         self._shots_ST = np.concatenate([features.num_shots_MT, [most_shots_T, most_shots_T]])
         column = {s.task: t for t, s in enumerate(matrix.cards[0].statements)}
-        self._statement_Q = np.array([column.get(task, -1) for task in matrix.tasks])
+        self.statement_Q = np.array([column.get(task, -1) for task in matrix.tasks])
 
     def draw(
         self, rows: npt.NDArray[np.int64], real_BM: Floats, rng: np.random.Generator
@@ -62,7 +66,7 @@ class CompositeMaker:
         answers_BS = np.concatenate([real_BM, ideal_B2], axis=1)
         sources_2CT = self._draw_sources(rng)
         share_CT = rng.beta(_CONCENTRATION, _CONCENTRATION, size=sources_2CT.shape[1:])
-        statement_B = self._statement_Q[rows]
+        statement_B = self.statement_Q[rows]
         uses_first_BC = rng.random((len(rows), self.composites)) < share_CT[:, statement_B].T
         source_BC = np.where(
             uses_first_BC, sources_2CT[0][:, statement_B].T, sources_2CT[1][:, statement_B].T

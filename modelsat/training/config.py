@@ -34,11 +34,14 @@ class LossConfig(FrozenConfig):
         in_batch_weight: weight of the paper's in-batch loss (Eq. 5).
         pointwise_weight: weight of the per-answer term that makes scores comparable between
             candidates, which Eq. 5 alone cannot (docs/decisions).
+        alignment_weight: weight of the term that teaches the encoder which statement an
+            instruction of a core task belongs to (docs/experiments.md).
     """
 
     group_size: int = Field(default=4, ge=2)
     in_batch_weight: float = Field(default=1.0, ge=0)
     pointwise_weight: float = Field(default=1.0, ge=0)
+    alignment_weight: float = Field(default=1.0, ge=0)
 
 
 class TrainingConfig(FrozenConfig):

@@ -14,7 +14,7 @@ from modelsat.modeling.tokenization import InstructionTokenizer
 from modelsat.training.batches import BatchSampler
 from modelsat.training.config import LossConfig, StageName, TrainingConfig
 from modelsat.training.data import Floats, OutcomeMatrix
-from modelsat.training.losses import router_loss
+from modelsat.training.losses import alignment_loss, scoring_loss
 from modelsat.training.metrics import cell_auc
 from modelsat.training.stages import freeze_for_stage, parameter_groups, schedule
 
@@ -24,8 +24,8 @@ _VALIDATION_BATCH = 64  # instructions; bounds memory, changes no result but the
 class Engine(Protocol):
     """What the loop needs of whatever holds the weights."""
 
-    def forward(self, *inputs: Any) -> Tensor:
-        """Run the model."""
+    def forward(self, *inputs: Any) -> tuple[Tensor, Tensor]:
+        """Run the model: log-odds and log-relevance."""
 
     def backward(self, loss: Tensor) -> None:
         """Accumulate gradients."""
@@ -49,9 +49,9 @@ class TorchEngine:
             self.optimizer, schedule(config, total_steps)
         )
 
-    def forward(self, *inputs: Any) -> Tensor:
-        """Run the model."""
-        output: Tensor = self.model(*inputs)
+    def forward(self, *inputs: Any) -> tuple[Tensor, Tensor]:
+        """Run the model: log-odds and log-relevance."""
+        output: tuple[Tensor, Tensor] = self.model(*inputs)
         return output
 
     def backward(self, loss: Tensor) -> None:
@@ -130,8 +130,14 @@ class StageRunner:
         total = 0.0
         for step, batch in enumerate(sampler.epoch(epoch)):
             rng = np.random.default_rng((self.config.seed, epoch, step, sampler.rank, 1))
-            log_odds_BM = self._log_odds(batch.matrix, list(batch.instructions), batch.weights)
-            loss = router_loss(log_odds_BM, batch.correct, self.config.loss, rng)
+            log_odds_BM, log_relevance_BT = self._forward(
+                batch.matrix, batch.instructions, batch.weights
+            )
+            options = self.config.loss
+            loss = scoring_loss(log_odds_BM, batch.correct, options, rng)
+            loss = loss + options.alignment_weight * alignment_loss(
+                log_relevance_BT, batch.statement
+            )
             self.engine.backward(loss)
             self.engine.step()
             value = float(loss.detach())
@@ -155,10 +161,12 @@ class StageRunner:
         for start in range(0, len(order), _VALIDATION_BATCH):
             rows = order[start : start + _VALIDATION_BATCH]
             texts = [matrix.instructions[i] for i in rows]
-            scores_QM[rows] = self._log_odds(number, texts, weights).float().cpu().numpy()
+            scores_QM[rows] = self._forward(number, texts, weights)[0].float().cpu().numpy()
         return scores_QM
 
-    def _log_odds(self, number: int, instructions: list[str], weights: Floats) -> Tensor:
+    def _forward(
+        self, number: int, instructions: Sequence[str], weights: Floats
+    ) -> tuple[Tensor, Tensor]:
         tokens = self.tokenizer(instructions).to(self.device)
         weights_MT = torch.from_numpy(weights).to(self.device)
         return self.engine.forward(tokens, self.statements[number], weights_MT)
@@ -171,7 +179,7 @@ class StageRunner:
 def validation_loss(
     scores: Sequence[Floats], matrices: Sequence[OutcomeMatrix], config: LossConfig
 ) -> float:
-    """The training loss on given scores, with groups drawn alike every time, in nats.
+    """The terms over scores of the training loss, with groups drawn alike every time, in nats.
 
     Args:
         scores: log-odds [Q, M] of every matrix.
@@ -183,7 +191,7 @@ def validation_loss(
     """
     rng = np.random.default_rng(0)
     losses = [
-        float(router_loss(torch.from_numpy(log_odds), matrix.correct_QM, config, rng))
+        float(scoring_loss(torch.from_numpy(log_odds), matrix.correct_QM, config, rng))
         for log_odds, matrix in zip(scores, matrices, strict=True)
     ]
     return float(np.average(losses, weights=[len(matrix) for matrix in matrices]))

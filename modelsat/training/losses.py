@@ -54,10 +54,29 @@ def pointwise_loss(log_odds_BM: Tensor, correct_BM: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(log_odds_BM[known_BM], correct_BM[known_BM])
 
 
-def router_loss(
+def alignment_loss(log_relevance_BT: Tensor, statement_B: npt.NDArray[np.int64]) -> Tensor:
+    """Cross-entropy of the relevance of statements against the one an instruction belongs to.
+
+    Routing alone teaches the encoder only what tells the training candidates apart, which says
+    little of tasks on which they are alike.
+
+    Args:
+        log_relevance_BT: log-relevance of every statement.
+        statement_B: place of each instruction's own statement; -1 where it has none.
+
+    Returns:
+        Mean over instructions that have a statement, in nats; 0 when none has.
+    """
+    target_B = torch.from_numpy(statement_B).to(log_relevance_BT.device)
+    if not (target_B >= 0).any():
+        return log_relevance_BT.sum() * 0.0
+    return functional.nll_loss(log_relevance_BT.float(), target_B, ignore_index=-1)
+
+
+def scoring_loss(
     log_odds_BM: Tensor, correct: Floats, config: LossConfig, rng: np.random.Generator
 ) -> Tensor:
-    """Weighted sum of the loss terms over one batch.
+    """Weighted sum of the two terms over scores.
 
     Args:
         log_odds_BM: log-odds of "Yes".

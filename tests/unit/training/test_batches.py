@@ -94,3 +94,11 @@ def test_an_epoch_may_end_early():
     assert short.steps_per_epoch == 3
     whole = [batch.instructions for batch in sampler().epoch(1)]
     assert [batch.instructions for batch in short.epoch(1)] == whole[:3]
+
+
+def test_every_instruction_carries_the_place_of_its_own_statement():
+    matrix = make_matrix()
+    topic_of = dict(zip(matrix.instructions, matrix.tasks, strict=True))
+    for batch in sampler().epoch(1):
+        places = [TOPICS.index(topic_of[text]) for text in batch.instructions]
+        assert batch.statement.tolist() == places

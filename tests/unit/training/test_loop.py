@@ -5,13 +5,14 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
+from modelsat.modeling.card_features import card_features
 from modelsat.routing.scoring import Scorer
 from modelsat.training.config import StageConfig, TrainingConfig
 from modelsat.training.data import split_validation
 from modelsat.training.loop import train_in_process
 from modelsat.training.metrics import cell_auc
 from modelsat.training.stages import freeze_for_stage, parameter_groups, schedule
-from tests.unit.router_parts import WORDS, make_matrix, make_router
+from tests.unit.router_parts import TOPICS, WORDS, make_matrix, make_router
 
 CONFIG = TrainingConfig(
     batch_size=16,
@@ -64,6 +65,18 @@ def test_the_trained_router_reads_cards(trained):
     for topic, expected in (("rivers", "earth"), ("verbs", "school")):
         scores = Scorer(router).score([WORDS[topic].format("unseen")], cards)[0]
         assert cards[int(scores.argmax())].candidate == expected
+
+
+def test_the_encoder_learns_which_statement_an_instruction_belongs_to(trained):
+    router = trained[0]
+    texts = card_features(make_matrix().cards).texts
+    with torch.no_grad():
+        statements = router.model.encode(router.tokenizer.encoder_features(texts))
+        tokens = router.tokenizer([WORDS[topic].format("unseen") for topic in TOPICS])
+        instructions = router.model.encode(tokens.features)
+        relevance = router.model.connector.log_relevance(instructions, statements)
+    assert relevance.argmax(1).tolist() == list(range(len(TOPICS)))
+    assert torch.allclose(relevance.exp().sum(1), torch.ones(len(TOPICS)))
 
 
 def test_rates_differ_by_part_and_vectors_do_not_decay(tmp_path):

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from modelsat.training.config import LossConfig
-from modelsat.training.losses import in_batch_loss, pointwise_loss, router_loss, sample_groups
+from modelsat.training.losses import (
+    alignment_loss,
+    in_batch_loss,
+    pointwise_loss,
+    sample_groups,
+    scoring_loss,
+)
 
 OUTCOMES = arrays(
     np.float32,
@@ -43,7 +49,7 @@ def test_only_the_pointwise_term_fixes_a_candidates_level():
 
     def loss(scores: torch.Tensor, in_batch: float, pointwise: float) -> float:
         config = LossConfig(in_batch_weight=in_batch, pointwise_weight=pointwise)
-        return float(router_loss(scores, correct, config, np.random.default_rng(2)))
+        return float(scoring_loss(scores, correct, config, np.random.default_rng(2)))
 
     assert loss(shifted, 1.0, 0.0) == pytest.approx(loss(log_odds, 1.0, 0.0), abs=1e-5)
     assert loss(shifted, 0.0, 1.0) > loss(log_odds, 0.0, 1.0) + 0.5
@@ -61,10 +67,20 @@ def test_pointwise_loss_leaves_unknown_cells_out():
 def test_no_known_outcome_gives_no_loss_and_a_gradient():
     log_odds = torch.zeros(2, 2, requires_grad=True)
     unknown = np.full((2, 2), np.nan, dtype=np.float32)
-    loss = router_loss(log_odds, unknown, LossConfig(), np.random.default_rng(0))
+    loss = scoring_loss(log_odds, unknown, LossConfig(), np.random.default_rng(0))
     loss.backward()
     assert float(loss.detach()) == 0.0
     assert torch.equal(log_odds.grad, torch.zeros(2, 2))
+
+
+def test_alignment_loss_equals_numpy_and_passes_over_instructions_without_a_statement():
+    similarity = np.random.default_rng(3).normal(size=(4, 5))
+    log_relevance = similarity - np.log(np.exp(similarity).sum(axis=1, keepdims=True))
+    statement = np.array([2, -1, 0, 4])
+    expected = -(log_relevance[0, 2] + log_relevance[2, 0] + log_relevance[3, 4]) / 3
+    given_scores = torch.from_numpy(log_relevance)
+    assert float(alignment_loss(given_scores, statement)) == pytest.approx(expected)
+    assert float(alignment_loss(given_scores, np.full(4, -1))) == 0.0
 
 
 @given(correct=OUTCOMES, group_size=st.integers(2, 6), seed=st.integers(0, 99))
