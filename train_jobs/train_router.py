@@ -1,6 +1,8 @@
 """Train a router: ``python -m train_jobs.train_router --config FILE``."""
 
 import os
+import signal
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,8 +82,12 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
 
 
 def _fit(trainer: TorchTrainer) -> None:
+    before = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit()
+    except SystemExit:
+        # Ray Train puts a SIGINT handler of its own in place, which aborts the run and exits.
+        raise KeyboardInterrupt from None
     except ray.train.TrainingFailedError as error:
         for cause in getattr(error, "worker_failures", {}).values():
             if isinstance(cause, ModelSatError):
@@ -91,6 +97,9 @@ def _fit(trainer: TorchTrainer) -> None:
             f"training failed: {reason}; mend the cause and run the same command again to "
             "continue from the last checkpoint"
         ) from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 def _start_ray() -> None:

@@ -11,14 +11,12 @@ import torch
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from modelsat.aptitude.tasks import load_tasks
-from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
-from modelsat.artifacts.store import write_table
-from modelsat.capability.cards import write_cards
 from modelsat.errors import ZooError
 from modelsat.routing.scoring import Scorer
 from modelsat.training.batches import BatchSampler
 from modelsat.training.loop import StageRunner
 from modelsat.training.stages import freeze_for_stage
+from tests.integration.train_jobs.toy_job import job_values, write_toy_tables
 from tests.unit.router_parts import TASKS, WORDS, make_matrix
 from train_jobs.config import TrainJobConfig
 from train_jobs.train_router import train_router
@@ -30,56 +28,16 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context"),
 ]
 
-TRAINING = {
-    "batch_size": 8,
-    "composites": 8,
-    "connector_stage": {"epochs": 2, "learning_rate": 1e-3, "capability_learning_rate": 1e-2},
-    "all_stage": {"epochs": 3, "learning_rate": 2e-3, "capability_learning_rate": 3e-3},
-}
-
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory) -> Path:
     """Questions, outcomes, cards and tasks of the toy matrix."""
-    folder = tmp_path_factory.mktemp("tables")
-    matrix = make_matrix()
-    TASKS.save(folder / "tasks.json")
-    write_cards(matrix.cards, folder / "cards.parquet")
-    rows = zip(matrix.question_ids, matrix.instructions, matrix.tasks, strict=True)
-    questions = [
-        {"question_id": q, "benchmark": "toy", "task": task, "prompt": text, "answer": "x"}
-        for q, text, task in rows
-    ]
-    write_table(QUESTIONS, questions, folder / "questions.parquet")
-    outcomes = [
-        {"question_id": q, "candidate": name, "correct": float(matrix.correct_QM[i, j])}
-        for i, q in enumerate(matrix.question_ids)
-        for j, name in enumerate(matrix.candidates)
-    ]
-    write_table(OUTCOMES, outcomes, folder / "outcomes.parquet")
-    return folder
+    return write_toy_tables(tmp_path_factory.mktemp("tables"))
 
 
 def job(tables: Path, out: Path, **changes: Any) -> TrainJobConfig:
     """A job on the toy tables."""
-    return TrainJobConfig.model_validate(
-        {
-            "name": "toy",
-            "storage_path": str(out / "training"),
-            "router_dir": str(out / "router"),
-            "data": [
-                {
-                    "questions": [str(tables / "questions.parquet")],
-                    "outcomes": str(tables / "outcomes.parquet"),
-                    "cards": str(tables / "cards.parquet"),
-                    "tasks": str(tables / "tasks.json"),
-                }
-            ],
-            "model": {"base": "tiny", "encoder": "tiny"},
-            "training": TRAINING,
-            **changes,
-        }
-    )
+    return TrainJobConfig.model_validate({**job_values(tables, out), **changes})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,91 @@
+"""Ctrl-C during training and during the quickstart, as a terminal sends it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.integration.train_jobs.toy_job import job_values, write_toy_tables
+
+pytestmark = pytest.mark.ray
+
+ROOT = Path(__file__).parents[3]
+MESSAGE = "interrupted; run the same command again to continue"
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start ``modelsat`` in a process group of its own, which does not outlive the test."""
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    started = []
+
+    def _start(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "modelsat.cli", *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield _start
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def interrupt_at(process: subprocess.Popen[str], words: str) -> str:
+    """Send Ctrl-C once a line holds some words; returns all that was printed."""
+    lines = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line)
+        if words in line:
+            break
+    else:
+        raise AssertionError(f"{words!r} was never printed: {''.join(lines)}")
+    os.killpg(process.pid, signal.SIGINT)
+    rest, _ = process.communicate(timeout=120)
+    return "".join(lines) + rest
+
+
+def test_interrupted_training_leaves_no_router_and_continues(tmp_path, start):
+    tables = write_toy_tables(tmp_path / "tables")
+    values = job_values(tables, tmp_path)
+    values["training"]["all_stage"]["epochs"] = 8
+    config = tmp_path / "job.yaml"
+    config.write_text(yaml.safe_dump(values))
+    run = start("train", "--config", str(config))
+    output = interrupt_at(run, "stage all, epoch 1: training loss")
+    assert run.returncode == 130, output
+    assert MESSAGE in output.splitlines()
+    assert not (tmp_path / "router").exists()
+    again = start("train", "--config", str(config))
+    output, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, output
+    assert "continuing after stage all" in output
+    assert "stage connector, epoch 1" not in output
+    assert (tmp_path / "router" / "router.json").is_file()
+
+
+def test_interrupted_quickstart_keeps_what_is_done(tmp_path, start):
+    folders = ("--directory", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"))
+    run = start("quickstart", *folders, "--port", "18427")
+    output = interrupt_at(run, "[2/6] train the demo zoo")
+    assert run.returncode == 130, output
+    assert MESSAGE in output.splitlines()
+    kept = sorted(path.name for path in (tmp_path / "run").iterdir())
+    assert kept == ["questions", "tasks.json"]
+    assert not list(tmp_path.rglob(".*")), "temporaries start with a dot"
