@@ -25,6 +25,7 @@ ENTRY_POINT_GROUP = "modelsat.commands"
 LIBRARY_COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "cards": "modelsat.cli.cards:app",
+        "diagnose": "modelsat.cli.diagnose:diagnose",
         "doctor": "modelsat.cli.doctor:doctor",
         "evaluate": "modelsat.cli.evaluate:evaluate",
         "proof": "modelsat.cli.proof:proof",

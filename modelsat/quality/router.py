@@ -10,6 +10,7 @@ import yaml
 from modelsat.artifacts.store import write_text
 from modelsat.command import run_command
 from modelsat.config import read_yaml_mapping
+from modelsat.errors import ConfigError
 from modelsat.quality.preparation import PreparedSlice, load_slices, prepare_slice
 
 Echo = Callable[[str], None]
@@ -50,12 +51,44 @@ def run_training(
     seed: int = 0,
     echo: Echo,
 ) -> None:
-    """Run `modelsat train` with a preset on prepared slices.
+    """Run `modelsat train` with a preset on prepared slices; arguments as for :func:`write_job`.
 
     Raises:
         CommandError: the job failed.
     """
+    job = write_job(preset, slices, router_dir, work, seed=seed, echo=echo)
+    run_command(["train", "--config", str(job)], echo)
+
+
+def write_job(
+    preset: Path,
+    slices: Sequence[PreparedSlice],
+    router_dir: Path,
+    work: Path,
+    *,
+    seed: int = 0,
+    echo: Echo,
+) -> Path:
+    """Write the training job of a preset on prepared slices.
+
+    Args:
+        preset: training job (YAML).
+        slices: what to learn from, in place of the preset's data.
+        router_dir: router directory the job writes.
+        work: folder of the job file and of checkpoints.
+        seed: seed of the training.
+        echo: receives progress.
+
+    Raises:
+        ConfigError: the preset cannot be read or has no model or training.
+    """
     job = read_yaml_mapping(preset)
+    missing = [key for key in ("model", "training") if not isinstance(job.get(key), dict)]
+    if missing:
+        raise ConfigError(
+            f"{preset} lacks {' and '.join(missing)}; give a training job such as "
+            "train_jobs/configs/lite.yaml"
+        )
     job |= {
         "name": router_dir.name,
         "storage_path": str(work / "training"),
@@ -66,7 +99,7 @@ def run_training(
     }
     path = work / f"train-{router_dir.name}.yaml"
     write_text(path, yaml.safe_dump(job, sort_keys=False))
-    run_command(["train", "--config", str(path)], echo)
+    return path
 
 
 def _with_local_weights(model: dict[str, Any], echo: Echo) -> dict[str, Any]:
@@ -78,7 +111,7 @@ def _with_local_weights(model: dict[str, Any], echo: Echo) -> dict[str, Any]:
     replaced = {
         part: str(weights)
         for part in ("base", "encoder")
-        if str(model[part]).endswith("/all-MiniLM-L6-v2")
+        if str(model.get(part)).endswith("/all-MiniLM-L6-v2")
     }
     for part in replaced:
         echo(f"{part}: {model[part]} from the installed package {_OFFLINE_PACKAGE}")
