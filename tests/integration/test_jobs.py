@@ -144,7 +144,7 @@ def test_a_router_is_trained_as_a_job(cluster: Cluster, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     manifest = read_description(tmp_path / "router")["manifest"]
     assert manifest["num_workers"] == 2
-    assert manifest["candidates"] == ["left", "right"]
+    assert manifest["candidates"] == [["left", "right"]]
 
 
 def test_a_jobs_mistake_is_readable_and_fails_the_job(cluster: Cluster, tmp_path: Path) -> None:
