@@ -6,6 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelsat.cli.judged import (
+    Candidates,
+    Cards,
+    ExcludeQuestions,
+    Questions,
+    Router,
+    Source,
+    load_scorer_and_matrix,
+    names_of,
+    questions_of,
+)
 from modelsat.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -15,54 +26,43 @@ _VERDICTS = {True: "FAULT", False: "fine", None: "not measured"}
 
 
 def diagnose(
-    router: Annotated[Path, typer.Option(help="Router directory.")],
-    cards: Annotated[Path, typer.Option(help="Cards (parquet).")],
-    questions: Annotated[Path, typer.Option(help="Questions table (parquet).")],
+    router: Router,
+    cards: Cards,
+    questions: Questions,
     outcomes: Annotated[
         Path, typer.Option(help="Outcomes (parquet); their latency_s, if any, times the zoo.")
     ],
-    candidates: Annotated[
-        str | None, typer.Option(help="The zoo, as a,b,c; all with a card.")
-    ] = None,
+    candidates: Candidates = None,
     new: Annotated[
         str | None, typer.Option(help="Candidates the router was not trained on, as a,b.")
     ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(help="Take outcomes of these sources only, as a,b; where sources overlap."),
-    ] = None,
-    exclude_questions: Annotated[
-        Path | None, typer.Option(help="Task set (JSON) whose questions are left out.")
-    ] = None,
+    source: Source = None,
+    exclude_questions: ExcludeQuestions = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Name near-uniform scores, one fixed choice, bad new candidates and slow routing.
 
     Ends with exit code 1 when one of them is a fault.
     """
-    from modelsat.aptitude.tasks import load_tasks
     from modelsat.artifacts.schemas import OUTCOMES
     from modelsat.artifacts.store import read_table
-    from modelsat.capability.cards import read_cards, select_cards
     from modelsat.evaluation.diagnosis import diagnose as find_signs
-    from modelsat.routing.scoring import Scorer
-    from modelsat.training.data import load_matrix, of_sources
+    from modelsat.training.data import of_sources
 
-    scorer = Scorer.load(router)
-    names = candidates.split(",") if candidates else None
-    sources = source.split(",") if source else None
-    matrix = load_matrix(
-        [questions],
+    scorer, matrix = load_scorer_and_matrix(
+        router,
+        cards,
+        questions,
         outcomes,
-        select_cards(read_cards(cards, scorer.tasks_hashes), names),
-        sources=sources,
-        exclude_questions=load_tasks(exclude_questions).question_ids if exclude_questions else (),
+        candidates=candidates,
+        source=source,
+        excluded=questions_of(exclude_questions),
     )
-    rows = of_sources(read_table(OUTCOMES, outcomes), sources, origin=str(outcomes))
+    rows = of_sources(read_table(OUTCOMES, outcomes), names_of(source), origin=str(outcomes))
     signs = find_signs(
         scorer,
         matrix,
-        new=new.split(",") if new else (),
+        new=names_of(new) or (),
         latency_s=_median_latency_s(rows, matrix.candidates),
     )
     if as_json:

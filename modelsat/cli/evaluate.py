@@ -5,26 +5,30 @@ from typing import Annotated, Any
 
 import typer
 
+from modelsat.cli.judged import (
+    Candidates,
+    Cards,
+    ExcludeQuestions,
+    Questions,
+    Router,
+    Source,
+    load_scorer_and_matrix,
+    names_of,
+    questions_of,
+)
 from modelsat.cli.output import print_json, print_table
 from modelsat.errors import ConfigError
 
 
 def evaluate(
-    router: Annotated[Path, typer.Option(help="Router directory.")],
-    cards: Annotated[Path, typer.Option(help="Cards (parquet).")],
-    questions: Annotated[Path, typer.Option(help="Questions table (parquet).")],
+    router: Router,
+    cards: Cards,
+    questions: Questions,
     outcomes: Annotated[Path, typer.Option(help="Outcomes of the candidates (parquet).")],
     report: Annotated[Path, typer.Option(help="Folder for report.json and report.html.")],
-    candidates: Annotated[
-        str | None, typer.Option(help="Candidates to choose from, as a,b,c; all with a card.")
-    ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(help="Take outcomes of these sources only, as a,b; where sources overlap."),
-    ] = None,
-    exclude_questions: Annotated[
-        Path | None, typer.Option(help="Task set (JSON) whose questions are left out.")
-    ] = None,
+    candidates: Candidates = None,
+    source: Source = None,
+    exclude_questions: ExcludeQuestions = None,
     training_questions: Annotated[
         Path | None, typer.Option(help="Questions to choose best single and best per task on.")
     ] = None,
@@ -47,29 +51,30 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json.")] = False,
 ) -> None:
     """Judge a router; candidates and questions may be ones it never saw in training."""
-    from modelsat.aptitude.tasks import load_tasks
-    from modelsat.capability.cards import read_cards, select_cards
     from modelsat.evaluation.baselines.tuning import embedder
     from modelsat.evaluation.evaluate import evaluate_router
     from modelsat.evaluation.report import write_report
     from modelsat.routing.costs import load_costs
-    from modelsat.routing.scoring import Scorer
     from modelsat.training.data import load_matrix
 
     _check_options(training_questions, training_outcomes, embed_model)
-    scorer = Scorer.load(router)
-    names = candidates.split(",") if candidates else None
-    chosen = select_cards(read_cards(cards, scorer.tasks_hashes), names)
-    sources = source.split(",") if source else None
-    excluded = load_tasks(exclude_questions).question_ids if exclude_questions else ()
-    matrix = load_matrix([questions], outcomes, chosen, sources=sources, exclude_questions=excluded)
+    excluded = questions_of(exclude_questions)
+    scorer, matrix = load_scorer_and_matrix(
+        router,
+        cards,
+        questions,
+        outcomes,
+        candidates=candidates,
+        source=source,
+        excluded=excluded,
+    )
     training = None
     if training_questions is not None and training_outcomes is not None:
         training = load_matrix(
             [training_questions],
             training_outcomes,
-            chosen,
-            sources=sources,
+            matrix.cards,
+            sources=names_of(source),
             exclude_questions=(*excluded, *matrix.question_ids),
         )
     result = evaluate_router(

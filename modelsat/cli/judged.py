@@ -1,0 +1,64 @@
+"""What the commands that judge a router share: their options, and reading what these name."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from modelsat.routing.scoring import Scorer
+    from modelsat.training.data import OutcomeMatrix
+
+Router = Annotated[Path, typer.Option(help="Router directory.")]
+Cards = Annotated[Path, typer.Option(help="Cards (parquet).")]
+Questions = Annotated[Path, typer.Option(help="Questions table (parquet).")]
+Candidates = Annotated[
+    str | None, typer.Option(help="Candidates to choose from, as a,b,c; all with a card.")
+]
+Source = Annotated[
+    str | None,
+    typer.Option(help="Take outcomes of these sources only, as a,b; where sources overlap."),
+]
+ExcludeQuestions = Annotated[
+    Path | None, typer.Option(help="Task set (JSON) whose questions are left out.")
+]
+
+
+def names_of(listing: str | None) -> list[str] | None:
+    """The names in ``a,b,c``; None where none is given."""
+    return listing.split(",") if listing else None
+
+
+def load_scorer_and_matrix(
+    router: Path,
+    cards: Path,
+    questions: Path,
+    outcomes: Path,
+    *,
+    candidates: str | None,
+    source: str | None,
+    excluded: Iterable[str],
+) -> "tuple[Scorer, OutcomeMatrix]":
+    """Load the router, and join the tables over the chosen candidates.
+
+    Raises:
+        ModelSatError: a file is missing, malformed or does not fit the others.
+    """
+    from modelsat.capability.cards import read_cards, select_cards
+    from modelsat.routing.scoring import Scorer
+    from modelsat.training.data import load_matrix
+
+    scorer = Scorer.load(router)
+    chosen = select_cards(read_cards(cards, scorer.tasks_hashes), names_of(candidates))
+    matrix = load_matrix(
+        [questions], outcomes, chosen, sources=names_of(source), exclude_questions=excluded
+    )
+    return scorer, matrix
+
+
+def questions_of(tasks: Path | None) -> tuple[str, ...]:
+    """Question ids of a task set file; none where no file is given."""
+    from modelsat.aptitude.tasks import load_tasks
+
+    return load_tasks(tasks).question_ids if tasks is not None else ()
