@@ -11,6 +11,11 @@ Preset = Annotated[Path, typer.Option(help="Training job (YAML); its data and pa
 LITE = Path("train_jobs/configs/lite.yaml")
 
 
+@app.callback()
+def _describe() -> None:
+    """Train and judge routers on real outcomes."""
+
+
 @app.command()
 def train(
     data: Annotated[Path, typer.Option(help="Folder with questions.parquet, outcomes.parquet.")],

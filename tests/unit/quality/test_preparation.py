@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from modelsat.aptitude.keywords import load_keywords
 from modelsat.aptitude.tasks import load_tasks
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import read_table, write_table
 from modelsat.capability.cards import read_cards
+from modelsat.cli.main import app
 from modelsat.config import load_config
 from modelsat.errors import ArtifactError, ConfigError
 from modelsat.quality.leakage import fold_of
@@ -150,3 +152,12 @@ def test_a_preset_that_is_no_job_is_refused(tmp_path):
     (tmp_path / "p.yaml").write_text("name: x")
     with pytest.raises(ConfigError, match="lacks model and training"):
         write_job(tmp_path / "p.yaml", [], tmp_path / "r", tmp_path, echo=print)
+
+
+def test_the_command_is_a_subcommand_and_refuses_in_one_line(tmp_path):
+    shown = CliRunner().invoke(
+        app, ["quality", "train", "--data", str(tmp_path), "--out", str(tmp_path / "router")]
+    )
+    assert shown.exit_code == ArtifactError.exit_code
+    assert shown.stderr.startswith("error: ")
+    assert "questions.parquet" in shown.stderr
