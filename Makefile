@@ -6,7 +6,7 @@ BIN := .venv/bin
 DATA ?= ../shared/data
 OUT ?= runs/router-lite
 
-.PHONY: help setup quickstart test test-unit check fmt proof router-lite clean
+.PHONY: help setup quickstart test test-unit check fmt proof router-lite benchmark-quality clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ proof: setup ## the eight-candidate experiment, seeds 0 to 2; resumable, hours
 
 router-lite: setup ## train the MiniLM router on DATA=folder of tables, into OUT=router directory
 	@$(BIN)/modelsat quality train --data '$(DATA)' --out '$(OUT)'
+
+benchmark-quality: setup ## five folds over DATA=folder of tables; resumable, hours
+	@$(BIN)/modelsat quality benchmark --data '$(DATA)'
 
 clean: ## remove the environment and caches (not your artifacts)
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info

@@ -10,16 +10,17 @@ import ray.train
 import torch
 from torch import Tensor
 
-from modelsat.modeling.calibration import fit_calibration
 from modelsat.modeling.checkpoint import Router, save_router
+from modelsat.modeling.known_cards import merged
 from modelsat.modeling.loading import build_model
 from modelsat.modeling.model import ModelSat
 from modelsat.modeling.tokenization import InstructionTokenizer
 from modelsat.training.batches import BatchSampler
 from modelsat.training.config import StageName
-from modelsat.training.data import Floats
+from modelsat.training.data import Floats, OutcomeMatrix
 from modelsat.training.loop import EpochResult, StageRunner, all_cells, validation_loss
 from modelsat.training.metrics import cell_auc
+from modelsat.training.outputs import FittedOutputs, fit_outputs, network_scores
 from modelsat.training.stages import STAGES, freeze_for_stage
 from train_jobs.config import TrainJobConfig
 from train_jobs.data import TrainingData, read_training_data
@@ -67,7 +68,6 @@ class RouterWorker:
         self.tokenizer: InstructionTokenizer
         self.model, self.tokenizer = build_model(config.model, config.training.seed)
         self.history: list[dict[str, Any]] = []
-        self.scores: list[Floats] | None = None
 
     def run(self) -> None:
         """Run the stages that are not done."""
@@ -85,19 +85,48 @@ class RouterWorker:
                 self._run_stage(stage, resumed, Path(directory))
 
     def save(self, manifest: dict[str, Any]) -> None:
-        """Calibrate on the validation instructions and write the router directory."""
-        if self.rank != 0 or self.scores is None:
+        """Fit effects and calibration on the finished network and write the router directory."""
+        if self.rank != 0:
             return
+        self._print("fitting effects of known cards and calibration")
+        fitted = self._fit_outputs()
+        known = zip(self.data.training, fitted.known_cards, strict=True)
         router = Router(
             model=self.model,
             tokenizer=self.tokenizer,
             config=self.config.model,
-            calibration=fit_calibration(*all_cells(self.scores, self.data.validation)),
+            calibration=fitted.calibration,
             task_sets=self.data.task_sets,
-            manifest={**manifest, "history": self.history},
+            known_cards=merged((matrix.cards[0].tasks_hash, cards) for matrix, cards in known),
+            manifest={
+                **manifest,
+                "history": self.history,
+                "effect_precision": fitted.precision,
+            },
         )
         save_router(router, self.config.router_dir)
         self._print(f"router written to {self.config.router_dir}")
+
+    def _fit_outputs(self) -> FittedOutputs:
+        device = ray.train.torch.get_device() if self.config.resources.use_gpu else "cpu"
+        model = self.model.eval().to(device)
+
+        def score(matrix: OutcomeMatrix) -> tuple[Floats, Floats]:
+            with torch.autocast(
+                torch.device(device).type,
+                torch.bfloat16,
+                enabled=self.config.deepspeed.precision != "float32",
+            ):
+                return network_scores(model, self.tokenizer, matrix, torch.device(device))
+
+        training = self.config.training
+        return fit_outputs(
+            score,
+            self.data.training,
+            self.data.validation,
+            num_instructions=training.effect_instructions,
+            seed=training.seed,
+        )
 
     def _run_stage(
         self, stage: StageName, resumed: Progress | None, directory: Path | None
@@ -105,7 +134,7 @@ class RouterWorker:
         training = self.config.training
         sampler = self._sampler(stage)
         epochs = training.stage(stage).epochs
-        freeze_for_stage(self.model, stage)
+        freeze_for_stage(self.model, stage, training.frozen_layers)
         engine = DeepSpeedEngine(
             self.model, stage, training, self.config.deepspeed, epochs * sampler.steps_per_epoch
         )
@@ -115,8 +144,6 @@ class RouterWorker:
         start = 0 if resumed is None else resumed.epoch + 1
         for epoch in range(start, epochs + 1):
             self._run_epoch(engine, runner, sampler, stage, epoch)
-        if start > epochs:
-            self.scores = self._validate(engine, runner)
         self._rebuild(engine.full_state())
 
     def _run_epoch(
@@ -129,7 +156,7 @@ class RouterWorker:
     ) -> None:
         loss = None
         if epoch:
-            freeze_for_stage(engine.model, stage)
+            freeze_for_stage(engine.model, stage, self.config.training.frozen_layers)
 
             def on_step(step: int, value: float) -> None:
                 if step % _STEPS_PER_LINE == 0:
@@ -139,14 +166,14 @@ class RouterWorker:
                     )
 
             loss = runner.train_epoch(sampler, epoch, on_step)
-        self.scores = self._validate(engine, runner)
+        scores = self._validate(engine, runner)
         validation = self.data.validation
         result = EpochResult(
             stage,
             epoch,
             loss,
-            validation_loss(self.scores, validation, self.config.training.loss),
-            cell_auc(*all_cells(self.scores, validation)),
+            validation_loss(scores, validation, self.config.training.loss),
+            cell_auc(*all_cells(scores, validation)),
         )
         self.history.append(result.as_dict())
         shown = "-" if loss is None else f"{loss:.4f}"

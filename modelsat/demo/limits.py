@@ -1,10 +1,9 @@
 """The limits that a demo run must keep, checked on measured figures."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from modelsat.errors import QualityError
+from modelsat.evaluation.checks import Check, at_least, at_most
 
 MIN_GAIN_POINTS = 15.0  # router over best single
 MIN_SHARE_OF_BEST_PER_TASK = 0.95
@@ -14,31 +13,14 @@ MIN_HELD_OUT_LEAD_POINTS = 20.0
 MAX_HELD_OUT_LOSS_POINTS = 5.0  # held out of training against trained on
 
 
-@dataclass(frozen=True)
-class Check:
-    """One limit and what was measured."""
-
-    what: str
-    measured: float
-    limit: float
-    is_met: bool
-
-    def line(self) -> str:
-        """The check as one line."""
-        return (
-            f"{'met   ' if self.is_met else 'MISSED'} {self.what}: {self.measured:.1f} "
-            f"(limit {self.limit:.1f})"
-        )
-
-
 def check_router(report: Mapping[str, Any]) -> list[Check]:
     """Router against best single and best per task."""
     accuracy = 100 * report["router"]["accuracy"]
     gain = accuracy - 100 * report["best_single"]["accuracy"]
     floor = 100 * MIN_SHARE_OF_BEST_PER_TASK * report["best_per_task"]
     return [
-        _at_least("router over best single, points", gain, MIN_GAIN_POINTS),
-        _at_least("router, % (95 % of best per task)", accuracy, floor),
+        at_least("router over best single, points", gain, MIN_GAIN_POINTS),
+        at_least("router, % (95 % of best per task)", accuracy, floor),
     ]
 
 
@@ -60,9 +42,9 @@ def check_zoo(
     own = max(by_family[held_out], key=lambda family: by_family[held_out][family])
     lead = 100 * (by_family[held_out][own] - max(by_family[name][own] for name in others))
     return [
-        _at_most("best single candidate, %", best_single, MAX_SINGLE_PERCENT),
-        _at_least("worst family without the held-out one, %", weakest, MIN_FAMILY_PERCENT),
-        _at_least(f"lead of {held_out} in {own}, points", lead, MIN_HELD_OUT_LEAD_POINTS),
+        at_most("best single candidate, %", best_single, MAX_SINGLE_PERCENT),
+        at_least("worst family without the held-out one, %", weakest, MIN_FAMILY_PERCENT),
+        at_least(f"lead of {held_out} in {own}, points", lead, MIN_HELD_OUT_LEAD_POINTS),
     ]
 
 
@@ -88,25 +70,6 @@ def check_held_out(
         without["baselines"]["best_single"]["by_category"][family],
     )
     return [
-        _at_most("loss by holding out, points", same - measured, MAX_HELD_OUT_LOSS_POINTS),
-        _at_least("gain over any zoo without it, points", measured - absent, 0.0),
+        at_most("loss by holding out, points", same - measured, MAX_HELD_OUT_LOSS_POINTS),
+        at_least("gain over any zoo without it, points", measured - absent, 0.0),
     ]
-
-
-def require(checks: Sequence[Check]) -> None:
-    """Fail loudly if a limit is missed.
-
-    Raises:
-        QualityError: names every missed limit.
-    """
-    missed = [check.line() for check in checks if not check.is_met]
-    if missed:
-        raise QualityError("; ".join(missed))
-
-
-def _at_least(what: str, measured: float, limit: float) -> Check:
-    return Check(what, measured, limit, measured >= limit)
-
-
-def _at_most(what: str, measured: float, limit: float) -> Check:
-    return Check(what, measured, limit, measured <= limit)

@@ -1,20 +1,19 @@
 """The proof: the quickstart's claim on a larger zoo and several seeds, one candidate held out."""
 
-import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from modelsat.artifacts.store import write_json, write_text
-from modelsat.demo.limits import Check, check_held_out, check_router, check_zoo, require
+from modelsat.demo.limits import check_held_out, check_router, check_zoo
 from modelsat.demo.quickstart import Stages
 from modelsat.demo.workspace import Echo, Workspace
 from modelsat.demo.zoo_specs import DEMO_CANDIDATES, HELD_OUT
+from modelsat.evaluation.checks import Check, require
+from modelsat.evaluation.provenance import provenance
 
 SEEDS = (0, 1, 2)
 
@@ -121,21 +120,5 @@ def _render(results: Sequence[SeedResult]) -> str:
     return environment.get_template("proof.md.j2").render(
         results=results,
         held_out=HELD_OUT,
-        date=datetime.now(UTC).date().isoformat(),
-        commit=_commit(),
-        hardware=_hardware(),
+        **vars(provenance()),
     )
-
-
-def _commit() -> str:
-    process = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    )
-    return process.stdout.strip() or "unknown"
-
-
-def _hardware() -> str:
-    import os
-
-    processor = platform.processor() or platform.machine()
-    return f"{os.cpu_count()} CPU cores ({processor}), no GPU used"

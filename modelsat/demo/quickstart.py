@@ -10,9 +10,10 @@ import yaml
 
 from modelsat.artifacts.store import write_json, write_text
 from modelsat.demo.chat import RoutedAnswer, ask_routed, require_free_port
-from modelsat.demo.limits import Check, check_router, check_zoo, require
+from modelsat.demo.limits import check_router, check_zoo
 from modelsat.demo.workspace import Echo, Workspace
 from modelsat.demo.zoo_specs import HELD_OUT, QUICKSTART_CANDIDATES
+from modelsat.evaluation.checks import Check, require
 
 ROUTER = "router"
 

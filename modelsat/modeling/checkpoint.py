@@ -4,13 +4,18 @@ router.json            schema version, model configuration, calibration, trainin
 base/                  an ordinary Hugging Face directory: the base model and its tokenizer
 encoder/               an ordinary sentence-transformers directory: the capability encoder
 head.safetensors       connector and read-out
+known_cards.safetensors  effects of the cards it was trained with
 tasks/                 the aptitude tests whose cards it reads; a new candidate sits one of them
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import safetensors.numpy
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -26,6 +31,7 @@ from modelsat.config import parse_config
 from modelsat.errors import ArtifactError, ConfigError
 from modelsat.modeling.calibration import Calibration
 from modelsat.modeling.config import ModelConfig
+from modelsat.modeling.known_cards import KnownCards
 from modelsat.modeling.loading import assemble_model, load_backbone, load_encoder, load_tokenizer
 from modelsat.modeling.model import ModelSat
 from modelsat.modeling.tokenization import InstructionTokenizer
@@ -33,6 +39,8 @@ from modelsat.modeling.tokenization import InstructionTokenizer
 _HEAD = "head.safetensors"
 _TASKS = "tasks"
 _HEAD_MODULES = ("connector", "readout")
+_KNOWN_CARDS = "known_cards.safetensors"
+_EFFECTS = ("num_correct_KT", "effects_KT")
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,7 @@ class Router:
         config: what it is made of.
         calibration: turns its log-odds into probabilities.
         task_sets: the aptitude tests whose cards it was trained to read.
+        known_cards: by hash of the aptitude test, the cards it was trained with.
         manifest: how it was trained: data hashes, settings, metrics.
     """
 
@@ -54,6 +63,7 @@ class Router:
     calibration: Calibration
     task_sets: tuple[TaskSet, ...]
     manifest: dict[str, Any]
+    known_cards: Mapping[str, KnownCards] = field(default_factory=dict)
 
     @property
     def tasks_hashes(self) -> tuple[str, ...]:
@@ -70,6 +80,7 @@ def save_router(router: Router, path: str | Path) -> None:
             str(directory / "encoder"), create_model_card=False, safe_serialization=True
         )
         safetensors.torch.save_file(_head_state(router.model), directory / _HEAD)
+        safetensors.numpy.save_file(_effects_state(router), directory / _KNOWN_CARDS)
         for tasks in router.task_sets:
             tasks.save(directory / _TASKS / f"{tasks.benchmark}-{tasks.tasks_hash}.json")
         description = {
@@ -77,6 +88,7 @@ def save_router(router: Router, path: str | Path) -> None:
             "model": router.config.model_dump(mode="json"),
             "calibration": router.calibration.model_dump(mode="json"),
             "tasks_hashes": list(router.tasks_hashes),
+            "known_cards": {key: cards.texts for key, cards in router.known_cards.items()},
             "manifest": router.manifest,
         }
         write_json(directory / DESCRIPTION_NAME, description)
@@ -111,6 +123,7 @@ def load_router(path: str | Path) -> Router:
         calibration=calibration,
         task_sets=_load_task_sets(directory, description["tasks_hashes"]),
         manifest=dict(description["manifest"]),
+        known_cards=_load_known_cards(directory / _KNOWN_CARDS, description["known_cards"]),
     )
 
 
@@ -129,6 +142,26 @@ def _load_task_sets(directory: Path, hashes: list[str]) -> tuple[TaskSet, ...]:
             f"{DESCRIPTION_NAME} names {sorted(hashes)}; train it anew"
         )
     return tuple(by_hash[tasks_hash] for tasks_hash in hashes)
+
+
+def _effects_state(router: Router) -> dict[str, npt.NDArray[np.float32]]:
+    return {
+        f"{key}.{name}": np.ascontiguousarray(getattr(cards, name))
+        for key, cards in router.known_cards.items()
+        for name in _EFFECTS
+    }
+
+
+def _load_known_cards(path: Path, texts: Mapping[str, list[str]]) -> dict[str, KnownCards]:
+    try:
+        state = safetensors.numpy.load_file(path)
+        return {
+            key: KnownCards(tuple(own), *(state[f"{key}.{name}"] for name in _EFFECTS))
+            for key, own in texts.items()
+        }
+    except (OSError, SafetensorError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise ArtifactError(f"{path} is missing or corrupt: {reason}; train it anew") from None
 
 
 def _head_state(model: ModelSat) -> dict[str, torch.Tensor]:

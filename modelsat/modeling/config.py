@@ -23,6 +23,8 @@ class ModelConfig(FrozenConfig):
         max_instruction_tokens: the base model reads the first tokens of longer instructions.
         max_encoder_tokens: the encoder, which only has to find what an instruction is about, reads
             this many; the encoder's own limit still holds.
+        dropout: rate in all of base and encoder while they train; None keeps their own. With 0
+            attention runs on fused kernels, which on CPUs have no dropout (docs/experiments.md).
     """
 
     base: str
@@ -31,3 +33,4 @@ class ModelConfig(FrozenConfig):
     inquiry: str = "Can this model answer the instruction? Answer Yes or No."
     max_instruction_tokens: int = Field(default=256, ge=8)
     max_encoder_tokens: int = Field(default=256, ge=8)
+    dropout: float | None = Field(default=None, ge=0, lt=1)

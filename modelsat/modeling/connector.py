@@ -1,6 +1,7 @@
 """The connector W: what the cards say about an instruction becomes one token per candidate.
 
-Shapes: B instructions, M candidates, T statements, D base width, E encoder width.
+Shapes: B instructions, M candidates, T statements, D base width, E encoder width, L levels: a
+card's evidence on the statements relevant to an instruction, and on all of them.
 """
 
 import math
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 # Start of the factor on cosine similarities in the relevance softmax: the inverse of the
 # temperature 0.1, between those that E5 (0.01) and plain cosine training (0.05 to 1) use.
 _INITIAL_SHARPNESS = 10.0
-_NUM_LEVELS = 2  # accuracy on the relevant statements, and on all of them
+_NUM_LEVELS = 2
 
 
 class Connector(nn.Module):
@@ -19,7 +20,11 @@ class Connector(nn.Module):
 
     psi(c) in the paper's e_c = W psi(c) (Eq. 2) is here the sum of the statements' embeddings,
     each weighted by the candidate's evidence on it and by its relevance to the instruction;
-    beside it stand the evidence itself, relevant and overall, as numbers.
+    beside it stand the levels, as numbers.
+
+    The levels also reach the score directly: a weighted sum of them is where log-odds start from,
+    and the base model learns what is to be added. Without it a router still orders candidates worse
+    than their overall accuracy does after a pass over 13,000 instructions (docs/experiments.md).
 
     Args:
         encoder_width: E.
@@ -31,6 +36,8 @@ class Connector(nn.Module):
         super().__init__()
         self.linear = nn.Linear(encoder_width + _NUM_LEVELS, base_width)
         self.log_sharpness = nn.Parameter(torch.tensor([math.log(_INITIAL_SHARPNESS)]))
+        # Levels are log-odds: in equal parts they are log-odds too.
+        self.level_weights = nn.Parameter(torch.full((_NUM_LEVELS,), 1 / _NUM_LEVELS))
 
     def log_relevance(self, instructions_BE: Tensor, statements_TE: Tensor) -> Tensor:
         """Log of each statement's share in what matters for an instruction, float [B, T].
@@ -42,8 +49,28 @@ class Connector(nn.Module):
         similarity_BT = instructions_BE @ statements_TE.T
         return torch.log_softmax(self.log_sharpness.exp() * similarity_BT, dim=-1)
 
+    def levels(self, log_relevance_BT: Tensor, weights_MT: Tensor) -> Tensor:
+        """Each card's evidence on what is relevant and on everything, float32 [B, M, L].
+
+        Args:
+            log_relevance_BT: what :meth:`log_relevance` gives.
+            weights_MT: evidence of each card for each statement.
+        """
+        weights_MT = weights_MT.float()
+        relevant_BM = (log_relevance_BT.float().exp()[:, None, :] * weights_MT[None]).sum(-1)
+        overall_BM = weights_MT.mean(dim=1).expand(len(relevant_BM), -1)
+        return torch.stack([relevant_BM, overall_BM], dim=-1)
+
+    def prior(self, levels_BML: Tensor) -> Tensor:
+        """Log-odds that the levels alone suggest, float32 [B, M]."""
+        return (levels_BML * self.level_weights.float()).sum(-1)
+
     def forward(
-        self, log_relevance_BT: Tensor, statements_TE: Tensor, weights_MT: Tensor
+        self,
+        log_relevance_BT: Tensor,
+        statements_TE: Tensor,
+        weights_MT: Tensor,
+        levels_BML: Tensor,
     ) -> Tensor:
         """Capability tokens, float [B, M, D].
 
@@ -51,17 +78,10 @@ class Connector(nn.Module):
             log_relevance_BT: what :meth:`log_relevance` gives.
             statements_TE: embedded statements, of unit length.
             weights_MT: evidence of each card for each statement.
+            levels_BML: what :meth:`levels` gives.
         """
         weights_MT = weights_MT.to(statements_TE.dtype)
         relevant_BMT = log_relevance_BT.exp()[:, None, :] * weights_MT[None]
-        overall_M = weights_MT.mean(dim=1)
-        pooled = torch.cat(
-            [
-                relevant_BMT @ statements_TE,
-                relevant_BMT.sum(-1, keepdim=True),
-                overall_M[None, :, None].expand(len(log_relevance_BT), -1, 1),
-            ],
-            dim=-1,
-        )
+        pooled = torch.cat([relevant_BMT @ statements_TE, levels_BML.to(statements_TE.dtype)], -1)
         tokens_BMD: Tensor = self.linear(pooled)
         return tokens_BMD

@@ -5,7 +5,7 @@ Remote code is never run, and weights are read from safetensors only.
 
 import torch
 from sentence_transformers import SentenceTransformer
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -54,6 +54,9 @@ def assemble_model(
 ) -> tuple[ModelSat, InstructionTokenizer]:
     """Join loaded parts; the connector starts from the seed alone."""
     _check_attention(config, base)
+    if config.dropout is not None:
+        _set_dropout(base, config.dropout)
+        _set_dropout(encoder, config.dropout)
     longest = encoder.max_seq_length or config.max_encoder_tokens
     encoder.max_seq_length = min(longest, config.max_encoder_tokens)
     instruction_tokenizer = InstructionTokenizer(tokenizer, encoder, config)
@@ -117,6 +120,15 @@ def _load_base(source: str) -> tuple[PreTrainedModel, Tensor]:
     except (OSError, ValueError) as error:
         raise _load_error("base model", source, error) from None
     return model.base_model, model.get_output_embeddings().weight.detach()
+
+
+def _set_dropout(model: nn.Module, dropout: float) -> None:
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = dropout
+        # Attention that calls a fused kernel keeps its rate as a number.
+        if isinstance(getattr(module, "attention_dropout", None), float):
+            setattr(module, "attention_dropout", dropout)  # noqa: B010 - no attribute mypy knows
 
 
 def _without_pooler(source: str) -> dict[str, bool]:

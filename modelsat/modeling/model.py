@@ -1,6 +1,7 @@
 """ModelSat: instructions and cards in, log-odds of "Yes, it can handle this" out.
 
-Shapes: B instructions, M candidates, T statements, S tokens, D base width, E encoder width.
+Shapes: B instructions, M candidates, T statements, S tokens, D base width, E encoder width,
+L levels of a card.
 """
 
 import torch
@@ -71,17 +72,30 @@ class ModelSat(nn.Module):
         return functional.normalize(embeddings_TE, dim=-1)
 
     def score(
-        self, instructions: InstructionTokens, statements_TE: Tensor, weights_MT: Tensor
+        self,
+        instructions: InstructionTokens,
+        statements_TE: Tensor,
+        weights_MT: Tensor,
+        effects_MT: Tensor,
     ) -> Tensor:
-        """Log-odds of "Yes" with statements embedded before, float [B, M]."""
-        return self._score(instructions, statements_TE, weights_MT)[0]
+        """Log-odds of "Yes" with statements embedded before, float [B, M].
+
+        Args:
+            instructions: tokens of B instructions.
+            statements_TE: what :meth:`encode` gives of the statements.
+            weights_MT: evidence of each card for each statement.
+            effects_MT: log-odds to add where a statement is relevant; zeros for new cards.
+        """
+        log_odds_BM, log_relevance_BT = self._score(instructions, statements_TE, weights_MT)
+        return log_odds_BM.float() + log_relevance_BT.float().exp() @ effects_MT.T
 
     def _score(
         self, instructions: InstructionTokens, statements_TE: Tensor, weights_MT: Tensor
     ) -> tuple[Tensor, Tensor]:
         instructions_BE = self.encode(instructions.features)
         log_relevance_BT = self.connector.log_relevance(instructions_BE, statements_TE)
-        capability_BMD = self.connector(log_relevance_BT, statements_TE, weights_MT)
+        levels_BML = self.connector.levels(log_relevance_BT, weights_MT)
+        capability_BMD = self.connector(log_relevance_BT, statements_TE, weights_MT, levels_BML)
         embeds_BSD = self.base.get_input_embeddings()(instructions.input_ids_BS)
         inputs = self._arrange(embeds_BSD, instructions.mask_BS, capability_BMD)
         hidden = self.base(
@@ -91,7 +105,8 @@ class ModelSat(nn.Module):
         ).last_hidden_state
         sequence_BM, position_BM = inputs.readout_index.unbind(-1)
         answers_BM2 = self.readout(hidden[sequence_BM, position_BM])
-        return answers_BM2[..., 0] - answers_BM2[..., 1], log_relevance_BT
+        added_BM = answers_BM2[..., 0] - answers_BM2[..., 1]
+        return self.connector.prior(levels_BML) + added_BM, log_relevance_BT
 
     def _arrange(self, embeds_BSD: Tensor, mask_BS: Tensor, capability_BMD: Tensor) -> BaseInputs:
         if self.layout == "capability_first":

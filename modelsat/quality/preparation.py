@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from modelsat.aptitude.keywords import load_keywords
 from modelsat.aptitude.selection import select_task_set
+from modelsat.aptitude.tasks import TaskSet, load_tasks
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import read_table, write_json, write_table
 from modelsat.capability.cards import build_cards, write_cards
@@ -38,6 +39,10 @@ class PreparedSlice:
     def tasks(self) -> Path:
         """The aptitude test."""
         return self.directory / "tasks.json"
+
+    def task_set(self) -> TaskSet:
+        """The aptitude test, read."""
+        return load_tasks(self.tasks)
 
     @property
     def cards(self) -> Path:
@@ -103,6 +108,7 @@ def prepare_slice(
     *,
     is_training: Callable[[str], bool] = lambda group: True,
     held_out: Collection[str] = (),
+    answered: Collection[str] | None = None,
     seed: int = 0,
     echo: Echo,
 ) -> PreparedSlice:
@@ -116,6 +122,8 @@ def prepare_slice(
         directory: folder to write.
         is_training: whether a duplicate group may be learned from; the rest is to be judged on.
         held_out: candidates that no router is trained on.
+        answered: questions that further candidates have answered, who are to sit the test too;
+            None: there are no such candidates.
         seed: seeds the choice of questions.
         echo: receives progress.
 
@@ -128,12 +136,18 @@ def prepare_slice(
     groups = tables.questions["dup_group"].to_pylist()
     in_training = pa.array([is_training(group) for group in groups])
     training = tables.questions.filter(in_training)
+    complete = _complete(tables.outcomes, training, tables.candidates)
+    if answered is not None:
+        complete = complete.filter(
+            pc.is_in(complete["question_id"], pa.array(sorted(answered), pa.string()))
+        )
     selection = select_task_set(
         training,
-        _complete(tables.outcomes, training, tables.candidates),
+        complete,
         load_keywords(slice_.benchmark),
         benchmark=slice_.benchmark,
         num_tasks=slice_.num_tasks,
+        shots=slice_.shots,
         seed=seed,
         candidates=trained_on,
     )

@@ -1,6 +1,6 @@
 """Training the `lite` router on prepared slices with the public command."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from modelsat.artifacts.store import write_text
 from modelsat.command import run_command
 from modelsat.config import read_yaml_mapping
 from modelsat.errors import ConfigError
-from modelsat.quality.preparation import PreparedSlice, load_slices, prepare_slice
+from modelsat.quality.preparation import load_slices, prepare_slice
 
 Echo = Callable[[str], None]
 
@@ -37,43 +37,43 @@ def train_on_everything(data_dir: Path, router_dir: Path, preset: Path, echo: Ec
         prepare_slice(tables, work / tables.slice.name, echo=echo)
         for tables in load_slices(data_dir, echo)
     ]
-    run_training(preset, slices, router_dir, work, echo=echo)
+    run_training(preset, [one.data_set() for one in slices], router_dir, work, echo=echo)
     for prepared in slices:
         echo(f"{prepared.name}: aptitude test {prepared.tasks}, cards {prepared.cards}")
 
 
 def run_training(
     preset: Path,
-    slices: Sequence[PreparedSlice],
+    data: Sequence[Mapping[str, Any]],
     router_dir: Path,
     work: Path,
     *,
     seed: int = 0,
     echo: Echo,
 ) -> None:
-    """Run `modelsat train` with a preset on prepared slices; arguments as for :func:`write_job`.
+    """Run `modelsat train` with a preset on prepared data; arguments as for :func:`write_job`.
 
     Raises:
         CommandError: the job failed.
     """
-    job = write_job(preset, slices, router_dir, work, seed=seed, echo=echo)
+    job = write_job(preset, data, router_dir, work, seed=seed, echo=echo)
     run_command(["train", "--config", str(job)], echo)
 
 
 def write_job(
     preset: Path,
-    slices: Sequence[PreparedSlice],
+    data: Sequence[Mapping[str, Any]],
     router_dir: Path,
     work: Path,
     *,
     seed: int = 0,
     echo: Echo,
 ) -> Path:
-    """Write the training job of a preset on prepared slices.
+    """Write the training job of a preset on prepared data.
 
     Args:
         preset: training job (YAML).
-        slices: what to learn from, in place of the preset's data.
+        data: what to learn from, in place of the preset's data.
         router_dir: router directory the job writes.
         work: folder of the job file and of checkpoints.
         seed: seed of the training.
@@ -93,13 +93,25 @@ def write_job(
         "name": router_dir.name,
         "storage_path": str(work / "training"),
         "router_dir": str(router_dir),
-        "data": [prepared.data_set() for prepared in slices],
+        "data": [dict(one) for one in data],
         "model": _with_local_weights(job["model"], echo),
         "training": job["training"] | {"seed": seed},
     }
     path = work / f"train-{router_dir.name}.yaml"
     write_text(path, yaml.safe_dump(job, sort_keys=False))
     return path
+
+
+def encoder_source(preset: Path, echo: Echo) -> str:
+    """Hub id or directory of a preset's capability encoder, as :func:`write_job` writes it.
+
+    Raises:
+        ConfigError: the preset cannot be read or names no encoder.
+    """
+    model = read_yaml_mapping(preset).get("model")
+    if not isinstance(model, dict) or not isinstance(model.get("encoder"), str):
+        raise ConfigError(f"{preset} names no encoder under model; give one")
+    return str(_with_local_weights(model, echo)["encoder"])
 
 
 def _with_local_weights(model: dict[str, Any], echo: Echo) -> dict[str, Any]:

@@ -21,6 +21,7 @@ class Slice:
         sources: sources of the outcomes; no candidate may stand in two of them.
         task_column: what makes a core task.
         num_tasks: core tasks of its aptitude test.
+        shots: questions of each.
         min_coverage: candidates that answered a smaller share of what the most diligent one
             answered are left out: every card needs every core question.
     """
@@ -30,14 +31,16 @@ class Slice:
     sources: tuple[str, ...]
     task_column: TaskColumn
     num_tasks: int
+    shots: int
     min_coverage: float
 
 
 # MMLU: HELM's seven candidates answered all of it, the other 21 only 71 %. MMLU-Pro: 23 answered
-# nearly all, one 86 %.
+# nearly all, one 86 %. Fewer core tasks take more shots, so that a test has about 1,000 questions
+# either way.
 SLICES = (
-    Slice("mmlu", "mmlu", ("llm-uncertainty-bench", "helm-mmlu"), "task", 50, 0.5),
-    Slice("mmlu_pro", "mmlu_pro", ("mmlu-pro",), "category", 14, 0.95),
+    Slice("mmlu", "mmlu", ("llm-uncertainty-bench", "helm-mmlu"), "task", 50, 20, 0.5),
+    Slice("mmlu_pro", "mmlu_pro", ("mmlu-pro",), "category", 14, 70, 0.95),
 )
 
 

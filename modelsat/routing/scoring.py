@@ -1,6 +1,6 @@
 """Scoring instructions against cards with a loaded router."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,26 +19,35 @@ class Scorer:
     """A router ready to score; statements are embedded once.
 
     Attributes:
+        tasks_hashes: the aptitude tests whose cards it reads.
         num_forward_passes: passes of the base model so far.
     """
 
-    def __init__(self, router: Router, device: str = "cpu") -> None:
-        """Take a loaded router and move it to a torch device."""
+    def __init__(
+        self, router: Router, device: str = "cpu", *, also_reads: Collection[str] = ()
+    ) -> None:
+        """Take a loaded router and move it to a torch device.
+
+        Args:
+            router: the router.
+            device: torch's name of the device.
+            also_reads: hashes of aptitude tests that the router was not trained to read, whose
+                cards are scored all the same. Their questions may be harder or easier, which
+                shifts the probabilities.
+        """
         self.router = router
+        self.tasks_hashes = (*router.tasks_hashes, *also_reads)
         self.device = torch.device(device)
         self.num_forward_passes = 0
         self._statements_TE: dict[tuple[str, ...], Tensor] = {}
         router.model.eval().to(self.device)
 
     @classmethod
-    def load(cls, router_dir: str | Path, device: str = "cpu") -> "Scorer":
+    def load(
+        cls, router_dir: str | Path, device: str = "cpu", *, also_reads: Collection[str] = ()
+    ) -> "Scorer":
         """Load a router directory; raises ArtifactError if it is missing or corrupt."""
-        return cls(load_router(router_dir), device)
-
-    @property
-    def tasks_hashes(self) -> tuple[str, ...]:
-        """The task sets whose cards the router reads."""
-        return self.router.tasks_hashes
+        return cls(load_router(router_dir), device, also_reads=also_reads)
 
     def score(self, instructions: Sequence[str], cards: Sequence[Card]) -> Floats:
         """Calibrated P(correct), float32 [num_instructions, num_cards].
@@ -60,7 +69,8 @@ class Scorer:
         tokens = self.router.tokenizer(instructions).to(self.device)
         weights_MT = torch.from_numpy(features.weights_MT).to(self.device)
         self.num_forward_passes += 1
-        scores_BM = self.router.model.score(tokens, statements_TE, weights_MT)
+        effects_MT = torch.from_numpy(self._effects(cards)).to(self.device)
+        scores_BM = self.router.model.score(tokens, statements_TE, weights_MT, effects_MT)
         return np.asarray(scores_BM.float().cpu().numpy(), dtype=np.float32)
 
     def log_odds_in_batches(
@@ -73,6 +83,12 @@ class Scorer:
             rows = order[start : start + batch_size]
             result[rows] = self.log_odds([instructions[i] for i in rows], cards)
         return result
+
+    def _effects(self, cards: Sequence[Card]) -> Floats:
+        known = self.router.known_cards.get(cards[0].tasks_hash)
+        if known is None:
+            return np.zeros((len(cards), len(cards[0].statements)), dtype=np.float32)
+        return known.effects(cards)
 
     def _embedded_statements(self, texts: tuple[str, ...]) -> Tensor:
         if texts not in self._statements_TE:

@@ -34,6 +34,7 @@ class LossConfig(FrozenConfig):
         in_batch_weight: weight of the paper's in-batch loss (Eq. 5).
         pointwise_weight: weight of the per-answer term that makes scores comparable between
             candidates, which Eq. 5 alone cannot (docs/decisions).
+        ordering_weight: weight of the term that orders the candidates of one instruction.
         alignment_weight: weight of the term that teaches the encoder which statement an
             instruction of a core task belongs to (docs/experiments.md).
     """
@@ -41,6 +42,7 @@ class LossConfig(FrozenConfig):
     group_size: int = Field(default=4, ge=2)
     in_batch_weight: float = Field(default=1.0, ge=0)
     pointwise_weight: float = Field(default=1.0, ge=0)
+    ordering_weight: float = Field(default=0.0, ge=0)
     alignment_weight: float = Field(default=1.0, ge=0)
 
 
@@ -52,10 +54,15 @@ class TrainingConfig(FrozenConfig):
         batch_size: instructions a worker sees at each step.
         composites: composite candidates added to the real ones at each step.
         validation_fraction: share of the instructions kept apart for validation and calibration.
+        effect_instructions: training instructions of each data set on which the effects of known
+            cards are fitted once the network is trained.
         warmup_fraction: share of a stage's steps in which the rates rise from 0; after it they
             fall linearly to 0.
         max_grad_norm: gradients are scaled down to this norm.
         weight_decay: AdamW's, for matrices only.
+        frozen_layers: lowest layers of base and encoder that stay as they are, embeddings with
+            them; None trains everything. Their backward pass is saved: half of a transformer's
+            layers are a third of the cost of a step.
         loss: weights of the loss terms.
         connector_stage: stage 1, only the connector trains.
         all_stage: stage 2, everything trains.
@@ -65,9 +72,11 @@ class TrainingConfig(FrozenConfig):
     batch_size: int = Field(default=32, ge=1)
     composites: int = Field(default=16, ge=0)
     validation_fraction: float = Field(default=0.15, gt=0, lt=1)
+    effect_instructions: int = Field(default=4000, ge=1)
     warmup_fraction: float = Field(default=0.1, ge=0, lt=1)
     max_grad_norm: float = Field(default=1.0, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
+    frozen_layers: int | None = Field(default=None, ge=0)
     loss: LossConfig = LossConfig()
     connector_stage: StageConfig
     all_stage: StageConfig

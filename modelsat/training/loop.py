@@ -16,9 +16,8 @@ from modelsat.training.config import LossConfig, StageName, TrainingConfig
 from modelsat.training.data import Floats, OutcomeMatrix
 from modelsat.training.losses import alignment_loss, scoring_loss
 from modelsat.training.metrics import cell_auc
+from modelsat.training.outputs import network_scores
 from modelsat.training.stages import freeze_for_stage, parameter_groups, schedule
-
-_VALIDATION_BATCH = 64  # instructions; bounds memory, changes no result but the groups drawn
 
 
 class Engine(Protocol):
@@ -145,24 +144,16 @@ class StageRunner:
             on_step(step + 1, value)
         return total / sampler.steps_per_epoch
 
-    @torch.no_grad()
     def validation_scores(self, matrices: Sequence[OutcomeMatrix]) -> list[Floats]:
         """Uncalibrated log-odds of every instruction and real candidate, float32 [Q, M] each.
 
         Args:
-            matrices: held-back instructions, matrix by matrix as in training.
+            matrices: held-back instructions, matrix by matrix.
         """
-        return [self._scores(number, matrix) for number, matrix in enumerate(matrices)]
-
-    def _scores(self, number: int, matrix: OutcomeMatrix) -> Floats:
-        weights = card_features(matrix.cards).weights_MT
-        scores_QM = np.zeros(matrix.correct_QM.shape, dtype=np.float32)
-        order = np.argsort([len(text) for text in matrix.instructions], kind="stable")
-        for start in range(0, len(order), _VALIDATION_BATCH):
-            rows = order[start : start + _VALIDATION_BATCH]
-            texts = [matrix.instructions[i] for i in rows]
-            scores_QM[rows] = self._forward(number, texts, weights)[0].float().cpu().numpy()
-        return scores_QM
+        return [
+            network_scores(self.engine.forward, self.tokenizer, matrix, self.device)[0]
+            for matrix in matrices
+        ]
 
     def _forward(
         self, number: int, instructions: Sequence[str], weights: Floats
@@ -224,13 +215,13 @@ def train_in_process(
             seed=config.seed + number,
         )
         epochs = config.stage(stage).epochs
-        freeze_for_stage(model, stage)
+        freeze_for_stage(model, stage, config.frozen_layers)
         engine = TorchEngine(model, stage, config, epochs * sampler.steps_per_epoch)
         runner = StageRunner(engine, tokenizer, training, config, device)
         for epoch in range(epochs + 1):
             loss = None
             if epoch:
-                freeze_for_stage(model, stage)
+                freeze_for_stage(model, stage, config.frozen_layers)
                 loss = runner.train_epoch(sampler, epoch, lambda step, value: None)
             model.eval()
             scores = runner.validation_scores(validation)

@@ -54,6 +54,27 @@ def pointwise_loss(log_odds_BM: Tensor, correct_BM: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(log_odds_BM[known_BM], correct_BM[known_BM])
 
 
+def ordering_loss(log_odds_BM: Tensor, correct_BM: Tensor) -> Tensor:
+    """Logistic loss of every pair of candidates, one right and one wrong on an instruction.
+
+    How hard an instruction is cancels out, so this term alone teaches whom to prefer; it is the
+    in-batch loss with groups homogeneous by instruction instead of by candidate.
+
+    Args:
+        log_odds_BM: log-odds of "Yes", float [B, M].
+        correct_BM: outcomes, right from 0.5 on; NaN where there is none, which forms no pair.
+
+    Returns:
+        Mean over pairs, in nats; 0 when there is none.
+    """
+    right_BM, wrong_BM = correct_BM >= 0.5, correct_BM < 0.5
+    pairs_BMM = right_BM[:, :, None] & wrong_BM[:, None, :]
+    if not pairs_BMM.any():
+        return log_odds_BM.sum() * 0.0
+    lead_BMM = log_odds_BM[:, :, None] - log_odds_BM[:, None, :]
+    return functional.softplus(-lead_BMM[pairs_BMM]).mean()
+
+
 def alignment_loss(log_relevance_BT: Tensor, statement_B: npt.NDArray[np.int64]) -> Tensor:
     """Cross-entropy of the relevance of statements against the one an instruction belongs to.
 
@@ -76,7 +97,7 @@ def alignment_loss(log_relevance_BT: Tensor, statement_B: npt.NDArray[np.int64])
 def scoring_loss(
     log_odds_BM: Tensor, correct: Floats, config: LossConfig, rng: np.random.Generator
 ) -> Tensor:
-    """Weighted sum of the two terms over scores.
+    """Weighted sum of the terms over scores.
 
     Args:
         log_odds_BM: log-odds of "Yes".
@@ -85,12 +106,15 @@ def scoring_loss(
         rng: draws the negatives of each group.
     """
     correct_BM = torch.from_numpy(correct).to(log_odds_BM.device)
-    groups = torch.from_numpy(sample_groups(correct, config.group_size, rng))
-    rows_GK, columns_GK = groups.to(log_odds_BM.device).unbind(-1)
     log_odds_BM = log_odds_BM.float()
-    return config.in_batch_weight * in_batch_loss(
-        log_odds_BM[rows_GK, columns_GK]
-    ) + config.pointwise_weight * pointwise_loss(log_odds_BM, correct_BM)
+    loss = config.pointwise_weight * pointwise_loss(log_odds_BM, correct_BM)
+    if config.in_batch_weight:
+        groups = torch.from_numpy(sample_groups(correct, config.group_size, rng))
+        rows_GK, columns_GK = groups.to(log_odds_BM.device).unbind(-1)
+        loss = loss + config.in_batch_weight * in_batch_loss(log_odds_BM[rows_GK, columns_GK])
+    if config.ordering_weight:
+        loss = loss + config.ordering_weight * ordering_loss(log_odds_BM, correct_BM)
+    return loss
 
 
 def sample_groups(

@@ -1,5 +1,6 @@
 """What trains in each stage, and how fast."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,12 +12,35 @@ from modelsat.training.config import StageConfig, StageName, TrainingConfig
 STAGES: tuple[StageName, ...] = ("connector", "all")
 
 
-def freeze_for_stage(model: ModelSat, stage: StageName) -> None:
-    """Let only the stage's parameters train; frozen parts also stop dropping out."""
+# Layers are numbered under these names in Hugging Face models: BERT, RoBERTa and MPNet; Llama,
+# Phi-3 and ModernBERT; GPT-2.
+_LAYER = re.compile(r"\.(?:layer|layers|h)\.(\d+)\.")
+_EMBEDDINGS = re.compile(r"\.(?:embeddings|embed_tokens|wte|wpe)\.")
+
+
+def freeze_for_stage(model: ModelSat, stage: StageName, frozen_layers: int | None = None) -> None:
+    """Let only the stage's parameters train; frozen parts also stop dropping out.
+
+    Args:
+        model: the network.
+        stage: ``connector`` trains the connector alone, ``all`` everything.
+        frozen_layers: stage ``all`` leaves the embeddings and as many of the lowest layers of base
+            and encoder as they are; None leaves nothing.
+    """
     trains_all = stage == "all"
     model.train(trains_all)
     for name, parameter in model.named_parameters():
-        parameter.requires_grad = trains_all or name.startswith("connector.")
+        kept = frozen_layers is not None and _is_low(name, frozen_layers)
+        parameter.requires_grad = name.startswith("connector.") or (trains_all and not kept)
+
+
+def _is_low(name: str, num_layers: int) -> bool:
+    if not name.startswith(("base.", "encoder.")):
+        return False
+    layer = _LAYER.search(name)
+    if layer is None:
+        return _EMBEDDINGS.search(name) is not None
+    return int(layer.group(1)) < num_layers
 
 
 def parameter_groups(

@@ -34,6 +34,21 @@ def test_scores_do_not_depend_on_the_batch(scorer):
             assert abs(together[b, m] - alone) <= 1e-4
 
 
+def test_without_the_base_models_word_log_odds_are_the_cards_levels(scorer):
+    model, cards = scorer.router.model, make_cards(4)
+    with torch.no_grad():
+        model.readout.weight.zero_()
+        model.connector.level_weights.copy_(torch.tensor([0.25, 0.5]))
+    features = card_features(cards)
+    texts = [model.encoder.encode(list(t)) for t in (QUESTIONS, features.texts)]
+    questions, statements = (t / np.linalg.norm(t, axis=1, keepdims=True) for t in texts)
+    relevance = np.exp(10.0 * questions @ statements.T)
+    relevance /= relevance.sum(axis=1, keepdims=True)
+    evidence_MT = features.weights_MT
+    expected = 0.25 * relevance @ evidence_MT.T + 0.5 * evidence_MT.mean(axis=1)
+    assert np.allclose(scorer.log_odds(QUESTIONS, cards), expected, atol=1e-4)
+
+
 def test_names_are_no_feature(scorer):
     cards = make_cards(4)
     renamed = [replace(card, candidate=f"other-{i}") for i, card in enumerate(cards)]
@@ -93,6 +108,17 @@ def test_the_encoder_reads_no_more_than_it_is_told_to(tmp_path):
     assert tokenizer([long]).input_ids_BS.shape == router.tokenizer([long]).input_ids_BS.shape
 
 
+def test_dropout_is_replaced_everywhere_or_nowhere(tmp_path):
+    router = make_router(tmp_path / "parts")
+    rates = {m.p for m in router.model.modules() if isinstance(m, torch.nn.Dropout)}
+    assert 0.1 in rates
+    model, _ = build_model(router.config.model_copy(update={"dropout": 0.25}), seed=0)
+    assert {m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)} == {0.25}
+    assert {m.attention_dropout for m in model.modules() if hasattr(m, "attention_dropout")} == {
+        0.25
+    }
+
+
 @pytest.mark.parametrize("part", ["router.json", "head.safetensors", "base", "encoder", "tasks"])
 def test_a_missing_part_is_named(tmp_path, part):
     save_router(make_router(tmp_path / "parts"), tmp_path / "router")
@@ -120,6 +146,15 @@ def test_cards_of_another_task_set_are_refused(scorer):
     card = replace(make_cards(1)[0], tasks_hash="another")
     with pytest.raises(ArtifactError, match="another"):
         scorer.score(QUESTIONS, [card])
+
+
+def test_cards_of_another_task_set_can_be_let_in(scorer):
+    card = make_cards(1)[0]
+    other = replace(card, tasks_hash="another")
+    lenient = Scorer(scorer.router, also_reads=["another"])
+    assert np.array_equal(lenient.score(QUESTIONS, [other]), scorer.score(QUESTIONS, [card]))
+    with pytest.raises(ArtifactError, match="yet-another"):
+        lenient.score(QUESTIONS, [replace(card, tasks_hash="yet-another")])
 
 
 def test_no_card_is_refused(scorer):

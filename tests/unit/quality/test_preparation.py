@@ -121,7 +121,12 @@ def test_the_lite_job_is_valid_and_its_tables_load(data, tmp_path):
     prepared = prepare_slice(tables, tmp_path / "mmlu", echo=print)
     lines: list[str] = []
     path = write_job(
-        LITE, [prepared], tmp_path / "router", tmp_path / "work", seed=3, echo=lines.append
+        LITE,
+        [prepared.data_set()],
+        tmp_path / "router",
+        tmp_path / "work",
+        seed=3,
+        echo=lines.append,
     )
     job = load_config(TrainJobConfig, path)
     assert job.training.seed == 3

@@ -39,7 +39,7 @@ def write_zoo(config, *entries):
 
 
 def write_description(config, **changes):
-    description = {"schema_version": 2, "tasks_hashes": [TASKS_HASH], "manifest": {}, **changes}
+    description = {"schema_version": 3, "tasks_hashes": [TASKS_HASH], "manifest": {}, **changes}
     (config.router / "router.json").write_text(json.dumps(description))
 
 

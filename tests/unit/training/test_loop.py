@@ -91,6 +91,27 @@ def test_rates_differ_by_part_and_vectors_do_not_decay(tmp_path):
         assert rate_of[id(parameter)] == (rate, 0.1 if parameter.ndim > 1 else 0.0)
 
 
+def test_low_layers_and_embeddings_can_stay_as_they_are(tmp_path):
+    model = make_router(tmp_path).model
+    freeze_for_stage(model, "all", frozen_layers=1)
+    trained = {
+        name for name, p in model.named_parameters() if p.requires_grad and "pooler" not in name
+    }
+    assert {name.split(".")[0] for name in trained} == {"base", "connector", "readout"}
+    base = {name for name in trained if name.startswith("base.")}
+    assert base == {
+        name
+        for name, _ in model.named_parameters()
+        if name.startswith(("base.layers.1.", "base.norm."))
+    }
+    freeze_for_stage(model, "all", frozen_layers=0)
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    kept = {name for name, _ in model.named_parameters()} - trained
+    assert kept
+    assert all("embed" in name for name in kept)
+    assert not any("layer" in name for name in kept)
+
+
 def test_schedule_rises_then_falls_to_zero():
     factor = schedule(CONFIG, total_steps=100)
     values = [factor(step) for step in range(101)]

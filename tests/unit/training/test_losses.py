@@ -11,6 +11,7 @@ from modelsat.training.config import LossConfig
 from modelsat.training.losses import (
     alignment_loss,
     in_batch_loss,
+    ordering_loss,
     pointwise_loss,
     sample_groups,
     scoring_loss,
@@ -53,6 +54,26 @@ def test_only_the_pointwise_term_fixes_a_candidates_level():
 
     assert loss(shifted, 1.0, 0.0) == pytest.approx(loss(log_odds, 1.0, 0.0), abs=1e-5)
     assert loss(shifted, 0.0, 1.0) > loss(log_odds, 0.0, 1.0) + 0.5
+
+
+def test_ordering_loss_equals_numpy_and_does_not_see_how_hard_an_instruction_is():
+    rng = np.random.default_rng(4)
+    log_odds = rng.normal(size=(5, 4))
+    correct = (rng.random((5, 4)) < 0.5).astype(np.float32)
+    correct[0, 1], correct[1] = np.nan, 1.0
+    pairs = [
+        np.log1p(np.exp(log_odds[b, w] - log_odds[b, r]))
+        for b in range(5)
+        for r in range(4)
+        for w in range(4)
+        if correct[b, r] == 1 and correct[b, w] == 0
+    ]
+    outcomes = torch.from_numpy(correct)
+    got = float(ordering_loss(torch.from_numpy(log_odds), outcomes))
+    assert got == pytest.approx(np.mean(pairs))
+    harder = torch.from_numpy(log_odds + rng.normal(size=(5, 1)))
+    assert float(ordering_loss(harder, outcomes)) == pytest.approx(got)
+    assert float(ordering_loss(harder, torch.ones(5, 4))) == 0.0
 
 
 def test_pointwise_loss_leaves_unknown_cells_out():

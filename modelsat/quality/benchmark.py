@@ -1,0 +1,283 @@
+"""The quality benchmark: every router, every comparison, from real outcomes.
+
+Five folds over questions; in each, aptitude test, cards, baselines and the choice of best single
+come from the other four. One router more is trained without the held-out candidates, two with other
+seeds, and one on the earlier releases only.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
+from modelsat.artifacts.store import read_table
+from modelsat.capability.cards import build_cards
+from modelsat.evaluation.baselines.learner import Questions
+from modelsat.evaluation.baselines.neighbours import NEIGHBOURS
+from modelsat.evaluation.baselines.tuning import tune
+from modelsat.quality.embeddings import cached_embedder
+from modelsat.quality.experiments import (
+    NUM_FOLDS,
+    DataSet,
+    Experiment,
+    Laboratory,
+    Prepared,
+    TrainedRouter,
+    predicted_by_router,
+)
+from modelsat.quality.gains import BEST_SINGLE
+from modelsat.quality.guests import Guests, guests_from, whole_benchmark_test
+from modelsat.quality.leakage import fold_of, with_leak_groups
+from modelsat.quality.predictions import ROUTER, Predictions, pooled, without_scores
+from modelsat.quality.preparation import load_slices
+from modelsat.quality.releases import Arrival, arrivals
+from modelsat.quality.routellm import (
+    GSM8K_FIVE_FOLD,
+    GSM8K_UNLABELLED,
+    MMLU_FIVE_FOLD,
+    EscalationRow,
+    escalation_rows,
+    in_domain_baselines,
+    with_length,
+)
+from modelsat.quality.router import encoder_source
+from modelsat.quality.zoos import ZooSetups, load_zoos
+from modelsat.training.data import OutcomeMatrix
+
+Echo = Callable[[str], None]
+
+SEEDS = (1, 2)  # beside seed 0, on the first fold
+_GSM8K = "gsm8k"
+_OUT_OF_DOMAIN = ("bbh", _GSM8K, "math")
+
+
+@dataclass(frozen=True)
+class SliceResults:
+    """What was predicted on one slice.
+
+    Attributes:
+        name: of the slice.
+        setups: its zoos.
+        folds: router and baselines on each fold's test questions, all candidates.
+        seeds: the router of other seeds on the first fold, by seed.
+        held_out: the router that was not trained on the held-out candidates, first fold.
+    """
+
+    name: str
+    setups: ZooSetups
+    folds: tuple[Predictions, ...]
+    seeds: Mapping[int, Predictions]
+    held_out: Predictions | None
+
+
+@dataclass(frozen=True)
+class BenchmarkResults:
+    """All that the page is made of.
+
+    Attributes:
+        slices: per slice.
+        releases: arrivals by card only, on the first slice.
+        routellm: per setting its rows; empty where the tables lack that source.
+        out_of_domain: per benchmark, router and baselines on FastEval's zoo.
+        out_of_domain_zoos: its zoos.
+    """
+
+    slices: tuple[SliceResults, ...]
+    releases: tuple[Arrival, ...]
+    routellm: Mapping[str, list[EscalationRow]]
+    out_of_domain: Mapping[str, Predictions]
+    out_of_domain_zoos: ZooSetups | None
+
+
+def run_benchmark(
+    data_dir: Path, work: Path, preset: Path, zoos: Path | None, echo: Echo
+) -> BenchmarkResults:
+    """Train and judge every router of the benchmark; what is on disk already is not redone.
+
+    Args:
+        data_dir: folder with ``questions.parquet`` and ``outcomes.parquet``.
+        work: folder of everything that is made.
+        preset: training job (YAML) whose data and paths are replaced.
+        zoos: zoo set-ups (YAML); None takes those of the package.
+        echo: receives progress.
+
+    Raises:
+        ModelSatError: the tables are refused, or a command failed.
+    """
+    setups = load_zoos(zoos)
+    questions = with_leak_groups(read_table(QUESTIONS, data_dir / "questions.parquet"))
+    outcomes = read_table(OUTCOMES, data_dir / "outcomes.parquet")
+    pair = guests_from("routellm", questions, outcomes)
+    crowd = guests_from("fasteval", questions, outcomes)
+    laboratory = Laboratory(
+        work=work,
+        preset=preset,
+        slices=load_slices(data_dir, echo),
+        answered={"mmlu": pair.answered("mmlu")} if pair is not None else {},
+        embed=cached_embedder(encoder_source(preset, echo), work / "embeddings"),
+        echo=echo,
+    )
+    return _Benchmark(laboratory, setups, pair, crowd).run()
+
+
+@dataclass(frozen=True)
+class _Benchmark:
+    laboratory: Laboratory
+    setups: Mapping[str, ZooSetups]
+    pair: Guests | None
+    crowd: Guests | None
+
+    def run(self) -> BenchmarkResults:
+        names = [tables.slice.name for tables in self.laboratory.slices]
+        folds = [self._train_fold(Experiment(f"fold-{k}", k)) for k in range(NUM_FOLDS)]
+        held_out = self.laboratory.train(Experiment("held-out", 0, held_out=self._held_out()))
+        seeds = {seed: self._train_fold(Experiment(f"seed-{seed}", 0, seed)) for seed in SEEDS}
+        slices = tuple(self._slice(name, folds, held_out, seeds) for name in names)
+        crowd_zoos = self.setups.get("fasteval")
+        out_of_domain = self._out_of_domain(held_out)
+        return BenchmarkResults(
+            slices=slices,
+            releases=tuple(self._releases(names[0])),
+            routellm=self._routellm(folds, held_out),
+            out_of_domain=out_of_domain,
+            out_of_domain_zoos=crowd_zoos.among(next(iter(out_of_domain.values())).candidates)
+            if crowd_zoos is not None and out_of_domain
+            else None,
+        )
+
+    def _train_fold(self, experiment: Experiment) -> TrainedRouter:
+        """A router that also learns from the RouteLLM pair's answers to GSM8K in its folds."""
+
+        def labelled(prepared: Prepared) -> list[DataSet]:
+            if self.pair is None or "mmlu" not in prepared:
+                return []
+            directory = self.laboratory.work / experiment.name / _GSM8K
+            tasks = prepared["mmlu"].tasks
+            return [self.pair.data_set(_GSM8K, tasks, experiment.is_training, directory)]
+
+        return self.laboratory.train(experiment, labelled)
+
+    def _setups(self, name: str) -> ZooSetups:
+        candidates = next(t for t in self.laboratory.slices if t.slice.name == name).candidates
+        return self.setups.get(name, ZooSetups(zoos={"all": None})).among(candidates)
+
+    def _held_out(self) -> dict[str, tuple[str, ...]]:
+        names = [tables.slice.name for tables in self.laboratory.slices]
+        return {name: self._setups(name).held_out for name in names}
+
+    def _slice(
+        self,
+        name: str,
+        folds: Sequence[TrainedRouter],
+        held_out: TrainedRouter,
+        seeds: Mapping[int, TrainedRouter],
+    ) -> SliceResults:
+        setups = self._setups(name)
+        judged = []
+        for trained in folds:
+            router = self.laboratory.predict(trained, name)
+            others = self.laboratory.baselines(trained, name)
+            judged.append(router.with_scores(others.scores))
+        return SliceResults(
+            name,
+            setups,
+            tuple(judged),
+            {seed: self.laboratory.predict(trained, name) for seed, trained in seeds.items()},
+            self.laboratory.predict(held_out, name) if setups.held_out else None,
+        )
+
+    def _releases(self, name: str) -> list[Arrival]:
+        order = self._setups(name).release_order
+        if len(order) < 2:
+            return []
+        late = order[len(order) // 2 :]
+        trained = self.laboratory.train(
+            Experiment("early-releases", 0, held_out={name: late}, slices=(name,))
+        )
+        predictions = self.laboratory.predict(trained, name)
+        cards = {card.candidate: card for card in trained.cards(name)}
+        accuracy_M = np.array([cards[c].accuracy_fraction for c in predictions.candidates])
+        scores = {
+            ROUTER: predictions.scores[ROUTER],
+            BEST_SINGLE: np.tile(accuracy_M.astype(np.float32), (len(predictions), 1)),
+            "knn": self._neighbours_of_the_test(trained, name),
+        }
+        known = trained.prepared[name].trained_on
+        accuracy = {candidate: card.accuracy_fraction for candidate, card in cards.items()}
+        return arrivals(
+            without_scores(trained.test_matrix(name)).with_scores(scores), order, accuracy, known
+        )
+
+    def _neighbours_of_the_test(self, trained: TrainedRouter, name: str) -> np.ndarray:
+        """kNN that knows of every candidate what its card does: the answers on the test."""
+        tasks = trained.prepared[name].task_set()
+        sat = trained.training_matrix(name)
+        place = {question: i for i, question in enumerate(sat.question_ids)}
+        sat = sat.rows([place[question] for question in tasks.question_ids])
+        embed = self.laboratory.embed
+        tuned = tune(NEIGHBOURS, sat, embed(sat.instructions))
+        matrix = trained.test_matrix(name)
+        asked = Questions(embed(matrix.instructions), matrix.tasks)
+        return tuned.predictor.scores(asked, matrix.cards)
+
+    def _routellm(
+        self, folds: Sequence[TrainedRouter], held_out: TrainedRouter
+    ) -> dict[str, list[EscalationRow]]:
+        if self.pair is None:
+            return {}
+        echo = self.laboratory.echo
+        matrix = self._pair_matrix(held_out, _GSM8K)
+        unlabelled = predicted_by_router(held_out, matrix, f"routellm-{_GSM8K}", echo)
+        return {
+            GSM8K_UNLABELLED: escalation_rows(with_length(unlabelled, matrix)),
+            GSM8K_FIVE_FOLD: escalation_rows(self._pair_five_fold(folds, _GSM8K)),
+            MMLU_FIVE_FOLD: escalation_rows(self._pair_five_fold(folds, "mmlu")),
+        }
+
+    def _pair_matrix(
+        self, trained: TrainedRouter, benchmark: str, fold: int | None = None
+    ) -> OutcomeMatrix:
+        assert self.pair is not None
+        cards = build_cards(self.pair.outcomes, trained.prepared["mmlu"].task_set())
+        matrix = self.pair.matrix(benchmark, cards)
+        if fold is None:
+            return matrix
+        return matrix.rows(
+            [i for i, group in enumerate(matrix.groups) if fold_of(group, NUM_FOLDS) == fold]
+        )
+
+    def _pair_five_fold(self, folds: Sequence[TrainedRouter], benchmark: str) -> Predictions:
+        parts = []
+        for trained in folds:
+            matrix = self._pair_matrix(trained, benchmark, trained.experiment.fold)
+            router = predicted_by_router(
+                trained, matrix, f"routellm-{benchmark}", self.laboratory.echo
+            )
+            parts.append(with_length(router, matrix))
+        whole = self._pair_matrix(folds[0], benchmark)
+        fold_Q = [fold_of(group, NUM_FOLDS) for group in whole.groups]
+        by_task = len(set(whole.tasks)) > 1
+        others = in_domain_baselines(whole, fold_Q, self.laboratory.embed, by_task=by_task)
+        row_of = {question: i for i, question in enumerate(whole.question_ids)}
+        together = pooled(parts)
+        rows = [row_of[question] for question in together.question_ids]
+        return together.with_scores({name: scores[rows] for name, scores in others.items()})
+
+    def _out_of_domain(self, trained: TrainedRouter) -> dict[str, Predictions]:
+        if self.crowd is None:
+            return {}
+        tasks = whole_benchmark_test(self.crowd, "mmlu")
+        cards = build_cards(self.crowd.outcomes, tasks)
+        made = {}
+        for benchmark in _OUT_OF_DOMAIN:
+            matrix = self.crowd.matrix(benchmark, cards)
+            router = predicted_by_router(
+                trained, matrix, f"fasteval-{benchmark}", self.laboratory.echo
+            )
+            accuracy_M = np.array([card.accuracy_fraction for card in cards], dtype=np.float32)
+            made[benchmark] = router.with_scores(
+                {BEST_SINGLE: np.tile(accuracy_M, (len(router), 1))}
+            )
+        return made

@@ -1,0 +1,250 @@
+"""The benchmark's page: Markdown with its plots beside it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from modelsat.artifacts.store import atomic_path, write_text
+from modelsat.evaluation.checks import Check
+from modelsat.evaluation.metrics import Interval, paired_bootstrap, reliability
+from modelsat.evaluation.provenance import provenance
+from modelsat.quality.benchmark import BenchmarkResults, SliceResults
+from modelsat.quality.gains import (
+    BEST_SINGLE,
+    Discrimination,
+    Pooled,
+    ZooFigures,
+    calibration_errors,
+    discrimination,
+    pooled_gains,
+    zoo_figures,
+)
+from modelsat.quality.limits import held_out_auc
+from modelsat.quality.predictions import ROUTER, Predictions, pooled
+from modelsat.quality.releases import Arrival
+from modelsat.quality.routellm import PUBLISHED, EscalationRow
+from modelsat.quality.zoos import ZooSetups
+from modelsat.training.metrics import cell_auc
+
+_STYLE = {ROUTER: "#1f6feb", BEST_SINGLE: "#57606a", "knn": "#bf8700", "random": "#9aa4b2"}
+
+
+@dataclass(frozen=True)
+class SliceSection:
+    """The figures of one slice as its tables show them.
+
+    Attributes:
+        name: of the slice.
+        num_questions: judged questions of all folds.
+        num_candidates: its candidates.
+        discrimination: AUC and pair accuracy by predictor, the router first, then by AUC.
+        zoos: every zoo.
+        pooled: all zoos, and the close ones.
+        ece: over all cells.
+        ece_by_candidate: of each candidate.
+        held_out: AUC by held-out candidate, router without and with it in training.
+        held_out_ece: over the held-out candidates' cells, of the router without them.
+        seeds: AUC and mean gain over best single in points on the first fold, by seed.
+    """
+
+    name: str
+    num_questions: int
+    num_candidates: int
+    discrimination: Mapping[str, Discrimination]
+    zoos: Sequence[ZooFigures]
+    pooled: Mapping[str, Pooled]
+    ece: float
+    ece_by_candidate: Mapping[str, float]
+    held_out: Mapping[str, tuple[float, float]]
+    held_out_ece: float | None
+    seeds: Mapping[int, tuple[float, float]]
+
+
+def write_page(results: BenchmarkResults, checks: Sequence[Check], page: Path) -> None:
+    """Write the page and, in a folder of its name, the plots; each atomically."""
+    plots = page.with_suffix("")
+    made = _plots(results)
+    for name, figure in made.items():
+        with atomic_path(plots / f"{name}.svg") as temporary, temporary.open("wb") as file:
+            figure.savefig(file, format="svg", metadata={"Date": None})
+    environment = Environment(
+        loader=PackageLoader("modelsat.quality"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+    )
+    environment.filters |= {"percent": _percent, "points": _points, "three": "{:.3f}".format}
+    text = environment.get_template("quality.md.j2").render(
+        slices=[section(one) for one in results.slices],
+        releases=results.releases,
+        release_means=_release_means(results.releases),
+        routellm=results.routellm,
+        published=PUBLISHED,
+        out_of_domain=_out_of_domain_rows(results.out_of_domain, results.out_of_domain_zoos),
+        checks=checks,
+        plots={name: f"{plots.name}/{name}.svg" for name in made},
+        **vars(provenance()),
+    )
+    write_text(page, text)
+
+
+def section(results: SliceResults) -> SliceSection:
+    """All figures of a slice."""
+    whole, setups = pooled(results.folds), results.setups
+    figures = discrimination(results.folds)
+    order = sorted(figures, key=lambda name: (name != ROUTER, -(figures[name].auc or 0.0)))
+    groups = {"all zoos": tuple(setups.zoos), "close zoos": setups.close}
+    error, by_candidate = calibration_errors(whole.scores[ROUTER], whole)
+    held_out_ece = None
+    if results.held_out is not None:
+        unseen = results.held_out.of(setups.held_out)
+        held_out_ece = calibration_errors(unseen.scores[ROUTER], unseen)[0]
+    return SliceSection(
+        name=results.name,
+        num_questions=len(whole),
+        num_candidates=len(whole.candidates),
+        discrimination={name: figures[name] for name in order},
+        zoos=zoo_figures(whole, setups),
+        pooled={label: pooled_gains(whole, setups, zoos) for label, zoos in groups.items() if zoos},
+        ece=error,
+        ece_by_candidate=by_candidate,
+        held_out=held_out_auc(results),
+        held_out_ece=held_out_ece,
+        seeds=_seeds(results),
+    )
+
+
+def _seeds(results: SliceResults) -> dict[int, tuple[float, float]]:
+    first = results.folds[0]
+    made = {}
+    for seed, predictions in {0: first, **results.seeds}.items():
+        own = first.with_scores({ROUTER: predictions.of(first.candidates).scores[ROUTER]})
+        gain = pooled_gains(own, results.setups, results.setups.zoos).router
+        made[seed] = (cell_auc(own.scores[ROUTER], own.correct_QM) or 0.0, 100 * gain.difference)
+    return made
+
+
+@dataclass(frozen=True)
+class _OutOfDomainRow:
+    benchmark: str
+    zoo: str
+    num_questions: int
+    random: float
+    best_single: float
+    router: float
+    gain: Interval
+    best_in_hindsight: float
+    oracle: float
+
+
+def _out_of_domain_rows(
+    by_benchmark: Mapping[str, Predictions], setups: ZooSetups | None
+) -> list[_OutOfDomainRow]:
+    if setups is None:
+        return []
+    parts = dict(by_benchmark)
+    if len(parts) > 1:
+        parts["together"] = pooled(list(parts.values()))
+    rows = []
+    for benchmark, predictions in parts.items():
+        for zoo, members in setups.zoos.items():
+            own = predictions.of(members or predictions.candidates)
+            router_Q, single_Q = own.chosen_correct(ROUTER), own.chosen_correct(BEST_SINGLE)
+            rows.append(
+                _OutOfDomainRow(
+                    benchmark,
+                    zoo,
+                    len(own),
+                    float(own.correct_QM.mean()),
+                    float(single_Q.mean()),
+                    float(router_Q.mean()),
+                    paired_bootstrap(router_Q, single_Q),
+                    float(own.correct_QM.mean(axis=0).max()),
+                    float(own.correct_QM.max(axis=1).mean()),
+                )
+            )
+    return rows
+
+
+def _release_means(releases: Sequence[Arrival]) -> dict[str, float]:
+    late = [arrival for arrival in releases if not arrival.was_trained_on]
+    if not late:
+        return {}
+    return {
+        name: float(np.mean([arrival.accuracy[name] for arrival in late]))
+        for name in late[0].accuracy
+    }
+
+
+def _plots(results: BenchmarkResults) -> dict[str, Figure]:
+    made = {f"reliability-{one.name}": _reliability_plot(one) for one in results.slices}
+    if results.releases:
+        made["releases"] = _release_plot(results.releases)
+    for number, (setting, rows) in enumerate(results.routellm.items()):
+        made[f"routellm-{number}"] = _escalation_plot(setting, rows)
+    return made
+
+
+def _reliability_plot(results: SliceResults) -> Figure:
+    whole = pooled(results.folds)
+    figure, axes = _figure()
+    bins = reliability(whole.scores[ROUTER], whole.correct_QM)
+    axes.plot([0, 1], [0, 1], color=_STYLE["random"], linewidth=1)
+    axes.plot([b.probability for b in bins], [b.accuracy for b in bins], "o-", color=_STYLE[ROUTER])
+    axes.set(xlabel="P(correct)", ylabel="share correct", title=results.name)
+    return figure
+
+
+def _release_plot(releases: Sequence[Arrival]) -> Figure:
+    figure, axes = _figure()
+    places = range(len(releases))
+    for name, colour in _STYLE.items():
+        values = [100 * arrival.accuracy[name] for arrival in releases]
+        axes.plot(places, values, "o-", markersize=3, color=colour, label=name.replace("_", " "))
+    axes.set_xticks(places, [a.candidate for a in releases], rotation=90, fontsize=6)
+    axes.set(ylabel="correct, %", title="five best so far and the newest")
+    unseen = [i for i in places if not releases[i].was_trained_on]
+    if unseen:
+        axes.axvspan(min(unseen) - 0.5, max(unseen) + 0.5, color="#1f6feb", alpha=0.06)
+    axes.legend(frameon=False, fontsize=7)
+    return figure
+
+
+def _escalation_plot(setting: str, rows: Sequence[EscalationRow]) -> Figure:
+    figure, axes = _figure()
+    for row in rows:
+        colour = _STYLE.get(row.name)
+        axes.plot(
+            100 * row.curve.strong_share,
+            100 * row.curve.accuracy,
+            color=colour,
+            linewidth=1.2,
+            label=f"{row.name.replace('_', ' ')} (APGR {row.curve.apgr:.3f})",
+        )
+    axes.set(xlabel="strong calls, %", ylabel="correct, %", title=setting)
+    axes.legend(frameon=False, fontsize=7)
+    return figure
+
+
+def _figure() -> tuple[Figure, Any]:
+    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _points(interval: Interval) -> str:
+    return (
+        f"{100 * interval.difference:+.2f} "
+        f"({100 * interval.low:+.2f} to {100 * interval.high:+.2f})"
+    )

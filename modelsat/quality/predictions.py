@@ -1,0 +1,136 @@
+"""What several predictors think of every candidate on questions with known outcomes.
+
+Shapes: Q questions, M candidates.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from modelsat.artifacts.store import atomic_path
+from modelsat.errors import ArtifactError, ZooError
+from modelsat.evaluation.metrics import chosen_correct
+from modelsat.training.data import Floats, OutcomeMatrix
+
+ROUTER = "router"
+_SCORES = "scores/"  # prefix of the scores' names in the file
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Scores and outcomes of the same cells.
+
+    Attributes:
+        question_ids: Q ids.
+        tasks: Q task names.
+        candidates: M names.
+        correct_QM: outcomes 0..1, none missing, float32.
+        scores: per predictor its scores, the higher the better, float32 [Q, M].
+    """
+
+    question_ids: tuple[str, ...]
+    tasks: tuple[str, ...]
+    candidates: tuple[str, ...]
+    correct_QM: Floats
+    scores: Mapping[str, Floats]
+
+    def __len__(self) -> int:
+        """Number of questions."""
+        return len(self.question_ids)
+
+    def of(self, candidates: Sequence[str]) -> "Predictions":
+        """The same for some candidates only, in the order given.
+
+        Raises:
+            ZooError: one of them is not among the candidates.
+        """
+        unknown = [name for name in candidates if name not in self.candidates]
+        if unknown:
+            raise ZooError(
+                f"no predictions for {', '.join(unknown)}; there are some for "
+                f"{', '.join(self.candidates)}"
+            )
+        columns = [self.candidates.index(name) for name in candidates]
+        return Predictions(
+            self.question_ids,
+            self.tasks,
+            tuple(candidates),
+            self.correct_QM[:, columns],
+            {name: scores_QM[:, columns] for name, scores_QM in self.scores.items()},
+        )
+
+    def with_scores(self, scores: Mapping[str, Floats]) -> "Predictions":
+        """The same with further predictors."""
+        return Predictions(
+            self.question_ids,
+            self.tasks,
+            self.candidates,
+            self.correct_QM,
+            {**self.scores, **scores},
+        )
+
+    def chosen_correct(self, predictor: str) -> Floats:
+        """Correctness of the candidate that a predictor scores highest, float32 [Q]."""
+        return chosen_correct(self.correct_QM, self.scores[predictor].argmax(axis=1))
+
+    def save(self, path: str | Path) -> None:
+        """Write one numpy archive, atomically."""
+        arrays = {
+            "question_ids": np.array(self.question_ids),
+            "tasks": np.array(self.tasks),
+            "candidates": np.array(self.candidates),
+            "correct_QM": self.correct_QM,
+            **{f"{_SCORES}{name}": scores_QM for name, scores_QM in self.scores.items()},
+        }
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def without_scores(matrix: OutcomeMatrix) -> Predictions:
+    """The outcomes of a matrix, before any predictor has seen its questions.
+
+    Args:
+        matrix: every candidate has answered every question.
+    """
+    return Predictions(
+        matrix.question_ids, matrix.tasks, matrix.candidates, matrix.correct_QM, scores={}
+    )
+
+
+def load_predictions(path: str | Path) -> Predictions:
+    """Read what :meth:`Predictions.save` wrote.
+
+    Raises:
+        ArtifactError: missing or unreadable file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        return Predictions(
+            question_ids=tuple(arrays["question_ids"].tolist()),
+            tasks=tuple(arrays["tasks"].tolist()),
+            candidates=tuple(arrays["candidates"].tolist()),
+            correct_QM=arrays["correct_QM"],
+            scores={
+                name.removeprefix(_SCORES): array
+                for name, array in arrays.items()
+                if name.startswith(_SCORES)
+            },
+        )
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise ArtifactError(f"{path} holds no readable predictions: {error}") from None
+
+
+def pooled(parts: Sequence[Predictions]) -> Predictions:
+    """Predictions on all questions of several test folds; the predictors of the first part."""
+    first = parts[0]
+    same = [part.of(first.candidates) for part in parts]
+    return Predictions(
+        tuple(question for part in same for question in part.question_ids),
+        tuple(task for part in same for task in part.tasks),
+        first.candidates,
+        np.concatenate([part.correct_QM for part in same]),
+        {name: np.concatenate([part.scores[name] for part in same]) for name in first.scores},
+    )

@@ -1,0 +1,141 @@
+"""RouteLLM side by side: its pair, its protocol, its published figures.
+
+Shapes: Q questions.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelsat.evaluation.baselines.groups import TASK_MEAN_SHRUNK
+from modelsat.evaluation.baselines.learner import Learner, Questions
+from modelsat.evaluation.baselines.regression import RIDGE
+from modelsat.evaluation.baselines.tuning import Embed, tune
+from modelsat.evaluation.metrics import CONFIDENCE, Interval
+from modelsat.quality.escalation import Escalation, escalation
+from modelsat.quality.guests import STRONG, WEAK
+from modelsat.quality.predictions import Predictions
+from modelsat.training.data import Floats, OutcomeMatrix
+
+_NUM_RESAMPLES = 500  # of the questions; the interval's ends then move by about .005
+LENGTH = "question_length"
+GSM8K_UNLABELLED = "gsm8k, no GSM8K label"
+GSM8K_FIVE_FOLD = "gsm8k, five-fold labels"
+MMLU_FIVE_FOLD = "mmlu, five-fold"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A row of RouteLLM's tables 2 and 3 (arXiv 2406.18665): CPT(50 %), CPT(80 %), APGR."""
+
+    name: str
+    cpt50: float
+    cpt80: float
+    apgr: float
+
+
+PUBLISHED = {
+    "gsm8k": (
+        Published("random", 0.5000, 0.8008, 0.497),
+        Published("BERT", 0.4476, 0.7909, 0.531),
+        Published("causal LLM", 0.3364, 0.6326, 0.622),
+        Published("matrix factorisation", 0.3882, 0.7262, 0.565),
+        Published("similarity-weighted", 0.4121, 0.7220, 0.568),
+    ),
+    "mmlu": (
+        Published("random", 0.5007, 0.7993, 0.500),
+        Published("BERT", 0.4130, 0.7220, 0.572),
+        Published("causal LLM", 0.3549, 0.7031, 0.600),
+        Published("matrix factorisation", 0.3546, 0.7140, 0.597),
+        Published("similarity-weighted", 0.3540, 0.7155, 0.603),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class EscalationRow:
+    """One score judged by the protocol.
+
+    Attributes:
+        name: of the score.
+        curve: accuracy by share of strong calls, with its figures.
+        apgr_interval: bootstrap interval of the APGR over questions.
+    """
+
+    name: str
+    curve: Escalation
+    apgr_interval: Interval
+
+
+def escalation_rows(predictions: Predictions) -> list[EscalationRow]:
+    """Every predictor's score by the protocol: what it expects the strong candidate to gain.
+
+    Args:
+        predictions: of the pair, with one more score than predictors if a predictor's second
+            column is 0: then its first is the score.
+    """
+    pair = predictions.of((STRONG, WEAK))
+    strong_Q, weak_Q = pair.correct_QM.T
+    return [
+        _row(name, scores_QM[:, 0] - scores_QM[:, 1], strong_Q, weak_Q)
+        for name, scores_QM in pair.scores.items()
+    ]
+
+
+def with_length(predictions: Predictions, matrix: OutcomeMatrix) -> Predictions:
+    """The predictions with the number of words as one more score."""
+    words_Q = np.array([len(text.split()) for text in matrix.instructions], dtype=np.float32)
+    columns = [words_Q if name == STRONG else 0 * words_Q for name in predictions.candidates]
+    return predictions.with_scores({LENGTH: np.stack(columns, axis=1)})
+
+
+def in_domain_baselines(
+    matrix: OutcomeMatrix, folds: Sequence[int], embed: Embed, *, by_task: bool
+) -> dict[str, Floats]:
+    """Baselines that have labels of the same benchmark, each question scored by other folds'.
+
+    Args:
+        matrix: questions, and outcomes of the pair.
+        folds: test fold of each question.
+        embed: embeds instructions.
+        by_task: add the lookup by task; a benchmark of one task has none.
+    """
+    learners = (RIDGE, TASK_MEAN_SHRUNK) if by_task else (RIDGE,)
+    embeddings_QE = embed(matrix.instructions)
+    return {
+        learner.name: _cross_fitted(learner, matrix, np.array(folds), embeddings_QE)
+        for learner in learners
+    }
+
+
+def _cross_fitted(
+    learner: Learner, matrix: OutcomeMatrix, fold_Q: np.ndarray, embeddings_QE: Floats
+) -> Floats:
+    scores_QM = np.zeros_like(matrix.correct_QM)
+    for fold in np.unique(fold_Q):
+        test = np.flatnonzero(fold_Q == fold)
+        training = np.flatnonzero(fold_Q != fold)
+        tuned = tune(learner, matrix.rows(training.tolist()), embeddings_QE[training])
+        asked = Questions(embeddings_QE[test], tuple(matrix.tasks[i] for i in test))
+        scores_QM[test] = tuned.predictor.scores(asked, matrix.cards)
+    return scores_QM
+
+
+def _row(name: str, score_Q: Floats, strong_Q: Floats, weak_Q: Floats) -> EscalationRow:
+    curve = escalation(score_Q, strong_Q, weak_Q)
+    return EscalationRow(
+        name, curve, _interval(lambda rows: _apgr(score_Q, strong_Q, weak_Q, rows), len(score_Q))
+    )
+
+
+def _apgr(score_Q: Floats, strong_Q: Floats, weak_Q: Floats, rows: np.ndarray) -> float:
+    return escalation(score_Q[rows], strong_Q[rows], weak_Q[rows]).apgr
+
+
+def _interval(figure: Callable[[np.ndarray], float], num_questions: int) -> Interval:
+    rng = np.random.default_rng(0)
+    draws = [figure(rng.integers(num_questions, size=num_questions)) for _ in range(_NUM_RESAMPLES)]
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return Interval(figure(np.arange(num_questions)), float(low), float(high))

@@ -1,0 +1,96 @@
+"""Effects of known cards: their fit against a plain optimiser, and which cards get them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from modelsat.errors import ArtifactError
+from modelsat.modeling.card_features import card_features
+from modelsat.modeling.checkpoint import load_router, save_router
+from modelsat.modeling.known_cards import KnownCards, fit_effects, merged
+from modelsat.routing.scoring import Scorer
+from tests.unit.router_parts import TASKS_HASH, TOPICS, WORDS, make_cards, make_router
+
+QUESTION = WORDS["rivers"].format("Po")
+
+
+def known_cards(cards, seed=0):
+    features = card_features(cards)
+    rng = np.random.default_rng(seed)
+    effects = rng.normal(size=(len(cards), len(TOPICS))).astype(np.float32)
+    return KnownCards(features.texts, features.num_correct_MT, effects)
+
+
+def test_the_fit_is_the_mode_of_the_penalised_likelihood():
+    rng = np.random.default_rng(0)
+    relevance = rng.dirichlet(np.ones(4), size=300).astype(np.float32)
+    log_odds = rng.normal(size=(300, 2)).astype(np.float32)
+    truth = np.array([[1.5, -1.0, 0.0, 0.5], [0.0, 0.0, -2.0, 0.0]])
+    chance = 1 / (1 + np.exp(-(log_odds + relevance @ truth.T)))
+    correct = (rng.random((300, 2)) < chance).astype(np.float32)
+    correct[:40, 1] = np.nan
+    fitted = fit_effects(log_odds, relevance, correct, precision=3.0)
+    for m in range(2):
+        kept = ~np.isnan(correct[:, m])
+        effects = torch.zeros(4, dtype=torch.float64, requires_grad=True)
+        optimiser = torch.optim.LBFGS([effects], max_iter=200, line_search_fn="strong_wolfe")
+
+        def closure(m=m, kept=kept, effects=effects, optimiser=optimiser):
+            optimiser.zero_grad()
+            logits = (
+                torch.tensor(log_odds[kept, m]) + torch.tensor(relevance[kept]).double() @ effects
+            )
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(
+                logits, torch.tensor(correct[kept, m], dtype=torch.float64), reduction="sum"
+            )
+            mean = effects.mean()
+            loss = loss + 0.5 * 3.0 * ((effects - mean) ** 2).sum() + 0.5 * 4 * mean**2
+            loss.backward()
+            return loss
+
+        optimiser.step(closure)
+        np.testing.assert_allclose(fitted[m], effects.detach().numpy(), atol=2e-3)
+
+
+def test_a_known_card_has_its_effects_a_new_one_none_and_names_do_not_matter():
+    cards = make_cards(6)
+    known = known_cards(cards[:4])
+    renamed = [replace(card, candidate=f"x{i}", notes="n") for i, card in enumerate(cards)]
+    got = known.effects(renamed)
+    np.testing.assert_allclose(got[:4], known.effects_KT, atol=1e-6)
+    assert np.abs(got[4:]).max() < np.abs(known.effects_KT).max() / 2
+    turned = [replace(card, statements=card.statements[::-1]) for card in cards]
+    np.testing.assert_allclose(known.effects(turned)[:, ::-1], got, atol=1e-6)
+
+
+def test_a_card_edited_in_one_statement_keeps_a_share():
+    card = make_cards(1)[0]
+    known = known_cards([card])
+    edited = replace(card.statements[0], num_correct=card.statements[0].num_correct + 0.5)
+    other = replace(card, statements=(edited, *card.statements[1:]))
+    np.testing.assert_allclose(known.effects([other]), 0.5 * known.effects_KT, atol=1e-6)
+
+
+def test_known_cards_of_one_test_are_merged():
+    cards = make_cards(3)
+    parts = [known_cards(cards[:2]), known_cards(cards[2:], seed=1)]
+    together = merged(("test", part) for part in parts)["test"]
+    expected = np.concatenate([part.effects_KT for part in parts])
+    np.testing.assert_allclose(together.effects(cards), expected, atol=1e-6)
+
+
+def test_effects_are_added_by_relevance_and_stay_with_the_router(tmp_path):
+    cards = make_cards(3)
+    plain = make_router(tmp_path / "parts")
+    known = known_cards(cards[:2])
+    constant = replace(known, effects_KT=np.full_like(known.effects_KT, 0.7))
+    router = replace(plain, known_cards={TASKS_HASH: constant})
+    save_router(router, tmp_path / "router")
+    before = Scorer(plain).log_odds([QUESTION], cards)
+    after = Scorer(load_router(tmp_path / "router")).log_odds([QUESTION], cards)
+    np.testing.assert_allclose(after - before, [[0.7, 0.7, 0.0]], atol=1e-4)
+    (tmp_path / "router" / "known_cards.safetensors").write_bytes(b"none")
+    with pytest.raises(ArtifactError, match=r"known_cards\.safetensors is missing or corrupt"):
+        load_router(tmp_path / "router")

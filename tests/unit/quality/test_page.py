@@ -1,0 +1,109 @@
+"""The benchmark's page and limits, from predictions made up for the purpose."""
+
+import re
+
+import numpy as np
+import pytest
+
+from modelsat.quality.benchmark import BenchmarkResults, SliceResults
+from modelsat.quality.escalation import escalation
+from modelsat.quality.guests import STRONG, WEAK
+from modelsat.quality.limits import check_benchmark, held_out_auc
+from modelsat.quality.page import write_page
+from modelsat.quality.predictions import Predictions
+from modelsat.quality.releases import arrivals
+from modelsat.quality.routellm import GSM8K_UNLABELLED, escalation_rows
+from modelsat.quality.zoos import ZooSetups
+
+CANDIDATES = ("a", "b", "c", "d")
+RATES = np.array([0.8, 0.75, 0.5, 0.3])
+
+
+def predictions(seed, skill=2.0, candidates=CANDIDATES, rates=RATES, num_questions=300):
+    rng = np.random.default_rng(seed)
+    ease = rng.normal(size=(num_questions, 1))
+    taste = rng.normal(size=(num_questions, len(candidates)))
+    logit = np.log(rates / (1 - rates)) + ease + skill * taste
+    chance = 1 / (1 + np.exp(-logit))
+    correct = (rng.random(chance.shape) < chance).astype(np.float32)
+    noise = rng.random(chance.shape)
+    return Predictions(
+        tuple(f"{seed}/{i}" for i in range(num_questions)),
+        ("t",) * num_questions,
+        tuple(candidates),
+        correct,
+        {
+            "router": chance.astype(np.float32),
+            "best_single": np.tile(rates, (num_questions, 1)).astype(np.float32),
+            "knn": (0.3 * chance + 0.7 * noise).astype(np.float32),
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def results():
+    setups = ZooSetups.model_validate(
+        {"all": "*", "two": ["a", "b"], "close": ["two"], "held_out": ["b", "d"]}
+    ).among(CANDIDATES)
+    folds = tuple(predictions(k) for k in range(5))
+    slice_ = SliceResults("mmlu", setups, folds, {1: predictions(0)}, predictions(0))
+    pair = predictions(9, candidates=(STRONG, WEAK), rates=np.array([0.9, 0.6]))
+    releases = arrivals(
+        predictions(3), CANDIDATES, dict(zip(CANDIDATES, RATES, strict=True)), CANDIDATES[:2]
+    )
+    return BenchmarkResults(
+        slices=(slice_,),
+        releases=tuple(releases),
+        routellm={GSM8K_UNLABELLED: escalation_rows(pair)},
+        out_of_domain={"math": predictions(5), "bbh": predictions(6)},
+        out_of_domain_zoos=ZooSetups.model_validate({"all": "*"}).among(CANDIDATES),
+    )
+
+
+def test_a_good_router_meets_the_limits(results):
+    checks = check_benchmark(results)
+    assert not [check.line() for check in checks if not check.is_met]
+    assert any("AUC over the best baseline" in check.what for check in checks)
+    assert any("RouteLLM APGR" in check.what for check in checks)
+    without, trained = held_out_auc(results.slices[0])["all"]
+    assert without == trained
+
+
+def test_a_useless_router_misses_them(results):
+    one = results.slices[0]
+    rng = np.random.default_rng(0)
+    blind = tuple(
+        part.with_scores({"router": rng.random(part.correct_QM.shape).astype(np.float32)})
+        for part in one.folds
+    )
+    worse = BenchmarkResults(
+        (SliceResults(one.name, one.setups, blind, {}, None),), (), {}, {}, None
+    )
+    missed = {check.what for check in check_benchmark(worse) if not check.is_met}
+    assert "mmlu: AUC over the best baseline (knn)" in missed
+    assert "mmlu: ECE" in missed
+    assert "mmlu: gain on zoo two, points" in missed
+
+
+def test_the_page_shows_what_was_measured(results, tmp_path):
+    page = tmp_path / "docs" / "quality.md"
+    checks = check_benchmark(results)
+    write_page(results, checks, page)
+    text = page.read_text()
+    assert "{{" not in text
+    assert "{%" not in text
+    for link in re.findall(r"\]\(([^)]+\.svg)\)", text):
+        assert (page.parent / link).read_text().startswith("<?xml")
+    whole = np.concatenate([part.correct_QM for part in results.slices[0].folds])
+    assert f"| {100 * whole.mean():.1f} |" in text
+    assert f"| {100 * whole.max(axis=1).mean():.1f} |" in text
+    pair = predictions(9, candidates=(STRONG, WEAK), rates=np.array([0.9, 0.6]))
+    score = pair.scores["router"][:, 0] - pair.scores["router"][:, 1]
+    apgr = escalation(score, *pair.correct_QM.T).apgr
+    assert f"| {apgr:.3f} (" in text
+    assert "published: causal LLM | 33.6 | 63.3 | 0.622" in text
+    assert text.count("\n| met |") == 0
+    tables = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
+    for table in tables:
+        widths = {line.count("|") for line in table.strip().split("\n")}
+        assert len(widths) == 1, table
