@@ -17,6 +17,7 @@ from modelsat.capability.cards import build_cards
 from modelsat.evaluation.baselines.learner import Questions
 from modelsat.evaluation.baselines.neighbours import NEIGHBOURS
 from modelsat.evaluation.baselines.tuning import tune
+from modelsat.quality.edits import CardEdit, edit_cards
 from modelsat.quality.embeddings import cached_embedder
 from modelsat.quality.experiments import (
     NUM_FOLDS,
@@ -44,12 +45,18 @@ from modelsat.quality.routellm import (
 )
 from modelsat.quality.router import encoder_source
 from modelsat.quality.zoos import ZooSetups, load_zoos
+from modelsat.routing.scoring import Scorer
 from modelsat.training.data import OutcomeMatrix
 
 Echo = Callable[[str], None]
 
 SEEDS = (1, 2)  # beside seed 0, on the first fold
 _GSM8K = "gsm8k"
+_EDITED = {  # core task whose line is raised, and one that has nothing to do with it
+    "mmlu": ("elementary_mathematics", "professional_law"),
+    "mmlu_pro": ("math", "law"),
+}
+_NUM_EDITED = 20  # cards
 _OUT_OF_DOMAIN = ("bbh", _GSM8K, "math")
 
 
@@ -79,6 +86,7 @@ class BenchmarkResults:
     Attributes:
         slices: per slice.
         releases: arrivals by card only, on the first slice.
+        edits: per slice, what an edit of one line of the cards does; first fold.
         routellm: per setting its rows; empty where the tables lack that source.
         out_of_domain: per benchmark, router and baselines on FastEval's zoo.
         out_of_domain_zoos: its zoos.
@@ -86,6 +94,7 @@ class BenchmarkResults:
 
     slices: tuple[SliceResults, ...]
     releases: tuple[Arrival, ...]
+    edits: Mapping[str, CardEdit]
     routellm: Mapping[str, list[EscalationRow]]
     out_of_domain: Mapping[str, Predictions]
     out_of_domain_zoos: ZooSetups | None
@@ -140,6 +149,7 @@ class _Benchmark:
         return BenchmarkResults(
             slices=slices,
             releases=tuple(self._releases(names[0])),
+            edits={name: self._edit(folds[0], name) for name in names if name in _EDITED},
             routellm=self._routellm(folds, held_out),
             out_of_domain=out_of_domain,
             out_of_domain_zoos=crowd_zoos.among(next(iter(out_of_domain.values())).candidates)
@@ -186,6 +196,17 @@ class _Benchmark:
             tuple(judged),
             {seed: self.laboratory.predict(trained, name) for seed, trained in seeds.items()},
             self.laboratory.predict(held_out, name) if setups.held_out else None,
+        )
+
+    def _edit(self, trained: TrainedRouter, name: str) -> CardEdit:
+        edited, other = _EDITED[name]
+        return edit_cards(
+            Scorer.load(trained.router_dir),
+            trained.test_matrix(name),
+            trained.cards(name),
+            edited,
+            other,
+            most=_NUM_EDITED,
         )
 
     def _releases(self, name: str) -> list[Arrival]:

@@ -29,6 +29,13 @@ MIN_APGR = {GSM8K_UNLABELLED: 0.622, GSM8K_FIVE_FOLD: 0.68}
 def check_benchmark(results: BenchmarkResults) -> list[Check]:
     """Every limit, slice by slice."""
     checks = [check for one in results.slices for check in check_slice(one)]
+    for name, edit in results.edits.items():
+        what = f"{name}: {edit.edited} raised on {edit.num_cards} cards"
+        spill = edit.other_change / max(edit.edited_change, 1e-9)
+        checks += [
+            at_least(f"{what}, share of cards whose scores rise", edit.share_risen, 0.9, 2),
+            at_most(f"{what}, change of {edit.other} relative to it", spill, 1 / 3, 2),
+        ]
     for setting, limit in MIN_APGR.items():
         for row in results.routellm.get(setting, ()):
             if row.name == ROUTER:

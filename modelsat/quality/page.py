@@ -83,6 +83,7 @@ def write_page(results: BenchmarkResults, checks: Sequence[Check], page: Path) -
     text = environment.get_template("quality.md.j2").render(
         slices=[section(one) for one in results.slices],
         releases=results.releases,
+        edits=results.edits,
         release_means=_release_means(results.releases),
         routellm=results.routellm,
         published=PUBLISHED,

@@ -15,7 +15,13 @@ from sklearn.preprocessing import normalize
 
 from modelsat.capability.cards import Card
 from modelsat.errors import ZooError
-from modelsat.evaluation.baselines.learner import SEED, Learner, Predictor, Questions
+from modelsat.evaluation.baselines.learner import (
+    SEED,
+    Learner,
+    Predictor,
+    Questions,
+    sampled_cells,
+)
 from modelsat.evaluation.metrics import Ints
 from modelsat.modeling.card_features import card_features, evidence
 from modelsat.training.data import Floats, OutcomeMatrix
@@ -100,10 +106,7 @@ def fit_forest(training: OutcomeMatrix, embeddings_QE: Floats, *, min_cells: int
         min_cells: least number of cells in a leaf.
     """
     features = _cell_features(training, embeddings_QE)
-    rows_C, cards_C = np.nonzero(~np.isnan(training.correct_QM))
-    if len(rows_C) > NUM_CELLS:
-        kept = np.random.default_rng(SEED).choice(len(rows_C), NUM_CELLS, replace=False)
-        rows_C, cards_C = rows_C[kept], cards_C[kept]
+    rows_C, cards_C = sampled_cells(training, NUM_CELLS)
     features_CF = features.of(embeddings_QE, training.cards, rows_C, cards_C)
     trees = RandomForestRegressor(
         _NUM_TREES, min_samples_leaf=min_cells, max_features=1 / 3, random_state=SEED

@@ -78,3 +78,12 @@ def embeddings_of(part: OutcomeMatrix, whole: OutcomeMatrix, embeddings_QE: Floa
     """The rows of the whole's embeddings that belong to a part of its questions."""
     row_of = {question_id: i for i, question_id in enumerate(whole.question_ids)}
     return embeddings_QE[[row_of[question_id] for question_id in part.question_ids]]
+
+
+def sampled_cells(training: OutcomeMatrix, most: int) -> tuple[Ints, Ints]:
+    """Rows and columns of the known cells, a seeded sample where there are more than ``most``."""
+    rows_C, columns_C = np.nonzero(~np.isnan(training.correct_QM))
+    if len(rows_C) > most:
+        kept = np.random.default_rng(SEED).choice(len(rows_C), most, replace=False)
+        rows_C, columns_C = rows_C[kept], columns_C[kept]
+    return rows_C, columns_C

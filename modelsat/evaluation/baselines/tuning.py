@@ -10,6 +10,7 @@ from itertools import product
 import numpy as np
 
 from modelsat.errors import ArtifactError
+from modelsat.evaluation.baselines.card_text import CARD_TEXT
 from modelsat.evaluation.baselines.factorization import FACTORIZATION
 from modelsat.evaluation.baselines.forest import FOREST
 from modelsat.evaluation.baselines.groups import CARD_LOOKUP_SHRUNK, TASK_MEAN_SHRUNK
@@ -38,6 +39,7 @@ LEARNERS = (
     RIDGE,
     PERCEPTRON,
     FOREST,
+    CARD_TEXT,
     FACTORIZATION,
 )
 

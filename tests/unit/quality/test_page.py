@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from modelsat.quality.benchmark import BenchmarkResults, SliceResults
+from modelsat.quality.edits import CardEdit
 from modelsat.quality.escalation import escalation
 from modelsat.quality.guests import STRONG, WEAK
 from modelsat.quality.limits import check_benchmark, held_out_auc
@@ -54,6 +55,7 @@ def results():
     return BenchmarkResults(
         slices=(slice_,),
         releases=tuple(releases),
+        edits={"mmlu": CardEdit("algebra", "law", 20, 0.95, 0.2, 0.02)},
         routellm={GSM8K_UNLABELLED: escalation_rows(pair)},
         out_of_domain={"math": predictions(5), "bbh": predictions(6)},
         out_of_domain_zoos=ZooSetups.model_validate({"all": "*"}).among(CANDIDATES),
@@ -77,7 +79,7 @@ def test_a_useless_router_misses_them(results):
         for part in one.folds
     )
     worse = BenchmarkResults(
-        (SliceResults(one.name, one.setups, blind, {}, None),), (), {}, {}, None
+        (SliceResults(one.name, one.setups, blind, {}, None),), (), {}, {}, {}, None
     )
     missed = {check.what for check in check_benchmark(worse) if not check.is_met}
     assert "mmlu: AUC over the best baseline (knn)" in missed
