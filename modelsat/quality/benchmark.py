@@ -13,7 +13,6 @@ import numpy as np
 
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import read_table
-from modelsat.capability.cards import build_cards
 from modelsat.evaluation.baselines.learner import Questions
 from modelsat.evaluation.baselines.neighbours import NEIGHBOURS
 from modelsat.evaluation.baselines.tuning import tune
@@ -26,38 +25,27 @@ from modelsat.quality.experiments import (
     Laboratory,
     Prepared,
     TrainedRouter,
-    predicted_by_router,
 )
 from modelsat.quality.gains import BEST_SINGLE
-from modelsat.quality.guests import Guests, guests_from, whole_benchmark_test
-from modelsat.quality.leakage import fold_of, with_leak_groups
-from modelsat.quality.predictions import ROUTER, Predictions, pooled, without_scores
+from modelsat.quality.guests import Guests, guests_from
+from modelsat.quality.leakage import with_leak_groups
+from modelsat.quality.out_of_domain import OutOfDomain, out_of_domain
+from modelsat.quality.predictions import ROUTER, Predictions, without_scores
 from modelsat.quality.preparation import load_slices
 from modelsat.quality.releases import Arrival, arrivals
-from modelsat.quality.routellm import (
-    GSM8K_FIVE_FOLD,
-    GSM8K_UNLABELLED,
-    MMLU_FIVE_FOLD,
-    EscalationRow,
-    escalation_rows,
-    in_domain_baselines,
-    with_length,
-)
+from modelsat.quality.routellm import GSM8K, EscalationRow, side_by_side
 from modelsat.quality.router import encoder_source
-from modelsat.quality.zoos import ZooSetups, load_zoos
+from modelsat.quality.zoos import EVERYONE, ZooSetups, load_zoos
 from modelsat.routing.scoring import Scorer
-from modelsat.training.data import OutcomeMatrix
 
 Echo = Callable[[str], None]
 
 SEEDS = (1, 2)  # beside seed 0, on the first fold
-_GSM8K = "gsm8k"
 _EDITED = {  # core task whose line is raised, and one that has nothing to do with it
     "mmlu": ("elementary_mathematics", "professional_law"),
     "mmlu_pro": ("math", "law"),
 }
 _NUM_EDITED = 20  # cards
-_OUT_OF_DOMAIN = ("bbh", _GSM8K, "math")
 
 
 @dataclass(frozen=True)
@@ -88,16 +76,14 @@ class BenchmarkResults:
         releases: arrivals by card only, on the first slice.
         edits: per slice, what an edit of one line of the cards does; first fold.
         routellm: per setting its rows; empty where the tables lack that source.
-        out_of_domain: per benchmark, router and baselines on FastEval's zoo.
-        out_of_domain_zoos: its zoos.
+        out_of_domain: FastEval's zoo on benchmarks that its cards say nothing of.
     """
 
     slices: tuple[SliceResults, ...]
     releases: tuple[Arrival, ...]
     edits: Mapping[str, CardEdit]
     routellm: Mapping[str, list[EscalationRow]]
-    out_of_domain: Mapping[str, Predictions]
-    out_of_domain_zoos: ZooSetups | None
+    out_of_domain: tuple[OutOfDomain, ...]
 
 
 def run_benchmark(
@@ -144,34 +130,35 @@ class _Benchmark:
         held_out = self.laboratory.train(Experiment("held-out", 0, held_out=self._held_out()))
         seeds = {seed: self._train_fold(Experiment(f"seed-{seed}", 0, seed)) for seed in SEEDS}
         slices = tuple(self._slice(name, folds, held_out, seeds) for name in names)
-        crowd_zoos = self.setups.get("fasteval")
-        out_of_domain = self._out_of_domain(held_out)
         return BenchmarkResults(
             slices=slices,
             releases=tuple(self._releases(names[0])),
-            edits={name: self._edit(folds[0], name) for name in names if name in _EDITED},
-            routellm=self._routellm(folds, held_out),
-            out_of_domain=out_of_domain,
-            out_of_domain_zoos=crowd_zoos.among(next(iter(out_of_domain.values())).candidates)
-            if crowd_zoos is not None and out_of_domain
-            else None,
+            edits=self._edits(folds[0]),
+            routellm=side_by_side(self.laboratory, self.pair, folds, held_out)
+            if self.pair is not None
+            else {},
+            out_of_domain=out_of_domain(
+                held_out, self.crowd, self.setups.get("fasteval", EVERYONE), self.laboratory.echo
+            )
+            if self.crowd is not None
+            else (),
         )
 
     def _train_fold(self, experiment: Experiment) -> TrainedRouter:
         """A router that also learns from the RouteLLM pair's answers to GSM8K in its folds."""
 
         def labelled(prepared: Prepared) -> list[DataSet]:
-            if self.pair is None or "mmlu" not in prepared:
+            if self.pair is None or "mmlu" not in prepared or not self.pair.answered(GSM8K):
                 return []
-            directory = self.laboratory.work / experiment.name / _GSM8K
+            directory = self.laboratory.work / experiment.name / GSM8K
             tasks = prepared["mmlu"].tasks
-            return [self.pair.data_set(_GSM8K, tasks, experiment.is_training, directory)]
+            return [self.pair.data_set(GSM8K, tasks, experiment.is_training, directory)]
 
         return self.laboratory.train(experiment, labelled)
 
     def _setups(self, name: str) -> ZooSetups:
         candidates = next(t for t in self.laboratory.slices if t.slice.name == name).candidates
-        return self.setups.get(name, ZooSetups(zoos={"all": None})).among(candidates)
+        return self.setups.get(name, EVERYONE).among(candidates)
 
     def _held_out(self) -> dict[str, tuple[str, ...]]:
         names = [tables.slice.name for tables in self.laboratory.slices]
@@ -198,16 +185,19 @@ class _Benchmark:
             self.laboratory.predict(held_out, name) if setups.held_out else None,
         )
 
-    def _edit(self, trained: TrainedRouter, name: str) -> CardEdit:
-        edited, other = _EDITED[name]
-        return edit_cards(
-            Scorer.load(trained.router_dir),
-            trained.test_matrix(name),
-            trained.cards(name),
-            edited,
-            other,
-            most=_NUM_EDITED,
-        )
+    def _edits(self, trained: TrainedRouter) -> dict[str, CardEdit]:
+        scorer = Scorer.load(trained.router_dir)
+        made = {}
+        for name, (edited, other) in _EDITED.items():
+            if name not in trained.prepared:
+                continue
+            cards = trained.cards(name)
+            if not {edited, other} <= {statement.task for statement in cards[0].statements}:
+                self.laboratory.echo(f"{name}: no card is edited, {edited} is no core task here")
+                continue
+            matrix = trained.test_matrix(name)
+            made[name] = edit_cards(scorer, matrix, cards, edited, other, most=_NUM_EDITED)
+        return made
 
     def _releases(self, name: str) -> list[Arrival]:
         order = self._setups(name).release_order
@@ -242,63 +232,3 @@ class _Benchmark:
         matrix = trained.test_matrix(name)
         asked = Questions(embed(matrix.instructions), matrix.tasks)
         return tuned.predictor.scores(asked, matrix.cards)
-
-    def _routellm(
-        self, folds: Sequence[TrainedRouter], held_out: TrainedRouter
-    ) -> dict[str, list[EscalationRow]]:
-        if self.pair is None:
-            return {}
-        echo = self.laboratory.echo
-        matrix = self._pair_matrix(held_out, _GSM8K)
-        unlabelled = predicted_by_router(held_out, matrix, f"routellm-{_GSM8K}", echo)
-        return {
-            GSM8K_UNLABELLED: escalation_rows(with_length(unlabelled, matrix)),
-            GSM8K_FIVE_FOLD: escalation_rows(self._pair_five_fold(folds, _GSM8K)),
-            MMLU_FIVE_FOLD: escalation_rows(self._pair_five_fold(folds, "mmlu")),
-        }
-
-    def _pair_matrix(
-        self, trained: TrainedRouter, benchmark: str, fold: int | None = None
-    ) -> OutcomeMatrix:
-        assert self.pair is not None
-        cards = build_cards(self.pair.outcomes, trained.prepared["mmlu"].task_set())
-        matrix = self.pair.matrix(benchmark, cards)
-        if fold is None:
-            return matrix
-        return matrix.rows(
-            [i for i, group in enumerate(matrix.groups) if fold_of(group, NUM_FOLDS) == fold]
-        )
-
-    def _pair_five_fold(self, folds: Sequence[TrainedRouter], benchmark: str) -> Predictions:
-        parts = []
-        for trained in folds:
-            matrix = self._pair_matrix(trained, benchmark, trained.experiment.fold)
-            router = predicted_by_router(
-                trained, matrix, f"routellm-{benchmark}", self.laboratory.echo
-            )
-            parts.append(with_length(router, matrix))
-        whole = self._pair_matrix(folds[0], benchmark)
-        fold_Q = [fold_of(group, NUM_FOLDS) for group in whole.groups]
-        by_task = len(set(whole.tasks)) > 1
-        others = in_domain_baselines(whole, fold_Q, self.laboratory.embed, by_task=by_task)
-        row_of = {question: i for i, question in enumerate(whole.question_ids)}
-        together = pooled(parts)
-        rows = [row_of[question] for question in together.question_ids]
-        return together.with_scores({name: scores[rows] for name, scores in others.items()})
-
-    def _out_of_domain(self, trained: TrainedRouter) -> dict[str, Predictions]:
-        if self.crowd is None:
-            return {}
-        tasks = whole_benchmark_test(self.crowd, "mmlu")
-        cards = build_cards(self.crowd.outcomes, tasks)
-        made = {}
-        for benchmark in _OUT_OF_DOMAIN:
-            matrix = self.crowd.matrix(benchmark, cards)
-            router = predicted_by_router(
-                trained, matrix, f"fasteval-{benchmark}", self.laboratory.echo
-            )
-            accuracy_M = np.array([card.accuracy_fraction for card in cards], dtype=np.float32)
-            made[benchmark] = router.with_scores(
-                {BEST_SINGLE: np.tile(accuracy_M, (len(router), 1))}
-            )
-        return made

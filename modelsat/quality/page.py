@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from modelsat.artifacts.store import atomic_path, write_text
 from modelsat.evaluation.checks import Check
-from modelsat.evaluation.metrics import Interval, paired_bootstrap, reliability
+from modelsat.evaluation.metrics import Interval, reliability
 from modelsat.evaluation.provenance import provenance
 from modelsat.quality.benchmark import BenchmarkResults, SliceResults
 from modelsat.quality.gains import (
@@ -25,10 +25,9 @@ from modelsat.quality.gains import (
     zoo_figures,
 )
 from modelsat.quality.limits import held_out_auc
-from modelsat.quality.predictions import ROUTER, Predictions, pooled
+from modelsat.quality.predictions import ROUTER, pooled
 from modelsat.quality.releases import Arrival
 from modelsat.quality.routellm import PUBLISHED, EscalationRow
-from modelsat.quality.zoos import ZooSetups
 from modelsat.training.metrics import cell_auc
 
 _STYLE = {ROUTER: "#1f6feb", BEST_SINGLE: "#57606a", "knn": "#bf8700", "random": "#9aa4b2"}
@@ -87,7 +86,7 @@ def write_page(results: BenchmarkResults, checks: Sequence[Check], page: Path) -
         release_means=_release_means(results.releases),
         routellm=results.routellm,
         published=PUBLISHED,
-        out_of_domain=_out_of_domain_rows(results.out_of_domain, results.out_of_domain_zoos),
+        out_of_domain=results.out_of_domain,
         checks=checks,
         plots={name: f"{plots.name}/{name}.svg" for name in made},
         **vars(provenance()),
@@ -129,48 +128,6 @@ def _seeds(results: SliceResults) -> dict[int, tuple[float, float]]:
         gain = pooled_gains(own, results.setups, results.setups.zoos).router
         made[seed] = (cell_auc(own.scores[ROUTER], own.correct_QM) or 0.0, 100 * gain.difference)
     return made
-
-
-@dataclass(frozen=True)
-class _OutOfDomainRow:
-    benchmark: str
-    zoo: str
-    num_questions: int
-    random: float
-    best_single: float
-    router: float
-    gain: Interval
-    best_in_hindsight: float
-    oracle: float
-
-
-def _out_of_domain_rows(
-    by_benchmark: Mapping[str, Predictions], setups: ZooSetups | None
-) -> list[_OutOfDomainRow]:
-    if setups is None:
-        return []
-    parts = dict(by_benchmark)
-    if len(parts) > 1:
-        parts["together"] = pooled(list(parts.values()))
-    rows = []
-    for benchmark, predictions in parts.items():
-        for zoo, members in setups.zoos.items():
-            own = predictions.of(members or predictions.candidates)
-            router_Q, single_Q = own.chosen_correct(ROUTER), own.chosen_correct(BEST_SINGLE)
-            rows.append(
-                _OutOfDomainRow(
-                    benchmark,
-                    zoo,
-                    len(own),
-                    float(own.correct_QM.mean()),
-                    float(single_Q.mean()),
-                    float(router_Q.mean()),
-                    paired_bootstrap(router_Q, single_Q),
-                    float(own.correct_QM.mean(axis=0).max()),
-                    float(own.correct_QM.max(axis=1).mean()),
-                )
-            )
-    return rows
 
 
 def _release_means(releases: Sequence[Arrival]) -> dict[str, float]:

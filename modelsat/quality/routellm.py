@@ -8,18 +8,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from modelsat.capability.cards import build_cards
 from modelsat.evaluation.baselines.groups import TASK_MEAN_SHRUNK
 from modelsat.evaluation.baselines.learner import Learner, Questions
 from modelsat.evaluation.baselines.regression import RIDGE
 from modelsat.evaluation.baselines.tuning import Embed, tune
 from modelsat.evaluation.metrics import CONFIDENCE, Interval
 from modelsat.quality.escalation import Escalation, escalation
-from modelsat.quality.guests import STRONG, WEAK
-from modelsat.quality.predictions import Predictions
+from modelsat.quality.experiments import (
+    NUM_FOLDS,
+    Laboratory,
+    TrainedRouter,
+    predicted_by_router,
+)
+from modelsat.quality.guests import STRONG, WEAK, Guests
+from modelsat.quality.leakage import fold_of
+from modelsat.quality.predictions import Predictions, pooled
 from modelsat.training.data import Floats, OutcomeMatrix
 
 _NUM_RESAMPLES = 500  # of the questions; the interval's ends then move by about .005
 LENGTH = "question_length"
+GSM8K = "gsm8k"
 GSM8K_UNLABELLED = "gsm8k, no GSM8K label"
 GSM8K_FIVE_FOLD = "gsm8k, five-fold labels"
 MMLU_FIVE_FOLD = "mmlu, five-fold"
@@ -68,12 +77,36 @@ class EscalationRow:
     apgr_interval: Interval
 
 
+def side_by_side(
+    laboratory: Laboratory,
+    pair: Guests,
+    folds: Sequence[TrainedRouter],
+    unlabelled: TrainedRouter,
+) -> dict[str, list[EscalationRow]]:
+    """The pair on GSM8K without and with its labels, and on MMLU; rows by setting.
+
+    Args:
+        laboratory: what all experiments share.
+        pair: the two candidates' outcomes; they have sat the routers' aptitude test.
+        folds: routers that learned from the pair's other folds of GSM8K, one a fold.
+        unlabelled: a router that learned from no GSM8K.
+    """
+    made = {}
+    if pair.answered(GSM8K):
+        matrix = _matrix(pair, unlabelled, GSM8K)
+        router = predicted_by_router(unlabelled, matrix, f"routellm-{GSM8K}", laboratory.echo)
+        made[GSM8K_UNLABELLED] = escalation_rows(with_length(router, matrix))
+        made[GSM8K_FIVE_FOLD] = escalation_rows(_five_fold(laboratory, pair, folds, GSM8K))
+    made[MMLU_FIVE_FOLD] = escalation_rows(_five_fold(laboratory, pair, folds, "mmlu"))
+    return made
+
+
 def escalation_rows(predictions: Predictions) -> list[EscalationRow]:
     """Every predictor's score by the protocol: what it expects the strong candidate to gain.
 
     Args:
-        predictions: of the pair, with one more score than predictors if a predictor's second
-            column is 0: then its first is the score.
+        predictions: of the pair. A score that is no prediction stands in the strong candidate's
+            column, with zeros in the other.
     """
     pair = predictions.of((STRONG, WEAK))
     strong_Q, weak_Q = pair.correct_QM.T
@@ -107,6 +140,34 @@ def in_domain_baselines(
         learner.name: _cross_fitted(learner, matrix, np.array(folds), embeddings_QE)
         for learner in learners
     }
+
+
+def _matrix(pair: Guests, trained: TrainedRouter, benchmark: str) -> OutcomeMatrix:
+    cards = build_cards(pair.outcomes, trained.prepared["mmlu"].task_set())
+    return pair.matrix(benchmark, cards)
+
+
+def _five_fold(
+    laboratory: Laboratory, pair: Guests, folds: Sequence[TrainedRouter], benchmark: str
+) -> Predictions:
+    parts = []
+    for trained in folds:
+        matrix = _matrix(pair, trained, benchmark)
+        fold = trained.experiment.fold
+        matrix = matrix.rows([i for i, own in enumerate(_folds(matrix)) if own == fold])
+        router = predicted_by_router(trained, matrix, f"routellm-{benchmark}", laboratory.echo)
+        parts.append(with_length(router, matrix))
+    whole = _matrix(pair, folds[0], benchmark)
+    by_task = len(set(whole.tasks)) > 1
+    others = in_domain_baselines(whole, _folds(whole), laboratory.embed, by_task=by_task)
+    row_of = {question: i for i, question in enumerate(whole.question_ids)}
+    together = pooled(parts)
+    rows = [row_of[question] for question in together.question_ids]
+    return together.with_scores({name: scores[rows] for name, scores in others.items()})
+
+
+def _folds(matrix: OutcomeMatrix) -> list[int]:
+    return [fold_of(group, NUM_FOLDS) for group in matrix.groups]
 
 
 def _cross_fitted(

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from modelsat.config import FrozenConfig, parse_config, read_yaml_mapping
 
-_EVERYONE = "*"
+_ALL = "*"
 _NO_ZOO = ("close", "held_out", "release_order")
 
 
@@ -35,7 +35,7 @@ class ZooSetups(FrozenConfig):
             return values
         lists = {name: values[name] for name in _NO_ZOO if name in values}
         zoos = {
-            name: None if members == _EVERYONE else members
+            name: None if members == _ALL else members
             for name, members in values.items()
             if name not in _NO_ZOO
         }
@@ -63,6 +63,9 @@ class ZooSetups(FrozenConfig):
                 "release_order": tuple(name for name in self.release_order if name in candidates),
             }
         )
+
+
+EVERYONE = ZooSetups.model_validate({"all": _ALL})
 
 
 def load_zoos(path: str | Path | None) -> dict[str, ZooSetups]:

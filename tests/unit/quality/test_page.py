@@ -5,11 +5,13 @@ import re
 import numpy as np
 import pytest
 
+from modelsat.evaluation.metrics import Interval
 from modelsat.quality.benchmark import BenchmarkResults, SliceResults
 from modelsat.quality.edits import CardEdit
 from modelsat.quality.escalation import escalation
 from modelsat.quality.guests import STRONG, WEAK
 from modelsat.quality.limits import check_benchmark, held_out_auc
+from modelsat.quality.out_of_domain import OutOfDomain
 from modelsat.quality.page import write_page
 from modelsat.quality.predictions import Predictions
 from modelsat.quality.releases import arrivals
@@ -57,8 +59,9 @@ def results():
         releases=tuple(releases),
         edits={"mmlu": CardEdit("algebra", "law", 20, 0.95, 0.2, 0.02)},
         routellm={GSM8K_UNLABELLED: escalation_rows(pair)},
-        out_of_domain={"math": predictions(5), "bbh": predictions(6)},
-        out_of_domain_zoos=ZooSetups.model_validate({"all": "*"}).among(CANDIDATES),
+        out_of_domain=(
+            OutOfDomain("math", "all", 9, 0.2, 0.4, 0.5, Interval(0.1, -0.1, 0.3), 0.45, 0.8),
+        ),
     )
 
 
@@ -78,9 +81,7 @@ def test_a_useless_router_misses_them(results):
         part.with_scores({"router": rng.random(part.correct_QM.shape).astype(np.float32)})
         for part in one.folds
     )
-    worse = BenchmarkResults(
-        (SliceResults(one.name, one.setups, blind, {}, None),), (), {}, {}, {}, None
-    )
+    worse = BenchmarkResults((SliceResults(one.name, one.setups, blind, {}, None),), (), {}, {}, ())
     missed = {check.what for check in check_benchmark(worse) if not check.is_met}
     assert "mmlu: AUC over the best baseline (knn)" in missed
     assert "mmlu: ECE" in missed

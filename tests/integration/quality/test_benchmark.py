@@ -1,0 +1,128 @@
+"""The whole quality benchmark on small made-up tables: real training jobs, baselines, page."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from modelsat.aptitude.keywords import load_keywords
+from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
+from modelsat.artifacts.store import write_table
+from modelsat.command import run_command
+from modelsat.modeling.tiny import write_tiny_parts
+from modelsat.quality.guests import STRONG, WEAK
+
+TASKS = sorted(load_keywords("mmlu"))
+PER_TASK = 45
+SKILL = {"weak": 0.35, "middle": 0.5, "strong": 0.7, "early": 0.45, "late": 0.6}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    questions = [
+        {"question_id": f"{benchmark}/{task}/{i}", "benchmark": benchmark, "task": task}
+        | {"prompt": f"Question {i} about {task} of {benchmark}?\nA. yes\nB. no", "answer": "A"}
+        for benchmark, tasks, count in (
+            ("mmlu", TASKS, PER_TASK),
+            ("gsm8k", ["gsm8k"], 120),
+            ("math", ["math"], 30),
+        )
+        for task in tasks
+        for i in range(count)
+    ]
+    taste = {task: rng.normal(0, 0.15, size=8) for task in [*TASKS, "gsm8k", "math"]}
+    outcomes = []
+    for source, zoo in (
+        ("helm-mmlu", SKILL),
+        ("routellm", {STRONG: 0.8, WEAK: 0.5}),
+        ("fasteval", {"one": 0.5, "two": 0.4}),
+    ):
+        for place, (name, skill) in enumerate(zoo.items()):
+            for row in questions:
+                if source == "helm-mmlu" and row["benchmark"] != "mmlu":
+                    continue
+                level = np.clip(skill + taste[row["task"]][place], 0.1, 0.9)
+                outcomes.append(
+                    {"question_id": row["question_id"], "candidate": name, "source": source}
+                    | {"correct": float(rng.random() < level)}
+                )
+    write_table(QUESTIONS, questions, folder / "questions.parquet")
+    write_table(OUTCOMES, outcomes, folder / "outcomes.parquet")
+    zoos = {
+        "all": "*",
+        "two": ["middle", "early"],
+        "close": ["two"],
+        "held_out": ["late"],
+        "release_order": ["early", "weak", "middle", "late", "strong"],
+    }
+    (folder / "zoos.yaml").write_text(yaml.safe_dump({"mmlu": zoos, "fasteval": {"all": "*"}}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("preset")
+    texts = [
+        f"question {i} about {task.replace('_', ' ')} of mmlu? yes no"
+        for i in range(9)
+        for task in TASKS
+    ]
+    base, encoder = write_tiny_parts(folder / "parts", texts, seed=0)
+    stage = {"epochs": 1, "max_steps": 2, "learning_rate": 1e-3, "capability_learning_rate": 1e-3}
+    job = {
+        "model": {"base": str(base), "encoder": str(encoder)},
+        "training": {
+            "connector_stage": stage,
+            "all_stage": stage,
+            "frozen_layers": 1,
+            "effect_instructions": 200,
+        },
+        "resources": {"num_workers": 1},
+    }
+    (folder / "preset.yaml").write_text(yaml.safe_dump(job))
+    return folder / "preset.yaml"
+
+
+def run(data: Path, preset: Path, work: Path, page: Path) -> list[str]:
+    lines: list[str] = []
+    arguments = ["quality", "benchmark", "--data", str(data), "--zoos", str(data / "zoos.yaml")]
+    run_command(
+        [*arguments, "--preset", str(preset), "--work", str(work), "--page", str(page)],
+        lines.append,
+    )
+    return lines
+
+
+@pytest.mark.timeout(1800)
+def test_the_benchmark_trains_judges_writes_and_is_not_done_twice(data, preset, tmp_path):
+    page = tmp_path / "quality.md"
+    run(data, preset, tmp_path / "work", page)
+    text = page.read_text()
+    for heading in (
+        "## mmlu: 5 candidates",
+        "## Editing one line of a card",
+        "## RouteLLM: gsm8k, no GSM8K label",
+        "## RouteLLM: gsm8k, five-fold labels",
+        "## RouteLLM: mmlu, five-fold",
+        "## Out of domain",
+        "## Candidates arriving by card only",
+    ):
+        assert heading in text, heading
+    judged = re.search(r"5 candidates, (\d+) questions", text)
+    assert judged is not None
+    assert int(judged.group(1)) == len(TASKS) * PER_TASK
+    for row in ("card text", "knn", "best per task", "matrix factorization"):
+        assert f"\n| {row} |" in text, row
+    routers = sorted(path.parent.name for path in (tmp_path / "work").glob("*/router"))
+    folds = [f"fold-{k}" for k in range(5)]
+    assert routers == sorted([*folds, "held-out", "seed-1", "seed-2", "early-releases"])
+
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("*.npz")}
+    written |= {p: p.stat().st_mtime_ns for p in (tmp_path / "work").rglob("head.safetensors")}
+    run(data, preset, tmp_path / "work", page)
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+    assert page.read_text() == text
