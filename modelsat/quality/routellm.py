@@ -69,7 +69,8 @@ class EscalationRow:
     Attributes:
         name: of the score.
         curve: accuracy by share of strong calls, with its figures.
-        apgr_interval: bootstrap interval of the APGR over questions.
+        apgr_interval: bootstrap interval of the APGR over questions; resamples in which the strong
+            candidate is not the better one are left out.
     """
 
     name: str
@@ -91,13 +92,21 @@ def side_by_side(
         folds: routers that learned from the pair's other folds of GSM8K, one a fold.
         unlabelled: a router that learned from no GSM8K.
     """
-    made = {}
+    settings = {MMLU_FIVE_FOLD: _five_fold(laboratory, pair, folds, "mmlu")}
     if pair.answered(GSM8K):
         matrix = _matrix(pair, unlabelled, GSM8K)
         router = predicted_by_router(unlabelled, matrix, f"routellm-{GSM8K}", laboratory.echo)
-        made[GSM8K_UNLABELLED] = escalation_rows(with_length(router, matrix))
-        made[GSM8K_FIVE_FOLD] = escalation_rows(_five_fold(laboratory, pair, folds, GSM8K))
-    made[MMLU_FIVE_FOLD] = escalation_rows(_five_fold(laboratory, pair, folds, "mmlu"))
+        settings[GSM8K_UNLABELLED] = with_length(router, matrix)
+        settings[GSM8K_FIVE_FOLD] = _five_fold(laboratory, pair, folds, GSM8K)
+    made = {}
+    for setting in (GSM8K_UNLABELLED, GSM8K_FIVE_FOLD, MMLU_FIVE_FOLD):
+        if setting not in settings:
+            continue
+        strong, weak = settings[setting].of((STRONG, WEAK)).correct_QM.mean(axis=0)
+        if strong > weak:
+            made[setting] = escalation_rows(settings[setting])
+        else:
+            laboratory.echo(f"RouteLLM, {setting}: left out, {STRONG} is no better than {WEAK}")
     return made
 
 
@@ -191,6 +200,8 @@ def _row(name: str, score_Q: Floats, strong_Q: Floats, weak_Q: Floats) -> Escala
 
 
 def _apgr(score_Q: Floats, strong_Q: Floats, weak_Q: Floats, rows: np.ndarray) -> float:
+    if strong_Q[rows].sum() <= weak_Q[rows].sum():
+        return float("nan")  # a resample without a gap to recover says nothing
     return escalation(score_Q[rows], strong_Q[rows], weak_Q[rows]).apgr
 
 
@@ -198,5 +209,5 @@ def _interval(figure: Callable[[np.ndarray], float], num_questions: int) -> Inte
     rng = np.random.default_rng(0)
     draws = [figure(rng.integers(num_questions, size=num_questions)) for _ in range(_NUM_RESAMPLES)]
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail])
+    low, high = np.nanquantile(draws, [tail, 1 - tail])
     return Interval(figure(np.arange(num_questions)), float(low), float(high))

@@ -16,7 +16,7 @@ from modelsat.quality.guests import STRONG, WEAK
 
 TASKS = sorted(load_keywords("mmlu"))
 PER_TASK = 45
-SKILL = {"weak": 0.35, "middle": 0.5, "strong": 0.7, "early": 0.45, "late": 0.6}
+SKILL = {"weak": 0.35, "middle": 0.5, "strong": 0.7, "early": 0.45, "late": 0.6, "first": 0.55}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def data(tmp_path_factory) -> Path:
     outcomes = []
     for source, zoo in (
         ("helm-mmlu", SKILL),
-        ("routellm", {STRONG: 0.8, WEAK: 0.5}),
+        ("routellm", {STRONG: 0.9, WEAK: 0.3}),
         ("fasteval", {"one": 0.5, "two": 0.4}),
     ):
         for place, (name, skill) in enumerate(zoo.items()):
@@ -57,7 +57,7 @@ def data(tmp_path_factory) -> Path:
         "two": ["middle", "early"],
         "close": ["two"],
         "held_out": ["late"],
-        "release_order": ["early", "weak", "middle", "late", "strong"],
+        "release_order": ["early", "weak", "first", "middle", "late", "strong"],
     }
     (folder / "zoos.yaml").write_text(yaml.safe_dump({"mmlu": zoos, "fasteval": {"all": "*"}}))
     return folder
@@ -103,7 +103,7 @@ def test_the_benchmark_trains_judges_writes_and_is_not_done_twice(data, preset, 
     run(data, preset, tmp_path / "work", page)
     text = page.read_text()
     for heading in (
-        "## mmlu: 5 candidates",
+        "## mmlu: 6 candidates",
         "## Editing one line of a card",
         "## RouteLLM: gsm8k, no GSM8K label",
         "## RouteLLM: gsm8k, five-fold labels",
@@ -112,7 +112,7 @@ def test_the_benchmark_trains_judges_writes_and_is_not_done_twice(data, preset, 
         "## Candidates arriving by card only",
     ):
         assert heading in text, heading
-    judged = re.search(r"5 candidates, (\d+) questions", text)
+    judged = re.search(r"6 candidates, (\d+) questions", text)
     assert judged is not None
     assert int(judged.group(1)) == len(TASKS) * PER_TASK
     for row in ("card text", "knn", "best per task", "matrix factorization"):
