@@ -23,8 +23,8 @@ class Connector(nn.Module):
     beside it stand the levels, as numbers.
 
     The levels also reach the score directly: a weighted sum of them is where log-odds start from,
-    and the base model learns what is to be added. Without it a router still orders candidates worse
-    than their overall accuracy does after a pass over 13,000 instructions (docs/experiments.md).
+    and the base model learns what is to be added. On real outcomes stage 1 then ends at an AUC of
+    .74 instead of .55 (docs/experiments.md).
 
     Args:
         encoder_width: E.

@@ -4,7 +4,7 @@ Shapes: Q questions, M candidates.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -63,13 +63,7 @@ class Predictions:
 
     def with_scores(self, scores: Mapping[str, Floats]) -> "Predictions":
         """The same with further predictors."""
-        return Predictions(
-            self.question_ids,
-            self.tasks,
-            self.candidates,
-            self.correct_QM,
-            {**self.scores, **scores},
-        )
+        return replace(self, scores={**self.scores, **scores})
 
     def chosen_correct(self, predictor: str) -> Floats:
         """Correctness of the candidate that a predictor scores highest, float32 [Q]."""

@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from modelsat.config import FrozenConfig, parse_config, read_yaml_mapping
 
@@ -26,7 +26,7 @@ class ZooSetups(FrozenConfig):
     zoos: dict[str, tuple[str, ...] | None]
     close: tuple[str, ...] = ()
     held_out: tuple[str, ...] = ()
-    release_order: tuple[str, ...] = Field(default=())
+    release_order: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
