@@ -5,8 +5,10 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from modelsat.errors import ModelSatError
 
@@ -54,7 +56,8 @@ def run_command(arguments: Sequence[str], echo: Callable[[str], None]) -> None:
 def running_command(arguments: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``modelsat`` with arguments for the length of a block, then end it as Ctrl-C does.
 
-    Its output is to be read with :func:`output_lines`.
+    SIGTERM to this process ends both, with exit code 143. The command's output is to be read with
+    :func:`output_lines`.
     """
     process = subprocess.Popen(
         [*_COMMAND, *arguments],
@@ -62,18 +65,32 @@ def running_command(arguments: Sequence[str]) -> Iterator[subprocess.Popen[bytes
         stderr=subprocess.STDOUT,
         env={**os.environ, "PYTHONUNBUFFERED": "1", "TQDM_DISABLE": "1"},
     )
+    before = _exit_on_sigterm()
     try:
         yield process
     finally:
         _stop(process)
         if process.stdout:
             process.stdout.close()
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def output_lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
     """Lines of a command's output, as they come."""
     for raw in process.stdout or ():
         yield raw.decode(errors="replace").rstrip()
+
+
+def _exit_on_sigterm() -> Any:
+    """Turn SIGTERM into an exit, so that blocks are left in order; what handled it before."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+
+    def leave(number: int, frame: Any) -> None:
+        raise SystemExit(128 + number)
+
+    return signal.signal(signal.SIGTERM, leave)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -1,6 +1,7 @@
 """Scoring instructions against cards with a loaded router."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class Scorer:
-    """A router ready to score; statements are embedded once.
+    """A router ready to score; cards are read, and their statements embedded, once.
 
     Attributes:
         tasks_hashes: the aptitude tests whose cards it reads.
@@ -39,7 +40,7 @@ class Scorer:
         self.tasks_hashes = (*router.tasks_hashes, *also_reads)
         self.device = torch.device(device)
         self.num_forward_passes = 0
-        self._statements_TE: dict[tuple[str, ...], Tensor] = {}
+        self._zoo: _ReadZoo | None = None
         router.model.eval().to(self.device)
 
     @classmethod
@@ -61,16 +62,14 @@ class Scorer:
     @torch.inference_mode()
     def log_odds(self, instructions: Sequence[str], cards: Sequence[Card]) -> Floats:
         """Uncalibrated log-odds of "Yes", float32 [num_instructions, num_cards]."""
-        check_same_tasks(cards, self.tasks_hashes, source="cards to score")
-        features = card_features(cards)
+        zoo = self._read(tuple(cards))
         if not instructions:
             return np.zeros((0, len(cards)), dtype=np.float32)
-        statements_TE = self._embedded_statements(features.texts)
         tokens = self.router.tokenizer(instructions).to(self.device)
-        weights_MT = torch.from_numpy(features.weights_MT).to(self.device)
         self.num_forward_passes += 1
-        effects_MT = torch.from_numpy(self._effects(cards)).to(self.device)
-        scores_BM = self.router.model.score(tokens, statements_TE, weights_MT, effects_MT)
+        scores_BM = self.router.model.score(
+            tokens, zoo.statements_TE, zoo.weights_MT, zoo.effects_MT
+        )
         return np.asarray(scores_BM.float().cpu().numpy(), dtype=np.float32)
 
     def log_odds_in_batches(
@@ -84,16 +83,34 @@ class Scorer:
             result[rows] = self.log_odds([instructions[i] for i in rows], cards)
         return result
 
-    def _effects(self, cards: Sequence[Card]) -> Floats:
+    def _read(self, cards: tuple[Card, ...]) -> "_ReadZoo":
+        """What the network needs of the cards, kept until others come."""
+        if self._zoo is not None and self._zoo.cards == cards:
+            return self._zoo
+        check_same_tasks(cards, self.tasks_hashes, source="cards to score")
+        features = card_features(cards)
         known = self.router.known_cards.get(cards[0].tasks_hash)
-        if known is None:
-            return np.zeros((len(cards), len(cards[0].statements)), dtype=np.float32)
-        return known.effects(cards)
+        effects = np.zeros_like(features.weights_MT) if known is None else known.effects(cards)
+        if self._zoo is not None and self._zoo.texts == features.texts:
+            statements_TE = self._zoo.statements_TE
+        else:
+            tokens = self.router.tokenizer.encoder_features(features.texts)
+            moved = {name: value.to(self.device) for name, value in tokens.items()}
+            statements_TE = self.router.model.encode(moved)
+        self._zoo = _ReadZoo(
+            cards,
+            features.texts,
+            statements_TE,
+            torch.from_numpy(features.weights_MT).to(self.device),
+            torch.from_numpy(effects).to(self.device),
+        )
+        return self._zoo
 
-    def _embedded_statements(self, texts: tuple[str, ...]) -> Tensor:
-        if texts not in self._statements_TE:
-            features = self.router.tokenizer.encoder_features(texts)
-            moved = {name: value.to(self.device) for name, value in features.items()}
-            # One task set at a time: cards of another one are refused above.
-            self._statements_TE = {texts: self.router.model.encode(moved)}
-        return self._statements_TE[texts]
+
+@dataclass(frozen=True)
+class _ReadZoo:
+    cards: tuple[Card, ...]
+    texts: tuple[str, ...]
+    statements_TE: Tensor
+    weights_MT: Tensor
+    effects_MT: Tensor

@@ -1,5 +1,7 @@
 """Running the public commands in a process of their own."""
 
+import os
+import signal
 import socket
 
 import pytest
@@ -46,6 +48,21 @@ def test_stopping_sends_an_interrupt(monkeypatch):
     with running_command(["serve"]) as process:
         assert next(output_lines(process)) == "started"
     assert process.returncode == 3
+
+
+def test_sigterm_stops_the_command_too(monkeypatch):
+    shell("trap 'exit 3' INT; echo started; while :; do sleep 0.1; done", monkeypatch)
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # without ours the test must fail, not die
+    try:
+        with pytest.raises(SystemExit) as left, running_command(["train"]) as process:
+            next(output_lines(process))
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert left.value.code == 143
+        assert process.returncode == 3
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_port_in_use_is_refused_before_the_work():

@@ -49,6 +49,20 @@ def test_without_the_base_models_word_log_odds_are_the_cards_levels(scorer):
     assert np.allclose(scorer.log_odds(QUESTIONS, cards), expected, atol=1e-4)
 
 
+def test_cards_are_read_once_and_again_when_they_change(scorer, monkeypatch):
+    from modelsat.routing import scoring
+
+    cards, reads = make_cards(4), []
+    read = scoring.card_features
+    monkeypatch.setattr(scoring, "card_features", lambda given: reads.append(0) or read(given))
+    before = scorer.log_odds(QUESTIONS, cards)
+    assert np.array_equal(scorer.log_odds(QUESTIONS, list(cards)), before)
+    assert len(reads) == 1
+    turned = scorer.log_odds(QUESTIONS, cards[::-1])
+    assert np.allclose(turned, before[:, ::-1], atol=1e-5)
+    assert len(reads) == 2
+
+
 def test_names_are_no_feature(scorer):
     cards = make_cards(4)
     renamed = [replace(card, candidate=f"other-{i}") for i, card in enumerate(cards)]
