@@ -17,7 +17,6 @@ from modelsat.evaluation.baselines.learner import Questions
 from modelsat.evaluation.baselines.neighbours import NEIGHBOURS
 from modelsat.evaluation.baselines.tuning import tune
 from modelsat.quality.edits import CardEdit, edit_cards
-from modelsat.quality.embeddings import cached_embedder
 from modelsat.quality.experiments import (
     NUM_FOLDS,
     DataSet,
@@ -111,7 +110,7 @@ def run_benchmark(
         preset=preset,
         slices=load_slices(data_dir, echo),
         answered={"mmlu": pair.answered("mmlu")} if pair is not None else {},
-        embed=cached_embedder(encoder_source(preset, echo), work / "embeddings"),
+        encoder=encoder_source(preset, echo),
         echo=echo,
     )
     return _Benchmark(laboratory, setups, pair, crowd).run()

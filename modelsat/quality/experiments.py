@@ -18,6 +18,7 @@ from modelsat.evaluation.baselines.learner import Questions
 from modelsat.evaluation.baselines.simple import baselines
 from modelsat.evaluation.baselines.tuning import LEARNERS, Embed, tune
 from modelsat.evaluation.evaluate import complete_rows
+from modelsat.quality.embeddings import cached_embedder
 from modelsat.quality.leakage import fold_of
 from modelsat.quality.predictions import (
     ROUTER,
@@ -71,7 +72,7 @@ class Laboratory:
         preset: training job (YAML) whose data and paths are replaced.
         slices: the tables.
         answered: questions that guest candidates answered, by slice.
-        embed: embeds instructions for the baselines.
+        encoder: hub id or directory of what embeds instructions for the baselines.
         echo: receives progress.
     """
 
@@ -79,8 +80,13 @@ class Laboratory:
     preset: Path
     slices: Sequence[SliceTables]
     answered: Mapping[str, frozenset[str]]
-    embed: Embed
+    encoder: str
     echo: Echo
+
+    @cached_property
+    def embed(self) -> Embed:
+        """Embeds instructions for the baselines; none twice."""
+        return cached_embedder(self.encoder, self.work / "embeddings")
 
     def train(
         self, experiment: Experiment, extra: Callable[[Prepared], list[DataSet]] = lambda _: []
@@ -122,6 +128,7 @@ class Laboratory:
         key = content_hash(
             [file_hash(path) for path in (prepared.training_questions, prepared.test_questions)]
             + [file_hash(prepared.outcomes), file_hash(prepared.cards)]
+            + [self.encoder]
             + [[learner.name, str(learner.grid)] for learner in LEARNERS]
         )
         path = trained.directory / "predictions" / f"{name}-baselines-{key}.npz"
