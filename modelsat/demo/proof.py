@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from modelsat.artifacts.store import write_json, write_text
 from modelsat.demo.limits import check_held_out, check_router, check_zoo
 from modelsat.demo.quickstart import Stages
 from modelsat.demo.workspace import Echo, Workspace
 from modelsat.demo.zoo_specs import DEMO_CANDIDATES, HELD_OUT
 from modelsat.evaluation.checks import Check, require
-from modelsat.evaluation.provenance import provenance
+from modelsat.evaluation.provenance import render_page
 
 SEEDS = (0, 1, 2)
 
@@ -110,15 +108,4 @@ def _evaluate(workspace: Workspace, others: Sequence[str]) -> dict[str, dict[str
 
 
 def _render(results: Sequence[SeedResult]) -> str:
-    environment = Environment(
-        loader=PackageLoader("modelsat.demo"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,
-    )
-    return environment.get_template("proof.md.j2").render(
-        results=results,
-        held_out=HELD_OUT,
-        **vars(provenance()),
-    )
+    return render_page("modelsat.demo", "proof.md.j2", {}, results=results, held_out=HELD_OUT)

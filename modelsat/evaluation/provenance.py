@@ -3,8 +3,12 @@
 import os
 import platform
 import subprocess
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,28 @@ def provenance() -> Provenance:
         commit=_commit(),
         hardware=f"{os.cpu_count()} CPU cores ({processor}), no GPU used",
     )
+
+
+def render_page(
+    package: str, template: str, filters: Mapping[str, Callable[..., str]], **values: Any
+) -> str:
+    """A Markdown page from a package's template, which also sees the provenance.
+
+    Args:
+        package: whose ``templates`` folder holds it.
+        template: file name.
+        filters: further filters of the template, by name.
+        values: what it shows; a name the template misses is an error.
+    """
+    environment = Environment(
+        loader=PackageLoader(package),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+    )
+    environment.filters |= filters
+    return environment.get_template(template).render(**values, **vars(provenance()))
 
 
 def _commit() -> str:

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from modelsat.artifacts.store import atomic_path, write_text
 from modelsat.evaluation.checks import Check
 from modelsat.evaluation.metrics import Interval, reliability
-from modelsat.evaluation.provenance import provenance
+from modelsat.evaluation.provenance import render_page
 from modelsat.quality.benchmark import BenchmarkResults, SliceResults
 from modelsat.quality.gains import (
     BEST_SINGLE,
@@ -71,15 +70,10 @@ def write_page(results: BenchmarkResults, checks: Sequence[Check], page: Path) -
     for name, figure in made.items():
         with atomic_path(plots / f"{name}.svg") as temporary, temporary.open("wb") as file:
             figure.savefig(file, format="svg", metadata={"Date": None})
-    environment = Environment(
-        loader=PackageLoader("modelsat.quality"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,
-    )
-    environment.filters |= {"percent": _percent, "points": _points, "three": "{:.3f}".format}
-    text = environment.get_template("quality.md.j2").render(
+    text = render_page(
+        "modelsat.quality",
+        "quality.md.j2",
+        {"percent": _percent, "points": _points, "three": "{:.3f}".format},
         slices=[section(one) for one in results.slices],
         releases=results.releases,
         edits=results.edits,
@@ -89,7 +83,6 @@ def write_page(results: BenchmarkResults, checks: Sequence[Check], page: Path) -
         out_of_domain=results.out_of_domain,
         checks=checks,
         plots={name: f"{plots.name}/{name}.svg" for name in made},
-        **vars(provenance()),
     )
     write_text(page, text)
 
