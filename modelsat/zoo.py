@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -16,6 +16,8 @@ from modelsat.artifacts.hashing import content_hash, directory_hash
 from modelsat.artifacts.store import read_json
 from modelsat.config import FrozenConfig, parse_config, read_yaml_mapping
 from modelsat.errors import ArtifactError, ConfigError, ZooError
+
+Endpoint = Literal["chat", "completions", "embeddings"]
 
 AUTO_MODEL = "auto"  # the model name that asks for routing; no candidate may take it
 
@@ -28,23 +30,23 @@ class Price(FrozenConfig):
 
 
 class Candidate(FrozenConfig):
-    """One LLM of the zoo.
+    """What is said of every LLM of the zoo, wherever it runs.
 
     Attributes:
         name: what clients pin and what outcomes and cards call it.
-        engine: ``vllm``: served on this cluster.
-        llm_config: fields of Ray's ``LLMConfig``, verbatim.
         price: what its tokens cost; unknown when absent.
         context_window: most tokens of prompt and answer together.
         modalities: kinds of input it reads.
+        tools: whether requests that bring tools may be routed to it.
+        endpoints: the OpenAI endpoints it answers.
     """
 
     name: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:-]*$")
-    engine: Literal["vllm"]
-    llm_config: dict[str, Any]
     price: Price | None = None
     context_window: int = Field(gt=0)
     modalities: tuple[Literal["text", "image", "audio"], ...] = ("text",)
+    tools: bool = False
+    endpoints: tuple[Endpoint, ...] = Field(default=("chat", "completions"), min_length=1)
 
     @field_validator("name")
     @classmethod
@@ -52,6 +54,22 @@ class Candidate(FrozenConfig):
         if name == AUTO_MODEL:
             raise ValueError(f"{AUTO_MODEL!r} is the name that asks for routing; choose another")
         return name
+
+    @property
+    def slug(self) -> str:
+        """Its name in lower-case letters, digits and dashes: for folders and applications."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+
+
+class VllmCandidate(Candidate):
+    """A candidate served on this cluster.
+
+    Attributes:
+        llm_config: fields of Ray's ``LLMConfig``, verbatim.
+    """
+
+    engine: Literal["vllm"]
+    llm_config: dict[str, Any]
 
     @field_validator("llm_config")
     @classmethod
@@ -75,8 +93,8 @@ class Candidate(FrozenConfig):
 
     @property
     def application_name(self) -> str:
-        """Name of its Serve application: lower-case letters, digits and dashes."""
-        return "candidate-" + re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+        """Name of its Serve application."""
+        return f"candidate-{self.slug}"
 
     def check_local_model(self) -> None:
         """Refuse a local directory that is no model; a hub id is left to the engine.
@@ -109,18 +127,43 @@ class Candidate(FrozenConfig):
         return content_hash({"weights": weights, "engine_kwargs": self.engine_kwargs})
 
 
+class OpenAICandidate(Candidate):
+    """A candidate behind an OpenAI-compatible URL.
+
+    Attributes:
+        base_url: what stands before ``/chat/completions``; requests go nowhere else.
+        model: the name that the URL knows it by.
+        api_key_env: environment variable that holds the key; no key is sent when absent.
+    """
+
+    engine: Literal["openai"]
+    base_url: str = Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")
+    model: str = Field(min_length=1)
+    api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+    @field_validator("base_url")
+    @classmethod
+    def _without_slash(cls, base_url: str) -> str:
+        return base_url.rstrip("/")
+
+
+ZooCandidate = VllmCandidate | OpenAICandidate
+
+
 class Zoo(FrozenConfig):
     """The candidates of one zoo file."""
 
     version: Literal[1]
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[
+        Annotated[VllmCandidate | OpenAICandidate, Field(discriminator="engine")], ...
+    ]
 
     @field_validator("candidates")
     @classmethod
-    def _distinct(cls, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    def _distinct(cls, candidates: tuple[ZooCandidate, ...]) -> tuple[ZooCandidate, ...]:
         if not candidates:
             raise ValueError("the zoo is empty; list at least one candidate")
-        for what in ("name", "application_name"):
+        for what in ("name", "slug"):
             counts = Counter(getattr(candidate, what) for candidate in candidates)
             repeated = sorted(value for value, count in counts.items() if count > 1)
             if repeated:
@@ -132,7 +175,12 @@ class Zoo(FrozenConfig):
         """Names of the candidates, in the order of the file."""
         return tuple(candidate.name for candidate in self.candidates)
 
-    def get(self, name: str) -> Candidate:
+    @property
+    def local(self) -> tuple[VllmCandidate, ...]:
+        """The candidates that run on this cluster."""
+        return tuple(c for c in self.candidates if isinstance(c, VllmCandidate))
+
+    def get(self, name: str) -> ZooCandidate:
         """The candidate of that name.
 
         Raises:
@@ -143,7 +191,7 @@ class Zoo(FrozenConfig):
                 return candidate
         raise ZooError(f"unknown candidate {name!r}; the zoo holds {', '.join(self.names)}")
 
-    def select(self, names: Iterable[str] | None) -> tuple[Candidate, ...]:
+    def select(self, names: Iterable[str] | None) -> tuple[ZooCandidate, ...]:
         """The candidates of those names, or all when None."""
         return self.candidates if names is None else tuple(self.get(name) for name in names)
 
@@ -164,8 +212,8 @@ def load_zoo(path: str | Path) -> Zoo:
     )
 
 
-def _anchored(candidate: Candidate, folder: Path) -> Candidate:
-    if not candidate.model_source.startswith("."):
+def _anchored(candidate: ZooCandidate, folder: Path) -> ZooCandidate:
+    if isinstance(candidate, OpenAICandidate) or not candidate.model_source.startswith("."):
         return candidate
     loading = candidate.llm_config["model_loading_config"]
     source = str((folder / candidate.model_source).resolve())

@@ -7,7 +7,7 @@ The only module that names vLLM. The stages after it see the neutral columns tha
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelsat.zoo import Candidate
+from modelsat.zoo import VllmCandidate
 from profiling.rendering import PROMPT_SETTINGS, QUESTION
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ LIGHT_STAGE: dict[str, Any] = {"num_cpus": 0.25, "concurrency": 1}
 
 def generate_answers(
     prompts: "Dataset",
-    candidate: Candidate,
+    candidate: VllmCandidate,
     *,
     replicas: int,
     batch_size: int,
@@ -65,7 +65,7 @@ def generate_answers(
     return processor(prompts).map(_neutral_row, **LIGHT_STAGE)
 
 
-def resources_text(candidate: Candidate) -> str:
+def resources_text(candidate: VllmCandidate) -> str:
     """What one replica asks of the cluster, in words."""
     placement = candidate.llm_config.get("placement_group_config")
     accelerator = candidate.llm_config.get("accelerator_type")
@@ -74,7 +74,7 @@ def resources_text(candidate: Candidate) -> str:
     return f"a GPU ({accelerator})" if accelerator else "a GPU (no placement_group_config given)"
 
 
-def _engine_options(candidate: Candidate) -> dict[str, Any]:
+def _engine_options(candidate: VllmCandidate) -> dict[str, Any]:
     options = candidate.llm_config
     return {
         "model_source": candidate.model_source,
@@ -85,7 +85,7 @@ def _engine_options(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def engine_environment(candidate: Candidate) -> dict[str, Any]:
+def engine_environment(candidate: VllmCandidate) -> dict[str, Any]:
     """Ray runtime environment of the candidate's engines; the zoo's own settings win."""
     own = dict(candidate.llm_config.get("runtime_env") or {})
     defaults = {
@@ -101,7 +101,7 @@ def engine_environment(candidate: Candidate) -> dict[str, Any]:
     return {**own, "env_vars": {**defaults, **own.get("env_vars", {})}}
 
 
-def _wants_gpu(candidate: Candidate) -> bool:
+def _wants_gpu(candidate: VllmCandidate) -> bool:
     placement = candidate.llm_config.get("placement_group_config") or {}
     bundles = [*placement.get("bundles", ()), placement.get("bundle_per_worker")]
     asked = [bundle for bundle in bundles if bundle]

@@ -13,7 +13,7 @@ import pyarrow as pa
 from modelsat.aptitude.grading import Grade, grade_answer
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.capability.cards import UNPARSABLE
-from modelsat.zoo import Candidate
+from modelsat.zoo import VllmCandidate
 from profiling.engine import LIGHT_STAGE, generate_answers
 from profiling.rendering import render_prompts
 
@@ -39,7 +39,7 @@ class CandidateJob:
         start_timeout_s: seconds within which all engines must have started.
     """
 
-    candidate: Candidate
+    candidate: VllmCandidate
     questions: tuple[str, ...]
     replicas: int
     batch_size: int

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelsat.errors import ZooError
-from modelsat.zoo import Candidate
+from modelsat.zoo import VllmCandidate
 
 # How questions are put, greedily; part of the hash that decides whether finished work holds.
 PROMPT_SETTINGS: dict[str, Any] = {
@@ -23,7 +23,7 @@ NO_CHOICES = 0
 QUESTION = "question"
 
 
-def render_prompts(questions: pa.Table, candidate: Candidate) -> pa.Table:
+def render_prompts(questions: pa.Table, candidate: VllmCandidate) -> pa.Table:
     """Add the column ``tokenized_prompt``; the text moves to the column :data:`QUESTION`.
 
     Token ids rather than text go to the engine: it would add special tokens to a text whose
@@ -60,7 +60,7 @@ def render_prompt(tokenizer: Any, prompt: str) -> list[int]:
     return ids
 
 
-def load_tokenizer(candidate: Candidate) -> Any:
+def load_tokenizer(candidate: VllmCandidate) -> Any:
     """The candidate's tokenizer, kept for the life of the process.
 
     Raises:

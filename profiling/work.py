@@ -15,7 +15,7 @@ from modelsat.artifacts.hashing import content_hash, file_hash
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.artifacts.store import read_manifest, read_table
 from modelsat.errors import ArtifactError, MachineError, ModelSatError, ZooError
-from modelsat.zoo import Candidate, load_zoo
+from modelsat.zoo import VllmCandidate, load_zoo
 from profiling.config import ProfileConfig
 from profiling.rendering import PROMPT_SETTINGS
 
@@ -32,7 +32,7 @@ class Work:
         work_hash: hash of everything that changes them.
     """
 
-    candidate: Candidate
+    candidate: VllmCandidate
     path: Path
     work_hash: str
 
@@ -66,6 +66,11 @@ class Plan:
     works: tuple[Work, ...]
     refused: dict[str, str]
 
+_REMOTE = (
+    "answers behind a URL (engine: openai), and profiling runs candidates on this cluster; leave "
+    "it out with candidates: [...], and make its card of outcomes with `modelsat cards build`"
+)
+
 
 def plan_run(config: ProfileConfig) -> Plan:
     """Read and check everything a run needs.
@@ -83,6 +88,9 @@ def plan_run(config: ProfileConfig) -> Plan:
     hashes = sorted(file_hash(path) for path in config.questions)
     works, refused = [], {}
     for candidate in candidates:
+        if not isinstance(candidate, VllmCandidate):
+            refused[candidate.name] = _REMOTE
+            continue
         try:
             check_model_files(candidate)
             works.append(_plan_work(candidate, hashes, config))
@@ -97,7 +105,7 @@ def plan_run(config: ProfileConfig) -> Plan:
     )
 
 
-def check_model_files(candidate: Candidate) -> None:
+def check_model_files(candidate: VllmCandidate) -> None:
     """Refuse a local directory whose model cannot load; a hub id is left to the engine.
 
     Reads headers only, so a broken checkpoint is named at once and by file, where its engine
@@ -136,11 +144,10 @@ def check_writable(output_dir: Path) -> None:
         raise MachineError(f"output_dir {output_dir} is not writable; choose another")
 
 
-def _plan_work(candidate: Candidate, question_hashes: list[str], config: ProfileConfig) -> Work:
-    slug = candidate.application_name.removeprefix("candidate-")
+def _plan_work(candidate: VllmCandidate, question_hashes: list[str], config: ProfileConfig) -> Work:
     return Work(
         candidate=candidate,
-        path=config.output_dir / OUTCOMES_FOLDER / f"{slug}.parquet",
+        path=config.output_dir / OUTCOMES_FOLDER / f"{candidate.slug}.parquet",
         work_hash=content_hash(
             {
                 "candidate": candidate.content_hash(),

@@ -9,11 +9,11 @@ from ray import serve
 from ray.serve import Application
 
 from modelsat.errors import MachineError, ZooError
-from modelsat.zoo import Candidate
-from serve_app.candidate_config import complete_llm_config
+from modelsat.zoo import VllmCandidate
+from serve_app.candidates.llm_config import complete_llm_config
 from serve_app.config import CandidateOptions, ServeConfig
 from serve_app.ingress import Ingress
-from serve_app.scorer_deployment import ScorerDeployment
+from serve_app.scoring.deployment import ScorerDeployment
 
 ROUTER_APPLICATION = "router"
 SCORER_DEPLOYMENT = "Scorer"
@@ -60,7 +60,7 @@ def build_router(config: ServeConfig) -> Application:
     )
 
 
-def build_candidate(candidate: Candidate, options: CandidateOptions) -> Application:
+def build_candidate(candidate: VllmCandidate, options: CandidateOptions) -> Application:
     """The application of one candidate, without a route of its own.
 
     Imports the engine: call it in a process that may be large and short-lived.
@@ -72,7 +72,7 @@ def build_candidate(candidate: Candidate, options: CandidateOptions) -> Applicat
     try:
         from ray.serve.llm import LLMConfig, build_llm_deployment
 
-        from serve_app.candidate_server import CandidateServer
+        from serve_app.candidates.server import CandidateServer
     except ImportError as error:
         raise MachineError(
             f"the engine cannot be imported: {error}; install the vLLM that the pin list names"
@@ -97,7 +97,7 @@ def run_router(config: ServeConfig) -> None:
     _run_without_waiting([target])
 
 
-def run_candidates(candidates: Sequence[Candidate], options: CandidateOptions) -> None:
+def run_candidates(candidates: Sequence[VllmCandidate], options: CandidateOptions) -> None:
     """Deploy all candidates at once, so that they start side by side; does not wait for them.
 
     Raises:

@@ -1,10 +1,17 @@
-"""What one ``modelsat serve`` run is made of."""
+"""What one served zoo is made of. Light: imports no Ray, no torch, no web framework."""
 
+import ipaddress
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from modelsat.config import FrozenConfig
+from modelsat.routing.policy import Constraints, Probability
+from modelsat.zoo import AUTO_MODEL
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+TextRule = Literal["last_user", "user_turns", "conversation"]
 
 
 class ScorerOptions(FrozenConfig):
@@ -13,18 +20,20 @@ class ScorerOptions(FrozenConfig):
     Attributes:
         num_replicas: processes that hold the router.
         num_cpus: CPUs that Ray books for each.
+        num_gpus: GPUs that Ray books for each; above 0, the router runs on one.
         num_threads: threads of each forward pass; Ray alone would set floor(num_cpus).
         max_batch_size: most prompts of one forward pass.
         batch_wait_timeout_s: how long a batch waits to fill up; also the least delay of a
-            request that comes alone.
+            request that comes alone. 0: a batch is what waits while the one before is scored.
         max_ongoing_requests: requests a replica holds at a time; batches form among them.
     """
 
     num_replicas: int = Field(default=1, ge=1)
     num_cpus: float = Field(default=1, gt=0)
+    num_gpus: float = Field(default=0, ge=0)
     num_threads: int = Field(default=2, ge=1)
     max_batch_size: int = Field(default=16, ge=1)
-    batch_wait_timeout_s: float = Field(default=0.005, ge=0)
+    batch_wait_timeout_s: float = Field(default=0, ge=0)
     max_ongoing_requests: int = Field(default=256, ge=1)
 
 
@@ -34,18 +43,24 @@ class IngressOptions(FrozenConfig):
     Attributes:
         num_replicas: processes that accept requests.
         num_cpus: CPUs that Ray books for each.
-        max_ongoing_requests: requests a replica holds at a time, open streams included.
-        scorer_timeout_s: how long a request waits for its scores before it is refused.
+        max_in_flight: requests that one replica works on at a time, open streams included.
+        max_queued: requests that wait for a place; more are refused with 503.
+        queue_timeout_s: longest wait for a place, then 503.
+        max_body_bytes: largest request body, then 413.
+        drain_timeout_s: how long a replica that is stopped may finish what it works on.
     """
 
     num_replicas: int = Field(default=1, ge=1)
     num_cpus: float = Field(default=0.5, gt=0)
-    max_ongoing_requests: int = Field(default=256, ge=1)
-    scorer_timeout_s: float = Field(default=10, gt=0)
+    max_in_flight: int = Field(default=256, ge=1)
+    max_queued: int = Field(default=256, ge=0)
+    queue_timeout_s: Seconds = 10
+    max_body_bytes: int = Field(default=8 * 2**20, ge=1024)
+    drain_timeout_s: Seconds = 30
 
 
 class CandidateOptions(FrozenConfig):
-    """Bounds of every candidate that states none in its own ``deployment_config``.
+    """Bounds of every local candidate that states none in its own ``deployment_config``.
 
     Ray's LLM deployments accept and scale for a billion requests at a time by default, so
     without these nothing is ever refused and nothing ever scales up.
@@ -61,12 +76,149 @@ class CandidateOptions(FrozenConfig):
     target_ongoing_requests: float = Field(default=16, gt=0)
 
 
+class SessionOptions(FrozenConfig):
+    """Conversations that send ``x-session-id`` stay on their candidate.
+
+    Attributes:
+        margin: a candidate is left only for one whose P(correct) is higher by more than this.
+        ttl_s: how long after its last request a conversation is remembered.
+        max_sessions: most conversations remembered; the longest unused is forgotten first.
+    """
+
+    margin: Probability = 0.1
+    ttl_s: Seconds = 3600
+    max_sessions: int = Field(default=100_000, ge=1)
+
+
+class RoutingOptions(FrozenConfig):
+    """How requests for ``auto`` and other routing profiles find their candidate.
+
+    Attributes:
+        profiles: model names that ask for routing, each with what it accepts by default; a
+            request's own fields take precedence. ``auto`` exists whether listed or not.
+        text: what of a conversation is scored: the last user message, all user messages, or
+            all messages; joined in order.
+        scorer_timeout_s: how long a request waits for its scores; then the default answers.
+        default_candidate: who answers when there are no scores; None: the best card overall.
+        cache_cells: most scores remembered per ingress replica, one for each prompt and
+            candidate (4 bytes each); 0 remembers none.
+        cold_start_tolerance: a candidate that has no replica running is passed over for a
+            running one whose P(correct) is at most this much lower, and started meanwhile.
+            None: the request waits for the cold one.
+        sessions: conversations that stay on their candidate.
+    """
+
+    profiles: dict[str, Constraints] = Field(default={}, validate_default=True)
+    text: TextRule = "last_user"
+    scorer_timeout_s: Seconds = 2
+    default_candidate: str | None = None
+    cache_cells: int = Field(default=4_000_000, ge=0)
+    cold_start_tolerance: Probability | None = 0.05
+    sessions: SessionOptions = SessionOptions()
+
+    @field_validator("profiles")
+    @classmethod
+    def _with_auto(cls, profiles: dict[str, Constraints]) -> dict[str, Constraints]:
+        return {AUTO_MODEL: Constraints(), **profiles}
+
+
+class FallbackOptions(FrozenConfig):
+    """What happens when a candidate fails before the first byte of its answer.
+
+    Attributes:
+        max_attempts: candidates tried for one request, the first included.
+        attempt_timeout_s: longest wait for the first byte of one candidate; the request's own
+            deadline holds in any case.
+        stream_idle_timeout_s: longest pause inside a streamed answer before it is ended with an
+            error event.
+        failures_to_cool: failures in a row after which a candidate is left alone for a while;
+            a 429 counts at once.
+        cooldown_s: first such while; doubles with every probe that fails. ``Retry-After`` of the
+            candidate takes precedence.
+        max_cooldown_s: the longest one.
+    """
+
+    max_attempts: int = Field(default=3, ge=1)
+    attempt_timeout_s: Seconds = 60
+    stream_idle_timeout_s: Seconds = 60
+    failures_to_cool: int = Field(default=3, ge=1)
+    cooldown_s: Seconds = 5
+    max_cooldown_s: Seconds = 60
+
+
+class SecurityOptions(FrozenConfig):
+    """Who may ask.
+
+    Attributes:
+        keys: file of API keys (see ``modelsat keys``), re-read when it changes. None: anybody
+            who reaches the port may ask, and nobody may administrate.
+        allow_anonymous: states that an endpoint without keys may listen beyond this machine.
+        cors_origins: web origins whose pages may call the endpoint; none by default.
+    """
+
+    keys: Path | None = None
+    allow_anonymous: bool = False
+    cors_origins: tuple[str, ...] = ()
+
+
+class RoutingLogOptions(FrozenConfig):
+    """A table of what was decided, for ``modelsat evaluate``.
+
+    Attributes:
+        folder: where its parquet files go; None writes none.
+        with_prompts: whether the scored text is written too. It is private: off by default.
+        rows_per_file: decisions gathered before a file is written.
+        flush_interval_s: longest time a decision waits for its file.
+    """
+
+    folder: Path | None = None
+    with_prompts: bool = False
+    rows_per_file: int = Field(default=1000, ge=1)
+    flush_interval_s: Seconds = 30
+
+
+class ObservabilityOptions(FrozenConfig):
+    """What is told of each request, beside the metrics that Ray exports.
+
+    Attributes:
+        request_log: whether a JSON line per request is logged; it holds no text of a prompt.
+        otlp_endpoint: URL of an OTLP collector (``http://host:4318``) that takes traces.
+        trace_sample_fraction: share of requests traced when the caller sends no decision.
+        routing_log: table of decisions.
+    """
+
+    request_log: bool = True
+    otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://")
+    trace_sample_fraction: float = Field(default=1.0, ge=0, le=1)
+    routing_log: RoutingLogOptions = RoutingLogOptions()
+
+
+class RegistryOptions(FrozenConfig):
+    """Where the served zoo lives, and how fast replicas follow its changes.
+
+    Attributes:
+        folder: versions of the zoo: zoo file, cards and router of each. On several machines, on
+            storage that all of them see. A restart continues with the newest version unless the
+            files that the configuration names have changed since.
+        agreement_timeout_s: how long a change waits for every replica to follow it.
+        num_versions: versions kept for roll-back.
+        max_accuracy_shift: standard errors by which a candidate's accuracy may differ from its
+            earlier card before the new one is refused.
+    """
+
+    folder: Path = Path("runs/registry")
+    agreement_timeout_s: Seconds = 10
+    num_versions: int = Field(default=20, ge=2)
+    max_accuracy_shift: float = Field(default=5, gt=0)
+
+
 class ServeConfig(FrozenConfig):
     """One served zoo.
 
     Attributes:
         zoo: zoo file.
-        cards: cards artifact; holds a card of every candidate of the zoo.
+        cards: cards artifact; holds a card of every candidate of the zoo that is to be routed
+            to. A candidate without one can be named by clients, and is never chosen.
         router: router directory.
         host: address to listen on; 0.0.0.0 is all of them.
         port: port to listen on.
@@ -76,7 +228,12 @@ class ServeConfig(FrozenConfig):
             than there are cores, because many small processes each book one.
         scorer: the deployment that scores prompts.
         ingress: the deployment that speaks HTTP.
-        candidates: bounds of every candidate that states none.
+        candidates: bounds of every local candidate that states none.
+        routing: how requests find their candidate.
+        fallback: what happens when a candidate fails.
+        security: who may ask.
+        observability: what is told of each request.
+        registry: the zoo as data that changes while it is served.
     """
 
     zoo: Path
@@ -84,15 +241,39 @@ class ServeConfig(FrozenConfig):
     router: Path
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
-    request_timeout_s: float = Field(default=600, gt=0)
-    startup_timeout_s: float = Field(default=900, gt=0)
+    request_timeout_s: Seconds = 600
+    startup_timeout_s: Seconds = 900
     cluster_cpus: int = Field(default=32, ge=1)
     scorer: ScorerOptions = ScorerOptions()
     ingress: IngressOptions = IngressOptions()
     candidates: CandidateOptions = CandidateOptions()
+    routing: RoutingOptions = RoutingOptions()
+    fallback: FallbackOptions = FallbackOptions()
+    security: SecurityOptions = SecurityOptions()
+    observability: ObservabilityOptions = ObservabilityOptions()
+    registry: RegistryOptions = RegistryOptions()
+
+    @model_validator(mode="after")
+    def _not_open_by_accident(self) -> "ServeConfig":
+        security = self.security
+        if not (_is_loopback(self.host) or security.keys or security.allow_anonymous):
+            raise ValueError(
+                f"host {self.host} can be reached from other machines and there are no API keys; "
+                "name a file of keys in security.keys, or set security.allow_anonymous: true"
+            )
+        return self
 
     @property
     def url(self) -> str:
         """Base URL of the OpenAI-compatible endpoint, as a client on this machine writes it."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
         return f"http://{host}:{self.port}/v1"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

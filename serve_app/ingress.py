@@ -11,9 +11,9 @@ from ray.serve.handle import DeploymentHandle
 from modelsat.errors import RoutingError
 from modelsat.routing.policy import RoutingDecision, choose_best
 from modelsat.zoo import load_zoo
-from serve_app.api import build_api
-from serve_app.candidate_client import CandidateClient
-from serve_app.http_errors import overloaded
+from serve_app.api.app import build_api
+from serve_app.candidates.local import CandidateClient
+from serve_app.api.errors import overloaded
 
 
 class Ingress:

@@ -17,7 +17,7 @@ from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 from modelsat.errors import ArtifactError, MachineError, ModelSatError, ZooError
 from modelsat.zoo import Zoo
 from serve_app.builder import ROUTER_APPLICATION, run_candidates, run_router
-from serve_app.candidate_config import check_hardware
+from serve_app.candidates.llm_config import check_hardware
 from serve_app.config import ServeConfig
 from serve_app.preflight import check_artifacts, check_port
 

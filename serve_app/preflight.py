@@ -21,7 +21,7 @@ def check_artifacts(config: ServeConfig) -> Zoo:
         ArtifactError: cards or router are missing, corrupt, or of different task sets.
     """
     zoo = load_zoo(config.zoo)
-    for candidate in zoo.candidates:
+    for candidate in zoo.local:
         candidate.check_local_model()
     cards = read_cards(config.cards, read_description(config.router)["tasks_hashes"])
     select_cards(cards, zoo.names)

@@ -21,20 +21,23 @@ def validate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check a zoo file and the model directories it names."""
-    from modelsat.zoo import load_zoo
+    from modelsat.zoo import VllmCandidate, load_zoo
 
     zoo = load_zoo(file)
-    for candidate in zoo.candidates:
+    for candidate in zoo.local:
         candidate.check_local_model()
     rows = [
         {
             "candidate": candidate.name,
             "engine": candidate.engine,
-            "model_source": candidate.model_source,
+            "source": candidate.model_source
+            if isinstance(candidate, VllmCandidate)
+            else candidate.base_url,
             "context_window": candidate.context_window,
             "input_usd_per_mtok": candidate.price and candidate.price.input_usd_per_mtok,
             "output_usd_per_mtok": candidate.price and candidate.price.output_usd_per_mtok,
-            "application": candidate.application_name,
+            "endpoints": ", ".join(candidate.endpoints),
+            "tools": candidate.tools,
         }
         for candidate in zoo.candidates
     ]

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from modelsat.errors import ZooError
-from modelsat.zoo import Candidate
+from modelsat.zoo import VllmCandidate
 from profiling.rendering import NO_CHOICES, QUESTION, render_prompts
 
 WORDS = ["<s>", "<unk>", "<user>", "<assistant>", "how", "many", "?"]
@@ -18,7 +18,7 @@ TEMPLATE = (
 )
 
 
-def _candidate(folder: Path, template: str | None) -> Candidate:
+def _candidate(folder: Path, template: str | None) -> VllmCandidate:
     words = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, bos_token="<s>", unk_token="<unk>")
@@ -27,9 +27,9 @@ def _candidate(folder: Path, template: str | None) -> Candidate:
     return _named(folder)
 
 
-def _named(folder: Path) -> Candidate:
+def _named(folder: Path) -> VllmCandidate:
     loading = {"model_id": "m", "model_source": str(folder)}
-    return Candidate(
+    return VllmCandidate(
         name="m", engine="vllm", context_window=8, llm_config={"model_loading_config": loading}
     )
 

@@ -4,7 +4,7 @@ import pytest
 from ray.exceptions import ActorDiedError
 from ray.serve.exceptions import DeploymentUnavailableError, RayServeException
 
-from serve_app.http_errors import ApiError
+from serve_app.api.errors import ApiError
 from serve_app.ingress import ScoreRouter
 
 

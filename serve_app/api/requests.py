@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from serve_app.http_errors import ApiError
+from serve_app.api.errors import ApiError
 
 
 @dataclass(frozen=True)

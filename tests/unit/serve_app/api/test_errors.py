@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serve_app.http_errors import (
+from serve_app.api.errors import (
     ApiError,
     engine_error,
     error_event,

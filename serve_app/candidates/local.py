@@ -10,7 +10,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from serve_app.http_errors import ApiError, error_event, overloaded
+from serve_app.api.errors import ApiError, error_event, overloaded
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from modelsat.routing.policy import RoutingDecision
-from serve_app.api import build_api
-from serve_app.candidate_client import Answer
-from serve_app.http_errors import ApiError, error_event, overloaded
+from serve_app.api.app import build_api
+from serve_app.candidates.local import Answer
+from serve_app.api.errors import ApiError, error_event, overloaded
 
 NAMES = ("tiny/a", "tiny-b")
 CREATED = 1_700_000_000

@@ -6,8 +6,8 @@ from ray.exceptions import ActorDiedError
 from ray.serve.exceptions import BackPressureError, RayServeException
 
 from serve_app import candidate_client
-from serve_app.candidate_client import CandidateClient
-from serve_app.http_errors import ApiError
+from serve_app.candidates.local import CandidateClient
+from serve_app.api.errors import ApiError
 
 
 class FakeResponse:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serve_app.chat_request import parse_chat_request, text_to_route
-from serve_app.http_errors import ApiError
+from serve_app.api.requests import parse_chat_request, text_to_route
+from serve_app.api.errors import ApiError
 
 MESSAGE = {"role": "user", "content": "Hi"}
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
-from serve_app.http_errors import ApiError, engine_error, error_event
+from serve_app.api.errors import ApiError, engine_error, error_event
 
 
 async def wire_parts(

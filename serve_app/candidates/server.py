@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from ray.serve.llm import LLMServer
 from ray.serve.llm.openai_api_models import ChatCompletionRequest
 
-from serve_app.candidate_wire import wire_parts
-from serve_app.http_errors import ApiError, engine_error
+from serve_app.candidates.wire import wire_parts
+from serve_app.api.errors import ApiError, engine_error
 
 _ENGINE_START_TIMEOUT_S = 3600  # Ray's own default; `startup_timeout_s` ends a start earlier
 _WARM_UP_REQUEST = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 2}

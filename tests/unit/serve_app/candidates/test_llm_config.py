@@ -3,8 +3,8 @@ import copy
 import pytest
 
 from modelsat.errors import ZooError
-from modelsat.zoo import Candidate
-from serve_app.candidate_config import check_hardware, complete_llm_config
+from modelsat.zoo import VllmCandidate
+from serve_app.candidates.llm_config import check_hardware, complete_llm_config
 from serve_app.config import CandidateOptions
 
 CPU = {"bundles": [{"CPU": 1}]}
@@ -12,7 +12,7 @@ CPU = {"bundles": [{"CPU": 1}]}
 
 def candidate(name="org/small", **llm_config):
     llm_config = {"model_loading_config": {"model_source": "org/weights"}, **llm_config}
-    return Candidate(name=name, engine="vllm", llm_config=llm_config, context_window=8)
+    return VllmCandidate(name=name, engine="vllm", llm_config=llm_config, context_window=8)
 
 
 def complete(**llm_config):

@@ -8,9 +8,9 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from modelsat.routing.policy import RoutingDecision
 from modelsat.zoo import AUTO_MODEL
-from serve_app.candidate_client import Answer
-from serve_app.chat_request import ChatRequest, parse_chat_request, text_to_route
-from serve_app.http_errors import ApiError, model_not_found
+from serve_app.candidates.local import Answer
+from serve_app.api.requests import ChatRequest, parse_chat_request, text_to_route
+from serve_app.api.errors import ApiError, model_not_found
 
 PINNED = "pinned"  # x-modelsat-reason when the client named the model
 _MAX_HEADER_CHARS = 200

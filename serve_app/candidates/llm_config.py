@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modelsat.errors import ZooError
-from modelsat.zoo import Candidate
+from modelsat.zoo import VllmCandidate
 from serve_app.config import CandidateOptions
 
 _HARDWARE_KEYS = ("accelerator_type", "accelerator_config", "placement_group_config")
@@ -23,7 +23,7 @@ _UNBOUND_THREADS = {"VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 _NO_COMPILATION = {"TORCH_COMPILE_DISABLE": "1"}
 
 
-def complete_llm_config(candidate: Candidate, options: CandidateOptions) -> dict[str, Any]:
+def complete_llm_config(candidate: VllmCandidate, options: CandidateOptions) -> dict[str, Any]:
     """Fill in what the zoo leaves open.
 
     - ``model_id`` becomes the candidate's name, so that answers name the model clients pin;
@@ -59,7 +59,7 @@ def complete_llm_config(candidate: Candidate, options: CandidateOptions) -> dict
     return llm_config
 
 
-def check_hardware(candidate: Candidate, num_gpus: float) -> None:
+def check_hardware(candidate: VllmCandidate, num_gpus: float) -> None:
     """Refuse a candidate for which Ray would wait for a GPU that the cluster lacks.
 
     Raises:
