@@ -1,1 +1,1 @@
-"""HTTP as clients see it: OpenAI's paths, errors, keys, limits, and the administration of the zoo."""
+"""HTTP as clients see it: paths, errors, keys, limits, and the administration of the zoo."""

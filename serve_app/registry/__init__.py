@@ -1,1 +1,1 @@
-"""The served zoo as versioned data: kept on disk, changed while serving, followed by every replica."""
+"""The served zoo as versioned data: on disk, changed while serving, followed by replicas."""

@@ -1,1 +1,1 @@
-"""From a request to a ranking of candidates: which text is scored, who may answer, in what order."""
+"""From a request to a ranking of candidates: what is scored, who may answer, in what order."""
