@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from modelsat.zoo import Endpoint
+from serve_app.observe.trace_context import TraceContext
 
 
 @dataclass
 class RequestRecord:
-    """What is known of one request. No text of a prompt or an answer is part of it.
+    """What is known of one request. Its texts are no part of it, but for ``scored_text``.
 
     Attributes:
         request_id: as echoed in ``x-request-id``.
@@ -27,6 +28,8 @@ class RequestRecord:
         scores: P(correct) by candidate.
         zoo_version: version of the zoo it was chosen from.
         prompt_hash: SHA-256 of the scored text, hexadecimal.
+        scored_text: the scored text, only where ``routing_log.with_prompts`` asks for it.
+        trace: its place in a trace, where there is one.
         attempts: outcome of each candidate tried, in order: (candidate, outcome, seconds).
         routing_s: time until the candidate was chosen.
         upstream_s: time spent waiting for candidates until the first byte.
@@ -51,6 +54,8 @@ class RequestRecord:
     scores: Mapping[str, float] = field(default_factory=dict)
     zoo_version: int = 0
     prompt_hash: str | None = None
+    scored_text: str | None = None
+    trace: TraceContext | None = None
     attempts: list[tuple[str, str, float]] = field(default_factory=list)
     routing_s: float = 0.0
     upstream_s: float = 0.0
@@ -61,6 +66,11 @@ class RequestRecord:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cost_usd: float | None = None
+
+    @property
+    def duration_s(self) -> float | None:
+        """Time from the request to the end of its answer, seconds; None while it lasts."""
+        return None if self.ended_s is None else self.ended_s - self.started_s
 
     @property
     def overhead_s(self) -> float | None:
