@@ -85,6 +85,8 @@ def test_embeddings_depend_on_the_text_alone(client, encoding):
         model="m", input=["x", "y", "x"], encoding_format=encoding
     ).data
     assert first.embedding == again.embedding != second.embedding
+    plain = client.embeddings.create(model="m", input="x", encoding_format="float").data[0]
+    assert first.embedding == plain.embedding
 
 
 def test_listed_statuses_come_first_and_in_order(upstream):
