@@ -23,8 +23,8 @@ class ScorerOptions(FrozenConfig):
         num_gpus: GPUs that Ray books for each; above 0, the router runs on one.
         num_threads: threads of each forward pass; Ray alone would set floor(num_cpus).
         max_batch_size: most prompts of one forward pass.
-        batch_wait_timeout_s: how long a batch waits to fill up; also the least delay of a
-            request that comes alone. 0: a batch is what waits while the one before is scored.
+        batch_wait_timeout_s: how long an incomplete batch waits for more prompts; what a prompt
+            that comes alone loses. 0: a batch is what came while the one before was scored.
         max_ongoing_requests: requests a replica holds at a time; batches form among them.
     """
 
@@ -47,6 +47,8 @@ class IngressOptions(FrozenConfig):
         max_queued: requests that wait for a place; more are refused with 503.
         queue_timeout_s: longest wait for a place, then 503.
         max_body_bytes: largest request body, then 413.
+        body_timeout_s: longest time for a body to arrive once its request has a place, then 408;
+            a client that dawdles would hold the place otherwise.
         drain_timeout_s: how long a replica that is stopped may finish what it works on.
     """
 
@@ -56,6 +58,7 @@ class IngressOptions(FrozenConfig):
     max_queued: int = Field(default=256, ge=0)
     queue_timeout_s: Seconds = 10
     max_body_bytes: int = Field(default=8 * 2**20, ge=1024)
+    body_timeout_s: Seconds = 30
     drain_timeout_s: Seconds = 30
 
 
@@ -80,14 +83,19 @@ class SessionOptions(FrozenConfig):
     """Conversations that send ``x-session-id`` stay on their candidate.
 
     Attributes:
-        margin: a candidate is left only for one whose P(correct) is higher by more than this.
+        margin: a candidate is left only when another's P(correct) is higher by more than this,
+            or when it cannot answer.
         ttl_s: how long after its last request a conversation is remembered.
-        max_sessions: most conversations remembered; the longest unused is forgotten first.
+        max_sessions: most conversations remembered (about 300 bytes each); the longest unused is
+            forgotten first.
+        timeout_s: how long a request waits to learn its conversation's candidate; then it is
+            routed like any other.
     """
 
     margin: Probability = 0.1
     ttl_s: Seconds = 3600
     max_sessions: int = Field(default=100_000, ge=1)
+    timeout_s: Seconds = 0.2
 
 
 class RoutingOptions(FrozenConfig):
@@ -97,11 +105,19 @@ class RoutingOptions(FrozenConfig):
         profiles: model names that ask for routing, each with what it accepts by default; a
             request's own fields take precedence. ``auto`` exists whether listed or not.
         text: what of a conversation is scored: the last user message, all user messages, or
-            all messages; joined in order.
+            all messages (``serve_app/routing/route_text.py`` has the rules in full).
+        turns_chars: characters of a conversation that are scored where ``text`` is one of the
+            latter two; the newest messages that fit are kept. About what the router reads: 256
+            tokens, of 4 characters each.
         scorer_timeout_s: how long a request waits for its scores; then the default answers.
-        default_candidate: who answers when there are no scores; None: the best card overall.
-        cache_cells: most scores remembered per ingress replica, one for each prompt and
-            candidate (4 bytes each); 0 remembers none.
+        scorer_failures: failures of the scorer in a row, timeouts among them, after which
+            requests no longer wait for it.
+        scorer_pause_s: how often it is tried then, beside a request that does not wait.
+        default_candidate: who answers when there are no scores, if its card is in the zoo and
+            the request admits it; None: the candidate with the best card.
+        cache_cells: bound of the scores that an ingress replica remembers, in cells of 4 bytes:
+            one for each score and 100 for each prompt. The default takes 64 MiB and holds 80,000
+            prompts for 100 candidates. 0 remembers none.
         cold_start_tolerance: a candidate that has no replica running is passed over for a
             running one whose P(correct) is at most this much lower, and started meanwhile.
             None: the request waits for the cold one.
@@ -110,9 +126,12 @@ class RoutingOptions(FrozenConfig):
 
     profiles: dict[str, Constraints] = Field(default={}, validate_default=True)
     text: TextRule = "last_user"
+    turns_chars: int = Field(default=1024, ge=1)
     scorer_timeout_s: Seconds = 2
+    scorer_failures: int = Field(default=3, ge=1)
+    scorer_pause_s: Seconds = 5
     default_candidate: str | None = None
-    cache_cells: int = Field(default=4_000_000, ge=0)
+    cache_cells: int = Field(default=16_000_000, ge=0)
     cold_start_tolerance: Probability | None = 0.05
     sessions: SessionOptions = SessionOptions()
 
@@ -127,19 +146,24 @@ class FallbackOptions(FrozenConfig):
 
     Attributes:
         max_attempts: candidates tried for one request, the first included.
-        attempt_timeout_s: longest wait for the first byte of one candidate; the request's own
-            deadline holds in any case.
+        connect_timeout_s: longest time to connect to a remote candidate.
+        attempt_timeout_s: longest wait for the first byte of one candidate's stream; the
+            request's own deadline holds in any case.
+        answer_timeout_s: longest wait for an answer that is not streamed, whose first byte comes
+            when all of it is generated.
         stream_idle_timeout_s: longest pause inside a streamed answer before it is ended with an
             error event.
         failures_to_cool: failures in a row after which a candidate is left alone for a while;
-            a 429 counts at once.
+            429, and any failure with ``Retry-After``, at once.
         cooldown_s: first such while; doubles with every probe that fails. ``Retry-After`` of the
             candidate takes precedence.
         max_cooldown_s: the longest one.
     """
 
     max_attempts: int = Field(default=3, ge=1)
+    connect_timeout_s: Seconds = 5
     attempt_timeout_s: Seconds = 60
+    answer_timeout_s: Seconds = 300
     stream_idle_timeout_s: Seconds = 60
     failures_to_cool: int = Field(default=3, ge=1)
     cooldown_s: Seconds = 5

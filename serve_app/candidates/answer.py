@@ -1,9 +1,9 @@
 """What a candidate gives back: an answer from its first part on, or a failure."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, Self
 
 from modelsat.zoo import Endpoint
 
@@ -12,22 +12,78 @@ FailureKind = Literal[
 ]
 
 
+@dataclass
+class AnswerFacts:
+    """What is read of an answer as it passes; complete once its parts have ended.
+
+    Attributes:
+        prompt_tokens, completion_tokens: as the candidate counts them; None where it does not
+            say, which is so for streams that were not asked for ``include_usage``.
+        failure: why a stream ended early, after its first part; None: it did not.
+    """
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    failure: FailureKind | None = None
+
+
+class Parts(Protocol):
+    """A body in parts, taken once.
+
+    Unlike a generator, closing it also works when no part has been taken yet.
+    """
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> bytes: ...
+
+    async def aclose(self) -> None:
+        """Cancel the request on the candidate unless the body is complete; may be repeated."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """A candidate's answer, from its first part on.
 
+    Whoever holds it closes its parts, also after an error and before the first part.
+
     Attributes:
-        status: HTTP status.
+        status: HTTP status: 200, or a 4xx with an error in OpenAI's shape.
         parts: the body's parts, UTF-8: whole server-sent events of a stream, else one JSON
-            document. Closing it early cancels the request on the candidate.
+            document.
+        facts: what was read of it.
     """
 
     status: int
-    parts: AsyncIterator[bytes]
+    parts: Parts
+    facts: AnswerFacts = field(default_factory=AnswerFacts)
+
+
+class Document:
+    """A body that is here already, as its only part."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content: bytes | None = content
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        content, self._content = self._content, None
+        if content is None:
+            raise StopAsyncIteration
+        return content
+
+    async def aclose(self) -> None:
+        """Forget it."""
+        self._content = None
 
 
 class CandidateFailure(Exception):
-    """A candidate gave no answer, and another one may.
+    """A candidate gave no answer, or broke off in the middle of one.
+
+    Before the first part another candidate may answer. The parts of a stream raise it after
+    the first one.
 
     Attributes:
         kind: what happened.
@@ -52,10 +108,13 @@ class CandidateClient(Protocol):
     ) -> Answer:
         """Send a request and wait for the first part of the answer.
 
+        An answer that is no stream is waited for as a whole, so that a failure in its middle
+        can still be made good elsewhere.
+
         Args:
             endpoint: which of OpenAI's endpoints.
             body: OpenAI's JSON object; ``model`` is set by the client.
-            timeout_s: longest wait for the first part.
+            timeout_s: longest wait.
 
         Raises:
             CandidateFailure: no answer came, or one that another candidate may better.

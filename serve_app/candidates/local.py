@@ -1,84 +1,116 @@
-"""Sending a request to the application of a candidate."""
+"""Candidates on this cluster: each one a Serve application of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError, RayServeException
-from ray.serve.handle import DeploymentHandle
+from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 
-from serve_app.api.errors import ApiError, error_event, overloaded
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A candidate's answer, from its first part on.
-
-    Attributes:
-        status: HTTP status.
-        parts: the body's parts; server-sent events of a stream, else one JSON document.
-    """
-
-    status: int
-    parts: AsyncIterator[str]
+from modelsat.zoo import Endpoint
+from serve_app.candidates.answer import Answer, CandidateFailure, Document
+from serve_app.candidates.refusals import failure_of, refusal
+from serve_app.candidates.rewriting import Rewriter, UpstreamError
+from serve_app.candidates.stream import EventParts
 
 
-class CandidateClient:
-    """Holds one handle per candidate application, taken when it is first needed."""
+class LocalClient:
+    """Sends requests to the application of one candidate."""
 
-    def __init__(self, applications: Mapping[str, str]) -> None:
-        """Take the Serve application name of every candidate, by candidate name."""
-        self._applications = dict(applications)
-        self._handles: dict[str, DeploymentHandle] = {}
+    def __init__(self, candidate: str, application: str) -> None:
+        """Take the candidate's name and that of its application, which need not run yet."""
+        self._name = candidate
+        self._application = application
+        self._handle: DeploymentHandle | None = None
 
-    async def open_chat(self, candidate: str, body: Mapping[str, Any]) -> Answer:
-        """Send a chat completion request and wait for the first part of the answer.
+    async def open(
+        self, endpoint: Endpoint, body: Mapping[str, Any], *, timeout_s: float
+    ) -> Answer:
+        """Send a request and wait for the first part of the answer; see `CandidateClient`.
 
-        The request is cancelled on the candidate when the caller is cancelled or closes
-        ``parts`` early.
-
-        Raises:
-            ApiError: 503: the candidate is not running, its queue is full, or it died.
+        Waiting includes the start of a replica where the application was scaled to zero.
         """
-        handle = await self._handle(candidate)
-        response = handle.answer_chat.remote(dict(body))
         try:
-            status = int(await anext(response))
-        except BackPressureError:
-            raise overloaded(f"the queue of model {candidate!r} is full; retry later") from None
-        except (RayError, RayServeException, StopAsyncIteration):
-            raise overloaded(f"model {candidate!r} failed; retry later") from None
-        except asyncio.CancelledError:
-            response.cancel()
-            raise
-        return Answer(status, _relay(response, candidate))
+            async with asyncio.timeout(timeout_s):
+                return await self._open(endpoint, body)
+        except TimeoutError:
+            raise CandidateFailure("timeout") from None
 
-    async def _handle(self, candidate: str) -> DeploymentHandle:
-        if candidate not in self._handles:
+    async def _open(self, endpoint: Endpoint, body: Mapping[str, Any]) -> Answer:
+        handle = await self._running()
+        source = _ReplicaSource(handle.answer.remote(endpoint, dict(body)))
+        try:
+            status = int(await source.read() or 502)
+            return await self._answered(status, source, endpoint, body)
+        except CandidateFailure:
+            # The application may have been deleted; the next request asks for it anew.
+            self._handle = None
+            await source.close(is_complete=False)
+            raise
+        except BaseException:
+            await source.close(is_complete=False)
+            raise
+
+    async def _answered(
+        self, status: int, source: "_ReplicaSource", endpoint: Endpoint, body: Mapping[str, Any]
+    ) -> Answer:
+        rewriter = Rewriter(self._name, endpoint)
+        try:
+            if status == 200 and body.get("stream") is True:
+                parts = EventParts(source, rewriter)
+                await parts.begin()
+                return Answer(200, parts, rewriter.facts)
+            content = await source.read_all()
+            if status == 200:
+                return Answer(200, Document(rewriter.document(content)), rewriter.facts)
+        except UpstreamError as error:
+            await source.close(is_complete=False)
+            status, content = error.status, error.content
+        failure = failure_of(status)
+        if failure is not None:
+            raise failure
+        return refusal(self._name, status, content, body)
+
+    async def _running(self) -> DeploymentHandle:
+        if self._handle is None:
             try:
                 # Asks the Serve controller and blocks until it answers.
-                handle = await asyncio.to_thread(
-                    serve.get_app_handle, self._applications[candidate]
-                )
-            except RayServeException:
-                raise overloaded(f"model {candidate!r} is not running; retry later") from None
-            self._handles[candidate] = handle.options(stream=True)
-        return self._handles[candidate]
+                handle = await asyncio.to_thread(serve.get_app_handle, self._application)
+            except (RayError, RayServeException):
+                raise CandidateFailure("unreachable") from None
+            self._handle = handle.options(stream=True)
+        return self._handle
 
 
-async def _relay(response: AsyncIterator[str], candidate: str) -> AsyncIterator[str]:
-    finished = False
-    try:
-        async for part in response:
-            yield part
-        finished = True
-    except (RayError, RayServeException):
-        finished = True
-        error = ApiError(503, f"model {candidate!r} failed while it answered", code="model_failed")
-        yield error_event(error)
-    finally:
-        if not finished:
-            response.cancel()  # type: ignore[attr-defined]
+class _ReplicaSource:
+    """What a replica yields."""
+
+    def __init__(self, response: DeploymentResponseGenerator) -> None:
+        self._response = response
+        self._has_ended = False
+
+    async def read(self) -> bytes:
+        try:
+            part: str = await anext(self._response)
+        except StopAsyncIteration:
+            self._has_ended = True
+            return b""
+        except BackPressureError:
+            self._has_ended = True
+            raise CandidateFailure("overloaded") from None
+        except (RayError, RayServeException):
+            self._has_ended = True
+            raise CandidateFailure("server_error") from None
+        return part.encode()
+
+    async def read_all(self) -> bytes:
+        pieces = []
+        while piece := await self.read():
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    async def close(self, *, is_complete: bool) -> None:
+        if not (is_complete or self._has_ended):
+            self._response.cancel()

@@ -7,17 +7,27 @@ candidate's own processes alone.
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 from ray.serve.llm import LLMServer
-from ray.serve.llm.openai_api_models import ChatCompletionRequest
+from ray.serve.llm.openai_api_models import (
+    ChatCompletionRequest,
+    CompletionRequest,
+    EmbeddingRequest,
+)
 
-from serve_app.candidates.wire import wire_parts
+from modelsat.zoo import Endpoint
 from serve_app.api.errors import ApiError, engine_error
+from serve_app.candidates.wire import wire_parts
 
 _ENGINE_START_TIMEOUT_S = 3600  # Ray's own default; `startup_timeout_s` ends a start earlier
-_WARM_UP_REQUEST = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 2}
+_EMBED_TEXTS, _EMBED_CONVERSATION = get_args(EmbeddingRequest)
+_WARM_UP_REQUESTS: tuple[tuple[Endpoint, dict[str, Any]], ...] = (
+    ("chat", {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 2}),
+    ("completions", {"prompt": "Hello", "max_tokens": 2}),  # models without a chat template
+    ("embeddings", {"input": "Hello"}),
+)
 
 
 class CandidateServer(LLMServer):
@@ -36,13 +46,16 @@ class CandidateServer(LLMServer):
             self._llm_config.get_or_create_callback().ctx.run_init_node = False
         self.engine = self._engine_cls(self._llm_config)
         await asyncio.wait_for(self.engine.start(), timeout=_ENGINE_START_TIMEOUT_S)
-        async for _part in self.answer_chat(_WARM_UP_REQUEST):
-            pass  # a refusal (no chat template) warms nothing and harms nothing
+        for endpoint, request in _WARM_UP_REQUESTS:
+            status, *_body = [part async for part in self.answer(endpoint, request)]
+            if status == "200":
+                return
 
-    async def answer_chat(self, body: dict[str, Any]) -> AsyncGenerator[str, None]:
-        """Answer a chat completion request.
+    async def answer(self, endpoint: Endpoint, body: dict[str, Any]) -> AsyncGenerator[str, None]:
+        """Answer a request.
 
         Args:
+            endpoint: which of OpenAI's endpoints.
             body: OpenAI's JSON object; ``model`` is taken to be this candidate.
 
         Yields:
@@ -52,7 +65,7 @@ class CandidateServer(LLMServer):
         self._num_ongoing += 1
         try:
             async with (
-                aclosing(self._run(body)) as answers,
+                aclosing(self._run(endpoint, body)) as answers,
                 aclosing(wire_parts(answers, body)) as parts,
             ):
                 async for part in parts:
@@ -64,16 +77,20 @@ class CandidateServer(LLMServer):
         """Requests that this replica is working on."""
         return self._num_ongoing
 
-    async def _run(self, body: dict[str, Any]) -> AsyncGenerator[Any, None]:
+    async def _run(self, endpoint: Endpoint, body: dict[str, Any]) -> AsyncGenerator[Any, None]:
         """Items as the engine gives them; a refusal comes as one ApiError."""
+        embed = _EMBED_CONVERSATION if "messages" in body else _EMBED_TEXTS
+        method, kind = {
+            "chat": (self.chat, ChatCompletionRequest),
+            "completions": (self.completions, CompletionRequest),
+            "embeddings": (self.embeddings, embed),
+        }[endpoint]
         try:
-            request = ChatCompletionRequest.model_validate(
-                {**body, "model": self._llm_config.model_id}
-            )
+            request = kind.model_validate({**body, "model": self._llm_config.model_id})
         except ValidationError as error:
             yield _refusal(error, body)
             return
-        async with aclosing(await self.chat(request)) as answers:
+        async with aclosing(await method(request)) as answers:
             async for items in answers:
                 for item in items if isinstance(items, list) else [items]:
                     yield item

@@ -1,0 +1,193 @@
+"""Candidates behind OpenAI-compatible URLs: pooled connections, and nothing sent elsewhere.
+
+What is sent: the request's JSON with ``model`` replaced, and the headers ``Content-Type``,
+``Authorization`` (the key that the zoo names), ``Host``, ``Accept``, ``Accept-Encoding``,
+``Content-Length`` and ``User-Agent: model-sat``. No header of the client is handed on. Proxies
+that the environment names are not used, redirections are not followed, cookies are neither kept
+nor sent.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from modelsat.errors import ZooError
+from modelsat.zoo import Endpoint, OpenAICandidate
+from serve_app.candidates.answer import Answer, CandidateFailure, Document
+from serve_app.candidates.refusals import failure_of, refusal
+from serve_app.candidates.rewriting import Rewriter, UpstreamError
+from serve_app.candidates.stream import EventParts
+
+_PATHS: dict[Endpoint, str] = {
+    "chat": "/chat/completions",
+    "completions": "/completions",
+    "embeddings": "/embeddings",
+}
+_MAX_ANSWER_BYTES = 64 * 2**20
+_MAX_ERROR_BYTES = 2**20
+# Below the 5 s after which uvicorn (so vLLM) and Node close idle connections, so that no
+# request is sent into one that is being closed.
+_KEEP_ALIVE_S = 4
+_DNS_CACHE_S = 30
+
+
+def open_session(max_connections: int, connect_timeout_s: float) -> aiohttp.ClientSession:
+    """A pool of connections for all remote candidates of a process; inside a running loop.
+
+    Args:
+        max_connections: most connections at a time; requests beyond it wait for one.
+        connect_timeout_s: longest time to make one.
+    """
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=max_connections, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=_DNS_CACHE_S
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s),
+        headers={"User-Agent": "model-sat", "Accept-Encoding": "identity"},
+        trust_env=False,
+    )
+
+
+def read_api_key(candidate: OpenAICandidate) -> str | None:
+    """The key that requests to a candidate bring; None where the zoo names none.
+
+    Raises:
+        ZooError: the environment variable is not set, or holds what cannot be a key.
+    """
+    name = candidate.api_key_env
+    if name is None:
+        return None
+    key = os.environ.get(name, "")
+    if not key:
+        raise ZooError(
+            f"candidate {candidate.name!r}: environment variable {name} is not set; "
+            "set it to the provider's key for the processes of the server"
+        )
+    if not all("!" <= char <= "~" for char in key):
+        raise ZooError(
+            f"candidate {candidate.name!r}: environment variable {name} holds characters that "
+            "no key has (blanks, line ends or non-ASCII); set it to the key alone"
+        )
+    return key
+
+
+class RemoteClient:
+    """Sends requests to one remote candidate."""
+
+    def __init__(self, candidate: OpenAICandidate, session: aiohttp.ClientSession) -> None:
+        """Take the candidate and the pool; its key is read now.
+
+        Raises:
+            ZooError: its key is missing.
+        """
+        self._name, self._model = candidate.name, candidate.model
+        self._session = session
+        self._urls = {
+            endpoint: URL(candidate.base_url + path, encoded=True)
+            for endpoint, path in _PATHS.items()
+        }
+        self._key = read_api_key(candidate)
+        self._headers = {"Content-Type": "application/json"}
+        if self._key is not None:
+            self._headers["Authorization"] = f"Bearer {self._key}"
+
+    async def open(
+        self, endpoint: Endpoint, body: Mapping[str, Any], *, timeout_s: float
+    ) -> Answer:
+        """Send a request and wait for the first part of the answer; see `CandidateClient`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._open(endpoint, body)
+        except aiohttp.ServerTimeoutError:  # no connection within the pool's limit
+            raise CandidateFailure("unreachable") from None
+        except TimeoutError:
+            raise CandidateFailure("timeout") from None
+        except aiohttp.ClientResponseError:  # what came is no HTTP
+            raise CandidateFailure("garbage") from None
+        except (aiohttp.ClientError, OSError):
+            raise CandidateFailure("unreachable") from None
+
+    async def _open(self, endpoint: Endpoint, body: Mapping[str, Any]) -> Answer:
+        response = await self._session.post(
+            self._urls[endpoint],
+            data=msgspec.json.encode({**body, "model": self._model}),
+            headers=self._headers,
+            allow_redirects=False,
+        )
+        try:
+            if response.status != 200:
+                return await self._refused(response, response.status, body)
+            try:
+                return await self._answered(response, endpoint, body)
+            except UpstreamError as error:
+                response.close()
+                return self._refusal(error.status, error.content, body)
+        except BaseException:
+            response.close()
+            raise
+
+    async def _refused(
+        self, response: aiohttp.ClientResponse, status: int, body: Mapping[str, Any]
+    ) -> Answer:
+        failure = failure_of(status, response.headers.get("Retry-After"))
+        if failure is not None:
+            raise failure
+        content = await _read_whole(response, _MAX_ERROR_BYTES)
+        return self._refusal(status, content, body)
+
+    def _refusal(self, status: int, content: bytes, body: Mapping[str, Any]) -> Answer:
+        failure = failure_of(status)
+        if failure is not None:
+            raise failure
+        return refusal(self._name, status, content, body, self._key)
+
+    async def _answered(
+        self, response: aiohttp.ClientResponse, endpoint: Endpoint, body: Mapping[str, Any]
+    ) -> Answer:
+        rewriter = Rewriter(self._name, endpoint)
+        if body.get("stream") is True:
+            parts = EventParts(_ResponseSource(response), rewriter)
+            await parts.begin()
+            return Answer(200, parts, rewriter.facts)
+        content = await _read_whole(response, _MAX_ANSWER_BYTES)
+        return Answer(200, Document(rewriter.document(content)), rewriter.facts)
+
+
+class _ResponseSource:
+    """The body of an HTTP response."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def read(self) -> bytes:
+        try:
+            return await self._response.content.readany()
+        except (aiohttp.ClientError, OSError):
+            raise CandidateFailure("unreachable") from None
+
+    async def close(self, *, is_complete: bool) -> None:
+        if is_complete:
+            self._response.release()
+        else:
+            self._response.close()
+
+
+async def _read_whole(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """The body of a response.
+
+    Raises:
+        CandidateFailure: it is longer than allowed: ``garbage``.
+    """
+    pieces, size = [], 0
+    while piece := await response.content.readany():
+        size += len(piece)
+        if size > max_bytes:
+            raise CandidateFailure("garbage")
+        pieces.append(piece)
+    return b"".join(pieces)

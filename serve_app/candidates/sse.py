@@ -1,0 +1,98 @@
+"""Framing of server-sent events: bytes in as the network cuts them, whole events out.
+
+Follows the HTML standard, section 9.2.6 "Interpreting an event stream", but for one thing:
+an event that the end of the stream finds unfinished is given out, because servers exist that
+end with ``data: [DONE]`` and no empty line.
+"""
+
+from typing import NamedTuple
+
+DONE = b"[DONE]"
+COMMENT = b":\n\n"  # what keeps a connection alive and says nothing
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Event(NamedTuple):
+    """One event.
+
+    Attributes:
+        name: its type; empty unless stated.
+        data: its data, lines joined by a line feed; None when it was nothing but comments.
+    """
+
+    name: bytes
+    data: bytes | None
+
+
+class EventTooLong(ValueError):
+    """An event does not end within the size allowed."""
+
+
+class EventDecoder:
+    """Cuts a stream of bytes into events.
+
+    Works on bytes: line ends cannot be part of a longer UTF-8 character, so a character split
+    between two pieces is whole again when its event is.
+    """
+
+    def __init__(self, max_event_bytes: int) -> None:
+        """Start at the start of a stream, with the longest event that is put up with."""
+        self._max_event_bytes = max_event_bytes
+        self._rest = b""
+        self._at_start = True
+        self._ended_in_return = False
+
+    def feed(self, piece: bytes) -> list[Event]:
+        """Take the next bytes; give the events that they complete.
+
+        Raises:
+            EventTooLong: the unfinished event is longer than allowed.
+        """
+        if self._ended_in_return:
+            piece = piece.removeprefix(b"\n")
+        self._ended_in_return = piece.endswith(b"\r")
+        if b"\r" in piece:
+            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        # The end of an event may lie across the seam, and need not be looked for before it.
+        seam = max(0, len(self._rest) - 1)
+        text = self._rest + piece if self._rest else piece
+        if self._at_start and len(text) >= len(_BYTE_ORDER_MARK):
+            self._at_start, seam = False, 0
+            text = text.removeprefix(_BYTE_ORDER_MARK)
+        if text.find(b"\n\n", seam) < 0:
+            self._keep(text)
+            return []
+        *blocks, rest = text.split(b"\n\n")
+        self._keep(rest)
+        return [event for block in blocks if (event := _parse(block)) is not None]
+
+    def finish(self) -> list[Event]:
+        """The event that the end of the stream cut short, if there is one."""
+        rest, self._rest = self._rest, b""
+        event = _parse(rest)
+        return [] if event is None else [event]
+
+    def _keep(self, rest: bytes) -> None:
+        if len(rest) > self._max_event_bytes:
+            raise EventTooLong(f"an event is longer than {self._max_event_bytes} bytes")
+        self._rest = rest
+
+
+def _parse(block: bytes) -> Event | None:
+    if block.startswith(b"data: ") and b"\n" not in block:
+        return Event(b"", block[6:])
+    name, lines, has_comment = b"", [], False
+    for line in block.split(b"\n"):
+        if line.startswith(b":"):
+            has_comment = True
+            continue
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            lines.append(value)
+        elif field == b"event":
+            name = value
+    if lines:
+        return Event(name, b"\n".join(lines))
+    return Event(b"", None) if has_comment else None

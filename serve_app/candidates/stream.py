@@ -1,0 +1,139 @@
+"""A candidate's stream as whole, rewritten events, whatever carries its bytes."""
+
+import asyncio
+from typing import Protocol, Self
+
+from serve_app.candidates.answer import CandidateFailure
+from serve_app.candidates.rewriting import Rewriter, UpstreamError
+from serve_app.candidates.sse import COMMENT, DONE, Event, EventDecoder, EventTooLong
+
+_MAX_EVENT_BYTES = 8 * 2**20  # images and audio travel inside events
+_LAST = b"data: " + DONE + b"\n\n"
+# The end of a body follows `[DONE]` at once; having seen it, the connection can be used again.
+_END_OF_BODY_WAIT_S = 0.1
+
+
+class Source(Protocol):
+    """Where a stream's bytes come from."""
+
+    async def read(self) -> bytes:
+        """The next bytes; empty when the stream has ended as it should.
+
+        Raises:
+            CandidateFailure: it broke off.
+        """
+
+    async def close(self, *, is_complete: bool) -> None:
+        """Let go of it; cancels the request on the candidate unless it is complete."""
+
+
+class EventParts:
+    """Parts of an answer that are whole events.
+
+    Ends with ``[DONE]``. Where the candidate closes properly without it, it is added if every
+    choice has its ``finish_reason``, since the answer is complete then; else the answer is cut
+    short, and that is a failure. Nothing after ``[DONE]`` is passed on. Comments keep the
+    client's connection alive as they kept the candidate's; their text is left out.
+    """
+
+    def __init__(self, source: Source, rewriter: Rewriter) -> None:
+        self._source = source
+        self._rewriter = rewriter
+        self._decoder = EventDecoder(_MAX_EVENT_BYTES)
+        self._ready = b""
+        self._is_done = False
+        self._is_closed = False
+        self._failure: CandidateFailure | UpstreamError | None = None
+
+    async def begin(self) -> None:
+        """Read until the first chunk, which is kept for whoever takes the parts.
+
+        Raises:
+            CandidateFailure: the stream broke off, or holds something else.
+            UpstreamError: it starts with an error.
+        """
+        while not (self._ready or self._failure):
+            await self._advance(skip_comments=True)
+        if not self._ready and self._failure is not None:
+            raise self._failure
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._ready:
+            if self._is_closed:
+                raise StopAsyncIteration
+            if self._failure is not None:
+                await self.aclose()
+                raise self._failure
+            if self._is_done:
+                await self._finish()
+                raise StopAsyncIteration
+            await self._advance()
+        part, self._ready = self._ready, b""
+        return part
+
+    async def aclose(self) -> None:
+        """Cancel the stream on the candidate unless it has ended."""
+        self._ready = b""
+        if not self._is_closed:
+            self._is_closed = True
+            await self._source.close(is_complete=False)
+
+    async def _advance(self, *, skip_comments: bool = False) -> None:
+        """Read once; what it brings is in ``_ready``, ``_failure`` and ``_is_done`` then."""
+        try:
+            piece = await self._source.read()
+            events = self._decoder.feed(piece) if piece else self._decoder.finish()
+        except CandidateFailure as failure:
+            self._failure = failure
+            return
+        except EventTooLong:
+            self._failure = CandidateFailure("garbage")
+            return
+        parts = []
+        try:
+            for event in events:
+                if event.data is None and skip_comments:
+                    continue
+                parts.append(self._rewritten(event))
+                if self._is_done:
+                    break
+            if not piece and not self._is_done:
+                self._end_without_done(parts)
+        except (CandidateFailure, UpstreamError) as failure:
+            self._failure = failure
+        self._ready = b"".join(parts)
+
+    def _rewritten(self, event: Event) -> bytes:
+        if event.data is None:
+            return COMMENT
+        if event.data.strip() == DONE:
+            if not self._rewriter.has_begun:
+                raise CandidateFailure("garbage")
+            self._is_done = True
+            return _LAST
+        if event.name == b"error":
+            raise UpstreamError(500, event.data)
+        # Line feeds between JSON's tokens would end the line that holds it.
+        return b"data: " + self._rewriter.chunk(event.data.replace(b"\n", b" ")) + b"\n\n"
+
+    def _end_without_done(self, parts: list[bytes]) -> None:
+        if not self._rewriter.is_finished:
+            raise CandidateFailure("garbage")
+        self._is_done = True
+        parts.append(_LAST)
+
+    async def _finish(self) -> None:
+        self._is_closed = True
+        is_complete = False
+        try:
+            async with asyncio.timeout(_END_OF_BODY_WAIT_S):
+                while await self._source.read():
+                    pass
+            is_complete = True
+        except (CandidateFailure, TimeoutError):
+            pass
+        finally:
+            await self._source.close(is_complete=is_complete)
