@@ -100,3 +100,42 @@ CARDS = TableSchema(
     ),
     key=("candidate",),
 )
+
+SCORE_TYPE = pa.struct(
+    [
+        pa.field("candidate", pa.string(), nullable=False),
+        pa.field("p_correct", pa.float32(), nullable=False),
+    ]
+)
+ATTEMPT_TYPE = pa.struct(
+    [
+        pa.field("candidate", pa.string(), nullable=False),
+        pa.field("outcome", pa.string(), nullable=False),
+        pa.field("duration_s", pa.float32(), nullable=False),
+    ]
+)
+
+ROUTING_LOG = TableSchema(
+    name="routing_log",
+    version=1,
+    fields=(
+        pa.field("decision_id", pa.string(), nullable=False),
+        pa.field("question_id", pa.string(), nullable=False),
+        pa.field("request_id", pa.string(), nullable=False),
+        pa.field("logged_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("profile", pa.string(), nullable=False),
+        pa.field("candidate", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("confidence", pa.float32()),
+        pa.field("scores", pa.list_(SCORE_TYPE), nullable=False),
+        pa.field("zoo_version", pa.int64(), nullable=False),
+        pa.field("status", pa.int32(), nullable=False),
+        pa.field("attempts", pa.list_(ATTEMPT_TYPE), nullable=False),
+        pa.field("latency_s", pa.float32()),
+        pa.field("prompt_tokens", pa.int32()),
+        pa.field("completion_tokens", pa.int32()),
+        pa.field("cost_usd", pa.float64()),
+        pa.field("prompt", pa.string()),
+    ),
+    key=("decision_id",),
+)

@@ -174,7 +174,7 @@ QUEUED = Metric("modelsat_queued", "gauge", "Requests that wait for a place.")
 CANDIDATE_STATE = Metric(
     "modelsat_candidate_state",
     "gauge",
-    "0: may be asked; 1: one probe is being tried; 2: cooling down; NaN: no longer in the zoo.",
+    "0: may be asked; 1: one probe is being tried; 2: cooling down. Absent outside the zoo.",
     ("model",),
 )
 CACHE_HITS = Metric(

@@ -104,7 +104,7 @@ class Metrics:
         for name in names:
             self._set(named.CANDIDATE_STATE, readings.candidate_states.get(name, 0), model=name)
         for name in self._told - names:
-            # Ray goes on exporting the last value; this one takes part in no comparison.
+            # Ray goes on exporting a gauge's last value, but for this one: the series ends.
             self._set(named.CANDIDATE_STATE, math.nan, model=name)
         self._told = names
 

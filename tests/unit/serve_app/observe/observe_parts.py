@@ -91,7 +91,7 @@ def make_record(**changes: Any) -> RequestRecord:
         "scores": {"small": 0.75, "large": 0.5},
         "zoo_version": 3,
         "prompt_hash": "ab" * 32,
-        "attempts": [("small", "timeout", 0.25), ("large", "ok", 0.125)],
+        "attempts": [("small", "timeout", 0.25), ("large", "answered", 0.125)],
         "routing_s": 0.0625,
         "upstream_s": 0.375,
         "first_byte_s": 100.5,

@@ -65,7 +65,7 @@ def test_a_request_is_one_json_object_in_the_replicas_file(filters):
         "error_code": None,
         "attempts": [
             {"candidate": "small", "outcome": "timeout", "ms": 250.0},
-            {"candidate": "large", "outcome": "ok", "ms": 125.0},
+            {"candidate": "large", "outcome": "answered", "ms": 125.0},
         ],
         "duration_ms": 2000.0,
         "first_byte_ms": 500.0,

@@ -73,7 +73,7 @@ def test_a_request_with_a_fallback_is_counted_in_every_respect(metrics, instrume
     value = instruments.value
     assert value("modelsat_requests_total", endpoint="chat", model="large", status="200") == 1
     assert value("modelsat_attempts_total", model="small", outcome="timeout") == 1
-    assert value("modelsat_attempts_total", model="large", outcome="ok") == 1
+    assert value("modelsat_attempts_total", model="large", outcome="answered") == 1
     assert value("modelsat_fallbacks_total", from_model="small", kind="timeout") == 1
     # The candidate that was chosen, not the one that had to step in.
     assert value("modelsat_selections_total", model="small", reason="highest_score") == 1

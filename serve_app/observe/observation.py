@@ -1,0 +1,89 @@
+"""All observers of one ingress replica, as its configuration asks for them."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+from serve_app.config import ObservabilityOptions
+from serve_app.observe.instruments import Instruments
+from serve_app.observe.logs import RequestLog
+from serve_app.observe.metrics import Metrics, Readings, sample_regularly
+from serve_app.observe.record import Observer
+from serve_app.registry.state import ZooState
+
+
+class Observation:
+    """Who is told of each finished request, and what runs beside them.
+
+    Attributes:
+        observers: told of each request, in this order.
+        sample_fraction: share of traces recorded where the caller has not decided; None: this
+            replica makes no spans. For :func:`serve_app.observe.trace_context.begin_trace`.
+        wants_prompts: whether records are to bring the scored text.
+    """
+
+    def __init__(
+        self,
+        options: ObservabilityOptions,
+        zoo: Callable[[], ZooState],
+        profiles: Collection[str],
+        *,
+        instance: str = "",
+        instruments: Instruments | None = None,
+    ) -> None:
+        """Make the observers; what is not asked for is not imported either.
+
+        Args:
+            options: what is told of each request.
+            zoo: the state of the zoo that is followed now.
+            profiles: names that ask for routing.
+            instance: identifies the replica in traces.
+            instruments: what records metrics; Ray's where none is given.
+        """
+        self._metrics = Metrics(zoo, profiles, instruments)
+        self._closers: list[Callable[[], None]] = []
+        self._sampling: asyncio.Task[None] | None = None
+        self._dropped: Callable[[], int] = lambda: 0
+        observers: list[Observer] = [self._metrics]
+        if options.request_log:
+            observers.append(RequestLog())
+        if options.otlp_endpoint is not None:
+            from serve_app.observe.tracing import Tracing
+
+            tracing = Tracing(options.otlp_endpoint, instance=instance)
+            observers.append(tracing)
+            self._closers.append(tracing.close)
+        if options.routing_log.folder is not None:
+            from serve_app.observe.routing_log import RoutingLog
+
+            log = RoutingLog(options.routing_log)
+            observers.append(log)
+            self._closers.append(log.close)
+            self._dropped = lambda: log.dropped
+        self.observers = tuple(observers)
+        is_tracing = options.otlp_endpoint is not None
+        self.sample_fraction = options.trace_sample_fraction if is_tracing else None
+        self.wants_prompts = (
+            options.routing_log.folder is not None and options.routing_log.with_prompts
+        )
+
+    def start(self, read: Callable[[], Readings]) -> None:
+        """Set the gauges every few seconds from now on; inside a running loop.
+
+        Args:
+            read: the state of the replica now; the routing log's drops are added to it.
+        """
+
+        def complete() -> Readings:
+            return replace(read(), routing_log_dropped=self._dropped())
+
+        self._sampling = asyncio.create_task(sample_regularly(self._metrics, complete))
+
+    async def close(self) -> None:
+        """Write and send what waits; for a replica that stops. Takes up to 30 s."""
+        if self._sampling is not None:
+            self._sampling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sampling
+        await asyncio.gather(*(asyncio.to_thread(close) for close in self._closers))
