@@ -1,0 +1,158 @@
+"""The Serve applications of local candidates: started, stopped and counted.
+
+A process of its own imports the engine, deploys and ends; the caller stays small.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import ray
+from ray import serve
+from ray.exceptions import RayError, RayTaskError
+from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
+
+from modelsat.artifacts.hashing import content_hash
+from modelsat.artifacts.store import read_json, write_json
+from modelsat.errors import ArtifactError, MachineError, ModelSatError, ZooError
+from modelsat.zoo import VllmCandidate
+from serve_app.candidates.llm_config import check_hardware, complete_llm_config
+from serve_app.config import CandidateOptions
+
+_PREFIX = "candidate-"
+_POLL_INTERVAL_S = 0.5
+_DEAD = (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.DELETING)
+
+
+class ServeApplications:
+    """The applications of the Serve instance that this process belongs to."""
+
+    def __init__(self, options: CandidateOptions, record: Path, startup_timeout_s: float) -> None:
+        """Start applications in one way.
+
+        Args:
+            options: bounds of candidates that state none.
+            record: JSON file of how each running application was configured.
+            startup_timeout_s: longest time from the start of an application until it runs.
+        """
+        self._options = options
+        self._record = record
+        self._startup_timeout_s = startup_timeout_s
+
+    async def deploy(self, candidates: Sequence[VllmCandidate]) -> Mapping[str, ModelSatError]:
+        """Start applications side by side and wait until they run."""
+        if not candidates:
+            return {}
+        try:
+            await self._submit(candidates)
+        except ModelSatError as error:
+            return {candidate.name: error for candidate in candidates}
+        failures = await self._wait_until_running(candidates)
+        for candidate in candidates:
+            if candidate.name in failures:
+                await self.delete(candidate.application_name)
+        return failures
+
+    async def delete(self, application: str) -> None:
+        """Delete an application; Serve waits for its ``graceful_shutdown_timeout_s``."""
+        self._write_record({k: v for k, v in self._read_record().items() if k != application})
+        await asyncio.to_thread(serve.delete, application)
+
+    async def replicas(self) -> Mapping[str, int]:
+        """Running replicas of each application of a candidate."""
+        return {
+            name: sum(d.replica_states.get("RUNNING", 0) for d in overview.deployments.values())
+            for name, overview in (await _overviews()).items()
+        }
+
+    async def _submit(self, candidates: Sequence[VllmCandidate]) -> None:
+        num_gpus = (await asyncio.to_thread(ray.cluster_resources)).get("GPU", 0)
+        for candidate in candidates:
+            check_hardware(candidate, num_gpus)
+        wanted = {c.application_name: self._configuration_hash(c) for c in candidates}
+        recorded = self._read_record()
+        present = {n for n, o in (await _overviews()).items() if o.status not in _DEAD}
+        new = [
+            candidate
+            for candidate in candidates
+            if (name := candidate.application_name) not in present
+            or recorded.get(name) != wanted[name]
+        ]
+        if not new:
+            return
+        from serve_app.builder import run_candidates  # it imports the deployment this serves
+
+        deploy = ray.remote(num_cpus=0, max_calls=1, max_retries=0)(run_candidates)
+        try:
+            await deploy.remote(new, self._options)
+        except RayTaskError as error:
+            if isinstance(error.cause, ModelSatError):
+                raise error.cause from None
+            raise
+        except RayError as error:
+            raise MachineError(
+                "the process that deploys the candidates died: "
+                f"{' '.join(str(error).split())[:300]}; give it more memory and try again"
+            ) from None
+        self._write_record(
+            {**recorded, **{c.application_name: wanted[c.application_name] for c in new}}
+        )
+
+    async def _wait_until_running(
+        self, candidates: Sequence[VllmCandidate]
+    ) -> dict[str, ModelSatError]:
+        failures: dict[str, ModelSatError] = {}
+        waiting = {candidate.application_name: candidate.name for candidate in candidates}
+        deadline = asyncio.get_running_loop().time() + self._startup_timeout_s
+        while waiting:
+            overviews = await _overviews()
+            for application, name in list(waiting.items()):
+                overview = overviews.get(application)
+                if overview is None:
+                    continue
+                if overview.status == ApplicationStatus.RUNNING:
+                    del waiting[application]
+                elif overview.status == ApplicationStatus.DEPLOY_FAILED:
+                    del waiting[application]
+                    failures[name] = ZooError(
+                        f"candidate {name!r} cannot start: {failure_reason(overview)}"
+                    )
+            if waiting and asyncio.get_running_loop().time() > deadline:
+                for name in waiting.values():
+                    failures[name] = MachineError(
+                        f"candidate {name!r} is not ready after {self._startup_timeout_s:g} s; "
+                        "give the cluster more CPUs, GPUs or memory, or raise startup_timeout_s"
+                    )
+                return failures
+            if waiting:
+                await asyncio.sleep(_POLL_INTERVAL_S)
+        return failures
+
+    def _configuration_hash(self, candidate: VllmCandidate) -> str:
+        return content_hash(complete_llm_config(candidate, self._options))
+
+    def _read_record(self) -> dict[str, str]:
+        try:
+            return read_json(self._record)
+        except ArtifactError:  # none yet, or damaged: then everything is deployed anew
+            return {}
+
+    def _write_record(self, record: Mapping[str, str]) -> None:
+        write_json(self._record, dict(record))
+
+
+def failure_reason(application: ApplicationStatusOverview) -> str:
+    """Why an application failed: the last line of its messages, without the exception's name."""
+    messages = [deployment.message for deployment in application.deployments.values()]
+    lines = [
+        line for line in "\n".join([application.message, *messages]).splitlines() if line.strip()
+    ]
+    if not lines:
+        return "no reason given; see the logs of the Serve controller"
+    return re.sub(r"^[\w.]+(Error|Exception): ", "", lines[-1].strip())
+
+
+async def _overviews() -> dict[str, ApplicationStatusOverview]:
+    status = await asyncio.to_thread(serve.status)
+    return {name: o for name, o in status.applications.items() if name.startswith(_PREFIX)}

@@ -1,0 +1,172 @@
+"""Engines of local candidates as the controller of the zoo keeps them: which run, start, stop."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from modelsat.errors import ModelSatError, ZooError
+from modelsat.zoo import VllmCandidate
+
+_COUNT_INTERVAL_S = 1.0
+
+_log = logging.getLogger("ray.serve.modelsat")
+
+
+class Applications(Protocol):
+    """What is asked of Ray Serve: one application for each local candidate."""
+
+    async def deploy(self, candidates: Sequence[VllmCandidate]) -> Mapping[str, ModelSatError]:
+        """Start applications side by side and wait until they run.
+
+        One that runs already as it should is left alone, its processes included; one that cannot
+        start is deleted.
+
+        Returns:
+            Why a candidate cannot be served, by its name; empty when all run.
+        """
+
+    async def delete(self, application: str) -> None:
+        """Delete an application once its replicas have finished what they work on."""
+
+    async def replicas(self) -> Mapping[str, int]:
+        """Running replicas of each application of a candidate, by the application's name."""
+
+
+class Engines:
+    """The engines of one zoo."""
+
+    def __init__(self, applications: Applications, announce: Callable[[], None]) -> None:
+        """Take the applications, and what to call when ``availability`` has changed."""
+        self._applications = applications
+        self._announce = announce
+        self._starting: set[str] = set()
+        self._retiring: set[str] = set()
+        self._deleting: set[str] = set()
+        self.problems: dict[str, str] = {}
+        self.availability: dict[str, int] = {}
+
+    @property
+    def stopping(self) -> tuple[str, ...]:
+        """Applications that nobody needs any more and that still exist."""
+        return tuple(sorted(self._retiring | self._deleting))
+
+    async def start_all(self, candidates: Sequence[VllmCandidate]) -> tuple[str, ...]:
+        """Start what is missing; failures are kept in ``problems``.
+
+        Returns:
+            Applications that exist and belong to none of the candidates.
+        """
+        self._starting = {candidate.name for candidate in candidates}
+        try:
+            existing = await self._applications.replicas()
+            failures = await self._applications.deploy(candidates)
+            self.problems = {name: str(error) for name, error in failures.items()}
+        except Exception as error:  # noqa: BLE001 - what can be served is served all the same
+            _log.exception("the engines cannot be started")
+            self.problems = {c.name: " ".join(str(error).split())[:300] for c in candidates}
+            return ()
+        finally:
+            self._starting.clear()
+        for name, problem in self.problems.items():
+            _log.error("candidate %r is not served: %s", name, problem)
+        extra = tuple(set(existing) - {c.application_name for c in candidates})
+        self._retiring.update(extra)
+        return extra
+
+    async def start_for(
+        self, before: Sequence[VllmCandidate], after: Sequence[VllmCandidate]
+    ) -> tuple[str, ...]:
+        """Start the engines that a changed zoo needs beyond those it had.
+
+        Returns:
+            The applications that were started.
+
+        Raises:
+            ModelSatError: one cannot start; then none of them is left.
+        """
+        running = {c.application_name for c in before if c.name not in self.problems}
+        new = [candidate for candidate in after if candidate.application_name not in running]
+        if not new:
+            return ()
+        for candidate in new:
+            if candidate.application_name in self._deleting:
+                raise ZooError(
+                    f"the engine of the earlier {candidate.name!r} still finishes its last "
+                    "requests; try again when it has stopped"
+                )
+        started = tuple(candidate.application_name for candidate in new)
+        self._retiring.difference_update(started)
+        try:
+            failures = await self._applications.deploy(new)
+        except BaseException:
+            await self.abandon(started)
+            raise
+        for error in failures.values():
+            await self.abandon([c.application_name for c in new if c.name not in failures])
+            raise error
+        for candidate in new:
+            self.problems.pop(candidate.name, None)
+        return started
+
+    def retire(
+        self, before: Sequence[VllmCandidate], after: Sequence[VllmCandidate]
+    ) -> tuple[str, ...]:
+        """Mark the engines that a changed zoo no longer needs; they run until :meth:`stop`."""
+        kept = {candidate.application_name for candidate in after}
+        removed = tuple(c.application_name for c in before if c.application_name not in kept)
+        self._retiring.update(removed)
+        for candidate in before:
+            if candidate.application_name in removed:
+                self.problems.pop(candidate.name, None)
+        return removed
+
+    async def abandon(self, applications: Sequence[str]) -> None:
+        """Stop applications that were started for a change that does not come about."""
+        self._retiring.update(applications)
+        await self.stop(applications)
+
+    async def stop(self, applications: Sequence[str]) -> None:
+        """Stop those that nobody has asked for again meanwhile, side by side."""
+        stopped = [name for name in applications if name in self._retiring]
+        self._retiring.difference_update(stopped)
+        self._deleting.update(stopped)
+        results = await asyncio.gather(
+            *map(self._applications.delete, stopped), return_exceptions=True
+        )
+        self._deleting.difference_update(stopped)
+        for name, result in zip(stopped, results, strict=True):
+            if isinstance(result, Exception):
+                _log.warning("application %s cannot be deleted: %s", name, result)
+
+    async def watch(self, candidates: Callable[[], Sequence[VllmCandidate]]) -> None:
+        """Keep ``availability`` true, for as long as the task lives.
+
+        Counts only while there is a reason: a candidate scales to zero, starts, or is not served.
+        """
+        while True:
+            listed = [c for c in candidates() if self._is_uncertain(c)]
+            try:
+                counts = await self._applications.replicas() if listed else {}
+            except Exception as error:  # noqa: BLE001 - the next second asks again
+                _log.warning("replicas cannot be counted: %s", error)
+            else:
+                found = {c.name: counts.get(c.application_name, 0) for c in listed}
+                if found != self.availability:
+                    self.availability = found
+                    self._announce()
+            await asyncio.sleep(_COUNT_INTERVAL_S)
+
+    def _is_uncertain(self, candidate: VllmCandidate) -> bool:
+        return (
+            candidate.name in self._starting
+            or candidate.name in self.problems
+            or scales_to_zero(candidate)
+        )
+
+
+def scales_to_zero(candidate: VllmCandidate) -> bool:
+    """Whether a candidate may have no replica while nobody asks for it."""
+    deployment = candidate.llm_config.get("deployment_config") or {}
+    autoscaling = deployment.get("autoscaling_config") or {}
+    return isinstance(autoscaling, Mapping) and autoscaling.get("min_replicas") == 0
