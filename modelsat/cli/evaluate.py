@@ -1,7 +1,9 @@
 """``modelsat evaluate``: judge a router on questions with known outcomes."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,8 +11,6 @@ from modelsat.cli.judged import (
     Candidates,
     Cards,
     ExcludeQuestions,
-    Questions,
-    Router,
     Source,
     load_scorer_and_matrix,
     names_of,
@@ -19,13 +19,27 @@ from modelsat.cli.judged import (
 from modelsat.cli.output import print_json, print_table
 from modelsat.errors import ConfigError
 
+if TYPE_CHECKING:
+    from modelsat.capability.cards import Card
+    from modelsat.evaluation.baselines.tuning import Embed
+    from modelsat.evaluation.logged import LoggedReport
+    from modelsat.routing.costs import CandidateCosts
+    from modelsat.training.data import OutcomeMatrix
+
 
 def evaluate(
-    router: Router,
     cards: Cards,
-    questions: Questions,
     outcomes: Annotated[Path, typer.Option(help="Outcomes of the candidates (parquet).")],
     report: Annotated[Path, typer.Option(help="Folder for report.json and report.html.")],
+    router: Annotated[Path | None, typer.Option(help="Router directory.")] = None,
+    questions: Annotated[Path | None, typer.Option(help="Questions table (parquet).")] = None,
+    routing_log: Annotated[
+        Path | None,
+        typer.Option(
+            help="Routing log of an endpoint (file or folder): judge what it decided, in place "
+            "of a router; --questions may tell the tasks."
+        ),
+    ] = None,
     candidates: Candidates = None,
     source: Source = None,
     exclude_questions: ExcludeQuestions = None,
@@ -50,60 +64,194 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json.")] = False,
 ) -> None:
-    """Judge a router; candidates and questions may be ones it never saw in training."""
-    from modelsat.evaluation.baselines.tuning import embedder
-    from modelsat.evaluation.evaluate import evaluate_router
-    from modelsat.evaluation.report import write_report
-    from modelsat.routing.costs import load_costs
-    from modelsat.training.data import load_matrix
-
-    _check_options(training_questions, training_outcomes, embed_model)
+    """Judge a router, or an endpoint's log; candidates and questions may be new to the router."""
+    beside = _Beside(
+        source, training_questions, training_outcomes, embed_model, zoo, candidates_table
+    )
+    if routing_log is not None:
+        if router is not None or exclude_questions is not None:
+            raise ConfigError(
+                "--routing-log stands in place of --router, and all its questions are judged; "
+                "leave out --router and --exclude-questions"
+            )
+        judged = _judge_log(routing_log, cards, outcomes, questions, candidates, beside)
+        _report_log(judged, report, as_json)
+        return
+    if router is None or questions is None:
+        raise ConfigError("give --router and --questions, or --routing-log of an endpoint")
     excluded = questions_of(exclude_questions)
+    result = _judge_router(router, cards, questions, outcomes, candidates, excluded, beside)
+    _report_router(result, report, as_json)
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """What a router is set beside, as named on the command line."""
+
+    source: str | None
+    training_questions: Path | None
+    training_outcomes: Path | None
+    embed_model: str | None
+    zoo: Path | None
+    candidates_table: Path | None
+
+    def __post_init__(self) -> None:
+        if (self.training_questions is None) != (self.training_outcomes is None):
+            raise ConfigError("give --training-questions and --training-outcomes together")
+        if self.embed_model is not None and self.training_questions is None:
+            raise ConfigError(
+                "--embed-model is for baselines that learn; give --training-questions and "
+                "--training-outcomes too"
+            )
+
+    def training(self, cards: "Sequence[Card]", excluded: Sequence[str]) -> "OutcomeMatrix | None":
+        """Outcomes to choose and train baselines on."""
+        from modelsat.training.data import load_matrix
+
+        if self.training_questions is None or self.training_outcomes is None:
+            return None
+        return load_matrix(
+            [self.training_questions],
+            self.training_outcomes,
+            cards,
+            sources=names_of(self.source),
+            exclude_questions=excluded,
+        )
+
+    def embed(self) -> "Embed | None":
+        """What embeds instructions for the learned baselines."""
+        from modelsat.evaluation.baselines.tuning import embedder
+
+        return embedder(self.embed_model) if self.embed_model is not None else None
+
+    def costs(self, names: Sequence[str]) -> "CandidateCosts | None":
+        """Costs of the candidates."""
+        from modelsat.routing.costs import load_costs
+
+        return load_costs(names, zoo=self.zoo, candidates_table=self.candidates_table)
+
+
+def _judge_router(
+    router: Path,
+    cards: Path,
+    questions: Path,
+    outcomes: Path,
+    candidates: str | None,
+    excluded: Sequence[str],
+    beside: _Beside,
+) -> dict[str, Any]:
+    from modelsat.evaluation.evaluate import evaluate_router
+
     scorer, matrix = load_scorer_and_matrix(
         router,
         cards,
         questions,
         outcomes,
         candidates=candidates,
-        source=source,
+        source=beside.source,
         excluded=excluded,
     )
-    training = None
-    if training_questions is not None and training_outcomes is not None:
-        training = load_matrix(
-            [training_questions],
-            training_outcomes,
-            matrix.cards,
-            sources=names_of(source),
-            exclude_questions=(*excluded, *matrix.question_ids),
-        )
-    result = evaluate_router(
+    return evaluate_router(
         scorer,
         matrix,
-        training,
-        embed=embedder(embed_model) if embed_model is not None else None,
-        costs=load_costs(matrix.candidates, zoo=zoo, candidates_table=candidates_table),
+        beside.training(matrix.cards, (*excluded, *matrix.question_ids)),
+        embed=beside.embed(),
+        costs=beside.costs(matrix.candidates),
     )
+
+
+def _judge_log(
+    routing_log: Path,
+    cards: Path,
+    outcomes: Path,
+    questions: Path | None,
+    candidates: str | None,
+    beside: _Beside,
+) -> "LoggedReport":
+    from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
+    from modelsat.artifacts.store import read_table
+    from modelsat.capability.cards import read_cards, select_cards
+    from modelsat.evaluation.decision_log import read_routing_log
+    from modelsat.evaluation.logged import evaluate_log
+    from modelsat.training.data import of_sources
+
+    log = read_routing_log(routing_log)
+    chosen = select_cards(read_cards(cards), names_of(candidates))
+    known = read_table(OUTCOMES, outcomes)
+    return evaluate_log(
+        log,
+        of_sources(known, names_of(beside.source), origin=str(outcomes)),
+        chosen,
+        None if questions is None else read_table(QUESTIONS, questions),
+        beside.training(chosen, log.question_ids),
+        embed=beside.embed(),
+        costs=beside.costs([card.candidate for card in chosen]),
+    )
+
+
+def _report_router(result: dict[str, Any], report: Path, as_json: bool) -> None:
+    from modelsat.evaluation.report import write_report
+
     write_report(result, report)
-    _print_result(result, report, as_json)
+    if as_json:
+        print_json(result)
+    else:
+        _print_policies(result, report)
 
 
-def _check_options(questions: Path | None, outcomes: Path | None, embed_model: str | None) -> None:
-    if (questions is None) != (outcomes is None):
-        raise ConfigError("give --training-questions and --training-outcomes together")
-    if embed_model is not None and questions is None:
-        raise ConfigError(
-            "--embed-model is for baselines that learn; give --training-questions and "
-            "--training-outcomes too"
+def _report_log(judged: "LoggedReport", report: Path, as_json: bool) -> None:
+    from modelsat.artifacts.store import write_json
+    from modelsat.evaluation.report import write_report
+
+    write_json(report / "decisions.json", judged.decisions)
+    if judged.comparison is not None:
+        write_report(judged.comparison, report)
+    if as_json:
+        print_json({"decisions": judged.decisions, "comparison": judged.comparison})
+        return
+    _print_decisions(judged.decisions)
+    if judged.comparison is not None:
+        _print_policies(judged.comparison, report)
+    else:
+        typer.echo(
+            "no comparison: no question has outcomes and logged scores of all candidates; "
+            f"figures in {report / 'decisions.json'}"
         )
 
 
-def _print_result(result: dict[str, Any], report: Path, as_json: bool) -> None:
+def _print_decisions(decisions: dict[str, Any]) -> None:
+    accuracy, calibration = decisions["accuracy"], decisions["calibration"]
+    typer.echo(
+        f"{decisions['n_decisions']} decisions on {decisions['n_questions']} questions, "
+        f"{decisions['n_graded']} with a known outcome"
+    )
+    if accuracy is not None:
+        typer.echo(
+            f"correct {accuracy['value']:.1%} ({accuracy['confidence']:.0%} interval "
+            f"{accuracy['low']:.1%} to {accuracy['high']:.1%})"
+        )
+    if calibration is not None:
+        typer.echo(
+            f"stated P(correct) {calibration['mean_stated']:.1%}: calibration error "
+            f"{calibration['ece']:.3f}, Brier score {calibration['brier']:.3f}"
+        )
+    print_table(
+        [
+            {"candidate": name, "share": f"{share:.1%}", **_outcome(decisions, name)}
+            for name, share in decisions["shares"].items()
+        ]
+    )
+
+
+def _outcome(decisions: dict[str, Any], candidate: str) -> dict[str, Any]:
+    row = decisions["by_candidate"][candidate]
+    correct = "-" if row["accuracy"] is None else f"{row['accuracy']:.1%}"
+    return {"known": row["n_graded"], "correct": correct}
+
+
+def _print_policies(result: dict[str, Any], report: Path) -> None:
     from modelsat.evaluation.report import policy_rows
 
-    if as_json:
-        print_json(result)
-        return
     print_table(
         [
             {"policy": row["name"], "correct": f"{row['accuracy']:.1%}", "detail": row["detail"]}

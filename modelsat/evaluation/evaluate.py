@@ -10,6 +10,7 @@ from modelsat.evaluation.baselines import Baseline, baselines
 from modelsat.evaluation.baselines.tuning import Embed, learned_baselines
 from modelsat.evaluation.metrics import (
     CONFIDENCE,
+    Ints,
     brier_score,
     chosen_correct,
     expected_calibration_error,
@@ -65,7 +66,41 @@ def evaluate_router(
     complete = complete_rows(matrix)
     log_odds_QM = scorer.log_odds_in_batches(complete.instructions, complete.cards)
     probabilities_QM = scorer.router.calibration.probabilities(log_odds_QM)
-    choice_Q = probabilities_QM.argmax(axis=1)
+    return evaluate_choices(
+        complete,
+        probabilities_QM,
+        probabilities_QM.argmax(axis=1),
+        training,
+        num_excluded=len(matrix) - len(complete),
+        embed=embed,
+        costs=costs,
+    )
+
+
+def evaluate_choices(
+    complete: OutcomeMatrix,
+    probabilities_QM: Floats,
+    choice_Q: Ints,
+    training: OutcomeMatrix | None = None,
+    *,
+    num_excluded: int = 0,
+    embed: Embed | None = None,
+    costs: CandidateCosts | None = None,
+) -> dict[str, Any]:
+    """The report of choices made on some questions, by whatever means.
+
+    Args:
+        complete: questions that every candidate has answered.
+        probabilities_QM: P(correct) that the choices rest on, float32.
+        choice_Q: the candidate chosen for each question, by its place.
+        training: as of :func:`evaluate_router`.
+        num_excluded: questions left out because an answer was missing.
+        embed: as of :func:`evaluate_router`.
+        costs: as of :func:`evaluate_router`.
+
+    Returns:
+        The content of ``report.json``; accuracies are fractions.
+    """
     correct_Q = chosen_correct(complete.correct_QM, choice_Q)
     others = baselines(complete, training)
     if training is not None and embed is not None:
@@ -77,7 +112,7 @@ def evaluate_router(
         "version": REPORT_VERSION,
         "candidates": list(complete.candidates),
         "n_questions": len(complete),
-        "n_excluded": len(matrix) - len(complete),
+        "n_excluded": num_excluded,
         "random": others["random"].accuracy,
         "best_single": {
             "accuracy": others["best_single"].accuracy,

@@ -1,5 +1,6 @@
 """Figures of merit over questions (Q) and candidates (M)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,31 @@ def paired_bootstrap(correct_Q: Floats, baseline_Q: Floats, seed: int = 0) -> In
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(gains_Q.mean()), float(low), float(high))
+
+
+def grouped_mean(values: Floats, groups: Sequence[str], seed: int = 0) -> tuple[float, float]:
+    """Bootstrap interval of a mean whose values come in groups, such as answers to one question.
+
+    Groups are resampled, so that what is repeated within one does not count as evidence anew.
+
+    Args:
+        values: the values.
+        groups: the group of each.
+        seed: seeds the resampling.
+
+    Returns:
+        Both ends of the interval.
+    """
+    _, place = np.unique(np.asarray(groups), return_inverse=True)
+    sums, counts = np.bincount(place, values.astype(np.float64)), np.bincount(place)
+    rng = np.random.default_rng(seed)
+    means = []
+    for _ in range(NUM_RESAMPLES):
+        drawn = rng.integers(len(sums), size=len(sums))
+        means.append(sums[drawn].sum() / counts[drawn].sum())
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(low), float(high)
 
 
 def brier_score(probabilities: Floats, correct: Floats) -> float:

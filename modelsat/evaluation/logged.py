@@ -1,0 +1,260 @@
+"""Judging what an endpoint decided, by its routing log and outcomes that are known later.
+
+Shapes: D decisions, Q questions, M candidates.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from modelsat.artifacts.schemas import QUESTIONS
+from modelsat.capability.cards import Card
+from modelsat.errors import ArtifactError, ConfigError
+from modelsat.evaluation.baselines.tuning import Embed
+from modelsat.evaluation.decision_log import RoutingLog
+from modelsat.evaluation.evaluate import evaluate_choices
+from modelsat.evaluation.metrics import (
+    CONFIDENCE,
+    brier_score,
+    expected_calibration_error,
+    grouped_mean,
+    reliability,
+)
+from modelsat.routing.costs import CandidateCosts
+from modelsat.training.data import Floats, OutcomeMatrix, build_matrix
+from modelsat.training.metrics import cell_auc
+
+DECISIONS_VERSION = 1
+
+
+@dataclass(frozen=True)
+class LoggedReport:
+    """What is found in a routing log.
+
+    Attributes:
+        decisions: how the answers that were given turned out: content of ``decisions.json``.
+        comparison: the choices beside other ways to choose, on the questions that every
+            candidate has answered: content of ``report.json``; None where there is none.
+    """
+
+    decisions: dict[str, Any]
+    comparison: dict[str, Any] | None
+
+
+def evaluate_log(
+    log: RoutingLog,
+    outcomes: pa.Table,
+    cards: Sequence[Card],
+    questions: pa.Table | None = None,
+    training: OutcomeMatrix | None = None,
+    *,
+    embed: Embed | None = None,
+    costs: CandidateCosts | None = None,
+) -> LoggedReport:
+    """The report of a routing log.
+
+    Two things are judged. The decisions: each answer that was given, as often as it was given,
+    if its outcome is known. The choices: who was asked first, once for each question (the last
+    time it came), beside what others would have chosen; that takes outcomes and logged scores
+    of all candidates.
+
+    Args:
+        log: the decisions.
+        outcomes: outcomes table over the log's question ids.
+        cards: the candidates to compare.
+        questions: questions table that tells the questions' tasks and categories; questions
+            that it lacks are of no task.
+        training: as of :func:`modelsat.evaluation.evaluate.evaluate_router`.
+        embed: likewise; needs the log's prompts, or ``questions``.
+        costs: likewise.
+
+    Raises:
+        ArtifactError: a question has two outcomes of one candidate, or an outcome is outside
+            0..1.
+        ConfigError: there is no text to embed.
+    """
+    correct = _correct_by_cell(outcomes, set(log.question_ids))
+    return LoggedReport(
+        _decisions_report(log, correct),
+        _comparison(log, outcomes, correct, cards, questions, training, embed, costs),
+    )
+
+
+def _correct_by_cell(outcomes: pa.Table, asked: set[str]) -> dict[tuple[str, str], float]:
+    """Known outcomes of the logged questions by question and candidate."""
+    correct: dict[tuple[str, str], float] = {}
+    columns = [outcomes[name].to_pylist() for name in ("question_id", "candidate", "correct")]
+    for question_id, candidate, value in zip(*columns, strict=True):
+        if question_id not in asked or value is None:
+            continue
+        if (question_id, candidate) in correct:
+            raise ArtifactError(
+                f"candidate {candidate!r} has two outcomes for {question_id!r} (two sources?); "
+                "keep one source"
+            )
+        if not 0.0 <= value <= 1.0:
+            raise ArtifactError(
+                f"candidate {candidate!r}, question {question_id!r}: correctness {value} is "
+                "outside 0..1"
+            )
+        correct[question_id, candidate] = value
+    return correct
+
+
+def _decisions_report(log: RoutingLog, correct: Mapping[tuple[str, str], float]) -> dict[str, Any]:
+    cells = zip(log.question_ids, log.answered, strict=True)
+    correct_D = np.array([correct.get(cell, np.nan) for cell in cells], dtype=np.float32)
+    correct_D[log.column("status") >= 400] = np.nan  # nothing was answered that could be right
+    is_graded = ~np.isnan(correct_D)
+    times = log.table["logged_at"]
+    return {
+        "version": DECISIONS_VERSION,
+        "first_logged_at": times[0].as_py().isoformat(),
+        "last_logged_at": times[-1].as_py().isoformat(),
+        "n_decisions": len(log),
+        "n_questions": len(set(log.question_ids)),
+        "n_answered": int((log.column("status") < 400).sum()),
+        "n_graded": int(is_graded.sum()),
+        "accuracy": _accuracy(correct_D[is_graded], np.array(log.question_ids)[is_graded]),
+        "calibration": _calibration(log, correct_D),
+        "shares": _shares(log.answered),
+        "by_candidate": _by(log.answered, correct_D),
+        "by_reason": _by(log.table["reason"].to_pylist(), correct_D),
+        "by_profile": _by(log.table["profile"].to_pylist(), correct_D),
+        "by_zoo_version": _by([str(v) for v in log.table["zoo_version"].to_pylist()], correct_D),
+        "fallback_fraction": _fallback_fraction(log),
+        "latency_s": _quantiles(log.column("latency_s")),
+        "prompt_tokens": float(np.nansum(log.column("prompt_tokens"))),
+        "completion_tokens": float(np.nansum(log.column("completion_tokens"))),
+        "cost_usd": _cost(log.column("cost_usd"), correct_D),
+    }
+
+
+def _fallback_fraction(log: RoutingLog) -> float:
+    """Share of decisions where somebody else answered than was asked first."""
+    pairs = zip(log.answered, log.chosen, strict=True)
+    return sum(answered != chosen for answered, chosen in pairs) / len(log)
+
+
+def _accuracy(correct: Floats, question_ids: Any) -> dict[str, float] | None:
+    if not len(correct):
+        return None
+    low, high = grouped_mean(correct, question_ids)
+    return {"value": float(correct.mean()), "low": low, "high": high, "confidence": CONFIDENCE}
+
+
+def _calibration(log: RoutingLog, correct_D: Floats) -> dict[str, Any] | None:
+    """Stated P(correct) of who answered against how it turned out."""
+    names = sorted(set(log.answered))
+    place = {name: i for i, name in enumerate(names)}
+    columns = [place[name] for name in log.answered]
+    stated_D = log.probabilities(names)[np.arange(len(log)), columns]
+    is_known = ~np.isnan(correct_D) & np.isfinite(stated_D)
+    stated, correct = stated_D[is_known], correct_D[is_known]
+    if not len(stated):
+        return None
+    return {
+        "n": len(stated),
+        "mean_stated": float(stated.mean()),
+        "accuracy": float(correct.mean()),
+        "ece": expected_calibration_error(stated, correct),
+        "brier": brier_score(stated, correct),
+        "auc": cell_auc(stated, correct),
+        "reliability": [vars(one) for one in reliability(stated, correct)],
+    }
+
+
+def _shares(answered: Sequence[str]) -> dict[str, float]:
+    counts = Counter(answered)
+    return {name: counts[name] / len(answered) for name in sorted(counts)}
+
+
+def _by(keys: Sequence[str], correct_D: Floats) -> dict[str, dict[str, Any]]:
+    """Number of decisions, number graded and accuracy, by some property of theirs."""
+    result = {}
+    for key in sorted(set(keys)):
+        is_of_key = np.array([one == key for one in keys])
+        graded = correct_D[is_of_key & ~np.isnan(correct_D)]
+        result[key] = {
+            "n_decisions": int(is_of_key.sum()),
+            "n_graded": len(graded),
+            "accuracy": float(graded.mean()) if len(graded) else None,
+        }
+    return result
+
+
+def _quantiles(values_D: Any) -> dict[str, float] | None:
+    known = values_D[np.isfinite(values_D)]
+    if not len(known):
+        return None
+    return {name: float(np.quantile(known, q)) for name, q in (("p50", 0.5), ("p95", 0.95))}
+
+
+def _cost(cost_D: Any, correct_D: Floats) -> dict[str, float | int | None]:
+    known = np.isfinite(cost_D)
+    both = known & ~np.isnan(correct_D)
+    num_correct = float(correct_D[both].sum())
+    return {
+        "n": int(known.sum()),
+        "total": float(cost_D[known].sum()),
+        "per_correct_answer": float(cost_D[both].sum()) / num_correct if num_correct else None,
+    }
+
+
+def _comparison(
+    log: RoutingLog,
+    outcomes: pa.Table,
+    correct: Mapping[tuple[str, str], float],
+    cards: Sequence[Card],
+    questions: pa.Table | None,
+    training: OutcomeMatrix | None,
+    embed: Embed | None,
+    costs: CandidateCosts | None,
+) -> dict[str, Any] | None:
+    names = [card.candidate for card in cards]
+    last = {question_id: i for i, question_id in enumerate(log.question_ids)}
+    probabilities_DM = log.probabilities(names)
+    is_scored = [bool(np.isfinite(row).all()) for row in probabilities_DM]
+    usable = {
+        question_id: i
+        for question_id, i in last.items()
+        if is_scored[i]
+        and log.chosen[i] in names
+        and all((question_id, name) in correct for name in names)
+    }
+    if not usable:
+        return None
+    matrix = build_matrix(_questions(log, list(usable.values()), questions), outcomes, cards)
+    if embed is not None and not all(matrix.instructions):
+        raise ConfigError(
+            "the learned baselines read prompts, which this routing log lacks; give the "
+            "questions, log with_prompts, or leave out the embedding model"
+        )
+    rows = [usable[question_id] for question_id in matrix.question_ids]
+    return evaluate_choices(
+        matrix,
+        probabilities_DM[rows],
+        np.array([names.index(log.chosen[i]) for i in rows]),
+        training,
+        num_excluded=len(last) - len(rows),
+        embed=embed,
+        costs=costs,
+    )
+
+
+def _questions(log: RoutingLog, rows: Sequence[int], questions: pa.Table | None) -> pa.Table:
+    """A questions table of some decisions, with what is known of their tasks."""
+    rows_known = [] if questions is None else questions.to_pylist()
+    known = {row["question_id"]: row for row in rows_known}
+    prompts = log.table["prompt"].to_pylist()
+    made = []
+    for i in rows:
+        question_id = log.question_ids[i]
+        unknown = {"benchmark": "routing_log", "task": "", "answer": ""}
+        row = {"question_id": question_id, "prompt": prompts[i] or "", **unknown}
+        made.append(known.get(question_id, row))
+    return pa.Table.from_pylist(made, schema=QUESTIONS.arrow)
