@@ -1,24 +1,38 @@
-"""``modelsat zoo``: look at a zoo file."""
+"""``modelsat zoo``: check a zoo file; look at and change the zoo of a running endpoint."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from modelsat.cli.output import print_json, print_table
 
-app = typer.Typer(no_args_is_help=True, help="Check a zoo file.")
+if TYPE_CHECKING:
+    from modelsat.cli.zoo_admin import AdminClient
+
+_DEFAULT_URL = "http://127.0.0.1:8000"
+_DEFAULT_KEY_ENV = "MODELSAT_ADMIN_KEY"
+
+Url = Annotated[str, typer.Option(help="Address of the endpoint.")]
+KeyEnv = Annotated[
+    str, typer.Option(help="Environment variable that holds the endpoint's admin key.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+app = typer.Typer(
+    no_args_is_help=True, help="Check a zoo file; change the zoo of a running endpoint."
+)
 
 
 @app.callback()
 def _group() -> None:
-    """Check a zoo file."""
+    """Check a zoo file; change the zoo of a running endpoint."""
 
 
 @app.command()
 def validate(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Zoo file (YAML).")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check a zoo file and the model directories it names."""
     from modelsat.zoo import VllmCandidate, load_zoo
@@ -46,3 +60,148 @@ def validate(
         return
     print_table(rows)
     typer.echo(f"{file}: {len(rows)} candidates, no fault found")
+
+
+@app.command("list")
+def list_candidates(
+    url: Url = _DEFAULT_URL, key_env: KeyEnv = _DEFAULT_KEY_ENV, as_json: AsJson = False
+) -> None:
+    """List the candidates that an endpoint serves, and whether all replicas agree on them."""
+    document = _admin(url, key_env).ask("GET", "")
+    if as_json:
+        print_json(document)
+        return
+    print_table(
+        [
+            {
+                "candidate": candidate["name"],
+                "engine": candidate["engine"],
+                "source": candidate["source"],
+                "card_version": candidate["card_version"],
+                "accuracy": candidate["accuracy_fraction"],
+                "input_usd_per_mtok": (candidate["price"] or {}).get("input_usd_per_mtok"),
+                "output_usd_per_mtok": (candidate["price"] or {}).get("output_usd_per_mtok"),
+                "problem": candidate["problem"],
+            }
+            for candidate in document["candidates"]
+        ]
+    )
+    typer.echo(f"version {document['version']}, {document['change']}; router {document['router']}")
+    if document["changing"]:
+        typer.echo(f"under way: {document['changing']}")
+    if document["stopping"]:
+        typer.echo(f"finishing their last requests: {', '.join(document['stopping'])}")
+    _print_agreement(document)
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Candidate of the zoo file.")],
+    zoo: Annotated[Path, typer.Option(help="Zoo file that holds its entry.")],
+    cards: Annotated[Path | None, typer.Option(help="Cards (parquet) that hold its card.")] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            help="Configuration of `modelsat profile`: let the candidate sit the aptitude test "
+            "first, and take the card it earns."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Accept a card whose accuracy moved implausibly.")
+    ] = False,
+    url: Url = _DEFAULT_URL,
+    key_env: KeyEnv = _DEFAULT_KEY_ENV,
+    as_json: AsJson = False,
+) -> None:
+    """Add a candidate to a running endpoint, or change its entry or card.
+
+    Its engine is started first if it is a local one, which may take minutes. Without a card, a
+    new candidate can be named by clients and is never chosen; a known one keeps the card it has.
+    """
+    from modelsat.cli.zoo_admin import card_document, entry_document, profiled_cards
+    from modelsat.errors import ConfigError
+
+    if cards is not None and profile is not None:
+        raise ConfigError("--cards and --profile both name a card; give one of them")
+    entry = entry_document(zoo, name)
+    admin = _admin(url, key_env)
+    if profile is not None:
+        admin.ask("GET", "")  # a wrong key is told before an hour of profiling
+        cards = profiled_cards(profile, zoo, name, echo=lambda line: typer.echo(line, err=True))
+    card = None if cards is None else card_document(cards, name)
+    body = {"entry": entry, "card": card, "force": force}
+    _report(admin.ask("POST", "/candidates", body), as_json)
+
+
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Candidate to remove.")],
+    url: Url = _DEFAULT_URL,
+    key_env: KeyEnv = _DEFAULT_KEY_ENV,
+    as_json: AsJson = False,
+) -> None:
+    """Remove a candidate from a running endpoint; its last requests finish."""
+    from urllib.parse import quote
+
+    _report(_admin(url, key_env).ask("DELETE", f"/candidates/{quote(name)}"), as_json)
+
+
+@app.command()
+def router(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Router directory.")],
+    url: Url = _DEFAULT_URL,
+    key_env: KeyEnv = _DEFAULT_KEY_ENV,
+    as_json: AsJson = False,
+) -> None:
+    """Let a running endpoint score with another router."""
+    body = {"router": str(directory.absolute())}
+    _report(_admin(url, key_env).ask("PUT", "/router", body), as_json)
+
+
+@app.command()
+def versions(
+    url: Url = _DEFAULT_URL, key_env: KeyEnv = _DEFAULT_KEY_ENV, as_json: AsJson = False
+) -> None:
+    """List the versions of the zoo that an endpoint keeps, the newest first."""
+    document = _admin(url, key_env).ask("GET", "/versions")
+    if as_json:
+        print_json(document)
+        return
+    columns = ("version", "created_at", "change", "router", "router_hash")
+    print_table([{key: version[key] for key in columns} for version in document["versions"]])
+
+
+@app.command()
+def rollback(
+    version: Annotated[int, typer.Argument(metavar="VERSION", help="Version to return to.")],
+    url: Url = _DEFAULT_URL,
+    key_env: KeyEnv = _DEFAULT_KEY_ENV,
+    as_json: AsJson = False,
+) -> None:
+    """Serve an earlier version of the zoo again, under a new number."""
+    _report(_admin(url, key_env).ask("POST", "/rollback", {"version": version}), as_json)
+
+
+def _admin(url: str, key_env: str) -> "AdminClient":
+    from modelsat.cli.zoo_admin import AdminClient
+
+    return AdminClient(url, key_env)
+
+
+def _report(document: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(document)
+        return
+    typer.echo(f"version {document['version']}: {document['change']}")
+    _print_agreement(document)
+
+
+def _print_agreement(document: dict[str, Any]) -> None:
+    followers = document["followers"]
+    if document["agreed"]:
+        typer.echo(f"all {len(followers)} replicas agree")
+        return
+    behind = [follower for follower in followers if follower["version"] < document["version"]]
+    for follower in behind:
+        reason = f": {follower['problem']}" if follower["problem"] else ""
+        typer.echo(f"{follower['id']} is still at version {follower['version']}{reason}")

@@ -136,7 +136,10 @@ def test_a_good_zoo_is_listed(zoo_file):
     assert result.exit_code == 0
     assert f"{zoo_file}: 1 candidates, no fault found" in result.output
     document = json.loads(run("zoo", "validate", zoo_file, "--json").stdout)
-    assert document["candidates"][0]["application"] == "candidate-tiny"
+    (candidate,) = document["candidates"]
+    assert candidate["source"] == str(zoo_file.parent / "tiny")
+    assert candidate["endpoints"] == "chat, completions"
+    assert candidate["tools"] is False
 
 
 def test_a_zoo_with_a_directory_that_is_no_model_is_refused(zoo_file):
