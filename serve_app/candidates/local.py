@@ -6,7 +6,11 @@ from typing import Any
 
 from ray import serve
 from ray.exceptions import RayError
-from ray.serve.exceptions import BackPressureError, RayServeException
+from ray.serve.exceptions import (
+    BackPressureError,
+    DeploymentUnavailableError,
+    RayServeException,
+)
 from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 
 from modelsat.zoo import Endpoint
@@ -39,16 +43,25 @@ class LocalClient:
             raise CandidateFailure("timeout") from None
 
     async def _open(self, endpoint: Endpoint, body: Mapping[str, Any]) -> Answer:
-        handle = await self._running()
+        while True:
+            was_known = self._handle is not None
+            try:
+                return await self._send(await self._running(), endpoint, body)
+            except CandidateFailure as failure:
+                if failure.kind == "unreachable":
+                    # Its deployment is gone; the application may have another one by now.
+                    self._handle = None
+                    if was_known:
+                        continue
+                raise
+
+    async def _send(
+        self, handle: DeploymentHandle, endpoint: Endpoint, body: Mapping[str, Any]
+    ) -> Answer:
         source = _ReplicaSource(handle.answer.remote(endpoint, dict(body)))
         try:
             status = int(await source.read() or 502)
             return await self._answered(status, source, endpoint, body)
-        except CandidateFailure:
-            # The application may have been deleted; the next request asks for it anew.
-            self._handle = None
-            await source.close(is_complete=False)
-            raise
         except BaseException:
             await source.close(is_complete=False)
             raise
@@ -100,6 +113,9 @@ class _ReplicaSource:
         except BackPressureError:
             self._has_ended = True
             raise CandidateFailure("overloaded") from None
+        except DeploymentUnavailableError:
+            self._has_ended = True
+            raise CandidateFailure("unreachable") from None
         except (RayError, RayServeException):
             self._has_ended = True
             raise CandidateFailure("server_error") from None

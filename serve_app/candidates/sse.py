@@ -47,8 +47,10 @@ class EventDecoder:
         """Take the next bytes; give the events that they complete.
 
         Raises:
-            EventTooLong: the unfinished event is longer than allowed.
+            EventTooLong: the event that is still unfinished was longer than allowed before.
         """
+        if len(self._rest) > self._max_event_bytes:
+            raise EventTooLong(f"an event is longer than {self._max_event_bytes} bytes")
         if self._ended_in_return:
             piece = piece.removeprefix(b"\n")
         self._ended_in_return = piece.endswith(b"\r")
@@ -61,10 +63,9 @@ class EventDecoder:
             self._at_start, seam = False, 0
             text = text.removeprefix(_BYTE_ORDER_MARK)
         if text.find(b"\n\n", seam) < 0:
-            self._keep(text)
+            self._rest = text
             return []
-        *blocks, rest = text.split(b"\n\n")
-        self._keep(rest)
+        *blocks, self._rest = text.split(b"\n\n")
         return [event for block in blocks if (event := _parse(block)) is not None]
 
     def finish(self) -> list[Event]:
@@ -72,11 +73,6 @@ class EventDecoder:
         rest, self._rest = self._rest, b""
         event = _parse(rest)
         return [] if event is None else [event]
-
-    def _keep(self, rest: bytes) -> None:
-        if len(rest) > self._max_event_bytes:
-            raise EventTooLong(f"an event is longer than {self._max_event_bytes} bytes")
-        self._rest = rest
 
 
 def _parse(block: bytes) -> Event | None:

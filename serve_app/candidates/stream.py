@@ -53,7 +53,7 @@ class EventParts:
             UpstreamError: it starts with an error.
         """
         while not (self._ready or self._failure):
-            await self._advance(skip_comments=True)
+            await self._advance()
         if not self._ready and self._failure is not None:
             raise self._failure
 
@@ -81,7 +81,7 @@ class EventParts:
             self._is_closed = True
             await self._source.close(is_complete=False)
 
-    async def _advance(self, *, skip_comments: bool = False) -> None:
+    async def _advance(self) -> None:
         """Read once; what it brings is in ``_ready``, ``_failure`` and ``_is_done`` then."""
         try:
             piece = await self._source.read()
@@ -95,8 +95,6 @@ class EventParts:
         parts = []
         try:
             for event in events:
-                if event.data is None and skip_comments:
-                    continue
                 parts.append(self._rewritten(event))
                 if self._is_done:
                     break
@@ -108,7 +106,7 @@ class EventParts:
 
     def _rewritten(self, event: Event) -> bytes:
         if event.data is None:
-            return COMMENT
+            return COMMENT if self._rewriter.has_begun else b""
         if event.data.strip() == DONE:
             if not self._rewriter.has_begun:
                 raise CandidateFailure("garbage")

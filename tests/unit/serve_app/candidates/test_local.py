@@ -3,7 +3,11 @@ import json
 
 import pytest
 from ray.exceptions import ActorDiedError
-from ray.serve.exceptions import BackPressureError, RayServeException
+from ray.serve.exceptions import (
+    BackPressureError,
+    DeploymentUnavailableError,
+    RayServeException,
+)
 
 from serve_app.candidates import local
 from serve_app.candidates.answer import CandidateFailure
@@ -13,6 +17,7 @@ DOCUMENT = {"model": "small", "choices": [{"index": 0, "text": "x"}]}
 CHUNK = 'data: {"model":"small","choices":[{"index":0,"finish_reason":null}]}\n\n'
 DONE = "data: [DONE]\n\n"
 STREAM = {"stream": True}
+GONE = DeploymentUnavailableError("candidate-small")
 FULL = BackPressureError(num_queued_requests=9, max_queued_requests=9)
 
 
@@ -111,6 +116,7 @@ def test_a_stream_comes_event_by_event(client):
         ([FULL], "overloaded", None),
         ([ActorDiedError()], "server_error", None),
         ([RayServeException("gone")], "server_error", None),
+        ([GONE], "unreachable", None),
         ([], "server_error", 502),
         (["200", ActorDiedError()], "server_error", None),
         (["200", "no JSON"], "garbage", None),
@@ -212,9 +218,20 @@ def test_an_application_that_does_not_run_yet_is_asked_for_again(serve):
     assert asyncio.run(collect(small))[0] == 200
 
 
-def test_an_application_deployed_again_is_found_after_a_failure(client, serve):
-    small, _response, _handle = client(RayServeException("deleted"))
-    with pytest.raises(CandidateFailure):
+def test_an_application_deployed_again_is_found_within_the_request(client, serve):
+    small, _response, old = client("200", json.dumps(DOCUMENT))
+    assert asyncio.run(collect(small))[0] == 200
+    old.responses = [FakeResponse(GONE)]
+    serve["candidate-small"] = FakeHandle(FakeResponse("200", json.dumps(DOCUMENT)))
+    assert asyncio.run(collect(small))[0] == 200
+
+
+def test_an_application_that_was_deleted_is_unreachable_until_it_is_back(client, serve):
+    small, _response, old = client("200", json.dumps(DOCUMENT))
+    assert asyncio.run(collect(small))[0] == 200
+    old.responses = [FakeResponse(GONE)]
+    del serve["candidate-small"]
+    with pytest.raises(CandidateFailure, match="unreachable"):
         asyncio.run(collect(small))
     serve["candidate-small"] = FakeHandle(FakeResponse("200", json.dumps(DOCUMENT)))
     assert asyncio.run(collect(small))[0] == 200

@@ -1,0 +1,506 @@
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from modelsat.errors import ZooError
+from modelsat.zoo import OpenAICandidate
+from serve_app.candidates import remote
+from serve_app.candidates.answer import CandidateFailure
+from serve_app.candidates.remote import RemoteClient, open_session, read_api_key
+from serve_app.candidates.rewriting import UpstreamError
+from tests.fakes.upstream import running_upstream
+
+pytestmark = pytest.mark.usefixtures("loopback")
+
+CHAT = {"model": "auto", "messages": [{"role": "user", "content": "how tall is a giraffe"}]}
+BODIES = {
+    "chat": CHAT,
+    "completions": {"model": "auto", "prompt": "how tall"},
+    "embeddings": {"model": "auto", "input": ["how", "tall"]},
+}
+STREAM = {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
+GARBAGE = ("not_json", "html", "truncated", "wrong_types", "empty")
+
+
+@pytest.fixture(scope="module")
+def shared_upstream():
+    with running_upstream() as running:
+        yield running
+
+
+@pytest.fixture
+def upstream(shared_upstream):
+    shared_upstream.behave()
+    shared_upstream.requests.clear()
+    return shared_upstream
+
+
+def candidate(url, **fields):
+    return OpenAICandidate(
+        name="org/giraffe", engine="openai", base_url=url, model="m-1", context_window=8, **fields
+    )
+
+
+@asynccontextmanager
+async def client_of(url, **fields):
+    async with open_session(max_connections=8, connect_timeout_s=5) as session:
+        yield RemoteClient(candidate(url, **fields), session)
+
+
+@asynccontextmanager
+async def raw_server(*pieces, hold=False):
+    """A server that answers every request with these bytes, each a write of its own."""
+    over = asyncio.Event()
+
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        if hold:
+            await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        over.set()
+        server.close()
+
+
+def events(*documents, end=b"\n\n", done=True):
+    """A response that streams these, its head included."""
+    lines = [json.dumps(document).encode() for document in documents]
+    body = b"".join(b"data: " + line + end for line in [*lines, *[b"[DONE]"] * done])
+    return b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + body
+
+
+def chunk(content="x", reason=None):
+    choice = {"index": 0, "delta": {"content": content}, "finish_reason": reason}
+    return {"model": "m-1", "choices": [choice]}
+
+
+async def ask(url, body=CHAT, endpoint="chat", *, timeout_s=5, **fields):
+    """Status, body in parts, and what was read of it."""
+    async with client_of(url, **fields) as client:
+        answer = await client.open(endpoint, body, timeout_s=timeout_s)
+        return answer.status, [part async for part in answer.parts], answer.facts
+
+
+def answer_of(*args, **kwargs):
+    return asyncio.run(ask(*args, **kwargs))
+
+
+def failure_of(*args, **kwargs):
+    with pytest.raises(CandidateFailure) as failure:
+        answer_of(*args, **kwargs)
+    return failure.value
+
+
+async def eventually(holds):
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("endpoint", BODIES)
+def test_the_upstream_sees_its_own_model_and_the_client_the_candidate(upstream, endpoint):
+    body = {**BODIES[endpoint], "unknown": {"kept": [1, None]}}
+    status, (document,), facts = answer_of(upstream.url, body, endpoint)
+    assert status == 200
+    assert json.loads(document)["model"] == "org/giraffe"
+    assert facts.prompt_tokens == json.loads(document)["usage"]["prompt_tokens"]
+    [(path, _headers, seen)] = upstream.requests
+    assert path == f"/v1/{'chat/completions' if endpoint == 'chat' else endpoint}"
+    assert seen == {**body, "model": "m-1"}
+
+
+def test_a_stream_names_the_candidate_in_every_chunk_and_ends_with_done(upstream):
+    status, parts, facts = answer_of(upstream.url, STREAM)
+    *chunks, done, rest = b"".join(parts).decode().split("\n\n")
+    documents = [json.loads(event.removeprefix("data: ")) for event in chunks]
+    assert (status, done, rest) == (200, "data: [DONE]", "")
+    assert {document["model"] for document in documents} == {"org/giraffe"}
+    assert facts.completion_tokens == documents[-1]["usage"]["completion_tokens"] == 8
+
+
+def test_no_header_goes_out_but_the_documented(upstream, monkeypatch):
+    monkeypatch.setenv("GIRAFFE_KEY", "sk-1")
+    answer_of(upstream.url, api_key_env="GIRAFFE_KEY")
+    [(_path, headers, _body)] = upstream.requests
+    assert headers.pop("Authorization") == "Bearer sk-1"
+    documented = {"Host", "Accept", "Accept-Encoding", "Content-Type", "Content-Length"}
+    assert set(headers) == {*documented, "User-Agent"}
+    assert headers["User-Agent"] == "model-sat"
+
+
+def test_no_key_is_sent_where_the_zoo_names_none(upstream):
+    answer_of(upstream.url)
+    assert "Authorization" not in upstream.requests[0][1]
+
+
+@pytest.mark.parametrize("value", [None, "", "sk-1\nX: y", "sk 1", "schl\u00fcssel"])
+def test_a_key_that_cannot_be_one_is_refused_by_the_name_of_its_variable(monkeypatch, value):
+    monkeypatch.delenv("GIRAFFE_KEY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("GIRAFFE_KEY", value)
+    with pytest.raises(ZooError, match=r"org/giraffe.*GIRAFFE_KEY") as error:
+        read_api_key(candidate("http://127.0.0.1/v1", api_key_env="GIRAFFE_KEY"))
+    assert not value or value not in str(error.value)
+
+
+def test_proxies_of_the_environment_are_not_used(upstream, monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert answer_of(upstream.url)[0] == 200
+
+
+def test_redirections_are_not_followed(upstream):
+    async def run():
+        head = f"HTTP/1.1 307 T\r\nLocation: {upstream.url}/chat/completions\r\n"
+        async with raw_server(head.encode() + b"Content-Length: 0\r\n\r\n") as url:
+            await ask(url)
+
+    with pytest.raises(CandidateFailure, match="garbage"):
+        asyncio.run(run())
+    assert not upstream.requests
+
+
+@pytest.mark.parametrize("body", [CHAT, STREAM])
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (408, "timeout"),
+        (429, "rate_limited"),
+        (500, "server_error"),
+        (502, "server_error"),
+        (503, "overloaded"),
+        (504, "timeout"),
+        (529, "overloaded"),
+        (204, "garbage"),
+        (302, "garbage"),
+    ],
+)
+def test_statuses_that_another_candidate_may_better(upstream, status, kind, body):
+    upstream.behave(status=status, retry_after_s=7)
+    failure = failure_of(upstream.url, body)
+    assert (failure.kind, failure.status) == (kind, status)
+    assert failure.retry_after_s == 7
+
+
+@pytest.mark.parametrize(
+    ("header", "least", "most"),
+    [
+        ("0", 0, 0),
+        ("2.5", 2.5, 2.5),
+        ("-3", 0, 0),
+        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3000, 3600),
+        (format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True), 0, 0),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(header, least, most):
+    head = f"HTTP/1.1 429 T\r\nRetry-After: {header}\r\nContent-Length: 0\r\n\r\n"
+
+    async def run():
+        async with raw_server(head.encode()) as url:
+            await ask(url)
+
+    with pytest.raises(CandidateFailure) as failure:
+        asyncio.run(run())
+    assert least <= failure.value.retry_after_s <= most
+
+
+@pytest.mark.parametrize("header", ["soon", "nan", "inf", "", "1 1"])
+def test_a_retry_after_that_says_nothing_is_ignored(header):
+    assert remote.failure_of(429, header).retry_after_s is None
+
+
+@pytest.mark.parametrize("body", [CHAT, STREAM])
+@pytest.mark.parametrize("status", [400, 404, 405, 413, 422])
+def test_other_refusals_are_answers(upstream, status, body):
+    upstream.behave(status=status)
+    answered, (document,), _facts = answer_of(upstream.url, body)
+    error = json.loads(document)["error"]
+    assert answered == status
+    assert error["message"] == f"the fake upstream answers {status}"
+    assert set(error) == {"message", "type", "param", "code"}
+
+
+def test_the_code_of_a_refusal_is_kept(upstream):
+    upstream.behave(fault="context_length")
+    status, (document,), _facts = answer_of(upstream.url)
+    error = json.loads(document)["error"]
+    assert (status, error["code"], error["param"]) == (400, "context_length_exceeded", "messages")
+
+
+def raw_refusal(content, status=400):
+    head = f"HTTP/1.1 {status} T\r\nContent-Length: {len(content)}\r\n\r\n"
+
+    async def run():
+        async with raw_server(head.encode() + content) as url:
+            return await ask(url, api_key_env="GIRAFFE_KEY")
+
+    return asyncio.run(run())[:2]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"error": {"message": "cannot do how tall is a giraffe", "code": "bad"}}',
+        b'{"error": {"message": "bad", "code": "how tall is a giraffe", "param": "giraffes"}}',
+        b'{"error": {"message": "key sk-secret is odd"}}',
+        b'{"message": "how tall is a giraffe"}',
+        b'"how tall is a giraffe"',
+        b"<p>how tall is a giraffe, sk-secret</p>",
+        b'{"error": 7}',
+        b"\xff",
+        b"[" * 100_000,
+        b"",
+    ],
+)
+def test_a_refusal_repeats_neither_the_request_nor_the_key(monkeypatch, content):
+    monkeypatch.setenv("GIRAFFE_KEY", "sk-secret")
+    status, (document,) = raw_refusal(content)
+    assert status == 400
+    assert json.loads(document)["error"]["message"]
+    assert b"how tall" not in document
+    assert b"sk-secret" not in document
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_refused_credentials_are_told_in_our_own_words(monkeypatch, status):
+    monkeypatch.setenv("GIRAFFE_KEY", "sk-secret")
+    answered, (document,) = raw_refusal(b'{"error": {"message": "key sk-***ret"}}', status)
+    error = json.loads(document)["error"]
+    assert (answered, error["code"]) == (status, "upstream_authentication")
+    assert error["message"] == (
+        "the provider of model 'org/giraffe' refused the server's credentials"
+    )
+
+
+@pytest.mark.parametrize("body", [CHAT, STREAM])
+@pytest.mark.parametrize("fault", GARBAGE)
+def test_an_answer_of_another_kind_is_garbage(upstream, fault, body):
+    upstream.behave(fault=fault)
+    assert failure_of(upstream.url, body).kind == "garbage"
+
+
+def test_an_answer_that_is_no_http_is_garbage():
+    async def run():
+        async with raw_server(b"SSH-2.0-OpenSSH\r\n\r\n") as url:
+            await ask(url)
+
+    with pytest.raises(CandidateFailure, match="garbage"):
+        asyncio.run(run())
+
+
+@pytest.mark.parametrize("limit", ["_MAX_ANSWER_BYTES", "_MAX_ERROR_BYTES"])
+def test_an_answer_without_end_is_garbage(upstream, monkeypatch, limit):
+    monkeypatch.setattr(remote, limit, 10)
+    upstream.behave(fault="context_length" if limit == "_MAX_ERROR_BYTES" else None)
+    assert failure_of(upstream.url).kind == "garbage"
+
+
+def test_nobody_at_the_port_is_unreachable(unused_tcp_port_url):
+    assert failure_of(unused_tcp_port_url).kind == "unreachable"
+
+
+@pytest.fixture
+def unused_tcp_port_url():
+    async def run():
+        async with raw_server() as url:
+            return url
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("body", [CHAT, STREAM])
+def test_a_connection_closed_before_an_answer_is_unreachable(body):
+    async def run():
+        async with raw_server() as url:
+            await ask(url, body)
+
+    with pytest.raises(CandidateFailure, match="unreachable"):
+        asyncio.run(run())
+
+
+def test_a_document_that_breaks_off_is_a_failure(upstream):
+    upstream.behave(fault="close")
+    assert failure_of(upstream.url).kind == "unreachable"
+
+
+@pytest.mark.parametrize("body", [CHAT, STREAM])
+@pytest.mark.parametrize("fault", ["silence", "stall"])
+def test_a_hanging_upstream_is_left_at_the_limit(upstream, fault, body):
+    upstream.behave(fault=fault)
+    before = upstream.num_cancelled
+
+    async def run():
+        async with client_of(upstream.url) as client:
+            with pytest.raises(CandidateFailure, match="timeout"):
+                await client.open("chat", body, timeout_s=0.05)
+            await eventually(lambda: upstream.num_cancelled == before + 1)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("num_taken", [0, 1])
+def test_closing_a_stream_early_closes_its_connection(upstream, num_taken):
+    upstream.behave(tokens_per_s=20)
+    before = upstream.num_cancelled
+
+    async def run():
+        async with client_of(upstream.url) as client:
+            answer = await client.open("chat", STREAM, timeout_s=5)
+            for _ in range(num_taken):
+                await anext(answer.parts)
+            await answer.parts.aclose()
+            await eventually(lambda: upstream.num_cancelled == before + 1)
+            assert [part async for part in answer.parts] == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("body", [CHAT, STREAM])
+def test_a_cancelled_caller_closes_the_connection(upstream, body):
+    upstream.behave(fault="silence")
+    before, asked = upstream.num_cancelled, sum(upstream.num_requests.values())
+
+    async def run():
+        async with client_of(upstream.url) as client:
+            task = asyncio.create_task(client.open("chat", body, timeout_s=5))
+            await eventually(lambda: sum(upstream.num_requests.values()) > asked)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await eventually(lambda: upstream.num_cancelled == before + 1)
+
+    asyncio.run(run())
+
+
+def test_one_connection_serves_one_request_after_another(upstream):
+    async def run():
+        async with client_of(upstream.url) as client:
+            for body in (CHAT, STREAM, STREAM, CHAT):
+                answer = await client.open("chat", body, timeout_s=5)
+                assert [part async for part in answer.parts]
+            upstream.behave(status=400)
+            for body in (CHAT, STREAM):
+                await client.open("chat", body, timeout_s=5)
+            return upstream.num_connections
+
+    before = upstream.num_connections
+    assert asyncio.run(run()) - before <= 1
+
+
+def stream_of(*pieces, hold=False):
+    """Events that a client gets of a response with these bytes, then the failure, if any."""
+
+    async def run():
+        got = []
+        async with raw_server(*pieces, hold=hold) as url, client_of(url) as client:
+            answer = await client.open("chat", STREAM, timeout_s=5)
+            try:
+                async for part in answer.parts:
+                    got += [event for event in part.decode().split("\n\n") if event]
+            except (CandidateFailure, UpstreamError) as failure:
+                return got, failure
+            return got, None
+
+    return asyncio.run(run())
+
+
+def contents(got):
+    chunks = [json.loads(event.removeprefix("data: ")) for event in got if "choices" in event]
+    return [document["choices"][0]["delta"]["content"] for document in chunks]
+
+
+def test_chunks_pass_whatever_the_line_ends_comments_and_cuts():
+    response = events(chunk("gr\u00fc\u00df"), chunk("b", "stop"), end=b"\r\n\r\n")
+    head, body = response.split(b"\r\n\r\n", 1)
+    whole = head + b"\r\n\r\n: hello\r\n\r\n" + body
+    got, failure = stream_of(*[whole[i : i + 1] for i in range(len(whole))])
+    assert failure is None
+    assert contents(got) == ["gr\u00fc\u00df", "b"]
+    assert got[-1] == "data: [DONE]"
+
+
+def test_a_document_over_several_lines_becomes_one():
+    head = b"HTTP/1.1 200 OK\r\n\r\n"
+    body = b'data: {"choices":\ndata: [{"delta": {"content": "a"}}]}\n\ndata: [DONE]\n\n'
+    got, failure = stream_of(head + body)
+    assert failure is None
+    assert contents(got) == ["a"]
+
+
+def test_comments_keep_the_connection_alive_and_lose_their_text():
+    whole = events(chunk("a"), done=False) + b": secret\n\n" + b"data: [DONE]\n\n"
+    got, failure = stream_of(whole)
+    assert (got[1:], failure) == ([":", "data: [DONE]"], None)
+
+
+def test_a_complete_answer_without_done_gets_it():
+    got, failure = stream_of(events(chunk("a"), chunk("b", "stop"), done=False))
+    assert failure is None
+    assert (contents(got), got[-1]) == (["a", "b"], "data: [DONE]")
+
+
+def test_an_incomplete_answer_that_ends_is_a_failure():
+    got, failure = stream_of(events(chunk("a"), done=False))
+    assert contents(got) == ["a"]
+    assert failure.kind == "garbage"
+
+
+def test_nothing_passes_after_done_and_nobody_waits_for_the_end():
+    got, failure = stream_of(events(chunk("a")) + events(chunk("b")), hold=True)
+    assert failure is None
+    assert (contents(got), got[-1]) == (["a"], "data: [DONE]")
+
+
+def test_a_stream_of_nothing_but_done_is_garbage():
+    with pytest.raises(CandidateFailure, match="garbage"):
+        stream_of(events())
+
+
+def test_garbage_in_a_stream_ends_it_after_what_came_before():
+    got, failure = stream_of(events(chunk("a"), "garbage", chunk("b")))
+    assert contents(got) == ["a"]
+    assert failure.kind == "garbage"
+
+
+@pytest.mark.parametrize("name", [b"", b"event: error\n"])
+def test_an_error_in_a_stream_ends_it_after_what_came_before(name):
+    error = b'data: {"error": {"message": "m", "code": 503}}\n\n'
+    got, failure = stream_of(events(chunk("a"), done=False) + name + error)
+    assert contents(got) == ["a"]
+    assert isinstance(failure, UpstreamError)
+    assert failure.status == (500 if name else 503)
+
+
+@pytest.mark.parametrize(("code", "kind"), [(429, "rate_limited"), (None, "server_error")])
+def test_an_error_before_any_chunk_is_a_failure(code, kind):
+    with pytest.raises(CandidateFailure) as failure:
+        stream_of(events({"error": {"message": "m", "code": code}}))
+    assert failure.value.kind == kind
+
+
+def test_a_refusal_before_any_chunk_is_an_answer():
+    async def run():
+        async with raw_server(events({"error": {"message": "no", "code": 400}}), hold=True) as url:
+            return await ask(url, STREAM)
+
+    status, (document,), _facts = asyncio.run(run())
+    assert (status, json.loads(document)["error"]["message"]) == (400, "no")
+
+
+def test_an_event_without_end_is_garbage(monkeypatch):
+    monkeypatch.setattr("serve_app.candidates.stream._MAX_EVENT_BYTES", 1000)
+    got, failure = stream_of(events(chunk("a"), done=False), b"data: " + b"x" * 2000, b"x")
+    assert contents(got) == ["a"]
+    assert failure.kind == "garbage"
