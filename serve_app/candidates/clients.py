@@ -19,23 +19,28 @@ class CandidateClients:
         self._session = open_session(max_connections, connect_timeout_s)
         self._clients: dict[str, tuple[ZooCandidate, CandidateClient]] = {}
 
-    def follow(self, zoo: Zoo) -> None:
+    def follow(self, zoo: Zoo) -> tuple[str, ...]:
         """Serve the candidates of a zoo and no others; unchanged ones keep their client.
 
         A candidate whose key is missing gets none, which is logged: it cannot be asked, and
         the others can.
+
+        Returns:
+            Names of the unchanged ones: what was learnt of the health of others is void.
         """
-        clients = {}
+        clients, kept = {}, []
         for candidate in zoo.candidates:
             known = self._clients.get(candidate.name)
             if known is not None and known[0] == candidate:
                 clients[candidate.name] = known
+                kept.append(candidate.name)
                 continue
             try:
                 clients[candidate.name] = (candidate, self._client(candidate))
             except ZooError as error:
                 _logger.error("no request can be sent: %s", error)
         self._clients = clients
+        return tuple(kept)
 
     def get(self, candidate: str) -> CandidateClient | None:
         """Its client; None when it is not served or cannot be asked."""

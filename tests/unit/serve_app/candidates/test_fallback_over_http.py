@@ -37,20 +37,17 @@ def upstreams(shared_upstreams):
     return shared_upstreams
 
 
+def remote(name, upstream, model="m"):
+    return OpenAICandidate(
+        name=name, engine="openai", base_url=upstream.url, model=model, context_window=9
+    )
+
+
 @asynccontextmanager
 async def dispatching(upstreams, options=OPTIONS):
     clients = CandidateClients(max_connections=64, connect_timeout_s=5)
-    clients.follow(
-        Zoo(
-            version=1,
-            candidates=[
-                OpenAICandidate(
-                    name=name, engine="openai", base_url=upstream.url, model="m", context_window=9
-                )
-                for name, upstream in upstreams.items()
-            ],
-        )
-    )
+    candidates = [remote(name, upstream) for name, upstream in upstreams.items()]
+    clients.follow(Zoo(version=1, candidates=candidates))
     try:
         yield Dispatcher(clients, CandidateHealth(options), options)
     finally:
@@ -226,28 +223,36 @@ def test_all_down_then_back(upstreams, stream):
 
 
 def test_a_zoo_that_changes_changes_who_can_be_asked(upstreams):
+    first, second = upstreams.values()
+
     async def run():
-        async with dispatching(upstreams) as dispatcher:
-            clients = dispatcher._clients
-            zoo = Zoo(
-                version=1,
-                candidates=[
-                    OpenAICandidate(
-                        name="second",
-                        engine="openai",
-                        base_url=upstreams["second"].url,
-                        model="other",
-                        context_window=9,
-                    )
-                ],
-            )
-            clients.follow(zoo)
-            sent = await send(dispatcher)
-            assert [attempt.candidate for attempt in sent.attempts] == ["second"]
-            kept = clients.get("second")
-            clients.follow(zoo)
-            assert clients.get("second") is kept
+        clients = CandidateClients(max_connections=64, connect_timeout_s=5)
+        dispatcher = Dispatcher(clients, CandidateHealth(OPTIONS), OPTIONS)
+        both = [remote("first", first), remote("second", second)]
+        assert clients.follow(Zoo(version=1, candidates=both)) == ()
+        assert clients.follow(Zoo(version=1, candidates=both)) == ("first", "second")
+        changed = Zoo(version=1, candidates=[remote("second", second, model="other")])
+        assert clients.follow(changed) == ()
+        sent = await send(dispatcher)
+        assert [attempt.candidate for attempt in sent.attempts] == ["second"]
+        await clients.close()
 
     asyncio.run(run())
-    assert upstreams["second"].requests[-1][2]["model"] == "other"
-    assert num_asked(upstreams["first"]) == 0
+    assert second.requests[-1][2]["model"] == "other"
+    assert num_asked(first) == 0
+
+
+def test_a_candidate_without_its_key_is_not_asked_and_others_are(upstreams, monkeypatch):
+    monkeypatch.delenv("GIRAFFE_KEY", raising=False)
+    first, second = upstreams.values()
+    locked = remote("first", first).model_copy(update={"api_key_env": "GIRAFFE_KEY"})
+
+    async def run():
+        clients = CandidateClients(max_connections=64, connect_timeout_s=5)
+        clients.follow(Zoo(version=1, candidates=[locked, remote("second", second)]))
+        dispatcher = Dispatcher(clients, CandidateHealth(OPTIONS), OPTIONS)
+        assert (await send(dispatcher)).candidate == "second"
+        await clients.close()
+
+    asyncio.run(run())
+    assert num_asked(first) == 0
