@@ -1,122 +1,123 @@
-"""OpenAI's paths as a FastAPI application over two things that can be faked: router, candidates."""
+"""The HTTP application of one ingress replica: routes, and what stands before them."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+import time
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
+from starlette.middleware.cors import CORSMiddleware
 
-from modelsat.routing.policy import RoutingDecision
-from modelsat.zoo import AUTO_MODEL
-from serve_app.candidates.local import Answer
-from serve_app.api.requests import ChatRequest, parse_chat_request, text_to_route
-from serve_app.api.errors import ApiError, model_not_found
+from serve_app.api.admin import add_admin_routes
+from serve_app.api.admission import Places
+from serve_app.api.errors import ApiError, overloaded
+from serve_app.api.gate import API_KEY, Gate
+from serve_app.api.inference import Inference
+from serve_app.api.models import Models
+from serve_app.api.services import Services
+from serve_app.config import ServeConfig
 
-PINNED = "pinned"  # x-modelsat-reason when the client named the model
-_MAX_HEADER_CHARS = 200
 _ROUTE_ERRORS = {404: "no such path", 405: "this path does not take this method"}
+_EXPOSED_HEADERS = (
+    "x-modelsat-selected-model",
+    "x-modelsat-confidence",
+    "x-modelsat-reason",
+    "x-modelsat-attempts",
+    "x-modelsat-overhead-ms",
+    "x-request-id",
+    "retry-after",
+)
+_HOUR_S = 3600
 
 
-class Router(Protocol):
-    """Chooses a candidate for a text."""
-
-    async def decide(self, text: str) -> RoutingDecision:
-        """Choose; raises ApiError."""
-
-
-class Candidates(Protocol):
-    """Sends requests to candidates."""
-
-    async def open_chat(self, candidate: str, body: Mapping[str, Any]) -> Answer:
-        """Send a request; raises ApiError."""
-
-
-def build_api(
-    names: tuple[str, ...], router: Router, candidates: Candidates, created: int
-) -> FastAPI:
+def build_api(services: Services, config: ServeConfig, *, echo_request_id: bool = False) -> FastAPI:
     """Build the ASGI application.
 
+    Its ``state.places`` tells how many requests are worked on and wait.
+
     Args:
-        names: names of the candidates, in the zoo's order.
-        router: decides where ``auto`` goes.
-        candidates: answers requests.
-        created: Unix time that model objects state.
+        services: what it is built over.
+        config: limits, profiles and origins.
+        echo_request_id: whether answers carry ``x-request-id``; Ray Serve's proxy adds it
+            itself, so only where none stands in front.
     """
-    api = FastAPI(title="Model-SAT", docs_url=None, redoc_url=None)
-    models = {name: _model_object(name, created) for name in (AUTO_MODEL, *names)}
-
-    @api.post("/v1/chat/completions")
-    async def create_chat_completion(request: Request) -> Response:
-        chat = parse_chat_request(await request.body())
-        if chat.model not in models:
-            raise model_not_found(tuple(models))
-        candidate, headers = await _choose(chat, router)
-        answer = await candidates.open_chat(candidate, {**chat.body, "model": candidate})
-        return await _respond(answer, headers, stream=chat.stream)
-
-    @api.get("/v1/models")
-    async def list_models() -> dict[str, Any]:
-        return {"object": "list", "data": list(models.values())}
-
-    @api.get("/v1/models/{model:path}")
-    async def retrieve_model(model: str) -> dict[str, Any]:
-        if model not in models:
-            raise model_not_found(tuple(models))
-        return models[model]
-
-    @api.get("/health")
-    async def health() -> dict[str, str]:
-        return {"status": "ok"}
-
-    api.add_exception_handler(ApiError, _on_api_error)
+    api = FastAPI(title="Model-SAT", docs_url=None, redoc_url=None, redirect_slashes=False)
+    api.state.places = Places(
+        config.ingress.max_in_flight, config.ingress.max_queued, config.ingress.queue_timeout_s
+    )
+    _add_model_routes(api, services, config)
+    _add_health_routes(api, services)
+    if services.admin is not None:
+        add_admin_routes(api, services.admin, _authorize)
     for status in _ROUTE_ERRORS:
         api.add_exception_handler(status, _on_unknown_route)
-    api.add_exception_handler(Exception, _on_defect)
+    api.add_middleware(
+        Gate,
+        services=services,
+        config=config,
+        places=api.state.places,
+        echo_request_id=echo_request_id,
+    )
+    if config.security.cors_origins:
+        api.add_middleware(  # outside the gate: a browser asks for permission without a key
+            CORSMiddleware,
+            allow_origins=config.security.cors_origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=("*",),
+            expose_headers=_EXPOSED_HEADERS,
+            max_age=_HOUR_S,
+        )
     return api
 
 
-async def _choose(chat: ChatRequest, router: Router) -> tuple[str, dict[str, str]]:
-    """The candidate for a request, and the headers that tell of the choice."""
-    if chat.model != AUTO_MODEL:
-        headers = {"x-modelsat-selected-model": chat.model, "x-modelsat-reason": PINNED}
-        return chat.model, headers
-    decision = await router.decide(text_to_route(chat.body))
-    return decision.candidate, {
-        "x-modelsat-selected-model": decision.candidate,
-        "x-modelsat-confidence": f"{decision.confidence:.4f}",
-        "x-modelsat-reason": _header_text(decision.reason),
-    }
+def _add_model_routes(api: FastAPI, services: Services, config: ServeConfig) -> None:
+    inference = Inference(services, config)
+    models = Models(services, config, created=int(time.time()))
+
+    @api.post("/v1/chat/completions")
+    async def create_chat_completion(request: Request) -> Response:
+        return await inference.answer(request, "chat")
+
+    @api.post("/v1/completions")
+    async def create_completion(request: Request) -> Response:
+        return await inference.answer(request, "completions")
+
+    @api.post("/v1/embeddings")
+    async def create_embedding(request: Request) -> Response:
+        return await inference.answer(request, "embeddings")
+
+    @api.post("/v1/route")
+    async def explain_route(request: Request) -> Response:
+        return await inference.explain(request)
+
+    @api.get("/v1/models")
+    async def list_models(request: Request) -> Response:
+        return JSONResponse(models.list(request.scope.get(API_KEY)))
+
+    @api.get("/v1/models/{model:path}")
+    async def retrieve_model(model: str, request: Request) -> Response:
+        return JSONResponse(models.retrieve(model, request.scope.get(API_KEY)))
 
 
-async def _respond(answer: Answer, headers: dict[str, str], *, stream: bool) -> Response:
-    if stream and answer.status == 200:
-        headers = {**headers, "cache-control": "no-cache"}
-        return StreamingResponse(answer.parts, media_type="text/event-stream", headers=headers)
-    document = "".join([part async for part in answer.parts])
-    return Response(document, answer.status, headers, media_type="application/json")
+def _add_health_routes(api: FastAPI, services: Services) -> None:
+    @api.get("/health")
+    @api.get("/health/live")
+    async def live() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @api.get("/health/ready")
+    async def ready() -> dict[str, str]:
+        if not services.ready():
+            raise overloaded("not ready to answer requests; retry later", code="not_ready")
+        return {"status": "ok"}
 
 
-def _model_object(name: str, created: int) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": created, "owned_by": "model-sat"}
-
-
-def _header_text(text: str) -> str:
-    """Text that may stand in a header: printable ASCII on one line, bounded."""
-    shown = "".join(char if " " <= char <= "~" else " " for char in text)
-    return " ".join(shown.split())[:_MAX_HEADER_CHARS]
-
-
-async def _on_api_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError)
-    return JSONResponse(error.body, error.status, error.headers)
+def _authorize(request: Request) -> None:
+    """The gate has let in admin keys only; without a gate, and without keys, nobody gets in."""
+    key = request.scope.get(API_KEY)
+    if key is None or key.role != "admin":
+        raise ApiError(403, "this path takes admin keys only", code="wrong_role")
 
 
 async def _on_unknown_route(_request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
     headers = getattr(error, "headers", None)  # Allow, with 405
     return JSONResponse(ApiError(status, _ROUTE_ERRORS[status]).body, status, headers)
-
-
-async def _on_defect(_request: Request, _error: Exception) -> Response:
-    error = ApiError(500, "the server failed on this request")
-    return JSONResponse(error.body, error.status)

@@ -4,10 +4,11 @@
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 _MIN_ECHO_CHARS = 4  # shorter strings (roles, units) occur in honest messages by chance
+_MAX_LISTED_NAMES = 20
 
 _TYPES = {
     401: "authentication_error",
@@ -20,9 +21,11 @@ _TYPES = {
 
 _CODES = {
     400: "invalid_parameter",
+    403: "not_permitted",
     404: "not_found",
     405: "method_not_allowed",
     408: "timeout",
+    413: "body_too_large",
     429: "rate_limited",
     500: "internal_error",
     503: "overloaded",
@@ -38,7 +41,8 @@ class ApiError(Exception):
         message: what is wrong and what is allowed; free of request text.
         code: machine-readable reason.
         param: name of the offending field.
-        retry_after_s: when trying again may help.
+        retry_after_s: when trying again may help, seconds.
+        headers: HTTP headers that go with it.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class ApiError(Exception):
         code: str | None = None,
         param: str | None = None,
         retry_after_s: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -56,6 +61,9 @@ class ApiError(Exception):
         self.code = code or _CODES.get(status, "error")
         self.param = param
         self.retry_after_s = retry_after_s
+        self.headers = dict(headers or {})
+        if retry_after_s is not None:
+            self.headers["Retry-After"] = str(retry_after_s)
 
     @property
     def body(self) -> dict[str, Any]:
@@ -70,17 +78,14 @@ class ApiError(Exception):
             }
         }
 
-    @property
-    def headers(self) -> dict[str, str]:
-        """Headers that go with it."""
-        return {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
 
-
-def model_not_found(names: tuple[str, ...]) -> ApiError:
-    """The answer to a model name that nobody serves."""
+def model_not_found(names: Sequence[str]) -> ApiError:
+    """The answer to a model name that nobody serves; lists those that the client may use."""
+    more = len(names) - _MAX_LISTED_NAMES
+    rest = f" and {more} more, see /v1/models" if more > 0 else ""
     return ApiError(
         404,
-        f"the model does not exist; available: {', '.join(names)}",
+        f"the model does not exist; available: {', '.join(names[:_MAX_LISTED_NAMES])}{rest}",
         code="model_not_found",
         param="model",
     )

@@ -47,6 +47,12 @@ def test_unknown_model_lists_the_known_ones_only():
     assert "auto, small" in model_not_found(("auto", "small")).message
 
 
+def test_of_many_known_models_some_are_listed():
+    message = model_not_found([f"m{i}" for i in range(1000)]).message
+    assert "m19 and 980 more" in message
+    assert "m20" not in message
+
+
 def test_error_event_is_one_server_sent_event():
     event = error_event(ApiError(503, "gone"))
     assert event.startswith("data: ")

@@ -4,34 +4,51 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serve_app.api.requests import parse_chat_request, text_to_route
+from modelsat.routing.policy import Constraints
 from serve_app.api.errors import ApiError
+from serve_app.api.requests import (
+    PARSERS,
+    max_new_tokens,
+    modalities_of,
+    parse_chat,
+    parse_completion,
+    parse_embedding,
+    parse_route,
+)
 
 MESSAGE = {"role": "user", "content": "Hi"}
+CHAT = {"model": "auto", "messages": [MESSAGE]}
 
 
 def parse(**body):
-    return parse_chat_request(json.dumps(body).encode())
+    return parse_chat(json.dumps(body).encode())
 
 
-def status_of(raw):
+def status_of(raw, parser=parse_chat):
     try:
-        parse_chat_request(raw)
+        parser(raw)
     except ApiError as refused:
         return refused.status
     return 200
 
 
+def param_of(parser, body):
+    with pytest.raises(ApiError) as refused:
+        parser(json.dumps(body).encode())
+    assert refused.value.status == 400
+    return refused.value.param
+
+
 def test_the_body_is_kept_as_it_came():
-    body = {"model": "auto", "messages": [MESSAGE], "top_k": 3, "nested": {"a": [1, None]}}
-    request = parse(**body)
-    assert request.body == body
-    assert (request.model, request.stream) == ("auto", False)
+    body = {**CHAT, "top_k": 3, "nested": {"a": [1, None, 1e-3, "\u00e9\u0000"]}, "big": 2**70}
+    asked = parse(**body)
+    assert asked.body == body
+    assert (asked.model, asked.stream, asked.knobs) == ("auto", False, {})
 
 
 @pytest.mark.parametrize(("stream", "expected"), [(True, True), (False, False), (None, False)])
 def test_stream_may_be_true_false_or_null(stream, expected):
-    assert parse(model="m", messages=[MESSAGE], stream=stream).stream is expected
+    assert parse(**CHAT, stream=stream).stream is expected
 
 
 @pytest.mark.parametrize(
@@ -45,21 +62,89 @@ def test_stream_may_be_true_false_or_null(stream, expected):
         ({"messages": {"0": MESSAGE}}, "messages"),
         ({"messages": ["Hi"]}, "messages[0]"),
         ({"messages": [MESSAGE, {"content": "Hi"}]}, "messages[1].role"),
+        ({"messages": [{"role": "", "content": "Hi"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": 1}]}, "messages[0].content"),
         ({"messages": [{"role": "user", "content": ["Hi"]}]}, "messages[0].content[0]"),
+        ({"messages": [{"role": "a", "content": [{"type": 1}]}]}, "messages[0].content[0]"),
         (
             {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
             "messages[0].content[0].text",
         ),
+        ({"messages": [{"role": "a", "tool_calls": "f"}]}, "messages[0].tool_calls"),
         ({"stream": "yes"}, "stream"),
         ({"stream": 1}, "stream"),
         ({"stream_options": True}, "stream_options"),
+        ({"tools": {}}, "tools"),
+        ({"max_tokens": -1}, "max_tokens"),
+        ({"max_tokens": "5"}, "max_tokens"),
+        ({"max_completion_tokens": 1.5}, "max_completion_tokens"),
+        ({"max_completion_tokens": True}, "max_completion_tokens"),
+        ({"tolerance": -0.1}, "tolerance"),
+        ({"tolerance": 1.1}, "tolerance"),
+        ({"tolerance": "0.1"}, "tolerance"),
+        ({"min_p": True}, "min_p"),
+        ({"min_p": 2}, "min_p"),
+        ({"max_cost": -1}, "max_cost"),
+        ({"max_cost": 2e9}, "max_cost"),
+        ({"max_cost": []}, "max_cost"),
+        ({"models": "tiny"}, "models"),
+        ({"models": []}, "models"),
+        ({"models": [""]}, "models"),
+        ({"models": [1]}, "models"),
+        ({"models": ["a"] * 1025}, "models"),
+        ({"models": ["a*"] * 65}, "models"),
     ],
 )
 def test_wrong_types_are_refused_by_field_name(changes, param):
-    with pytest.raises(ApiError) as refused:
-        parse(**{"model": "auto", "messages": [MESSAGE], **changes})
-    assert (refused.value.status, refused.value.param) == (400, param)
+    assert param_of(parse_chat, {**CHAT, **changes}) == param
+
+
+def test_what_may_be_null_may():
+    names = ("stream", "stream_options", "tools", "max_tokens", "max_completion_tokens")
+    knobs = ("tolerance", "min_p", "max_cost", "models")
+    message = {"role": "assistant", "content": None, "tool_calls": None}
+    asked = parse(model="m", messages=[message], **dict.fromkeys((*names, *knobs)))
+    assert asked.knobs == dict.fromkeys(knobs)
+
+
+def test_knobs_are_taken_out_and_override_field_by_field():
+    asked = parse(**CHAT, tolerance=1, min_p=0, max_cost=0.25, models=["a*", "b"])
+    assert asked.body == CHAT
+    profile = Constraints(tolerance=0.5, models=("c",))
+    expected = Constraints(tolerance=1, min_p=0, max_cost=0.25, models=("a*", "b"))
+    assert asked.constraints(profile) == expected
+    assert parse(**CHAT, tolerance=None).constraints(profile) == Constraints(models=("c",))
+    assert parse(**CHAT).constraints(profile) == profile
+
+
+def test_a_long_allow_list_is_taken():
+    models = [f"name-{i}" for i in range(1024 - 64)] + ["a*"] * 64
+    assert parse(**CHAT, models=models).knobs["models"] == tuple(models)
+
+
+TEXTS = ["Hi", "", ["a"], ["a", ""], [1, 2], [0], [[1], [2, 3]]]
+NO_TEXTS = [None, 1, {}, [], ["", 1], [1, "a"], [[]], [[1], []], [-1], [1.5], [True], [[1], "a"]]
+
+
+@pytest.mark.parametrize(
+    ("parser", "field"), [(parse_completion, "prompt"), (parse_embedding, "input")]
+)
+def test_texts_are_strings_or_token_ids_once_or_several_times(parser, field):
+    for value in TEXTS:
+        body = {"model": "m", field: value, "dimensions": 8}
+        assert parser(json.dumps(body).encode()).body == body
+    for value in NO_TEXTS:
+        assert param_of(parser, {"model": "m", field: value}) == field
+    assert param_of(parser, {"model": "m"}) == field
+
+
+def test_a_route_question_is_a_chat_or_a_prompt_and_names_a_profile_if_it_likes():
+    asked = parse_route(json.dumps({"messages": [MESSAGE], "min_p": 0.5}).encode(), "auto")
+    assert (asked.endpoint, asked.model, asked.explained) == ("chat", "auto", 3)
+    assert asked.knobs == {"min_p": 0.5}
+    asked = parse_route(b'{"prompt": "Hi", "model": "cheap", "top_k": 0}', "auto")
+    assert (asked.endpoint, asked.model, asked.explained) == ("completions", "cheap", 0)
+    assert param_of(lambda raw: parse_route(raw, "auto"), {"model": "auto"}) == "messages"
 
 
 @pytest.mark.parametrize(
@@ -70,15 +155,29 @@ def test_wrong_types_are_refused_by_field_name(changes, param):
         b"[]",
         b"3",
         b"\xff\xfe\x00",
+        b'\xef\xbb\xbf{"model": "m"}',
+        json.dumps(CHAT).encode("utf-16"),
         b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}], "top_p": NaN}',
+        b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}], "top_p": -Infinity}',
+        b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}], "top_p": 1e999}',
         b'{"model": "m", "messages": [{"role": "user", "content": "\\ud800"}]}',
+        b'{"model": "m", "messages": [{"role": "user", "content": "\xff"}]}',
+        b'{"model": "m", "seed": ' + b"9" * 5000 + b"}",
         b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b"[" + b"[]," * 300_000 + b"[]]",
+        json.dumps(CHAT).encode() + b"x",
     ],
 )
 def test_what_is_no_json_object_is_refused(raw):
     with pytest.raises(ApiError) as refused:
-        parse_chat_request(raw)
+        parse_chat(raw)
     assert refused.value.status == 400
+
+
+def test_of_a_key_given_twice_the_last_counts():
+    raw = b'{"model": "a", "messages": [{"role": "user", "content": "Hi"}], "model": "b"}'
+    assert parse_chat(raw).model == "b"
 
 
 @settings(deadline=None)
@@ -92,62 +191,46 @@ JSON = st.recursive(
     lambda children: st.lists(children) | st.dictionaries(st.text(), children),
     max_leaves=8,
 )
-
-
-@settings(deadline=None)
-@given(st.fixed_dictionaries({"model": JSON, "messages": JSON}, optional={"stream": JSON}))
-def test_any_field_types_are_accepted_or_refused_with_400(body):
-    assert status_of(json.dumps(body).encode()) in (200, 400)
-
-
-PARTS = st.lists(
-    st.fixed_dictionaries({"type": st.just("text"), "text": st.text()})
-    | st.just({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}),
-    max_size=3,
-)
-MESSAGES = st.lists(
-    st.fixed_dictionaries(
-        {
-            "role": st.sampled_from(["system", "user", "assistant", "tool"]),
-            "content": st.none() | st.text() | PARTS,
-        }
-    ),
-    min_size=1,
-    max_size=6,
+FIELDS = (
+    "model",
+    "messages",
+    "prompt",
+    "input",
+    "tools",
+    "max_tokens",
+    "stream",
+    "models",
+    "top_k",
 )
 
 
 @settings(deadline=None)
-@given(MESSAGES)
-def test_the_text_is_that_of_the_last_user_message(messages):
-    texts = []
-    for message in messages:
-        if message["role"] == "user":
-            content = message["content"]
-            if isinstance(content, list):
-                content = "\n".join(part.get("text", "\0") for part in content)
-                content = "\n".join(line for line in content.split("\n") if line != "\0")
-            texts.append(content or "")
-    if not texts or not texts[-1].strip():
-        with pytest.raises(ApiError) as refused:
-            text_to_route({"messages": messages})
-        assert (refused.value.status, refused.value.param) == (400, "messages")
-    else:
-        assert text_to_route({"messages": messages}) == texts[-1]
+@given(
+    st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, JSON)),
+    st.sampled_from([*PARSERS.values(), lambda raw: parse_route(raw, "auto")]),
+)
+def test_any_field_types_are_accepted_or_refused_with_400(body, parser):
+    assert status_of(json.dumps(body).encode(), parser) in (200, 400)
 
 
-@pytest.mark.parametrize("content", [None, "", " \n\t", [], [{"type": "text", "text": " "}]])
-def test_a_last_user_message_without_text_is_refused(content):
-    messages = [MESSAGE, {"role": "user", "content": content}]
-    with pytest.raises(ApiError, match="no text to route on"):
-        text_to_route({"messages": messages})
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([], {"text"}),
+        (["text"], {"text"}),
+        (["image_url"], {"text", "image"}),
+        (["input_audio", "text"], {"text", "audio"}),
+        (["something_new"], {"text"}),
+    ],
+)
+def test_modalities_are_told_by_the_parts(parts, expected):
+    content = [{"type": kind, "text": ""} for kind in parts]
+    body = {"messages": [MESSAGE, {"role": "user", "content": content}]}
+    assert modalities_of(body) == expected
 
 
-def test_texts_of_parts_are_joined_by_line_breaks():
-    content = [
-        {"type": "text", "text": "What is this?"},
-        {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
-        {"type": "text", "text": "Be brief."},
-    ]
-    body = {"messages": [{"role": "user", "content": content}]}
-    assert text_to_route(body) == "What is this?\nBe brief."
+def test_the_newer_name_of_a_limit_counts_first():
+    assert max_new_tokens({"max_tokens": 3, "max_completion_tokens": 5}) == 5
+    assert max_new_tokens({"max_tokens": 3, "max_completion_tokens": None}) == 3
+    assert max_new_tokens({}) == 0
+    assert max_new_tokens({"max_tokens": 10**30}) == 2**40

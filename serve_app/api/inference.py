@@ -1,0 +1,290 @@
+"""Answering requests that ask models: from a parsed request to an answer on its way."""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from contextlib import aclosing
+
+import msgspec
+from fastapi import Request
+from fastapi.responses import Response
+
+from modelsat.routing.policy import Constraints, matching
+from modelsat.zoo import Endpoint, ZooCandidate
+from serve_app.api.connection import Receive, Scope, Send
+from serve_app.api.errors import ApiError, model_not_found
+from serve_app.api.gate import EXCHANGE, Exchange
+from serve_app.api.keys import ApiKey
+from serve_app.api.requests import PARSERS, Asked, max_new_tokens, modalities_of, parse_route
+from serve_app.api.services import Services
+from serve_app.candidates.answer import Answer
+from serve_app.candidates.dispatch import Attempt, Dispatched, DispatchError
+from serve_app.config import ServeConfig
+from serve_app.observe.record import RequestRecord
+from serve_app.registry.state import ZooState
+from serve_app.routing.ranking import Ranking, Requirements, RouteRequest
+from serve_app.routing.route_text import all_text, text_to_route
+
+PINNED = "pinned"  # the reason when the client named the model
+SESSION_HEADER = "x-session-id"
+MAX_SESSION_CHARS = 256
+_MAX_HEADER_CHARS = 200
+
+
+class Inference:
+    """Answers ``/v1/chat/completions``, ``/v1/completions``, ``/v1/embeddings``, ``/v1/route``."""
+
+    def __init__(self, services: Services, config: ServeConfig) -> None:
+        """Take what it is built over."""
+        self._services = services
+        self._routing = config.routing
+        self._profiles = config.routing.profiles
+        self._keeps_text = config.observability.routing_log.with_prompts
+        self._known = _KnownCandidates()
+
+    async def answer(self, request: Request, endpoint: Endpoint) -> Response:
+        """Answer a request to a model.
+
+        Raises:
+            ApiError: it is refused, or nobody answers.
+        """
+        exchange: Exchange = request.scope[EXCHANGE]
+        record = exchange.record
+        asked = PARSERS[endpoint](await request.body())
+        record.stream = asked.stream
+        state = self._services.zoo()
+        if asked.model in self._profiles:
+            ranking = await self._rank(asked, request, exchange, state)
+        else:
+            ranking = self._pin(asked, exchange, state)
+        try:
+            sent = await self._services.dispatcher.send(
+                ranking.order, endpoint, asked.body, stream=asked.stream, deadline=exchange.deadline
+            )
+        except DispatchError as error:
+            _note_attempts(record, error.attempts)
+            error.headers["x-modelsat-attempts"] = str(len(error.attempts))
+            raise
+        return await self._respond(sent, ranking, asked, record, state)
+
+    async def explain(self, request: Request) -> Response:
+        """Tell where a request would go, and why, without sending it anywhere.
+
+        Raises:
+            ApiError: it is refused, or no candidate may answer it.
+        """
+        exchange: Exchange = request.scope[EXCHANGE]
+        asked = parse_route(await request.body(), next(iter(self._profiles)))
+        if asked.model not in self._profiles:
+            raise ApiError(400, f"model must be one of {', '.join(self._profiles)}", param="model")
+        routed = self._route_request(asked, request, exchange)
+        exchange.record.requested, exchange.record.routed = asked.model, True
+        told = await self._services.router.explain(routed, asked.explained)
+        exchange.record.first_byte_s = time.monotonic()
+        return Response(msgspec.json.encode(told), media_type="application/json")
+
+    async def _rank(
+        self, asked: Asked, request: Request, exchange: Exchange, state: ZooState
+    ) -> Ranking:
+        record = exchange.record
+        record.requested, record.routed = asked.model, True
+        if asked.endpoint == "embeddings":
+            raise ApiError(
+                400,
+                "embeddings are not routed, as vectors of different models do not compare; "
+                "name a model",
+                param="model",
+            )
+        routed = self._route_request(asked, request, exchange)
+        started_s = time.monotonic()
+        ranking = await self._services.router.rank(routed)
+        record.routing_s = time.monotonic() - started_s
+        record.reason, record.confidence = ranking.reason, ranking.confidence
+        record.scores, record.zoo_version = ranking.scores, ranking.zoo_version
+        return ranking
+
+    def _route_request(self, asked: Asked, request: Request, exchange: Exchange) -> RouteRequest:
+        record = exchange.record
+        text = text_to_route(asked.endpoint, asked.body, self._routing)
+        record.prompt_hash = hashlib.sha256(text.encode()).hexdigest()
+        if self._keeps_text:
+            record.scored_text = text
+        session_id = _session_id(request, exchange.key)
+        record.session = session_id is not None
+        requirements = Requirements(
+            endpoint=asked.endpoint,
+            text=all_text(asked.endpoint, asked.body),
+            max_new_tokens=max_new_tokens(asked.body),
+            modalities=modalities_of(asked.body),
+            tools=bool(asked.body.get("tools")),
+        )
+        return RouteRequest(
+            text=text,
+            requirements=requirements,
+            constraints=asked.constraints(self._profiles[asked.model]),
+            permitted=None if exchange.key is None else exchange.key.models,
+            session_id=session_id,
+        )
+
+    def _pin(self, asked: Asked, exchange: Exchange, state: ZooState) -> Ranking:
+        candidate = self._known.get(state, asked.model)
+        if candidate is None:
+            raise model_not_found(visible_names(self._profiles, state, exchange.key))
+        exchange.record.requested = candidate.name
+        exchange.record.zoo_version = state.version
+        if exchange.key is not None and not exchange.key.permits(candidate.name):
+            raise ApiError(
+                403, "this API key may not use this model; see /v1/models", param="model"
+            )
+        if asked.endpoint not in candidate.endpoints:
+            raise ApiError(
+                404,
+                f"this model does not answer {asked.endpoint}; it answers "
+                f"{', '.join(candidate.endpoints)}",
+                code="endpoint_not_supported",
+                param="model",
+            )
+        for name, value in asked.knobs.items():
+            if value is not None:
+                raise ApiError(
+                    400,
+                    f"{name} says how a model is chosen, and this request names one; leave it "
+                    f"out or ask for {', '.join(self._profiles)}",
+                    param=name,
+                )
+        exchange.record.reason = PINNED
+        return Ranking(order=(candidate.name,), reason=PINNED, zoo_version=state.version)
+
+    async def _respond(
+        self,
+        sent: Dispatched,
+        ranking: Ranking,
+        asked: Asked,
+        record: RequestRecord,
+        state: ZooState,
+    ) -> Response:
+        _note_attempts(record, sent.attempts)
+        record.candidate = sent.candidate
+        record.first_byte_s = time.monotonic()
+        headers = _headers(sent, ranking, record)
+        accounts = _Accounts(sent.answer, record, self._known.get(state, sent.candidate))
+        if asked.stream and sent.answer.status == 200:
+            return _EventStream(sent.answer, headers, accounts)
+        async with aclosing(sent.answer.parts) as parts:
+            document = b"".join([part async for part in parts])
+        accounts.close()
+        return Response(document, sent.answer.status, headers, media_type="application/json")
+
+
+class _EventStream(Response):
+    """Server-sent events, each sent as it comes; closes their source whatever happens."""
+
+    def __init__(self, answer: Answer, headers: Mapping[str, str], accounts: "_Accounts") -> None:
+        self._parts, self._accounts = answer.parts, accounts
+        self.status_code, self.background = answer.status, None
+        self.init_headers(
+            {
+                **headers,
+                "content-type": "text/event-stream; charset=utf-8",
+                "cache-control": "no-cache",
+                "x-accel-buffering": "no",  # nginx would hold events back
+            }
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start = {"type": "http.response.start", "status": self.status_code}
+        try:
+            async with aclosing(self._parts) as parts:
+                await send({**start, "headers": self.raw_headers})
+                async for part in parts:
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            self._accounts.close()
+
+
+class _Accounts:
+    """Takes down in the record what an answer was found to have cost."""
+
+    def __init__(
+        self, answer: Answer, record: RequestRecord, candidate: ZooCandidate | None
+    ) -> None:
+        self._facts, self._record = answer.facts, record
+        self._price = None if candidate is None else candidate.price
+
+    def close(self) -> None:
+        record, facts = self._record, self._facts
+        record.prompt_tokens = facts.prompt_tokens
+        record.completion_tokens = facts.completion_tokens
+        if facts.failure is not None:
+            record.error_code = f"stream_{facts.failure}"
+        if self._price is not None and facts.prompt_tokens is not None:
+            record.cost_usd = (
+                facts.prompt_tokens * self._price.input_usd_per_mtok
+                + (facts.completion_tokens or 0) * self._price.output_usd_per_mtok
+            ) / 1e6
+
+
+class _KnownCandidates:
+    """Candidates by name, for one version of the zoo at a time."""
+
+    def __init__(self) -> None:
+        self._version: int | None = None
+        self._by_name: dict[str, ZooCandidate] = {}
+
+    def get(self, state: ZooState, name: str) -> ZooCandidate | None:
+        if self._version != state.version:
+            self._by_name = {candidate.name: candidate for candidate in state.zoo.candidates}
+            self._version = state.version
+        return self._by_name.get(name)
+
+
+def visible_names(
+    profiles: Mapping[str, Constraints], state: ZooState, key: ApiKey | None
+) -> list[str]:
+    """Model names that a client may use: routing profiles, then candidates."""
+    names = state.zoo.names
+    if key is not None and key.models is not None:
+        permitted = matching(names, key.models)
+        names = tuple(name for name in names if name in permitted)
+    return [*profiles, *names]
+
+
+def _note_attempts(record: RequestRecord, attempts: tuple[Attempt, ...]) -> None:
+    record.attempts = [(a.candidate, a.outcome, a.duration_s) for a in attempts]
+    record.upstream_s = sum(attempt.duration_s for attempt in attempts)
+    if attempts:
+        record.candidate = attempts[-1].candidate
+
+
+def _headers(sent: Dispatched, ranking: Ranking, record: RequestRecord) -> dict[str, str]:
+    headers = {
+        "x-modelsat-selected-model": header_text(sent.candidate),
+        "x-modelsat-reason": header_text(ranking.reason),
+        "x-modelsat-attempts": str(len(sent.attempts)),
+        "x-modelsat-overhead-ms": f"{1000 * (record.overhead_s or 0.0):.2f}",
+    }
+    confidence = ranking.scores.get(sent.candidate, ranking.confidence)
+    if confidence is not None:
+        headers["x-modelsat-confidence"] = f"{confidence:.4f}"
+    return headers
+
+
+def header_text(text: str) -> str:
+    """Text that may stand in a header: printable ASCII on one line, bounded."""
+    shown = "".join(char if " " <= char <= "~" else " " for char in text)
+    return " ".join(shown.split())[:_MAX_HEADER_CHARS]
+
+
+def _session_id(request: Request, key: ApiKey | None) -> str | None:
+    """The conversation a request belongs to; those of different API keys are different."""
+    session_id = request.headers.get(SESSION_HEADER)
+    if session_id is None:
+        return None
+    if not (0 < len(session_id) <= MAX_SESSION_CHARS and header_text(session_id) == session_id):
+        raise ApiError(
+            400,
+            f"{SESSION_HEADER} must be 1 to {MAX_SESSION_CHARS} printable ASCII characters",
+            param=SESSION_HEADER,
+        )
+    return session_id if key is None else f"{key.name} {session_id}"

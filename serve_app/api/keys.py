@@ -1,0 +1,231 @@
+"""API keys: who may ask, how often and for which models.
+
+The file holds SHA-256 hashes, never keys. A plain hash is enough: a key is 256 random bits, which
+nobody finds by trying; slow hashes protect passwords, which people choose. One costs 1 us.
+"""
+
+import hashlib
+import hmac
+import logging
+import math
+import re
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from modelsat.config import FrozenConfig, parse_config, read_yaml_mapping
+from modelsat.errors import ConfigError
+from modelsat.routing.policy import matching
+from serve_app.api.errors import ApiError
+
+Role = Literal["client", "admin"]
+
+_PREFIX = "sk-modelsat-"  # lets secret scanners find a key that leaked
+_KEY_BYTES = 32
+_CHECK_INTERVAL_S = 1.0
+_BEARER = re.compile(r"[Bb]earer +([!-~]+)")
+
+_log = logging.getLogger("ray.serve.modelsat")
+
+
+class ApiKey(FrozenConfig):
+    """One entry of the file.
+
+    Attributes:
+        name: what logs and metrics call its holder.
+        sha256: SHA-256 of the key, hexadecimal.
+        role: ``client`` asks models; ``admin`` changes the zoo and does nothing else.
+        models: shell patterns of the candidates it may use, whether it names them or they are
+            chosen for it; None: all. Routing profiles may be asked for in any case.
+        requests_per_minute: how many requests it may send, over all ingress replicas; None: any
+            number. Models listed and looked up are not counted.
+    """
+
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    role: Role = "client"
+    models: tuple[Annotated[str, Field(min_length=1)], ...] | None = None
+    requests_per_minute: int | None = Field(default=None, ge=1)
+
+    def permits(self, candidate: str) -> bool:
+        """Whether it may use a candidate."""
+        return self.models is None or bool(matching((candidate,), self.models))
+
+
+class KeyFile(FrozenConfig):
+    """A file of API keys."""
+
+    keys: tuple[ApiKey, ...] = ()
+
+    @field_validator("keys")
+    @classmethod
+    def _distinct(cls, keys: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
+        for what in ("name", "sha256"):
+            values = [getattr(key, what) for key in keys]
+            if len(set(values)) < len(values):
+                raise ValueError(f"two keys have the same {what}; every key needs its own")
+        return keys
+
+
+def new_key() -> str:
+    """A key that has never been before: 256 random bits."""
+    return _PREFIX + secrets.token_urlsafe(_KEY_BYTES)
+
+
+def hash_key(key: str) -> str:
+    """What the file holds in place of a key."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def read_keys(path: Path) -> KeyFile:
+    """Read a file of keys.
+
+    Raises:
+        ConfigError: it is missing or malformed; the message names the file and the entry.
+    """
+    return parse_config(KeyFile, read_yaml_mapping(path), source=str(path))
+
+
+class KeyRing:
+    """The keys of a file, read again when it changes.
+
+    A changed file is noticed within a second. One that is missing or malformed is logged, and
+    the keys from before stay.
+    """
+
+    def __init__(
+        self, path: Path, num_replicas: int = 1, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Read the file.
+
+        Args:
+            path: file of keys.
+            num_replicas: processes that share the rate limits: each allows its even share, so a
+                key whose requests reach one replica alone is held to less than its limit.
+            clock: seconds, monotonic.
+
+        Raises:
+            ConfigError: the file is missing or malformed.
+        """
+        self._path, self._num_replicas, self._clock = path, num_replicas, clock
+        self._buckets: dict[str, _Bucket] = {}
+        self._stamp = _stamp(path)
+        self._checked_s = clock()
+        self._use(read_keys(path).keys)
+
+    @property
+    def has_admin(self) -> bool:
+        """Whether anybody may change the zoo."""
+        self._refresh()
+        return self._has_admin
+
+    def authenticate(self, authorization: str | None, role: Role) -> ApiKey:
+        """The key that an ``Authorization`` header carries.
+
+        Raises:
+            ApiError: 401: no key or an unknown one; 403: one of another role.
+        """
+        self._refresh()
+        match = _BEARER.fullmatch(authorization or "")
+        key = self._find(match[1]) if match else None
+        if key is None:
+            what = "no API key was given" if authorization is None else "the API key is not valid"
+            raise ApiError(
+                401,
+                f"{what}; send the header 'Authorization: Bearer KEY'",
+                code="invalid_api_key",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        if key.role != role:
+            raise ApiError(403, f"this path takes {role} keys only", code="wrong_role")
+        return key
+
+    def count(self, key: ApiKey) -> None:
+        """Count a request against the key's rate limit.
+
+        Raises:
+            ApiError: 429: it has used its share of the minute.
+        """
+        bucket = self._buckets.get(key.sha256)
+        wait_s = 0.0 if bucket is None else bucket.take(self._clock())
+        if wait_s > 0:
+            raise ApiError(
+                429,
+                f"this key may send {key.requests_per_minute} requests a minute; retry later",
+                code="rate_limit_exceeded",
+                retry_after_s=math.ceil(wait_s),
+            )
+
+    def _find(self, given: str) -> ApiKey | None:
+        digest = hash_key(given)
+        found = None
+        for key in self._keys:  # all of them, whichever fits: the time tells nothing
+            if hmac.compare_digest(key.sha256, digest):
+                found = key
+        return found
+
+    def _refresh(self) -> None:
+        now_s = self._clock()
+        if now_s - self._checked_s < _CHECK_INTERVAL_S:
+            return
+        self._checked_s = now_s
+        stamp = _stamp(self._path)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._use(read_keys(self._path).keys)
+        except ConfigError as error:
+            _log.error("the keys from before stay in use: %s", error)
+
+    def _use(self, keys: Sequence[ApiKey]) -> None:
+        self._keys = tuple(keys)
+        self._has_admin = any(key.role == "admin" for key in keys)
+        buckets = {}
+        for key in keys:
+            if key.requests_per_minute is not None:
+                share = key.requests_per_minute / self._num_replicas
+                kept = self._buckets.get(key.sha256)
+                same = kept is not None and kept.per_minute == share
+                buckets[key.sha256] = kept if same and kept else _Bucket(share, self._clock())
+        self._buckets = buckets
+
+
+@dataclass
+class _Bucket:
+    """A token bucket that holds one minute's requests and fills evenly.
+
+    Attributes:
+        per_minute: requests allowed in a minute, and at once after a quiet minute.
+        filled_s: when the tokens were last counted.
+        tokens: requests allowed now.
+    """
+
+    per_minute: float
+    filled_s: float
+
+    def __post_init__(self) -> None:
+        self.tokens = self._size = max(1.0, self.per_minute)
+
+    def take(self, now_s: float) -> float:
+        """Take a token; otherwise how many seconds until there is one."""
+        rate = self.per_minute / 60
+        self.tokens = min(self._size, self.tokens + (now_s - self.filled_s) * rate)
+        self.filled_s = now_s
+        if self.tokens < 1:
+            return (1 - self.tokens) / rate
+        self.tokens -= 1
+        return 0.0
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size
