@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from modelsat.zoo import Endpoint
+from serve_app.api.admin import AdminBackend
 from serve_app.api.keys import KeyRing
 from serve_app.candidates.answer import Deadline
 from serve_app.candidates.dispatch import Dispatched
