@@ -4,64 +4,122 @@ Nothing here imports vLLM or torch when it is imported.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from ray import serve
 from ray.serve import Application
 
+from modelsat.config import load_config
 from modelsat.errors import MachineError, ZooError
 from modelsat.zoo import VllmCandidate
 from serve_app.candidates.llm_config import complete_llm_config
 from serve_app.config import CandidateOptions, ServeConfig
 from serve_app.ingress import Ingress
+from serve_app.registry.deployment import ControllerDeployment
 from serve_app.scoring.deployment import ScorerDeployment
 
 ROUTER_APPLICATION = "router"
 SCORER_DEPLOYMENT = "Scorer"
+CONTROLLER_DEPLOYMENT = "ZooController"
+INGRESS_DEPLOYMENT = "Ingress"
+
 _QUIET_LOGS = {"enable_access_log": False}  # one line per request costs latency and disk
+# Beside requests that work or wait: probes, the administration of the zoo, and requests that
+# are about to be refused. Serve itself refuses beyond, without OpenAI's error shape.
+_SPARE_REQUESTS = 512
+# A broken artifact is reported at once, not after three starts.
+_STARTS = {"max_constructor_retry_count": 1, "logging_config": _QUIET_LOGS}
+# An upgrade starts new replicas beside the old ones and takes none away before.
+_UPGRADE = {"max_surge_percent": 100}
+
+
+def build_app(args: dict[str, str]) -> Application:
+    """What ``serve run`` and ``serve deploy`` build: ``args`` is ``{"config": FILE}``.
+
+    Raises:
+        ConfigError: the file is missing, or a value of it is refused.
+    """
+    return build_router(load_config(ServeConfig, args["config"]))
 
 
 def build_router(config: ServeConfig) -> Application:
-    """The application that clients talk to: ingress in front of the scorer.
+    """The application that clients talk to: ingress, scorer and zoo controller.
 
-    Arguments of deployments are logged in full, so they are paths and numbers only.
+    Arguments of deployments are logged in full: the configuration names files and environment
+    variables, never what they hold.
     """
-    scorer = serve.deployment(
+    settings = anchored(config).model_dump(mode="json")
+    controller = _controller().bind(settings)
+    scorer = _scorer(config).bind(settings, controller)
+    return _ingress(config).bind(settings, scorer, controller)
+
+
+def anchored(config: ServeConfig) -> ServeConfig:
+    """The configuration with absolute paths: replicas run in other folders."""
+    log = config.observability.routing_log
+    routing_log = log.model_copy(update={"folder": log.folder and log.folder.absolute()})
+    keys = config.security.keys
+    changes: dict[str, Any] = {
+        "zoo": config.zoo.absolute(),
+        "cards": config.cards.absolute(),
+        "router": config.router.absolute(),
+        "security": config.security.model_copy(update={"keys": keys and keys.absolute()}),
+        "observability": config.observability.model_copy(update={"routing_log": routing_log}),
+        "registry": config.registry.model_copy(
+            update={"folder": config.registry.folder.absolute()}
+        ),
+    }
+    return config.model_copy(update=changes)
+
+
+def _controller() -> serve.Deployment:
+    return serve.deployment(
+        ControllerDeployment,
+        name=CONTROLLER_DEPLOYMENT,
+        num_replicas=1,
+        max_ongoing_requests=10_000,  # every replica keeps one request waiting here
+        ray_actor_options={"num_cpus": 0.1},
+        **_STARTS,
+    )
+
+
+def _scorer(config: ServeConfig) -> serve.Deployment:
+    options = config.scorer
+    return serve.deployment(
         ScorerDeployment,
         name=SCORER_DEPLOYMENT,
-        num_replicas=config.scorer.num_replicas,
-        max_ongoing_requests=config.scorer.max_ongoing_requests,
-        max_constructor_retry_count=1,
-        logging_config=_QUIET_LOGS,
+        num_replicas=options.num_replicas,
+        max_ongoing_requests=options.max_ongoing_requests,
         ray_actor_options={
-            "num_cpus": config.scorer.num_cpus,
+            "num_cpus": options.num_cpus,
+            "num_gpus": options.num_gpus,
             # Ray sets floor(num_cpus), which makes a forward pass 1.5 to 2 times slower.
-            "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(config.scorer.num_threads)}},
+            "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(options.num_threads)}},
         },
+        **_STARTS,
+        **_UPGRADE,
     )
-    ingress = serve.deployment(
+
+
+def _ingress(config: ServeConfig) -> serve.Deployment:
+    options = config.ingress
+    return serve.deployment(
         serve.ingress()(Ingress),
-        name="Ingress",
-        num_replicas=config.ingress.num_replicas,
-        max_ongoing_requests=config.ingress.max_ongoing_requests,
-        max_constructor_retry_count=1,
-        logging_config=_QUIET_LOGS,
-        ray_actor_options={"num_cpus": config.ingress.num_cpus},
-    )
-    return ingress.bind(
-        zoo=str(config.zoo.absolute()),
-        scorer=scorer.bind(
-            router=str(config.router.absolute()),
-            cards=str(config.cards.absolute()),
-            zoo=str(config.zoo.absolute()),
-            max_batch_size=config.scorer.max_batch_size,
-            batch_wait_timeout_s=config.scorer.batch_wait_timeout_s,
-        ),
-        scorer_timeout_s=config.ingress.scorer_timeout_s,
+        name=INGRESS_DEPLOYMENT,
+        num_replicas=options.num_replicas,
+        max_ongoing_requests=options.max_in_flight + options.max_queued + _SPARE_REQUESTS,
+        max_queued_requests=_SPARE_REQUESTS,
+        backpressure_config={"status_code": 503, "retry_after_s": 1},
+        graceful_shutdown_timeout_s=options.drain_timeout_s,
+        graceful_shutdown_wait_loop_s=0.5,
+        ray_actor_options={"num_cpus": options.num_cpus},
+        **_STARTS,
+        **_UPGRADE,
     )
 
 
 def build_candidate(candidate: VllmCandidate, options: CandidateOptions) -> Application:
-    """The application of one candidate, without a route of its own.
+    """The application of one local candidate, without a route of its own.
 
     Imports the engine: call it in a process that may be large and short-lived.
 

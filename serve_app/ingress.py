@@ -1,63 +1,113 @@
-"""The HTTP ingress: OpenAI's paths over a scorer and candidates. Loads no torch, no vLLM."""
+"""One ingress replica: everything between HTTP and candidates. Loads no torch, no vLLM."""
 
 import asyncio
-import time
+from typing import Any
 
 from fastapi import FastAPI
-from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from modelsat.errors import RoutingError
-from modelsat.routing.policy import RoutingDecision, choose_best
-from modelsat.zoo import load_zoo
 from serve_app.api.app import build_api
-from serve_app.candidates.local import CandidateClient
-from serve_app.api.errors import overloaded
+from serve_app.api.keys import KeyRing
+from serve_app.api.services import Services
+from serve_app.candidates.clients import CandidateClients
+from serve_app.candidates.dispatch import Dispatcher
+from serve_app.candidates.health import CandidateHealth
+from serve_app.candidates.waking import ServeWaker
+from serve_app.config import ServeConfig
+from serve_app.observe.logs import RequestLog
+from serve_app.observe.metrics import Metrics, Readings, sample_regularly
+from serve_app.observe.record import Observer
+from serve_app.registry.client import ControllerClient
+from serve_app.registry.follower import ZooFollower
+from serve_app.registry.state import ZooState
+from serve_app.routing.auto_router import AutoRouter
+from serve_app.routing.estimates import Estimates
+from serve_app.routing.score_source import ScoreSource
+from serve_app.routing.sessions import SessionClient
+from serve_app.scoring.client import ServeScorerClient
 
 
 class Ingress:
-    """Serve deployment that routes and relays chat completions."""
+    """Serve deployment that routes requests and relays answers."""
 
-    def __init__(self, zoo: str, scorer: DeploymentHandle, scorer_timeout_s: float) -> None:
-        """Read the zoo file and remember the scorer."""
-        self._applications = {c.name: c.application_name for c in load_zoo(zoo).candidates}
-        self._router = ScoreRouter(scorer, scorer_timeout_s)
+    async def __init__(  # type: ignore[misc]
+        self, settings: dict[str, Any], scorer: DeploymentHandle, controller: DeploymentHandle
+    ) -> None:
+        """Join the parts and follow the zoo.
+
+        Args:
+            settings: fields of :class:`serve_app.config.ServeConfig`.
+            scorer: deployment that scores.
+            controller: deployment that holds the zoo.
+
+        Raises:
+            ModelSatError: the zoo, its router directory or the keys cannot be read.
+        """
+        config = ServeConfig.model_validate(settings)
+        self._config = config
+        self._controller = ControllerClient(controller)
+        self._follower = ZooFollower(self._controller, "ingress", self._follow)
+        self._keys = None
+        if config.security.keys is not None:
+            self._keys = KeyRing(config.security.keys, num_replicas=config.ingress.num_replicas)
+        self._health = CandidateHealth(config.fallback)
+        self._clients = CandidateClients(
+            config.ingress.max_in_flight, config.fallback.connect_timeout_s
+        )
+        self._scores = ScoreSource(ServeScorerClient(scorer), config.routing)
+        self._estimates = Estimates()
+        self._router = AutoRouter(
+            config.routing,
+            self._scores,
+            health=self._health,
+            availability=lambda: self._follower.availability,
+            waker=ServeWaker(lambda: self._follower.state.zoo),
+            estimates=self._estimates,
+            sessions=SessionClient(self._controller, config.routing.sessions),
+        )
+        await self._follower.start(config.startup_timeout_s)
+        self._metrics = Metrics(lambda: self._follower.state, config.routing.profiles)
+        self._api = build_api(self._services(), config)
+        self._sampling = asyncio.create_task(sample_regularly(self._metrics, self._read))
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The ASGI application of this replica; Serve calls this after the constructor."""
-        return build_api(
-            names=tuple(self._applications),
+        return self._api
+
+    async def __del__(self) -> None:
+        """Stop what runs in the background; Serve calls this when the last request has ended."""
+        self._sampling.cancel()
+        await self._follower.stop()
+        await self._clients.close()
+
+    async def _follow(self, state: ZooState) -> None:
+        await self._router.follow(state)
+        self._clients.follow(state.zoo)
+        self._health.keep(state.zoo.names)
+
+    def _services(self) -> Services:
+        has_admin = self._keys is not None and self._keys.has_admin
+        return Services(
+            zoo=lambda: self._follower.state,
             router=self._router,
-            candidates=CandidateClient(self._applications),
-            created=int(time.time()),
+            dispatcher=Dispatcher(self._clients, self._health, self._config.fallback),
+            ready=lambda: True,
+            observers=self._observers(),
+            keys=self._keys,
+            admin=self._controller if has_admin else None,
         )
 
+    def _observers(self) -> list[Observer]:
+        observers: list[Observer] = [self._metrics, self._estimates]
+        if self._config.observability.request_log:
+            observers.append(RequestLog())
+        return observers
 
-class ScoreRouter:
-    """Decides by the scores of the scorer deployment."""
-
-    def __init__(self, scorer: DeploymentHandle, timeout_s: float) -> None:
-        """Take the scorer's handle and how long its answer may take."""
-        self._scorer = scorer
-        self._timeout_s = timeout_s
-
-    async def decide(self, text: str) -> RoutingDecision:
-        """Choose a candidate for a text.
-
-        Raises:
-            ApiError: 503: the scorer failed, took too long, or gave no usable score.
-        """
-        try:
-            scores = await asyncio.wait_for(self._scorer.score.remote(text), self._timeout_s)
-            return choose_best(scores)
-        except TimeoutError:
-            reason = f"took more than {self._timeout_s:g} s"
-        except RoutingError:
-            reason = "gave no usable score"
-        except (RayError, RayServeException):
-            reason = "failed"
-        raise overloaded(
-            f"the scorer {reason}, so 'auto' cannot choose a model; name a model or retry later",
-            code="scorer_unavailable",
+    def _read(self) -> Readings:
+        names = self._follower.state.zoo.names
+        places = self._api.state.places
+        return Readings(
+            in_flight=places.in_flight,
+            queued=places.queued,
+            candidate_states={name: int(self._health.state(name)) for name in names},
         )

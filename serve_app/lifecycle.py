@@ -2,26 +2,32 @@
 
 import logging
 import os
-import re
 import signal
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from http.client import HTTPException
+from typing import Any
 
 import ray
 from ray import serve
-from ray.exceptions import RayError, RayTaskError
-from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
+from ray.exceptions import RayError
+from ray.serve.schema import ApplicationStatus
 
-from modelsat.errors import ArtifactError, MachineError, ModelSatError, ZooError
+from modelsat.errors import ArtifactError, MachineError, ZooError
 from modelsat.zoo import Zoo
-from serve_app.builder import ROUTER_APPLICATION, run_candidates, run_router
+from serve_app.builder import CONTROLLER_DEPLOYMENT, ROUTER_APPLICATION, run_router
 from serve_app.candidates.llm_config import check_hardware
 from serve_app.config import ServeConfig
 from serve_app.preflight import check_artifacts, check_port
+from serve_app.registry.applications import failure_reason
 
 _POLL_INTERVAL_S = 0.25
+_CONTROLLER_TIMEOUT_S = 10
+_PROXY_MARGIN_S = 30
+# Longer than the idle time of common load balancers (60 s), so that they close first.
+_KEEP_ALIVE_S = 90
 # Environment variables may name a proxy, which cannot reach this machine's own addresses.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -52,9 +58,10 @@ def deploy(config: ServeConfig, report: Report = print) -> None:
     if not _serve_is_running():
         check_port(config.host, config.port)
     num_gpus = ray.cluster_resources().get("GPU", 0)
-    for candidate in zoo.candidates:
+    for candidate in zoo.local:
         check_hardware(candidate, num_gpus)
-    report(f"starting {len(zoo.candidates)} candidates and the router")
+    remote = len(zoo.candidates) - len(zoo.local)
+    report(f"starting {len(zoo.local)} candidates and the router; {remote} answer elsewhere")
     try:
         _deploy_applications(config, zoo, started_at, report)
     except BaseException:
@@ -138,77 +145,85 @@ def _deploy_applications(config: ServeConfig, zoo: Zoo, started_at: float, repor
         http_options={
             "host": config.host,
             "port": config.port,
-            "request_timeout_s": config.request_timeout_s,
+            # The endpoint's own, OpenAI-shaped answer comes first.
+            "request_timeout_s": config.request_timeout_s + _PROXY_MARGIN_S,
+            "keep_alive_timeout_s": _KEEP_ALIVE_S,
         },
         logging_config={"enable_access_log": False},
     )
-    # A process of its own imports the engine, deploys and ends; this one stays small.
-    deploy_candidates = ray.remote(num_cpus=0, max_calls=1, max_retries=0)(run_candidates)
-    submitted = deploy_candidates.remote(zoo.candidates, config.candidates)
-    try:
-        run_router(config)
-        _wait_until_submitted(submitted)
-    except (KeyboardInterrupt, SystemExit):
-        # Left alone it would deploy after everything was stopped.
-        ray.cancel(submitted, force=True)
-        raise
-    labels = {c.application_name: f"candidate {c.name}" for c in zoo.candidates}
-    labels[ROUTER_APPLICATION] = "router"
-    _wait_until_running(labels, started_at, config.startup_timeout_s, report)
+    run_router(config)
+    limit = _StartLimit(started_at, config.startup_timeout_s)
+    _wait_for_router(limit)
+    report(f"router ready after {limit.elapsed_s:.1f} s")
+    _wait_for_candidates(limit, report)
     _check_answers(config)
 
 
-def _wait_until_submitted(submitted: ray.ObjectRef) -> None:
-    try:
-        ray.get(submitted)
-    except RayTaskError as error:
-        if isinstance(error.cause, ModelSatError):
-            raise error.cause from None
-        raise
-    except RayError as error:
-        raise MachineError(
-            f"the process that deploys the candidates died: {' '.join(str(error).split())[:300]}; "
-            "give it more memory and run again"
-        ) from None
+@dataclass(frozen=True)
+class _StartLimit:
+    """By when everything must be ready."""
 
+    started_at: float
+    timeout_s: float
 
-def _wait_until_running(
-    labels: dict[str, str], started_at: float, timeout_s: float, report: Report
-) -> None:
-    waiting = dict(labels)
-    while waiting:
-        applications = serve.status().applications
-        for name in list(waiting):
-            application = applications.get(name)
-            if application is None:
-                continue
-            if application.status == ApplicationStatus.RUNNING:
-                elapsed_s = time.monotonic() - started_at
-                report(f"{waiting.pop(name)} ready after {elapsed_s:.1f} s")
-            elif application.status == ApplicationStatus.DEPLOY_FAILED:
-                kind = ArtifactError if name == ROUTER_APPLICATION else ZooError
-                raise kind(f"{waiting[name]} cannot start: {_reason(application)}")
-        if waiting and time.monotonic() - started_at > timeout_s:
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self.started_at
+
+    def pause(self, waiting: Iterable[str]) -> None:
+        """Wait a little; raises MachineError when there is no time left."""
+        if self.elapsed_s > self.timeout_s:
             raise MachineError(
-                f"not ready after {timeout_s:g} s: {', '.join(waiting.values())}; give the "
+                f"not ready after {self.timeout_s:g} s: {', '.join(waiting)}; give the "
                 "cluster more CPUs, GPUs or memory, or raise startup_timeout_s"
             )
         time.sleep(_POLL_INTERVAL_S)
 
 
+def _wait_for_router(limit: _StartLimit) -> None:
+    while True:
+        application = serve.status().applications.get(ROUTER_APPLICATION)
+        if application is not None and application.status == ApplicationStatus.RUNNING:
+            return
+        if application is not None and application.status == ApplicationStatus.DEPLOY_FAILED:
+            raise ArtifactError(f"router cannot start: {failure_reason(application)}")
+        limit.pause(["router"])
+
+
+def _wait_for_candidates(limit: _StartLimit, report: Report) -> None:
+    """Wait for the engines of the zoo as the controller has it: it may continue an earlier one."""
+    ready: set[str] = set()
+    while True:
+        local = [entry for entry in _describe_zoo(limit)["candidates"] if entry["application"]]
+        applications = serve.status().applications
+        for entry in local:
+            if entry["problem"]:
+                raise ZooError(entry["problem"])
+            application = applications.get(entry["application"])
+            if application is None or entry["name"] in ready:
+                continue
+            if application.status == ApplicationStatus.RUNNING:
+                ready.add(entry["name"])
+                report(f"candidate {entry['name']} ready after {limit.elapsed_s:.1f} s")
+        waiting = [entry["name"] for entry in local if entry["name"] not in ready]
+        if not waiting:
+            return
+        limit.pause(f"candidate {name}" for name in waiting)
+
+
+def _describe_zoo(limit: _StartLimit) -> dict[str, Any]:
+    controller = serve.get_deployment_handle(CONTROLLER_DEPLOYMENT, app_name=ROUTER_APPLICATION)
+    while True:
+        try:
+            described = controller.describe.remote().result(timeout_s=_CONTROLLER_TIMEOUT_S)
+        except (RayError, TimeoutError):
+            limit.pause(["zoo controller"])
+        else:
+            return dict(described)
+
+
 def _origin(config: ServeConfig) -> str:
     return config.url.removesuffix("/v1")
-
-
-def _reason(application: ApplicationStatusOverview) -> str:
-    """Why an application failed: the last line of its messages, without the exception's name."""
-    messages = [deployment.message for deployment in application.deployments.values()]
-    lines = [
-        line for line in "\n".join([application.message, *messages]).splitlines() if line.strip()
-    ]
-    if not lines:
-        return "no reason given; see the logs of the Serve controller"
-    return re.sub(r"^[\w.]+(Error|Exception): ", "", lines[-1].strip())
 
 
 def _check_answers(config: ServeConfig) -> None:

@@ -3,28 +3,35 @@
 import errno
 import socket
 
-from modelsat.artifacts.router_description import read_description
-from modelsat.capability.cards import read_cards, select_cards
 from modelsat.errors import MachineError
-from modelsat.zoo import Zoo, load_zoo
+from modelsat.zoo import OpenAICandidate, Zoo
+from serve_app.api.keys import read_keys
+from serve_app.candidates.remote import read_api_key
 from serve_app.config import ServeConfig
+from serve_app.registry.seed import read_seed
 
 
 def check_artifacts(config: ServeConfig) -> Zoo:
-    """Check that zoo, cards and router exist and fit together.
+    """Check that zoo, cards, router, API keys and the keys of providers exist and fit together.
 
     Returns:
-        The zoo to serve.
+        The zoo that the configuration names; the one served may have changed since.
 
     Raises:
-        ZooError: the zoo is refused, a model directory is no model, or a candidate has no card.
+        ZooError: the zoo is refused, a model directory is no model, no candidate has a card, or
+            the key of a remote one is missing.
         ArtifactError: cards or router are missing, corrupt, or of different task sets.
+        ConfigError: a routing profile or the default candidate does not fit the zoo, or the
+            file of API keys is refused.
     """
-    zoo = load_zoo(config.zoo)
-    for candidate in zoo.local:
-        candidate.check_local_model()
-    cards = read_cards(config.cards, read_description(config.router)["tasks_hashes"])
-    select_cards(cards, zoo.names)
+    zoo = read_seed(config).zoo
+    for candidate in zoo.candidates:
+        if isinstance(candidate, OpenAICandidate):
+            read_api_key(candidate)
+        else:
+            candidate.check_local_model()
+    if config.security.keys is not None:
+        read_keys(config.security.keys)
     return zoo
 
 

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import ray
@@ -43,7 +44,9 @@ class Artifacts:
     router: Path
 
     def config(self, **changes: object) -> ServeConfig:
-        return ServeConfig(**{**vars(self), "port": free_port(), **changes})
+        registry = {"folder": self.zoo.parent / f"registry-{uuid4().hex[:8]}"}
+        defaults = {**vars(self), "port": free_port(), "registry": registry}
+        return ServeConfig(**{**defaults, **changes})
 
 
 @pytest.fixture(scope="session")

@@ -122,6 +122,18 @@ def candidate_entry(name: str, model: Path, **deployment_config: Any) -> dict[st
     }
 
 
+def remote_entry(name: str, base_url: str, **fields: Any) -> dict[str, Any]:
+    """One candidate of a zoo file behind a URL."""
+    return {
+        "name": name,
+        "engine": "openai",
+        "base_url": base_url,
+        "model": f"upstream-of-{name}",
+        "context_window": 4096,
+        **fields,
+    }
+
+
 def write_zoo(path: Path, entries: Sequence[dict[str, Any]]) -> Path:
     """A zoo file."""
     path.write_text(yaml.safe_dump({"version": 1, "candidates": list(entries)}))
