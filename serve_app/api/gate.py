@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from serve_app.api.admission import Places, check_length, limited, read_body
 from serve_app.api.connection import App, ClientWatch, Receive, Reply, Scope, Send
 from serve_app.api.errors import ApiError
-from serve_app.api.keys import ApiKey
+from serve_app.api.key_file import ApiKey
 from serve_app.api.services import Services
 from serve_app.candidates.answer import Deadline
 from serve_app.config import ServeConfig

@@ -14,7 +14,7 @@ from modelsat.zoo import Endpoint, ZooCandidate
 from serve_app.api.connection import Receive, Scope, Send
 from serve_app.api.errors import ApiError, model_not_found
 from serve_app.api.gate import EXCHANGE, Exchange
-from serve_app.api.keys import ApiKey
+from serve_app.api.key_file import ApiKey
 from serve_app.api.requests import PARSERS, Asked, max_new_tokens, modalities_of, parse_route
 from serve_app.api.services import Services
 from serve_app.candidates.answer import Answer

@@ -1,94 +1,22 @@
-"""API keys: who may ask, how often and for which models.
+"""API keys at work: who may ask, and how often."""
 
-The file holds SHA-256 hashes, never keys. A plain hash is enough: a key is 256 random bits, which
-nobody finds by trying; slow hashes protect passwords, which people choose. One costs 1 us.
-"""
-
-import hashlib
 import hmac
 import logging
 import math
 import re
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
-
-from modelsat.config import FrozenConfig, parse_config, read_yaml_mapping
 from modelsat.errors import ConfigError
-from modelsat.routing.policy import matching
 from serve_app.api.errors import ApiError
+from serve_app.api.key_file import ApiKey, Role, hash_key, read_keys
 
-Role = Literal["client", "admin"]
-
-_PREFIX = "sk-modelsat-"  # lets secret scanners find a key that leaked
-_KEY_BYTES = 32
 _CHECK_INTERVAL_S = 1.0
 _BEARER = re.compile(r"[Bb]earer +([!-~]+)")
 
 _log = logging.getLogger("ray.serve.modelsat")
-
-
-class ApiKey(FrozenConfig):
-    """One entry of the file.
-
-    Attributes:
-        name: what logs and metrics call its holder.
-        sha256: SHA-256 of the key, hexadecimal.
-        role: ``client`` asks models; ``admin`` changes the zoo and does nothing else.
-        models: shell patterns of the candidates it may use, whether it names them or they are
-            chosen for it; None: all. Routing profiles may be asked for in any case.
-        requests_per_minute: how many requests it may send, over all ingress replicas; None: any
-            number. Models listed and looked up are not counted.
-    """
-
-    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    role: Role = "client"
-    models: tuple[Annotated[str, Field(min_length=1)], ...] | None = None
-    requests_per_minute: int | None = Field(default=None, ge=1)
-
-    def permits(self, candidate: str) -> bool:
-        """Whether it may use a candidate."""
-        return self.models is None or bool(matching((candidate,), self.models))
-
-
-class KeyFile(FrozenConfig):
-    """A file of API keys."""
-
-    keys: tuple[ApiKey, ...] = ()
-
-    @field_validator("keys")
-    @classmethod
-    def _distinct(cls, keys: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
-        for what in ("name", "sha256"):
-            values = [getattr(key, what) for key in keys]
-            if len(set(values)) < len(values):
-                raise ValueError(f"two keys have the same {what}; every key needs its own")
-        return keys
-
-
-def new_key() -> str:
-    """A key that has never been before: 256 random bits."""
-    return _PREFIX + secrets.token_urlsafe(_KEY_BYTES)
-
-
-def hash_key(key: str) -> str:
-    """What the file holds in place of a key."""
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
-def read_keys(path: Path) -> KeyFile:
-    """Read a file of keys.
-
-    Raises:
-        ConfigError: it is missing or malformed; the message names the file and the entry.
-    """
-    return parse_config(KeyFile, read_yaml_mapping(path), source=str(path))
 
 
 class KeyRing:

@@ -5,7 +5,7 @@ from typing import Any
 from modelsat.zoo import ZooCandidate
 from serve_app.api.errors import model_not_found
 from serve_app.api.inference import visible_names
-from serve_app.api.keys import ApiKey
+from serve_app.api.key_file import ApiKey
 from serve_app.api.services import Services
 from serve_app.config import ServeConfig
 

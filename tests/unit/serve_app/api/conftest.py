@@ -136,6 +136,7 @@ class FakeServed:
         self.state = ZooState(version=3, zoo=ZOO, cards=(), router="router")
         self.is_ready = True
         self.keys = None
+        self.admin = None
         self.config = {}
 
     def build(self, **options):
@@ -147,6 +148,7 @@ class FakeServed:
             ready=lambda: self.is_ready,
             observers=(self.recorder,),
             keys=self.keys,
+            admin=self.admin,
         )
         return build_api(services, config, **options)
 
