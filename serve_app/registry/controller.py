@@ -78,7 +78,11 @@ class ZooController:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
-        """Begin to start engines that are missing, and to count replicas, in the background."""
+        """Begin to start engines that are missing, and to count replicas, in the background.
+
+        Followers hear from the first answer on which engines do not run yet.
+        """
+        await self._engines.expect(self._state.zoo.local)
         self._spawn(self._exclusively("start", self._reconcile))
         self._spawn(self._engines.watch(lambda: self._state.zoo.local))
 

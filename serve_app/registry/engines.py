@@ -57,7 +57,6 @@ class Engines:
         Returns:
             Applications that exist and belong to none of the candidates.
         """
-        self._starting = {candidate.name for candidate in candidates}
         try:
             existing = await self._applications.replicas()
             failures = await self._applications.deploy(candidates)
@@ -139,23 +138,31 @@ class Engines:
             if isinstance(result, Exception):
                 _log.warning("application %s cannot be deleted: %s", name, result)
 
+    async def expect(self, candidates: Sequence[VllmCandidate]) -> None:
+        """Count the replicas of candidates that :meth:`start_all` is going to look after."""
+        self._starting = {candidate.name for candidate in candidates}
+        await self._count(candidates)
+
     async def watch(self, candidates: Callable[[], Sequence[VllmCandidate]]) -> None:
         """Keep ``availability`` true, for as long as the task lives.
 
         Counts only while there is a reason: a candidate scales to zero, starts, or is not served.
         """
         while True:
-            listed = [c for c in candidates() if self._is_uncertain(c)]
-            try:
-                counts = await self._applications.replicas() if listed else {}
-            except Exception as error:  # noqa: BLE001 - the next second asks again
-                _log.warning("replicas cannot be counted: %s", error)
-            else:
-                found = {c.name: counts.get(c.application_name, 0) for c in listed}
-                if found != self.availability:
-                    self.availability = found
-                    self._announce()
             await asyncio.sleep(_COUNT_INTERVAL_S)
+            await self._count(candidates())
+
+    async def _count(self, candidates: Sequence[VllmCandidate]) -> None:
+        listed = [candidate for candidate in candidates if self._is_uncertain(candidate)]
+        try:
+            counts = await self._applications.replicas() if listed else {}
+        except Exception as error:  # noqa: BLE001 - the next second asks again
+            _log.warning("replicas cannot be counted: %s", error)
+            return
+        found = {c.name: counts.get(c.application_name, 0) for c in listed}
+        if found != self.availability:
+            self.availability = found
+            self._announce()
 
     def _is_uncertain(self, candidate: VllmCandidate) -> bool:
         return (

@@ -127,6 +127,17 @@ def test_every_follower_works_by_a_change_when_it_returns(tmp_path):
     play(World(tmp_path, remote_entry("a")), scene)
 
 
+def test_a_change_is_not_held_up_by_polls_that_wait(tmp_path):
+    async def scene(world, controller):
+        for _ in range(3):
+            await world.follow(controller)
+        start = now()
+        assert (await controller.remove_candidate("a"))["agreed"] is True
+        assert now() == start
+
+    play(World(tmp_path, remote_entry("a"), remote_entry("b")), scene)
+
+
 def test_a_dead_follower_is_waited_for_no_longer_than_stated(tmp_path):
     async def scene(world, controller):
         dead = await world.follow(controller)
@@ -320,6 +331,20 @@ def test_engines_that_run_are_left_alone_at_the_start(tmp_path):
     play(World(tmp_path, local_entry("a"), local_entry("b"), serve=serve), scene)
 
 
+def test_followers_hear_at_once_which_engines_do_not_run_yet(tmp_path):
+    async def whole():
+        world = World(tmp_path, local_entry("a"), local_entry("b"), serve=FakeServe("candidate-b"))
+        controller = await world.controller()
+        follower = await world.follow(controller)
+        assert follower.availability == {"a": 0, "b": 1}
+        await asyncio.sleep(62)  # the engine takes a minute
+        assert follower.availability == {}
+        await follower.stop()
+        await controller.stop()
+
+    run(whole())
+
+
 def test_what_cannot_start_at_the_start_is_told_and_the_rest_is_served(tmp_path):
     async def scene(world, controller):
         described = await controller.describe()
@@ -381,13 +406,14 @@ def test_changes_happen_one_after_the_other(tmp_path):
     play(World(tmp_path, remote_entry("a")), scene)
 
 
-def test_a_router_is_read_before_it_is_published(tmp_path):
+def test_a_router_is_read_before_it_is_published(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     other = write_router(tmp_path / "other")
     unreadable = write_router(tmp_path / "unreadable", "f" * 16)
 
     async def scene(world, controller):
         follower = await world.follow(controller)
-        for router in (unreadable, str(tmp_path / "none"), "relative"):
+        for router in (unreadable, str(tmp_path / "none"), "other"):
             with pytest.raises(ArtifactError):
                 await controller.set_router(router)
         assert (await controller.set_router(other))["version"] == 2
