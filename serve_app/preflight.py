@@ -5,7 +5,7 @@ import socket
 
 from modelsat.errors import MachineError
 from modelsat.zoo import OpenAICandidate, Zoo
-from serve_app.api.keys import read_keys
+from serve_app.api.key_file import read_keys
 from serve_app.candidates.remote import read_api_key
 from serve_app.config import ServeConfig
 from serve_app.registry.seed import read_seed
