@@ -1,53 +1,64 @@
-"""The scorer: holds the router and the cards, and scores the prompts of many requests at once."""
+"""The Serve deployment that scores; torch is loaded by its replicas alone."""
 
-import asyncio
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ray import serve
+from ray.serve.handle import DeploymentHandle
 
-from modelsat.capability.cards import read_cards, select_cards
-from modelsat.zoo import load_zoo
+from serve_app.config import ServeConfig
+from serve_app.registry.client import ControllerClient
+from serve_app.registry.follower import ZooFollower
+from serve_app.scoring.engine import ScoringEngine
+from serve_app.scoring.scores import Explanation, Scores
 
 if TYPE_CHECKING:
-    pass
-
-_WARM_UP_PROMPT = "Which of these is correct?"
+    from modelsat.routing.scoring import Scorer
 
 
 class ScorerDeployment:
-    """Serve deployment that answers one prompt with P(correct) of every candidate."""
+    """Answers one text with P(correct) of every candidate of the followed zoo."""
 
-    def __init__(
-        self, router: str, cards: str, zoo: str, max_batch_size: int, batch_wait_timeout_s: float
+    async def __init__(  # type: ignore[misc]
+        self, settings: dict[str, Any], controller: DeploymentHandle
     ) -> None:
-        """Load router and cards and score once, so that a broken one fails the start.
+        """Load the zoo's router, read its cards and score a few texts, then follow the zoo.
 
         Args:
-            router: router directory.
-            cards: cards artifact.
-            zoo: zoo file; its candidates are scored, in its order.
-            max_batch_size: most prompts of one forward pass.
-            batch_wait_timeout_s: how long a batch waits to fill up.
+            settings: fields of :class:`serve_app.config.ServeConfig`.
+            controller: deployment of the zoo controller.
+
+        Raises:
+            ModelSatError: router or cards are refused, or the controller does not answer.
         """
-        # Here because whoever deploys this class imports the module and needs no torch.
-        from modelsat.routing.scoring import Scorer
+        config = ServeConfig.model_validate(settings)
+        options = config.scorer
+        device = "cuda" if options.num_gpus > 0 else "cpu"
+        self._engine = ScoringEngine(
+            lambda directory: _load(directory, device),
+            options.max_batch_size,
+            options.batch_wait_timeout_s,
+        )
+        self._follower = ZooFollower(ControllerClient(controller), "scorer", self._engine.follow)
+        await self._follower.start(config.startup_timeout_s)
 
-        self._names = load_zoo(zoo).names
-        self._scorer: Scorer = Scorer.load(Path(router))
-        self._cards = select_cards(read_cards(cards, self._scorer.tasks_hashes), self._names)
-        self._scorer.score([_WARM_UP_PROMPT] * max_batch_size, self._cards)
-        self._num_warm_up_passes = self._scorer.num_forward_passes
-        self.score.set_max_batch_size(max_batch_size)
-        self.score.set_batch_wait_timeout_s(batch_wait_timeout_s)
+    async def score(self, text: str) -> Scores:
+        """P(correct) of a text by candidate."""
+        return await self._engine.score(text)
 
-    @serve.batch
-    async def score(self, prompts: list[str]) -> list[dict[str, float]]:
-        """P(correct) by candidate, for one prompt per caller; Serve forms the list."""
-        # In a thread, so that the next batch forms meanwhile.
-        scores = await asyncio.to_thread(self._scorer.score, prompts, self._cards)
-        return [dict(zip(self._names, map(float, row), strict=True)) for row in scores]
+    async def explain(self, text: str, top_k: int) -> Explanation:
+        """The same with the ``top_k`` card statements that mattered most; not batched."""
+        return await self._engine.explain(text, top_k)
+
+    async def __del__(self) -> None:
+        """Stop following; Serve calls this when the last request has ended."""
+        await self._follower.stop()
 
     async def num_forward_passes(self) -> int:
         """Forward passes of the router's base model for requests, warm-up not counted."""
-        return self._scorer.num_forward_passes - self._num_warm_up_passes
+        return self._engine.num_forward_passes
+
+
+def _load(directory: str, device: str) -> "Scorer":
+    # Here because whoever deploys this module imports it and needs no torch.
+    from modelsat.routing.scoring import Scorer
+
+    return Scorer.load(directory, device)

@@ -1,0 +1,71 @@
+"""What an answer will take and cost, from the answers that this replica has seen."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from modelsat.zoo import Price
+from serve_app.observe.record import RequestRecord
+
+# Before anything is seen: the middle of the answers of chat logs, a few hundred tokens.
+PRIOR_COMPLETION_TOKENS = 256.0
+# The weight of the newest answer never falls below this: about the last 40 count.
+_LEAST_WEIGHT = 0.05
+
+
+@dataclass
+class _Seen:
+    num_answers: int = 0
+    completion_tokens: float = PRIOR_COMPLETION_TOKENS
+    latency_s: float | None = None
+
+
+class Estimates:
+    """Moving means of completion tokens and latency, per candidate. An observer.
+
+    The prior of 256 completion tokens counts like one answer. Of latency there is no prior.
+    Each ingress replica knows what it has seen itself.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, _Seen] = {}
+
+    def finished(self, record: RequestRecord) -> None:
+        """Take note of an answer; refusals, failures and embeddings tell nothing."""
+        if record.status != 200 or record.candidate is None or not record.completion_tokens:
+            return
+        if record.ended_s is None:
+            return
+        seen = self._seen.setdefault(record.candidate, _Seen())
+        seen.num_answers += 1
+        weight = max(_LEAST_WEIGHT, 1 / (seen.num_answers + 1))
+        seen.completion_tokens += weight * (record.completion_tokens - seen.completion_tokens)
+        latency_s = record.ended_s - record.started_s
+        if seen.latency_s is None:
+            seen.latency_s = latency_s
+        else:
+            weight = max(_LEAST_WEIGHT, 1 / seen.num_answers)
+            seen.latency_s += weight * (latency_s - seen.latency_s)
+
+    def keep_only(self, names: Iterable[str]) -> None:
+        """Forget all candidates but these."""
+        names = set(names)
+        self._seen = {name: seen for name, seen in self._seen.items() if name in names}
+
+    def completion_tokens(self, candidate: str, max_new_tokens: int = 0) -> float:
+        """Expected tokens of an answer, at most ``max_new_tokens`` where that is not 0."""
+        expected = self._seen.get(candidate, _Seen()).completion_tokens
+        return min(expected, max_new_tokens) if max_new_tokens else expected
+
+    def latency_s(self, candidate: str) -> float | None:
+        """Expected time of a whole answer, seconds; None: none was seen."""
+        return self._seen.get(candidate, _Seen()).latency_s
+
+    def cost_usd(
+        self, candidate: str, price: Price | None, prompt_tokens: int, max_new_tokens: int = 0
+    ) -> float | None:
+        """Expected cost of a request, US dollars; None where the price is unknown."""
+        if price is None:
+            return None
+        completion_tokens = self.completion_tokens(candidate, max_new_tokens)
+        prompt_usd = price.input_usd_per_mtok * prompt_tokens
+        return (prompt_usd + price.output_usd_per_mtok * completion_tokens) / 1e6

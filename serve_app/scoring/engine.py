@@ -1,0 +1,149 @@
+"""One replica's router: scores batches of texts against the cards of the followed zoo.
+
+Plain asyncio; the router itself is loaded by a function, so that nothing here needs torch.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from serve_app.registry.state import ZooState
+from serve_app.scoring.batching import Batcher
+from serve_app.scoring.scores import Explanation, Scores, StatementNote, readable_part
+
+if TYPE_CHECKING:
+    from modelsat.routing.scoring import Scorer
+
+Result = TypeVar("Result")
+
+# Words of warm-up texts: a short question, an ordinary one, and more than a router reads.
+_WARM_UP_WORDS = (8, 100, 1000)
+
+
+@dataclass(frozen=True)
+class _Served:
+    """What texts are scored by.
+
+    Attributes:
+        state: version of the zoo.
+        scorer: its router.
+        num_passes_before: forward passes that were no request's.
+    """
+
+    state: ZooState
+    scorer: "Scorer"
+    num_passes_before: int
+
+    @property
+    def max_tokens(self) -> int:
+        config = self.scorer.router.config
+        return max(config.max_instruction_tokens, config.max_encoder_tokens)
+
+
+class ScoringEngine:
+    """Scores texts, many at a time, and changes zoo and router between two batches."""
+
+    def __init__(
+        self,
+        load: Callable[[str], "Scorer"],
+        max_batch_size: int,
+        batch_wait_timeout_s: float = 0,
+    ) -> None:
+        """Start without a zoo; :meth:`follow` gives one.
+
+        Args:
+            load: loads a router directory; called in a thread.
+            max_batch_size: most texts of one forward pass.
+            batch_wait_timeout_s: how long an incomplete batch waits for more.
+        """
+        self._load = load
+        self._max_batch_size = max_batch_size
+        self._batcher = Batcher(self._score_batch, max_batch_size, batch_wait_timeout_s)
+        # One thread: a forward pass uses all threads that torch has, and a loaded router
+        # remembers the cards it read last.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forward")
+        self._current: _Served | None = None
+
+    async def follow(self, state: ZooState) -> None:
+        """Score by this version of the zoo from now on; texts are scored by the old meanwhile.
+
+        Cards for a router that is loaded are read in milliseconds. Another router is loaded
+        and warmed up beside the old one, which takes the memory of both for that time.
+
+        Raises:
+            ArtifactError: router or cards are refused; the old ones stay.
+        """
+        served = self._current
+        if served is not None and served.state.router == state.router:
+            await self._in_thread(lambda: _read_cards(served.scorer, state))
+            self._current = _Served(state, served.scorer, served.num_passes_before)
+        else:
+            self._current = await asyncio.to_thread(self._load_and_warm_up, state)
+
+    async def score(self, text: str) -> Scores:
+        """P(correct) of a text by candidate."""
+        return await self._batcher(text)
+
+    async def explain(self, text: str, top_k: int) -> Explanation:
+        """P(correct) of a text by candidate, and the card statements that mattered most."""
+        served = self._served
+        cards = served.state.cards
+        if not cards:
+            return Explanation(served.state.version, {})
+        part = readable_part(text, served.max_tokens)
+        told = await self._in_thread(lambda: served.scorer.explain(part, cards, top_k))
+        by_name = {card.candidate: one for card, one in zip(cards, told, strict=True)}
+        return Explanation(
+            served.state.version,
+            {name: one.p_correct for name, one in by_name.items()},
+            {
+                name: tuple(
+                    StatementNote(s.task, s.relevance_fraction, s.accuracy_fraction, s.num_shots)
+                    for s in one.statements
+                )
+                for name, one in by_name.items()
+            },
+        )
+
+    @property
+    def num_forward_passes(self) -> int:
+        """Forward passes of the present router's base model for requests."""
+        served = self._served
+        return served.scorer.num_forward_passes - served.num_passes_before
+
+    @property
+    def _served(self) -> _Served:
+        if self._current is None:
+            raise RuntimeError("the scorer follows no zoo yet")
+        return self._current
+
+    async def _score_batch(self, texts: Sequence[str]) -> list[Scores]:
+        served = self._served
+        names = [card.candidate for card in served.state.cards]
+        if not names:
+            return [Scores(served.state.version, {}) for _ in texts]
+        parts = [readable_part(text, served.max_tokens) for text in texts]
+        scores_BM = await self._in_thread(lambda: served.scorer.score(parts, served.state.cards))
+        return [
+            Scores(served.state.version, dict(zip(names, row, strict=True)))
+            for row in scores_BM.tolist()
+        ]
+
+    def _load_and_warm_up(self, state: ZooState) -> _Served:
+        scorer = self._load(state.router)
+        if state.cards:
+            for num_words in _WARM_UP_WORDS:
+                text = " ".join(["question"] * num_words)
+                for size in sorted({1, self._max_batch_size}):
+                    scorer.score([text] * size, state.cards)
+        return _Served(state, scorer, scorer.num_forward_passes)
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _read_cards(scorer: "Scorer", state: ZooState) -> None:
+    if state.cards:
+        scorer.score([], state.cards)

@@ -1,0 +1,10 @@
+"""A router directory for the whole run."""
+
+import pytest
+
+from tests.unit.serve_app.routing.small_zoo import write_router
+
+
+@pytest.fixture(scope="session")
+def router_dir(tmp_path_factory):
+    return write_router(tmp_path_factory.mktemp("router"))
