@@ -20,6 +20,8 @@ CLIENT_LEFT = 499  # status of a request whose client left before the end
 SAMPLING_INTERVAL_S = 5.0  # Ray exports every 10 s
 _ENDPOINTS = frozenset({"chat", "completions", "embeddings", "route", "models", "admin"})
 _STATUSES = frozenset({*(int(status) for status in HTTPStatus), CLIENT_LEFT})
+# Recorded in other processes; see part_metrics.
+_ELSEWHERE = frozenset({named.SCORER_BATCH, named.SCORER_DURATION, named.SESSIONS})
 # Words of our own vocabulary (reasons, codes, outcomes) of which some may come from a candidate.
 _MAX_WORDS = 64
 
@@ -31,7 +33,6 @@ class Readings:
     Attributes:
         in_flight: requests being worked on.
         queued: requests that wait for a place.
-        active_sessions: conversations remembered.
         score_cache_hits: hits since the start.
         score_cache_misses: misses since the start.
         routing_log_dropped: decisions lost to the routing log since the start.
@@ -41,7 +42,6 @@ class Readings:
 
     in_flight: int = 0
     queued: int = 0
-    active_sessions: int = 0
     score_cache_hits: int = 0
     score_cache_misses: int = 0
     routing_log_dropped: int = 0
@@ -68,9 +68,7 @@ class Metrics:
         self._codes, self._reasons, self._outcomes = _Words(), _Words(), _Words()
         makers = instruments or RayInstruments()
         self._instruments: dict[Metric, Instrument] = {
-            metric: makers.make(metric)
-            for metric in named.METRICS
-            if metric not in (named.SCORER_BATCH, named.SCORER_DURATION)
+            metric: makers.make(metric) for metric in named.METRICS if metric not in _ELSEWHERE
         }
         self._last = Readings()
         self._told: frozenset[str] = frozenset()
@@ -85,7 +83,7 @@ class Metrics:
             self._count_error(record, endpoint)
         self._observe_times(record, endpoint, model)
         self._count_attempts(record)
-        if record.routed and record.candidate is not None:
+        if record.routed and record.attempts:
             self._count_selection(record)
         self._count_usage(record, model)
 
@@ -94,7 +92,6 @@ class Metrics:
         last, self._last = self._last, readings
         self._set(named.IN_FLIGHT, readings.in_flight)
         self._set(named.QUEUED, readings.queued)
-        self._set(named.SESSIONS, readings.active_sessions)
         self._add(named.CACHE_HITS, readings.score_cache_hits - last.score_cache_hits)
         self._add(named.CACHE_MISSES, readings.score_cache_misses - last.score_cache_misses)
         self._add(named.LOG_DROPPED, readings.routing_log_dropped - last.routing_log_dropped)
@@ -133,9 +130,9 @@ class Metrics:
                 self._add(named.FALLBACKS, from_model=model, kind=kind)
 
     def _count_selection(self, record: RequestRecord) -> None:
-        chosen = record.attempts[0][0] if record.attempts else record.candidate
+        chosen = self._models.label(record.attempts[0][0])
         reason = self._reasons.label(record.reason or OTHER)
-        self._add(named.SELECTIONS, model=self._models.label(chosen), reason=reason)
+        self._add(named.SELECTIONS, model=chosen, reason=reason)
         self._observe(named.ROUTING_DURATION, record.routing_s)
         if record.confidence is not None and math.isfinite(record.confidence):
             self._observe(named.CONFIDENCE, record.confidence)
@@ -162,21 +159,6 @@ async def sample_regularly(
     while True:
         metrics.sample(read())
         await asyncio.sleep(interval_s)
-
-
-class ScorerMetrics:
-    """Counts the passes of a scorer replica."""
-
-    def __init__(self, instruments: Instruments | None = None) -> None:
-        """Make the instruments; one object of this class per process."""
-        makers = instruments or RayInstruments()
-        self._batch = makers.make(named.SCORER_BATCH)
-        self._duration = makers.make(named.SCORER_DURATION)
-
-    def scored(self, num_prompts: int, duration_s: float) -> None:
-        """Take note of one pass."""
-        self._batch.record(num_prompts, {})
-        self._duration.record(duration_s, {})
 
 
 class _ModelLabels:

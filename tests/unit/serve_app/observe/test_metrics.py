@@ -8,7 +8,7 @@ import re
 import pytest
 
 from serve_app.observe.instruments import METRICS
-from serve_app.observe.metrics import Metrics, Readings, ScorerMetrics, sample_regularly
+from serve_app.observe.metrics import Metrics, Readings, sample_regularly
 from tests.unit.serve_app.observe.observe_parts import (
     PrometheusInstruments,
     make_record,
@@ -102,6 +102,17 @@ def test_a_refusal_counts_as_rejected_and_not_as_a_selection(metrics, instrument
     assert not any(name.startswith("modelsat_selections") for name, _ in instruments.series())
 
 
+def test_a_choice_counts_also_when_nobody_answers(metrics, instruments):
+    attempts = [("small", "timeout", 0.25), ("large", "unreachable", 0.125)]
+    metrics.finished(
+        make_record(candidate=None, attempts=attempts, status=503, error_code="upstream_failed")
+    )
+    value = instruments.value
+    assert value("modelsat_selections_total", model="small", reason="highest_score") == 1
+    assert value("modelsat_fallbacks_total", from_model="small", kind="timeout") == 1
+    assert not any(name.startswith("modelsat_rejected") for name, _ in instruments.series())
+
+
 def test_a_candidates_own_503_is_an_error_but_no_rejection(metrics, instruments):
     metrics.finished(make_record(status=503, error_code="overloaded"))
     assert instruments.value("modelsat_errors_total", endpoint="chat", code="overloaded") == 1
@@ -163,12 +174,11 @@ def test_labels_follow_the_zoo(instruments):
 def test_readings_set_gauges_and_advance_counters(instruments):
     states = [make_state(7, "small", "large")]
     metrics = Metrics(lambda: states[-1], ["auto"], instruments)
-    metrics.sample(Readings(3, 2, 1, 10, 5, candidate_states={"large": 2}))
-    metrics.sample(Readings(1, 0, 4, 12, 5, 9, candidate_states={"large": 1}))
+    metrics.sample(Readings(3, 2, 10, 5, candidate_states={"large": 2}))
+    metrics.sample(Readings(1, 0, 12, 5, 9, candidate_states={"large": 1}))
     value = instruments.value
     assert value("modelsat_in_flight") == 1
     assert value("modelsat_queued") == 0
-    assert value("modelsat_active_sessions") == 4
     assert value("modelsat_zoo_version") == 7
     assert value("modelsat_score_cache_hits_total") == 12
     assert value("modelsat_score_cache_misses_total") == 5
@@ -199,12 +209,3 @@ def test_gauges_are_set_until_the_task_is_cancelled(metrics, instruments):
 
     asyncio.run(run())
     assert instruments.value("modelsat_in_flight") >= 2
-
-
-def test_a_scorers_passes_are_counted(instruments):
-    scorer = ScorerMetrics(instruments)
-    scorer.scored(3, 0.015)
-    scorer.scored(1, 0.005)
-    assert instruments.value("modelsat_scorer_batch_size_bucket", le="1.0") == 1
-    assert instruments.value("modelsat_scorer_batch_size_sum") == 4
-    assert instruments.value("modelsat_scorer_duration_seconds_sum") == pytest.approx(0.02)
