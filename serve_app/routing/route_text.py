@@ -7,8 +7,8 @@ breaks; other parts hold no text.
 ``last_user``: the last message whose role is ``user``. Earlier turns, answers and the system
 prompt do not take part: cards say how well a candidate answers single questions.
 ``user_turns``: all messages whose role is ``user``, in order. ``conversation``: all messages, in
-order. These two keep the newest messages whose texts fit in a given number of characters, the
-last user message in any case, as the router reads the beginning of a text only.
+order. These two keep the last user message, and with it the newest messages that together fit in
+a given number of characters, as the router reads the beginning of a text only.
 
 Completions and embeddings: ``prompt`` or ``input`` as it is when it is a string; of a list of
 strings, all of them, joined by line breaks.
@@ -65,9 +65,7 @@ def all_text(endpoint: Endpoint, body: Mapping[str, Any]) -> str:
     if endpoint != "chat":
         return value if isinstance(value, str) else _longest(value)
     texts = [f"<|{message['role']}|>\n{_message_text(message)}" for message in value]
-    extra = [
-        message[name] for message in value for name in ("tool_calls", "name") if message.get(name)
-    ]
+    extra = [message["tool_calls"] for message in value if message.get("tool_calls")]
     extra += [body[name] for name in ("tools", "functions") if body.get(name)]
     if extra:
         texts.append(json.dumps(extra))
@@ -95,9 +93,9 @@ def _chat_text(messages: Sequence[Mapping[str, Any]], options: RoutingOptions) -
             kept.append(question)
             continue
         text = _message_text(messages[place])
-        num_chars += len(text) + 1
-        if num_chars <= options.turns_chars:
+        if num_chars + 1 + len(text) <= options.turns_chars:
             kept.append(text)
+            num_chars += 1 + len(text)
         elif place < last_user:
             break
     return "\n".join(text for text in reversed(kept) if text.strip())

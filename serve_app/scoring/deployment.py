@@ -48,10 +48,6 @@ class ScorerDeployment:
         """The same with the ``top_k`` card statements that mattered most; not batched."""
         return await self._engine.explain(text, top_k)
 
-    async def __del__(self) -> None:
-        """Stop following; Serve calls this when the last request has ended."""
-        await self._follower.stop()
-
     async def num_forward_passes(self) -> int:
         """Forward passes of the router's base model for requests, warm-up not counted."""
         return self._engine.num_forward_passes

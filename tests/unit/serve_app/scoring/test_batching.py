@@ -1,0 +1,110 @@
+import asyncio
+
+import pytest
+
+from serve_app.scoring.batching import Batcher
+
+
+class Work:
+    """Doubles numbers, one batch at a time, each when it is let."""
+
+    def __init__(self):
+        self.batches = []
+        self.gate = asyncio.Event()
+        self.error = None
+
+    async def __call__(self, items):
+        self.batches.append(list(items))
+        await self.gate.wait()
+        if self.error:
+            raise self.error
+        return [2 * item for item in items]
+
+
+async def until(condition):
+    while not condition():
+        await asyncio.sleep(0)
+
+
+def run(scenario, **options):
+    async def main():
+        work = Work()
+        return await scenario(work, Batcher(work, **{"max_batch_size": 3, **options}))
+
+    return asyncio.run(main())
+
+
+def test_what_comes_during_a_batch_makes_up_the_next_ones():
+    async def scenario(work, batcher):
+        first = asyncio.create_task(batcher(1))
+        await until(lambda: work.batches)
+        later = [asyncio.create_task(batcher(item)) for item in (2, 3, 4, 5)]
+        await asyncio.sleep(0)
+        work.gate.set()
+        return work.batches, await asyncio.gather(first, *later)
+
+    assert run(scenario) == ([[1], [2, 3, 4], [5]], [2, 4, 6, 8, 10])
+
+
+def test_a_lone_item_does_not_wait():
+    async def scenario(work, batcher):
+        work.gate.set()
+        return await batcher(1), await batcher(2), work.batches
+
+    assert run(scenario) == (2, 4, [[1], [2]])
+
+
+def test_with_a_waiting_time_a_full_batch_does_not_wait():
+    async def scenario(work, batcher):
+        work.gate.set()
+        # An hour: the test would not end if it were waited for.
+        await asyncio.gather(*(batcher(item) for item in (1, 2, 3)))
+        return work.batches
+
+    assert run(scenario, wait_timeout_s=3600) == [[1, 2, 3]]
+
+
+def test_with_a_waiting_time_an_incomplete_batch_goes_when_it_has_passed():
+    async def scenario(work, batcher):
+        work.gate.set()
+        return await asyncio.gather(batcher(1), batcher(2)), work.batches
+
+    assert run(scenario, wait_timeout_s=0.01) == ([2, 4], [[1, 2]])
+
+
+def test_an_error_is_that_of_its_batch_alone():
+    async def scenario(work, batcher):
+        work.gate.set()
+        work.error = ValueError("no")
+        outcomes = await asyncio.gather(batcher(1), batcher(2), return_exceptions=True)
+        work.error = None
+        return [type(outcome) for outcome in outcomes], await batcher(3)
+
+    assert run(scenario) == ([ValueError, ValueError], 6)
+
+
+def test_who_leaves_before_the_batch_is_not_part_of_it():
+    async def scenario(work, batcher):
+        first = asyncio.create_task(batcher(1))
+        await until(lambda: work.batches)
+        gone, stays = asyncio.create_task(batcher(2)), asyncio.create_task(batcher(3))
+        await asyncio.sleep(0)
+        gone.cancel()
+        work.gate.set()
+        answers = await asyncio.gather(first, stays)
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        return answers, work.batches
+
+    assert run(scenario) == ([2, 6], [[1], [3]])
+
+
+def test_who_leaves_during_the_batch_does_not_disturb_it():
+    async def scenario(work, batcher):
+        gone, stays = asyncio.create_task(batcher(1)), asyncio.create_task(batcher(2))
+        await until(lambda: work.batches)
+        gone.cancel()
+        work.gate.set()
+        return await stays, await batcher(3)
+
+    assert run(scenario) == (4, 6)
