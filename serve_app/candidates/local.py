@@ -63,7 +63,7 @@ class LocalClient:
             status = int(await source.read() or 502)
             return await self._answered(status, source, endpoint, body)
         except BaseException:
-            await source.close(is_complete=False)
+            await source.close()
             raise
 
     async def _answered(
@@ -79,7 +79,7 @@ class LocalClient:
             if status == 200:
                 return Answer(200, Document(rewriter.document(content)), rewriter.facts)
         except UpstreamError as error:
-            await source.close(is_complete=False)
+            await source.close()
             status, content = error.status, error.content
         failure = failure_of(status)
         if failure is not None:
@@ -127,6 +127,6 @@ class _ReplicaSource:
             pieces.append(piece)
         return b"".join(pieces)
 
-    async def close(self, *, is_complete: bool) -> None:
-        if not (is_complete or self._has_ended):
+    async def close(self) -> None:
+        if not self._has_ended:
             self._response.cancel()

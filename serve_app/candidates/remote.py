@@ -2,9 +2,9 @@
 
 What is sent: the request's JSON with ``model`` replaced, and the headers ``Content-Type``,
 ``Authorization`` (the key that the zoo names), ``Host``, ``Accept``, ``Accept-Encoding``,
-``Content-Length`` and ``User-Agent: model-sat``. No header of the client is handed on. Proxies
-that the environment names are not used, redirections are not followed, cookies are neither kept
-nor sent.
+``Content-Length`` and ``User-Agent: model-sat``; of a request that is traced ``traceparent`` and
+``tracestate`` too. No other header of the client is handed on. Proxies that the environment names
+are not used, redirections are not followed, cookies are neither kept nor sent.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from serve_app.candidates.answer import Answer, CandidateFailure, Document
 from serve_app.candidates.refusals import failure_of, refusal
 from serve_app.candidates.rewriting import Rewriter, UpstreamError
 from serve_app.candidates.stream import EventParts
+from serve_app.observe.trace_context import CURRENT_TRACE
 
 _PATHS: dict[Endpoint, str] = {
     "chat": "/chat/completions",
@@ -114,10 +115,11 @@ class RemoteClient:
             raise CandidateFailure("unreachable") from None
 
     async def _open(self, endpoint: Endpoint, body: Mapping[str, Any]) -> Answer:
+        trace = CURRENT_TRACE.get()
         response = await self._session.post(
             self._urls[endpoint],
             data=msgspec.json.encode({**body, "model": self._model}),
-            headers=self._headers,
+            headers=self._headers if trace is None else {**self._headers, **trace.headers()},
             allow_redirects=False,
         )
         try:
@@ -171,11 +173,8 @@ class _ResponseSource:
         except (aiohttp.ClientError, OSError):
             raise CandidateFailure("unreachable") from None
 
-    async def close(self, *, is_complete: bool) -> None:
-        if is_complete:
-            self._response.release()
-        else:
-            self._response.close()
+    async def close(self) -> None:
+        self._response.close()  # a body read to its end has given its connection back before
 
 
 async def _read_whole(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:

@@ -16,12 +16,15 @@ from ray.serve.llm.openai_api_models import (
     CompletionRequest,
     EmbeddingRequest,
 )
+from vllm.exceptions import VLLMClientError
 
 from modelsat.zoo import Endpoint
 from serve_app.api.errors import ApiError, engine_error
 from serve_app.candidates.wire import wire_parts
 
 _ENGINE_START_TIMEOUT_S = 3600  # Ray's own default; `startup_timeout_s` ends a start earlier
+# What vLLM's own HTTP server answers with 400, pydantic's errors (ValueErrors) among them.
+_REFUSALS = (VLLMClientError, ValueError, TypeError, OverflowError)
 _EMBED_TEXTS, _EMBED_CONVERSATION = get_args(EmbeddingRequest)
 _WARM_UP_REQUESTS: tuple[tuple[Endpoint, dict[str, Any]], ...] = (
     ("chat", {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 2}),
@@ -87,16 +90,19 @@ class CandidateServer(LLMServer):
         }[endpoint]
         try:
             request = kind.model_validate({**body, "model": self._llm_config.model_id})
-        except ValidationError as error:
+            async with aclosing(await method(request)) as answers:
+                async for items in answers:
+                    for item in items if isinstance(items, list) else [items]:
+                        yield item
+        except _REFUSALS as error:
             yield _refusal(error, body)
-            return
-        async with aclosing(await method(request)) as answers:
-            async for items in answers:
-                for item in items if isinstance(items, list) else [items]:
-                    yield item
 
 
-def _refusal(error: ValidationError, body: dict[str, Any]) -> ApiError:
+def _refusal(error: Exception, body: dict[str, Any]) -> ApiError:
+    if not isinstance(error, ValidationError):
+        # vLLM's own text appends the value that it refuses, which is the client's.
+        message = str(error.args[0]) if error.args else "the request cannot be answered"
+        return engine_error(400, message, getattr(error, "parameter", None), body)
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     # A failing branch of a union adds its own name to the place; the first key is the field.
     field = str(first["loc"][0]) if first["loc"] else None

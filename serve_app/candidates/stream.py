@@ -1,6 +1,7 @@
 """A candidate's stream as whole, rewritten events, whatever carries its bytes."""
 
 import asyncio
+from contextlib import suppress
 from typing import Protocol, Self
 
 from serve_app.candidates.answer import CandidateFailure
@@ -23,8 +24,8 @@ class Source(Protocol):
             CandidateFailure: it broke off.
         """
 
-    async def close(self, *, is_complete: bool) -> None:
-        """Let go of it; cancels the request on the candidate unless it is complete."""
+    async def close(self) -> None:
+        """Let go of it; cancels the request on the candidate unless the stream has ended."""
 
 
 class EventParts:
@@ -79,7 +80,7 @@ class EventParts:
         self._ready = b""
         if not self._is_closed:
             self._is_closed = True
-            await self._source.close(is_complete=False)
+            await self._source.close()
 
     async def _advance(self) -> None:
         """Read once; what it brings is in ``_ready``, ``_failure`` and ``_is_done`` then."""
@@ -124,14 +125,10 @@ class EventParts:
         parts.append(_LAST)
 
     async def _finish(self) -> None:
-        self._is_closed = True
-        is_complete = False
         try:
-            async with asyncio.timeout(_END_OF_BODY_WAIT_S):
-                while await self._source.read():
-                    pass
-            is_complete = True
-        except (CandidateFailure, TimeoutError):
-            pass
+            with suppress(CandidateFailure, TimeoutError):
+                async with asyncio.timeout(_END_OF_BODY_WAIT_S):
+                    while await self._source.read():
+                        pass
         finally:
-            await self._source.close(is_complete=is_complete)
+            await self.aclose()

@@ -28,6 +28,7 @@ def data(*texts):
         (b"data:a\n\n", data("a")),  # the blank after the colon may be missing
         (b"data:  a\n\n", data(" a")),  # and no more than one is dropped
         (b"data: a\ndata: b\n\n", data("a\nb")),
+        (b"data:  a \ndata:b\n\n", data(" a \nb")),
         (b"data\n\n", data("")),
         (b"\n\n\ndata: a\n\n\n\n", data("a")),
         (b"\xef\xbb\xbfdata: a\n\n", data("a")),
