@@ -97,7 +97,11 @@ def admit(table: ZooTable, request: RouteRequest, prompt_tokens: int) -> Admissi
 
 
 def nobody_admitted(table: ZooTable, admission: Admission, prompt_tokens: int) -> ApiError:
-    """The answer to a request that no candidate may answer: why, with counts."""
+    """The answer to a request that no candidate may answer: why, with counts.
+
+    404, as other routers have it for "no model does this", but for OpenAI's 400 of a prompt that
+    is too long.
+    """
     counts = Counter(admission.excluded.values())
     if not counts:
         return ApiError(
@@ -109,7 +113,8 @@ def nobody_admitted(table: ZooTable, admission: Admission, prompt_tokens: int) -
     why = ", ".join(f"{count} {_WORDS[reason]}" for reason, count in counts.items())
     advice, code, param = _advice(table, admission, prompt_tokens, frozenset(counts))
     message = f"none of {len(table.names)} models can answer this request: {why}; {advice}"
-    return ApiError(400, message, code=code, param=param)
+    status = 400 if code == "context_length_exceeded" else 404
+    return ApiError(status, message, code=code, param=param)
 
 
 def _advice(

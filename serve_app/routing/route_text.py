@@ -12,11 +12,13 @@ a given number of characters, as the router reads the beginning of a text only.
 
 Completions and embeddings: ``prompt`` or ``input`` as it is when it is a string; of a list of
 strings, all of them, joined by line breaks.
+
+A request without text, such as one that brings nothing but an image, is routed without scores.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from modelsat.zoo import Endpoint
 from serve_app.api.errors import ApiError
@@ -37,22 +39,26 @@ def text_to_route(endpoint: Endpoint, body: Mapping[str, Any], options: RoutingO
         body: a request body whose messages, prompt or input have the right types.
         options: ``text`` is the rule, ``turns_chars`` the limit of several messages.
 
+    Returns:
+        The text; empty where there is nothing but white space, or no user message.
+
     Raises:
-        ApiError: 400: there is no text but white space, or the prompt is token ids.
+        ApiError: 400: the prompt is token ids.
     """
     field = _FIELDS[endpoint]
     if endpoint == "chat":
-        return _chat_text(body[field], options)
-    value = body[field]
+        text = _chat_text(body[field], options)
+    else:
+        text = _prompt_text(field, body[field])
+    return text if text.strip() else ""
+
+
+def _prompt_text(field: str, value: str | Sequence[Any]) -> str:
     texts = [value] if isinstance(value, str) else list(value)
     if not all(isinstance(text, str) for text in texts):
-        _refuse(
-            f"{field} holds token ids, which cannot be routed; send text or name a model", field
-        )
-    text = "\n".join(texts)
-    if not text.strip():
-        _refuse(f"{field} holds no text to route on; add text or name a model", field)
-    return text
+        message = f"{field} holds token ids, which cannot be routed; send text or name a model"
+        raise ApiError(400, message, param=field)
+    return "\n".join(texts)
 
 
 def all_text(endpoint: Endpoint, body: Mapping[str, Any]) -> str:
@@ -75,14 +81,9 @@ def all_text(endpoint: Endpoint, body: Mapping[str, Any]) -> str:
 def _chat_text(messages: Sequence[Mapping[str, Any]], options: RoutingOptions) -> str:
     is_user = [message["role"] == "user" for message in messages]
     if not any(is_user):
-        _refuse("there is no user message to route on; add one or name a model", "messages")
+        return ""
     last_user = len(messages) - 1 - is_user[::-1].index(True)
     question = _message_text(messages[last_user])
-    if not question.strip():
-        _refuse(
-            "the last user message holds no text to route on; add text or name a model",
-            "messages",
-        )
     if options.text == "last_user":
         return question
     wanted = [place for place, user in enumerate(is_user) if user or options.text == "conversation"]
@@ -116,7 +117,3 @@ def _longest(value: Sequence[Any]) -> str:
         return "1 " * len(value)
     texts = [item if isinstance(item, str) else "1 " * len(item) for item in value]
     return max(texts, key=len, default="")
-
-
-def _refuse(message: str, param: str) -> NoReturn:
-    raise ApiError(400, message, param=param)

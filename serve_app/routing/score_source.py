@@ -13,6 +13,7 @@ from serve_app.scoring.scores import Explanation, ScorerClient, ScorerFailure, r
 
 SCORER_TIMEOUT = "default_scorer_timeout"
 SCORER_FAILED = "default_scorer_failed"
+NO_TEXT = "default_no_text"
 
 Clock = Callable[[], float]
 
@@ -31,6 +32,10 @@ class ScoreSource:
     After some failures in a row the scorer is asked once per pause only, with the text of a
     request that does not wait for the answer: nobody waits for a scorer that is known to be
     dead, and the first answer makes everybody ask again.
+
+    Attributes:
+        num_hits: decisions so far whose scores were remembered.
+        num_misses: decisions so far whose scores were not.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class ScoreSource:
         self._timeout_s = options.scorer_timeout_s
         self._cache = ScoreCache(options.cache_cells)
         self._circuit = Circuit(options.scorer_failures, options.scorer_pause_s, clock)
+        self.num_hits = self.num_misses = 0
         self._held_back_reason = SCORER_FAILED
         self._calls: dict[tuple[bytes, int], asyncio.Task[Floats | NoScores]] = {}
 
@@ -56,13 +62,17 @@ class ScoreSource:
         A caller that leaves does not stop the call: others may wait for it too.
 
         Raises:
-            NoScores: the scorer did not answer in time, or failed.
+            NoScores: the scorer did not answer in time, or failed, or the text is empty.
         """
+        if not text:
+            raise NoScores(NO_TEXT)
         text = readable_part(text, table.max_scored_tokens)
         digest = sha256(text.encode("utf-8", "surrogatepass")).digest()
         remembered = self._cache.get(digest, table.version)
         if remembered is not None:
+            self.num_hits += 1
             return remembered
+        self.num_misses += 1
         key = (digest, table.version)
         call = self._calls.get(key)
         if call is None:
@@ -82,8 +92,10 @@ class ScoreSource:
         """Scores and what they rest on; neither cached nor shared.
 
         Raises:
-            NoScores: the scorer did not answer in time, or failed.
+            NoScores: as :meth:`scores`.
         """
+        if not text:
+            raise NoScores(NO_TEXT)
         try:
             async with asyncio.timeout(self._timeout_s):
                 part = readable_part(text, table.max_scored_tokens)

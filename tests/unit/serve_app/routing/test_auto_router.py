@@ -81,7 +81,7 @@ def test_nobody_left_is_refused_without_asking_the_scorer(router_dir):
             await router.rank(request(constraints=Constraints(models=("x",))))
         return refused.value.status, scorer.texts
 
-    assert asyncio.run(run()) == (400, [])
+    assert asyncio.run(run()) == (404, [])
 
 
 # Without scores.
@@ -122,6 +122,12 @@ def test_a_dead_scorer_is_said_by_the_reason(router_dir):
 
     ranking = asyncio.run(run())
     assert (ranking.order[0], ranking.reason) == ("b", "default_scorer_failed")
+
+
+def test_a_request_without_text_is_routed_without_scores(router_dir):
+    ranking = rank(router_dir, request(text=""), accuracies={"a": 0.3, "b": 0.8, "c": 0.6})
+    assert (ranking.order, ranking.reason) == (("b", "c", "a"), "default_no_text")
+    assert ranking.scores == {}
 
 
 def test_a_slow_scorer_is_said_by_the_reason(router_dir):

@@ -40,9 +40,9 @@ def test_a_text_seen_before_is_not_scored_again(router_dir):
         first = await source.scores("Why?", table)
         again = await source.scores("Why?", table)
         await source.scores("Who?", table)
-        return scorer.texts, first.tolist() == again.tolist()
+        return scorer.texts, first.tolist() == again.tolist(), source.num_hits, source.num_misses
 
-    assert run(router_dir, scenario) == (["Why?", "Who?"], True)
+    assert run(router_dir, scenario) == (["Why?", "Who?"], True, 1, 2)
 
 
 def test_texts_that_the_router_reads_the_same_are_the_same(router_dir):
