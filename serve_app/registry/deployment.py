@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 from serve_app.config import ServeConfig
+from serve_app.observe.part_metrics import MeasuredSessions
 from serve_app.registry.applications import ServeApplications
 from serve_app.registry.changes import Rules
 from serve_app.registry.controller import ZooController
@@ -44,7 +45,7 @@ class ControllerDeployment(ZooController):
                 environment=os.environ,
                 max_accuracy_shift=options.max_accuracy_shift,
             ),
-            SessionStore(sessions.ttl_s, sessions.max_sessions),
+            MeasuredSessions(SessionStore(sessions.ttl_s, sessions.max_sessions)),
             agreement_timeout_s=options.agreement_timeout_s,
         )
         await self.start()

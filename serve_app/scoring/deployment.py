@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.config import ServeConfig
+from serve_app.observe.part_metrics import ScorerMetrics
 from serve_app.registry.client import ControllerClient
 from serve_app.registry.follower import ZooFollower
 from serve_app.scoring.engine import ScoringEngine
@@ -36,6 +37,7 @@ class ScorerDeployment:
             lambda directory: _load(directory, device),
             options.max_batch_size,
             options.batch_wait_timeout_s,
+            on_pass=ScorerMetrics().scored,
         )
         self._follower = ZooFollower(ControllerClient(controller), "scorer", self._engine.follow)
         await self._follower.start(config.startup_timeout_s)

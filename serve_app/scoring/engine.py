@@ -4,6 +4,7 @@ Plain asyncio; the router itself is loaded by a function, so that nothing here n
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ class ScoringEngine:
         load: Callable[[str], "Scorer"],
         max_batch_size: int,
         batch_wait_timeout_s: float = 0,
+        on_pass: Callable[[int, float], None] | None = None,
     ) -> None:
         """Start without a zoo; :meth:`follow` gives one.
 
@@ -57,8 +59,10 @@ class ScoringEngine:
             load: loads a router directory; called in a thread.
             max_batch_size: most texts of one forward pass.
             batch_wait_timeout_s: how long an incomplete batch waits for more.
+            on_pass: told of each pass: number of texts, and seconds it took.
         """
         self._load = load
+        self._on_pass = on_pass
         self._max_batch_size = max_batch_size
         self._batcher = Batcher(self._score_batch, max_batch_size, batch_wait_timeout_s)
         # One thread: a forward pass uses all threads that torch has, and a loaded router
@@ -125,7 +129,10 @@ class ScoringEngine:
         if not names:
             return [Scores(served.state.version, {}) for _ in texts]
         parts = [readable_part(text, served.max_tokens) for text in texts]
+        started_s = time.monotonic()
         scores_BM = await self._in_thread(lambda: served.scorer.score(parts, served.state.cards))
+        if self._on_pass is not None:
+            self._on_pass(len(parts), time.monotonic() - started_s)
         return [
             Scores(served.state.version, dict(zip(names, row, strict=True)))
             for row in scores_BM.tolist()

@@ -75,6 +75,8 @@ def test_a_request_with_a_fallback_is_counted_in_every_respect(metrics, instrume
     assert value("modelsat_attempts_total", model="small", outcome="timeout") == 1
     assert value("modelsat_attempts_total", model="large", outcome="answered") == 1
     assert value("modelsat_fallbacks_total", from_model="small", kind="timeout") == 1
+    fallbacks = [one for name, one in instruments.series() if name == "modelsat_fallbacks_total"]
+    assert len(fallbacks) == 1  # who answered was passed over by nobody
     # The candidate that was chosen, not the one that had to step in.
     assert value("modelsat_selections_total", model="small", reason="highest_score") == 1
     assert value("modelsat_tokens_total", model="large", direction="input") == 100

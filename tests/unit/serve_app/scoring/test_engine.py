@@ -89,6 +89,20 @@ def test_texts_that_come_together_take_one_pass_and_warm_up_counts_for_none():
     assert run(scenario) == (0, 1)
 
 
+def test_each_pass_is_told_with_its_texts():
+    passes = []
+
+    async def main():
+        engine = ScoringEngine(FakeScorer, 4, on_pass=lambda *one: passes.append(one))
+        await engine.follow(state("xy"))
+        await asyncio.gather(*(engine.score("ab") for _ in range(4)))
+        await engine.score("ab")
+
+    asyncio.run(main())
+    assert [num_texts for num_texts, _ in passes] == [4, 1]
+    assert all(duration_s >= 0 for _, duration_s in passes)
+
+
 def test_only_the_start_of_a_long_text_is_read():
     async def scenario(engine):
         scores = await engine.score("a" * 1_000_000)
