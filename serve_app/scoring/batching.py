@@ -30,6 +30,7 @@ class Batcher(Generic[Item, Result]):
         work: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
         max_batch_size: int,
         wait_timeout_s: float = 0,
+        goes_with: Callable[[Item, Item], bool] | None = None,
     ) -> None:
         """Take the function.
 
@@ -37,10 +38,13 @@ class Batcher(Generic[Item, Result]):
             work: gives one result for each item, in order; an error is every caller's.
             max_batch_size: most items of one batch.
             wait_timeout_s: how long an incomplete batch waits for more.
+            goes_with: whether two items may share a batch; None: any may. The item that has
+                waited longest takes those with it that may share its batch.
         """
         self._work = work
         self._max_batch_size = max_batch_size
         self._wait_timeout_s = wait_timeout_s
+        self._goes_with = goes_with
         self._waiting: list[_Waiting[Item, Result]] = []
         self._is_full = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
@@ -68,9 +72,16 @@ class Batcher(Generic[Item, Result]):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._is_full.wait(), self._wait_timeout_s)
         self._waiting = [waiting for waiting in self._waiting if not waiting.answer.done()]
-        batch = self._waiting[: self._max_batch_size]
-        del self._waiting[: len(batch)]
+        batch: list[_Waiting[Item, Result]] = []
+        others: list[_Waiting[Item, Result]] = []
+        for waiting in self._waiting:
+            fits = len(batch) < self._max_batch_size and self._may_join(batch, waiting.item)
+            (batch if fits else others).append(waiting)
+        self._waiting = others
         return batch
+
+    def _may_join(self, batch: list[_Waiting[Item, Result]], item: Item) -> bool:
+        return not batch or self._goes_with is None or self._goes_with(batch[0].item, item)
 
     async def _answer(self, batch: list[_Waiting[Item, Result]]) -> None:
         try:

@@ -37,6 +37,7 @@ class ScorerDeployment:
             lambda directory: _load(directory, device),
             options.max_batch_size,
             options.batch_wait_timeout_s,
+            even_lengths=device == "cpu",
             on_pass=ScorerMetrics().scored,
         )
         self._follower = ZooFollower(ControllerClient(controller), "scorer", self._engine.follow)

@@ -8,11 +8,17 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from serve_app.registry.state import ZooState
 from serve_app.scoring.batching import Batcher
-from serve_app.scoring.scores import Explanation, Scores, StatementNote, readable_part
+from serve_app.scoring.scores import (
+    Explanation,
+    Scores,
+    StatementNote,
+    readable_chars,
+    readable_part,
+)
 
 if TYPE_CHECKING:
     from modelsat.routing.scoring import Scorer
@@ -21,6 +27,7 @@ Result = TypeVar("Result")
 
 # Words of warm-up texts: a short question, an ordinary one, and more than a router reads.
 _WARM_UP_WORDS = (8, 100, 1000)
+_SHORT_CHARS = 128  # about 30 tokens
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,8 @@ class ScoringEngine:
         load: Callable[[str], "Scorer"],
         max_batch_size: int,
         batch_wait_timeout_s: float = 0,
+        *,
+        even_lengths: bool = True,
         on_pass: Callable[[int, float], None] | None = None,
     ) -> None:
         """Start without a zoo; :meth:`follow` gives one.
@@ -59,12 +68,19 @@ class ScoringEngine:
             load: loads a router directory; called in a thread.
             max_batch_size: most texts of one forward pass.
             batch_wait_timeout_s: how long an incomplete batch waits for more.
+            even_lengths: whether only texts of like length share a pass. On a CPU a pass costs
+                what its tokens cost, padding included; on a GPU it costs about the same for any.
             on_pass: told of each pass: number of texts, and seconds it took.
         """
         self._load = load
         self._on_pass = on_pass
         self._max_batch_size = max_batch_size
-        self._batcher = Batcher(self._score_batch, max_batch_size, batch_wait_timeout_s)
+        self._batcher = Batcher(
+            self._score_batch,
+            max_batch_size,
+            batch_wait_timeout_s,
+            goes_with=self._goes_with if even_lengths else None,
+        )
         # One thread: a forward pass uses all threads that torch has, and a loaded router
         # remembers the cards it read last.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forward")
@@ -81,7 +97,7 @@ class ScoringEngine:
         """
         served = self._current
         if served is not None and served.state.router == state.router:
-            await self._in_thread(lambda: _read_cards(served.scorer, state))
+            await self._in_thread(_read_cards, served.scorer, state)
             self._current = _Served(state, served.scorer, served.num_passes_before)
         else:
             self._current = await asyncio.to_thread(self._load_and_warm_up, state)
@@ -97,7 +113,7 @@ class ScoringEngine:
         if not cards:
             return Explanation(served.state.version, {})
         part = readable_part(text, served.max_tokens)
-        told = await self._in_thread(lambda: served.scorer.explain(part, cards, top_k))
+        told = await self._in_thread(served.scorer.explain, part, cards, top_k)
         by_name = {card.candidate: one for card, one in zip(cards, told, strict=True)}
         return Explanation(
             served.state.version,
@@ -130,13 +146,17 @@ class ScoringEngine:
             return [Scores(served.state.version, {}) for _ in texts]
         parts = [readable_part(text, served.max_tokens) for text in texts]
         started_s = time.monotonic()
-        scores_BM = await self._in_thread(lambda: served.scorer.score(parts, served.state.cards))
+        scores_BM = await self._in_thread(served.scorer.score, parts, served.state.cards)
         if self._on_pass is not None:
             self._on_pass(len(parts), time.monotonic() - started_s)
         return [
             Scores(served.state.version, dict(zip(names, row, strict=True)))
             for row in scores_BM.tolist()
         ]
+
+    def _goes_with(self, one: str, other: str) -> bool:
+        limit = readable_chars(self._served.max_tokens)
+        return padded_little(min(len(one), limit), min(len(other), limit))
 
     def _load_and_warm_up(self, state: ZooState) -> _Served:
         scorer = self._load(state.router)
@@ -147,8 +167,17 @@ class ScoringEngine:
                     scorer.score([text] * size, state.cards)
         return _Served(state, scorer, scorer.num_forward_passes)
 
-    async def _in_thread(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+    async def _in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+
+def padded_little(one_chars: int, other_chars: int) -> bool:
+    """Whether texts of two lengths may share a pass where padding costs as much as text.
+
+    The longer has at most 1.5 times the characters of the shorter, or both are short.
+    """
+    shorter, longer = sorted((one_chars, other_chars))
+    return longer <= max(_SHORT_CHARS, 1.5 * shorter)
 
 
 def _read_cards(scorer: "Scorer", state: ZooState) -> None:

@@ -72,6 +72,11 @@ class ScorerClient(Protocol):
         """
 
 
+def readable_chars(max_tokens: int) -> int:
+    """Characters of a text that are sent to a router which reads so many tokens."""
+    return _CHARS_PER_TOKEN * max_tokens
+
+
 def readable_part(text: str, max_tokens: int) -> str:
     """The start of a text that is sent to a router which reads so many tokens.
 
@@ -79,8 +84,7 @@ def readable_part(text: str, max_tokens: int) -> str:
     router reads the first ``max_tokens`` tokens, as it does in training. Leading white space,
     which tokenizers may drop, does not count.
     """
-    limit = _CHARS_PER_TOKEN * max_tokens
+    limit = readable_chars(max_tokens)
     if len(text) <= limit:
         return text
-    head = text[:limit]
-    return head if not head[0].isspace() else text.lstrip()[:limit]
+    return (text.lstrip() if text[0].isspace() else text)[:limit]

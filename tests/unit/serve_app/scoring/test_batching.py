@@ -108,3 +108,17 @@ def test_who_leaves_during_the_batch_does_not_disturb_it():
         return await stays, await batcher(3)
 
     assert run(scenario) == (4, 6)
+
+
+def test_the_longest_waiting_takes_those_with_it_that_it_goes_with():
+    async def scenario(work, batcher):
+        work.gate.set()
+        answers = await asyncio.gather(*(batcher(item) for item in (1, 2, 3, 5, 7, 4)))
+        return answers, work.batches
+
+    def both_odd_or_even(one, other):
+        return one % 2 == other % 2
+
+    answers, batches = run(scenario, goes_with=both_odd_or_even)
+    assert answers == [2, 4, 6, 10, 14, 8]
+    assert batches == [[1, 3, 5], [2, 4], [7]]

@@ -9,7 +9,7 @@ from modelsat.capability.cards import Card, Statement
 from modelsat.errors import ArtifactError
 from modelsat.zoo import OpenAICandidate, Zoo
 from serve_app.registry.state import ZooState
-from serve_app.scoring.engine import ScoringEngine
+from serve_app.scoring.engine import ScoringEngine, padded_little
 from serve_app.scoring.scores import Explanation, Scores, StatementNote
 
 
@@ -62,9 +62,9 @@ def state(names, version=1, router="1"):
     return ZooState(version, zoo, cards, router)
 
 
-def run(scenario, load=FakeScorer, max_batch_size=4):
+def run(scenario, load=FakeScorer, **options):
     async def main():
-        engine = ScoringEngine(load, max_batch_size)
+        engine = ScoringEngine(load, max_batch_size=4, **options)
         await engine.follow(state("xy"))
         return await scenario(engine)
 
@@ -191,3 +191,27 @@ def test_requests_are_taken_while_a_pass_runs():
         return engine.num_forward_passes
 
     assert run(scenario, lambda directory: FakeScorer(directory, gate)) == 2
+
+
+@pytest.mark.parametrize(("even_lengths", "passes"), [(True, [2, 1]), (False, [3])])
+def test_only_texts_of_like_length_share_a_pass(even_lengths, passes):
+    told = []
+
+    async def scenario(engine):
+        engine._served.scorer.router.config.max_instruction_tokens = 1000
+        texts = ("a" * 10, "a" * 300, "a" * 60)
+        scores = await asyncio.gather(*(engine.score(text) for text in texts))
+        return [score.by_candidate["x"] for score in scores]
+
+    scores = run(
+        scenario, even_lengths=even_lengths, on_pass=lambda num_texts, _: told.append(num_texts)
+    )
+    assert (scores, told) == ([5, 150, 30], passes)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shares"),
+    [(0, 128, True), (0, 129, False), (200, 300, True), (301, 200, False), (128, 192, True)],
+)
+def test_lengths_that_share_a_pass(one, other, shares):
+    assert padded_little(one, other) is shares
