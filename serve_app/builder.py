@@ -24,6 +24,7 @@ CONTROLLER_DEPLOYMENT = "ZooController"
 INGRESS_DEPLOYMENT = "Ingress"
 
 _QUIET_LOGS = {"enable_access_log": False}  # one line per request costs latency and disk
+_INGRESS_LOGS = {**_QUIET_LOGS, "encoding": "JSON"}  # shows the fields of the request log
 # Beside requests that work or wait: probes, the administration of the zoo, and requests that
 # are about to be refused. Serve itself refuses beyond, without OpenAI's error shape.
 _SPARE_REQUESTS = 512
@@ -113,7 +114,7 @@ def _ingress(config: ServeConfig) -> serve.Deployment:
         graceful_shutdown_timeout_s=options.drain_timeout_s,
         graceful_shutdown_wait_loop_s=0.5,
         ray_actor_options={"num_cpus": options.num_cpus},
-        **_STARTS,
+        **{**_STARTS, "logging_config": _INGRESS_LOGS},
         **_UPGRADE,
     )
 

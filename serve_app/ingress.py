@@ -1,9 +1,9 @@
 """One ingress replica: everything between HTTP and candidates. Loads no torch, no vLLM."""
 
-import asyncio
 from typing import Any
 
 from fastapi import FastAPI
+from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.api.app import build_api
@@ -14,9 +14,8 @@ from serve_app.candidates.dispatch import Dispatcher
 from serve_app.candidates.health import CandidateHealth
 from serve_app.candidates.waking import ServeWaker
 from serve_app.config import ServeConfig
-from serve_app.observe.logs import RequestLog
-from serve_app.observe.metrics import Metrics, Readings, sample_regularly
-from serve_app.observe.record import Observer
+from serve_app.observe.metrics import Readings
+from serve_app.observe.observation import Observation
 from serve_app.registry.client import ControllerClient
 from serve_app.registry.follower import ZooFollower
 from serve_app.registry.state import ZooState
@@ -66,9 +65,14 @@ class Ingress:
             sessions=SessionClient(self._controller, config.routing.sessions),
         )
         await self._follower.start(config.startup_timeout_s)
-        self._metrics = Metrics(lambda: self._follower.state, config.routing.profiles)
+        self._observation = Observation(
+            config.observability,
+            lambda: self._follower.state,
+            config.routing.profiles,
+            instance=serve.get_replica_context().replica_tag,
+        )
         self._api = build_api(self._services(), config)
-        self._sampling = asyncio.create_task(sample_regularly(self._metrics, self._read))
+        self._observation.start(self._read)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The ASGI application of this replica; Serve calls this after the constructor."""
@@ -76,9 +80,9 @@ class Ingress:
 
     async def __del__(self) -> None:
         """Stop what runs in the background; Serve calls this when the last request has ended."""
-        self._sampling.cancel()
         await self._follower.stop()
         await self._clients.close()
+        await self._observation.close()
 
     async def _follow(self, state: ZooState) -> None:
         await self._router.follow(state)
@@ -91,17 +95,16 @@ class Ingress:
             zoo=lambda: self._follower.state,
             router=self._router,
             dispatcher=Dispatcher(self._clients, self._health, self._config.fallback),
-            ready=lambda: True,
-            observers=self._observers(),
+            ready=self._is_ready,
+            observers=(*self._observation.observers, self._estimates),
             keys=self._keys,
             admin=self._controller if has_admin else None,
         )
 
-    def _observers(self) -> list[Observer]:
-        observers: list[Observer] = [self._metrics, self._estimates]
-        if self._config.observability.request_log:
-            observers.append(RequestLog())
-        return observers
+    def _is_ready(self) -> bool:
+        """Whether some candidate has an engine or answers elsewhere; asks none."""
+        availability = self._follower.availability
+        return any(availability.get(name, 1) > 0 for name in self._follower.state.zoo.names)
 
     def _read(self) -> Readings:
         names = self._follower.state.zoo.names
@@ -109,5 +112,7 @@ class Ingress:
         return Readings(
             in_flight=places.in_flight,
             queued=places.queued,
+            score_cache_hits=self._scores.num_hits,
+            score_cache_misses=self._scores.num_misses,
             candidate_states={name: int(self._health.state(name)) for name in names},
         )

@@ -1,5 +1,6 @@
 """Starting and stopping what is served, on a Ray cluster that is joined or started."""
 
+import asyncio
 import logging
 import os
 import signal
@@ -22,6 +23,7 @@ from serve_app.candidates.llm_config import check_hardware
 from serve_app.config import ServeConfig
 from serve_app.preflight import check_artifacts, check_port
 from serve_app.registry.applications import failure_reason
+from serve_app.throughput import single_machine_environment
 
 _POLL_INTERVAL_S = 0.25
 _CONTROLLER_TIMEOUT_S = 10
@@ -100,7 +102,8 @@ def connect(cluster_cpus: int) -> bool:
     """
     if ray.is_initialized():
         return True
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in {"RAY_USAGE_STATS_ENABLED": "0", **single_machine_environment()}.items():
+        os.environ.setdefault(name, value)  # no effect on a cluster that runs already
     num_cpus = max(cluster_cpus, os.cpu_count() or 1)
     quiet = {"log_to_driver": False, "logging_level": logging.WARNING}
     try:
@@ -212,14 +215,27 @@ def _wait_for_candidates(limit: _StartLimit, report: Report) -> None:
 
 
 def _describe_zoo(limit: _StartLimit) -> dict[str, Any]:
-    controller = serve.get_deployment_handle(CONTROLLER_DEPLOYMENT, app_name=ROUTER_APPLICATION)
+    ask = ray.remote(num_cpus=0, max_retries=0)(_ask_controller)
     while True:
         try:
-            described = controller.describe.remote().result(timeout_s=_CONTROLLER_TIMEOUT_S)
-        except (RayError, TimeoutError):
+            return dict(ray.get(ask.remote(), timeout=_CONTROLLER_TIMEOUT_S))
+        except RayError:
             limit.pause(["zoo controller"])
-        else:
-            return dict(described)
+
+
+def _ask_controller() -> dict[str, Any]:
+    """The zoo as its controller describes it.
+
+    For a process of its own: where Serve is told to start no threads (`serve_app.throughput`), a
+    handle belongs to the event loop that it was first used in, and this process has none to keep.
+    """
+
+    async def describe() -> dict[str, Any]:
+        handle = serve.get_deployment_handle(CONTROLLER_DEPLOYMENT, app_name=ROUTER_APPLICATION)
+        described: dict[str, Any] = await handle.describe.remote()
+        return described
+
+    return asyncio.run(describe())
 
 
 def _origin(config: ServeConfig) -> str:

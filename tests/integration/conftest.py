@@ -1,16 +1,23 @@
 """One Ray cluster of this machine for all integration tests of a session."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 import ray
+
+from serve_app.throughput import single_machine_environment
 
 NUM_LOGICAL_CPUS = 16  # more than cores: many small processes each book one
 
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
-    """A local cluster that ends with the session; never one that runs already."""
+    """A local cluster that ends with the session; never one that runs already.
+
+    Serve runs on it as ``modelsat serve`` has it on a cluster of its own.
+    """
+    os.environ.update(single_machine_environment())
     ray.init(
         address="local",
         num_cpus=NUM_LOGICAL_CPUS,

