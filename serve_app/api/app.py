@@ -12,6 +12,7 @@ from serve_app.api.errors import ApiError, overloaded
 from serve_app.api.gate import API_KEY, Gate
 from serve_app.api.inference import Inference
 from serve_app.api.models import Models
+from serve_app.api.openapi import openapi_document
 from serve_app.api.services import Services
 from serve_app.config import ServeConfig
 
@@ -47,6 +48,11 @@ def build_api(services: Services, config: ServeConfig, *, echo_request_id: bool 
     _add_health_routes(api, services)
     if services.admin is not None:
         add_admin_routes(api, services.admin, _authorize)
+    profiles, needs_key = tuple(config.routing.profiles), services.keys is not None
+    # FastAPI's /openapi.json asks this method.
+    api.openapi = lambda: openapi_document(  # type: ignore[method-assign]
+        profiles, services.zoo(), needs_key=needs_key
+    )
     for status in _ROUTE_ERRORS:
         api.add_exception_handler(status, _on_unknown_route)
     api.add_middleware(

@@ -1,6 +1,7 @@
 """Answering requests that ask models: from a parsed request to an answer on its way."""
 
 import hashlib
+import re
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
@@ -27,7 +28,7 @@ from serve_app.routing.route_text import all_text, text_to_route
 
 PINNED = "pinned"  # the reason when the client named the model
 SESSION_HEADER = "x-session-id"
-MAX_SESSION_CHARS = 256
+SESSION_PATTERN = "[!-~]([ -~]{0,254}[!-~])?"  # 1 to 256 printable ASCII characters
 _MAX_HEADER_CHARS = 200
 
 
@@ -281,10 +282,10 @@ def _session_id(request: Request, key: ApiKey | None) -> str | None:
     session_id = request.headers.get(SESSION_HEADER)
     if session_id is None:
         return None
-    if not (0 < len(session_id) <= MAX_SESSION_CHARS and header_text(session_id) == session_id):
+    if not re.fullmatch(SESSION_PATTERN, session_id):
         raise ApiError(
             400,
-            f"{SESSION_HEADER} must be 1 to {MAX_SESSION_CHARS} printable ASCII characters",
+            f"{SESSION_HEADER} must be 1 to 256 printable ASCII characters",
             param=SESSION_HEADER,
         )
     return session_id if key is None else f"{key.name} {session_id}"

@@ -164,7 +164,6 @@ REFUSED = [
     ({"model": "auto", "messages": []}, 400, "messages"),
     ({"model": "auto"}, 400, "messages"),
     ({"model": "auto", "messages": SECRET}, 400, "messages"),
-    ({"model": "auto", "messages": [{"role": "system", "content": SECRET}]}, 400, "messages"),
     ({"model": STEADY, "messages": [{"role": "user", "content": 5}]}, 400, "messages[0].content"),
     ({"model": STEADY, "messages": user("Hi"), "max_tokens": SECRET}, 400, "max_tokens"),
     ({"model": STEADY, "messages": user("Hi"), "temperature": -1.0}, 400, "temperature"),
@@ -194,7 +193,7 @@ def test_unknown_model_raises_the_clients_own_error(client: OpenAI):
 
 
 def test_unknown_path_is_refused_and_health_answers(served: ServeConfig):
-    answer = httpx.post(f"{served.url}/embeddings", json={})
+    answer = httpx.post(f"{served.url}/audio/speech", json={})
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "not_found"
     assert httpx.get(served.url.replace("/v1", "/health")).json() == {"status": "ok"}

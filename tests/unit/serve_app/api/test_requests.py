@@ -122,7 +122,7 @@ def test_a_long_allow_list_is_taken():
     assert parse(**CHAT, models=models).knobs["models"] == tuple(models)
 
 
-TEXTS = ["Hi", "", ["a"], ["a", ""], [1, 2], [0], [[1], [2, 3]]]
+TEXTS = ["Hi", "", ["a"], ["a", ""], [1, 2], [0], [[1], [2, 3]], [1.0, 2]]
 NO_TEXTS = [None, 1, {}, [], ["", 1], [1, "a"], [[]], [[1], []], [-1], [1.5], [True], [[1], "a"]]
 
 
@@ -233,4 +233,5 @@ def test_the_newer_name_of_a_limit_counts_first():
     assert max_new_tokens({"max_tokens": 3, "max_completion_tokens": 5}) == 5
     assert max_new_tokens({"max_tokens": 3, "max_completion_tokens": None}) == 3
     assert max_new_tokens({}) == 0
+    assert max_new_tokens({"max_tokens": 7.0}) == 7
     assert max_new_tokens({"max_tokens": 10**30}) == 2**40

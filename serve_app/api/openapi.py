@@ -1,0 +1,251 @@
+"""The OpenAPI document: every operation, what it takes, and all that it may answer."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import modelsat
+from modelsat.zoo import Endpoint
+from serve_app.api.gate import MAX_TIMEOUT_S, MIN_TIMEOUT_S, TIMEOUT_HEADER
+from serve_app.api.inference import SESSION_HEADER, SESSION_PATTERN
+from serve_app.api.openapi_requests import (
+    Schema,
+    chat_schema,
+    completion_schema,
+    embedding_schema,
+    route_schema,
+)
+from serve_app.registry.state import ZooState
+
+_JSON = "application/json"
+_EVENTS = "text/event-stream"
+_STRING: Schema = {"type": "string"}
+_STRING_OR_NULL: Schema = {"type": ["string", "null"]}
+
+_ERROR: Schema = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": _STRING,
+                "type": _STRING,
+                "param": _STRING_OR_NULL,
+                "code": _STRING_OR_NULL,
+            },
+        }
+    },
+}
+_MODEL: Schema = {
+    "type": "object",
+    "required": ["id", "object", "created", "owned_by"],
+    "properties": {
+        "id": _STRING,
+        "object": {"const": "model"},
+        "created": {"type": "integer"},
+        "owned_by": _STRING,
+        "max_model_len": {"description": "Context window, tokens.", "type": "integer"},
+    },
+}
+_HEALTH: Schema = {"type": "object", "required": ["status"], "properties": {"status": _STRING}}
+_COMPLETION: Schema = {
+    "type": "object",
+    "required": ["model", "choices"],
+    "properties": {"model": _STRING, "choices": {"type": "array", "minItems": 1}},
+}
+_EMBEDDING: Schema = {
+    "type": "object",
+    "required": ["model", "data"],
+    "properties": {"model": _STRING, "data": {"type": "array", "minItems": 1}},
+}
+_ROUTE: Schema = {
+    "type": "object",
+    "required": ["selected_model", "reason", "candidates", "zoo_version"],
+    "properties": {
+        "selected_model": _STRING,
+        "reason": _STRING,
+        "model_names": {"type": "array", "items": _STRING},
+        "confidences": {"type": "array", "items": {"type": ["number", "null"]}},
+        "costs": {"type": "array", "items": {"type": ["number", "null"]}},
+        "candidates": {"type": "array", "items": {"type": "object"}},
+        "zoo_version": {"type": "integer"},
+    },
+}
+
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds after which trying again may help.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
+_TOLD = {
+    400: "The request is malformed, or no model can do what it asks.",
+    401: "No API key, or an unknown one.",
+    403: "The API key is of another role, or may not use this model.",
+    404: "There is no such model, or none that does what is asked.",
+    408: "The body did not arrive in time.",
+    413: "The body is too large.",
+    429: "The API key's rate limit is used up, or all models limit their rate.",
+    500: "The server failed on this request.",
+    502: "The models gave answers that cannot be read.",
+    503: "Too many requests, or no model can be reached.",
+    504: "No answer in time.",
+}
+_RETRIABLE = (429, 503)
+_OF_ASKING = tuple(_TOLD)
+_OF_READING = (401, 403, 413)
+
+
+def openapi_document(
+    profiles: Sequence[str], state: ZooState, *, needs_key: bool
+) -> dict[str, Any]:
+    """The document for a zoo as it is now.
+
+    Args:
+        profiles: names that ask for routing.
+        state: the zoo whose names stand as examples.
+        needs_key: whether API keys are asked for.
+    """
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Model-SAT",
+            "version": modelsat.__version__,
+            "description": "One endpoint for the models of a zoo, with routing between them.",
+        },
+        "paths": {**_asking_paths(profiles, state), **_reading_paths(), **_health_paths()},
+        "components": {
+            "schemas": {"Error": _ERROR},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"key": []}] if needs_key else [],
+    }
+
+
+def _asking_paths(profiles: Sequence[str], state: ZooState) -> dict[str, Any]:
+    def names(endpoint: Endpoint) -> list[str]:
+        return [c.name for c in state.zoo.candidates if endpoint in c.endpoints]
+
+    chat = chat_schema(profiles, names("chat"))
+    completion = completion_schema(profiles, names("completions"))
+    embedding = embedding_schema(profiles, names("embeddings"))
+    answers = _completed(_COMPLETION, streams=True)
+    return {
+        "/v1/chat/completions": _asking("createChatCompletion", chat, answers),
+        "/v1/completions": _asking("createCompletion", completion, answers),
+        "/v1/embeddings": _asking("createEmbedding", embedding, _completed(_EMBEDDING)),
+        "/v1/route": _asking("explainRoute", route_schema(profiles), _answered(_ROUTE)),
+    }
+
+
+def _asking(operation: str, body: Schema, answer: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "post": {
+            "operationId": operation,
+            "parameters": _request_headers(),
+            "requestBody": {"required": True, "content": {_JSON: {"schema": body}}},
+            "responses": {
+                "200": answer,
+                **_errors(_OF_ASKING),
+                # What a model refuses comes back with its own status.
+                "4XX": _error("The model refuses the request."),
+            },
+        }
+    }
+
+
+def _request_headers() -> list[dict[str, Any]]:
+    schemas: dict[str, Schema] = {
+        SESSION_HEADER: {"type": "string", "pattern": f"^{SESSION_PATTERN}$"},
+        TIMEOUT_HEADER: {"type": "number", "minimum": MIN_TIMEOUT_S, "maximum": MAX_TIMEOUT_S},
+    }
+    told = {
+        SESSION_HEADER: "Conversation, which keeps its model unless another is much better.",
+        TIMEOUT_HEADER: "Longest time to the end of the answer.",
+    }
+    return [
+        {"name": name, "in": "header", "schema": schema, "description": told[name]}
+        for name, schema in schemas.items()
+    ]
+
+
+def _completed(schema: Schema, *, streams: bool = False) -> dict[str, Any]:
+    def header(description: str, schema: Schema, *, required: bool = True) -> dict[str, Any]:
+        return {"description": description, "required": required, "schema": schema}
+
+    answer = _answered(schema)
+    if streams:
+        answer["content"][_EVENTS] = {"schema": _STRING}
+    answer["headers"] = {
+        "x-modelsat-selected-model": header("The model that answers.", _STRING),
+        "x-modelsat-reason": header("Why the first model asked was chosen.", _STRING),
+        "x-modelsat-attempts": header("Models asked.", {"type": "integer", "minimum": 1}),
+        "x-modelsat-overhead-ms": header(
+            "Time to the first byte in which no model was waited for, milliseconds.",
+            {"type": "number", "minimum": 0},
+        ),
+        "x-modelsat-confidence": header(
+            "P(correct) of the model that answers; where it was scored.",
+            {"type": "number", "minimum": 0, "maximum": 1},
+            required=False,
+        ),
+    }
+    return answer
+
+
+def _reading_paths() -> dict[str, Any]:
+    listed = {
+        "type": "object",
+        "required": ["object", "data"],
+        "properties": {"object": {"const": "list"}, "data": {"type": "array", "items": _MODEL}},
+    }
+    name = {"name": "model", "in": "path", "required": True, "schema": _STRING}
+    return {
+        "/v1/models": {
+            "get": {
+                "operationId": "listModels",
+                "responses": {"200": _answered(listed), **_errors(_OF_READING)},
+            }
+        },
+        "/v1/models/{model}": {
+            "get": {
+                "operationId": "retrieveModel",
+                "parameters": [name],
+                "responses": {"200": _answered(_MODEL), **_errors((*_OF_READING, 404))},
+            }
+        },
+    }
+
+
+def _health_paths() -> dict[str, Any]:
+    def probe(operation: str, statuses: tuple[int, ...] = ()) -> dict[str, Any]:
+        answers = {"200": _answered(_HEALTH), **_errors((413, *statuses))}
+        return {"get": {"operationId": operation, "security": [], "responses": answers}}
+
+    return {
+        "/health": probe("health"),
+        "/health/live": probe("live"),
+        "/health/ready": probe("ready", (503,)),
+    }
+
+
+def _answered(schema: Schema) -> dict[str, Any]:
+    return {"description": "The answer.", "content": {_JSON: {"schema": schema}}}
+
+
+def _errors(statuses: Sequence[int]) -> dict[str, Any]:
+    return {
+        str(status): _error(_TOLD[status], retriable=status in _RETRIABLE) for status in statuses
+    }
+
+
+def _error(description: str, *, retriable: bool = False) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "description": description,
+        "content": {_JSON: {"schema": {"$ref": "#/components/schemas/Error"}}},
+    }
+    if retriable:
+        answer["headers"] = _RETRY_AFTER
+    return answer
