@@ -1,0 +1,104 @@
+"""An ASGI layer around Ray Serve's own HTTP code, which mends what nobody further in can.
+
+Ray puts it there where the environment variable ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`` says
+``serve_app.api.outermost:layers``: in its proxies, and in ingress replicas that listen by
+themselves. Without it the endpoint works, but for these (Ray 2.60):
+
+- headers that are not UTF-8 make Ray fail with a 500;
+- ``x-request-id`` is echoed at any length;
+- a client may switch off Ray's watch for its leaving (``x-request-disconnect-disabled``);
+- Ray's own errors (its queue is full, a replica died) are plain text or a bare 500.
+"""
+
+import logging
+import re
+from collections.abc import Iterable, Iterator
+
+from starlette.middleware import Middleware
+
+from serve_app.api.connection import App, Message, Receive, Reply, Scope, Send
+from serve_app.api.errors import ApiError, overloaded
+
+_OURS = ("/v1/", "/admin/", "/health")  # other applications on the cluster are left alone
+_DROPPED = frozenset(
+    {b"x-request-disconnect-disabled", b"serve_multiplexed_model_id", b"serve-multiplexed-model-id"}
+)
+_REQUEST_ID = re.compile(rb"[!-~]{1,128}")
+_TOLD = {
+    404: "no such path",
+    408: "the answer took longer than allowed",
+    429: "too many requests; retry later",
+    503: "too many requests, or the server is starting or stopping; retry later",
+}
+
+_log = logging.getLogger("ray.serve.modelsat")
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+def layers() -> list[Middleware]:
+    """What Ray puts around its HTTP code."""
+    return [Middleware(Outermost)]
+
+
+class Outermost:
+    """ASGI middleware outside of everything."""
+
+    def __init__(self, app: App) -> None:
+        """Wrap Ray's application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a connection."""
+        if scope["type"] != "http" or not scope["path"].startswith(_OURS):
+            await self._app(scope, receive, send)
+            return
+        scope["headers"] = list(_cleaned(scope["headers"]))
+        reply = Reply(_Shaping(send), None)
+        try:
+            await self._app(scope, receive, reply)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client gets an answer
+            _log.error("Ray Serve failed on a request: %s", type(error).__name__)
+        # A replica that dies leaves its answer unbegun or unfinished.
+        await reply.fail(overloaded("the server failed on this request; retry", code="lost"))
+
+
+class _Shaping:
+    """A ``send`` that gives errors in plain text OpenAI's shape."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._error: ApiError | None = None
+        self._request_id: str | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] >= 400:
+            headers = dict(message["headers"])
+            if headers.get(b"content-type", b"").startswith(b"text/plain"):
+                self._error = _as_api_error(message["status"])
+                self._request_id = headers.get(b"x-request-id", b"").decode("latin-1") or None
+                return
+        if self._error is None:
+            await self._send(message)
+        elif not message.get("more_body", False):
+            await Reply(self._send, self._request_id).fail(self._error)
+
+
+def _as_api_error(status: int) -> ApiError:
+    message = _TOLD.get(status, "the server failed on this request")
+    return ApiError(status, message, retry_after_s=1 if status in (429, 503) else None)
+
+
+def _cleaned(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
+    for name, value in headers:
+        if name in _DROPPED or (name == b"x-request-id" and not _REQUEST_ID.fullmatch(value)):
+            continue
+        yield name, value if value.isascii() else _as_utf8(value)
+
+
+def _as_utf8(value: bytes) -> bytes:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1").encode()
+    return value
