@@ -11,7 +11,6 @@ import numpy.typing as npt
 from modelsat.routing.costs import USD_PER_MTOK, zoo_costs
 from modelsat.routing.policy import matching
 from serve_app.routing.estimates import Estimates
-from serve_app.routing.filters import NOT_PERMITTED
 from serve_app.routing.ranking import Ranking, RouteRequest
 from serve_app.routing.table import ZooTable
 from serve_app.scoring.scores import StatementNote
@@ -84,16 +83,15 @@ def pareto_flags(points: Sequence[tuple[float, float, float]]) -> list[bool]:
 def _candidates(explained: Explained) -> list[dict[str, Any]]:
     table, ranking, request = explained.table, explained.ranking, explained.request
     zoo = table.state.zoo
-    shown = [c for c in zoo.candidates if ranking.excluded.get(c.name) != NOT_PERMITTED]
-    if request.permitted is not None:
-        permitted = matching(zoo.names, request.permitted)
-        shown = [c for c in shown if c.name in permitted]
+    permitted = matching(zoo.names, ("*",) if request.permitted is None else request.permitted)
     costs = zoo_costs(zoo, zoo.names).by_candidate
     admitted = set(ranking.order)
     max_new_tokens = request.requirements.max_new_tokens
     entries = []
-    for candidate in shown:
+    for candidate in zoo.candidates:
         name = candidate.name
+        if name not in permitted:
+            continue
         excluded = None if name in admitted else ranking.excluded.get(name, NO_CARD)
         entries.append(
             {

@@ -39,6 +39,32 @@ def test_the_store_agrees_with_a_plain_list(steps):
         assert len(store) <= MOST
 
 
+def filled(clock):
+    store = SessionStore(TTL_S, MOST, clock)
+    for session in "abc":
+        store.put(session, session.upper())
+    return store
+
+
+def test_the_longest_unused_is_forgotten_first():
+    store = filled(Clock())
+    assert store.get("a") == "A"
+    store.put("d", "D")
+    assert [store.get(session) for session in "abcd"] == ["A", None, "C", "D"]
+
+
+def test_use_prolongs_a_session_and_time_ends_it():
+    clock = Clock()
+    store = filled(clock)
+    clock.now_s += TTL_S - 1
+    store.get("a")
+    clock.now_s += TTL_S - 1
+    assert [store.get(session) for session in "ab"] == ["A", None]
+    clock.now_s += TTL_S
+    store.put("d", "D")
+    assert len(store) == 1
+
+
 class FakeStore:
     """A store out of reach, slow, or working."""
 
