@@ -46,8 +46,12 @@ class Observation:
         self._sampling: asyncio.Task[None] | None = None
         self._dropped: Callable[[], int] = lambda: 0
         observers: list[Observer] = [self._metrics]
+        self._flush_log: Callable[[], None] = lambda: None
         if options.request_log:
-            observers.append(RequestLog())
+            request_log = RequestLog()
+            observers.append(request_log)
+            self._flush_log = request_log.flush
+            self._closers.append(request_log.flush)
         if options.otlp_endpoint is not None:
             from serve_app.observe.tracing import Tracing
 
@@ -69,13 +73,14 @@ class Observation:
         )
 
     def start(self, read: Callable[[], Readings]) -> None:
-        """Set the gauges every few seconds from now on; inside a running loop.
+        """Set the gauges and write the log every few seconds from now on; inside a running loop.
 
         Args:
             read: the state of the replica now; the routing log's drops are added to it.
         """
 
         def complete() -> Readings:
+            self._flush_log()
             return replace(read(), routing_log_dropped=self._dropped())
 
         self._sampling = asyncio.create_task(sample_regularly(self._metrics, complete))

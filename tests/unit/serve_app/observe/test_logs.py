@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import logging.handlers
 
 import pytest
 from ray._common.formatters import JSONFormatter
@@ -15,6 +16,7 @@ from ray.serve._private.logging_utils import (
     log_access_log_filter,
     log_to_stderr_filter,
 )
+from ray.serve.context import _RequestContext, _serve_request_context
 
 from serve_app.observe.logs import RequestLog
 from serve_app.observe.trace_context import TraceContext
@@ -38,14 +40,19 @@ def lines_of(formatter, *records, filters=()):
 
 @pytest.fixture
 def filters():
-    """What Serve puts on the handler of a replica's file (2.60, JSON encoding)."""
-    return (
+    """What Serve puts on the handler of a replica's file (2.60, JSON encoding).
+
+    A request is being served, whose id Serve made itself.
+    """
+    token = _serve_request_context.set(_RequestContext(request_id="made-by-serve"))
+    yield (
         ServeCoreContextFilter(),
         ServeContextFilter(),
         ServeComponentFilter("Ingress", "replica-1", "replica"),
         log_access_log_filter,
         ServeLogAttributeRemovalFilter(),
     )
+    _serve_request_context.reset(token)
 
 
 def test_a_request_is_one_json_object_in_the_replicas_file(filters):
@@ -80,6 +87,21 @@ def test_a_request_is_one_json_object_in_the_replicas_file(filters):
         "trace_id": "0af7651916cd43dd8448eb211c80319c",
     }
     assert {key: line[key] for key in expected} == expected
+
+
+def test_lines_that_serve_keeps_back_are_written_after_a_few(filters):
+    stream = io.StringIO()
+    target = logging.StreamHandler(stream)
+    target.setFormatter(JSONFormatter())
+    parent, logger = logging.Logger("serve"), logging.Logger("requests")
+    parent.addHandler(logging.handlers.MemoryHandler(1000, target=target))
+    logger.parent = parent
+    log = RequestLog(logger)
+    for _ in range(100):
+        log.finished(make_record())
+    assert 60 <= len(stream.getvalue().splitlines()) < 100
+    log.flush()
+    assert len(stream.getvalue().splitlines()) == 100
 
 
 def test_the_text_encoding_shows_the_request_id_and_the_message():

@@ -206,6 +206,18 @@ def test_memory_is_bounded_while_the_disk_fails(tmp_path, monkeypatch):
     assert sum(disk.sizes) == 51 - before
 
 
+def test_what_is_written_makes_room_for_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(routing_log, "MAX_WAITING_BYTES", 20_000)
+    disk = Disk()
+    log = RoutingLog(options(tmp_path, with_prompts=True, rows_per_file=2), disk.write)
+    for _ in range(25):
+        for _ in range(2):
+            log.finished(make_record(scored_text="x" * 1000))
+        assert disk.tried.acquire(timeout=30)
+    log.close()
+    assert (sum(disk.sizes), log.dropped) == (50, 0)
+
+
 def test_a_log_needs_a_folder():
     with pytest.raises(ValueError, match="folder"):
         RoutingLog(RoutingLogOptions())
