@@ -12,7 +12,7 @@ from serve_app.scoring.engine import ScoringEngine
 from serve_app.scoring.scores import Explanation, Scores
 
 if TYPE_CHECKING:
-    from modelsat.routing.scoring import Scorer
+    from modelsat.routing.scoring import Precision, Scorer
 
 
 class ScorerDeployment:
@@ -34,7 +34,7 @@ class ScorerDeployment:
         options = config.scorer
         device = "cuda" if options.num_gpus > 0 else "cpu"
         self._engine = ScoringEngine(
-            lambda directory: _load(directory, device),
+            lambda directory: _load(directory, device, options.dtype),
             options.max_batch_size,
             options.batch_wait_timeout_s,
             even_lengths=device == "cpu",
@@ -56,8 +56,8 @@ class ScorerDeployment:
         return self._engine.num_forward_passes
 
 
-def _load(directory: str, device: str) -> "Scorer":
+def _load(directory: str, device: str, dtype: "Precision") -> "Scorer":
     # Here because whoever deploys this module imports it and needs no torch.
     from modelsat.routing.scoring import Scorer
 
-    return Scorer.load(directory, device)
+    return Scorer.load(directory, device, dtype=dtype)

@@ -9,16 +9,28 @@ from serve_app.scoring.scores import Explanation, ScorerFailure, Scores
 
 
 class FakeHandle:
-    """Answers like a handle: ``handle.score.remote(text)`` gives an awaitable."""
+    """Answers like a handle: ``handle.score.remote(text)`` gives a response to be awaited."""
 
     def __init__(self, result):
         self.result = result
         self.score = self.explain = self
+        self.is_cancelled = False
 
-    async def remote(self, *_arguments):
+    def remote(self, *_arguments):
+        return self
+
+    def __await__(self):
+        return self.answer().__await__()
+
+    async def answer(self):
+        if self.result is None:
+            await asyncio.Event().wait()
         if isinstance(self.result, BaseException):
             raise self.result
         return self.result
+
+    def cancel(self):
+        self.is_cancelled = True
 
 
 def test_the_answer_is_passed_on():
@@ -47,3 +59,15 @@ def test_whatever_becomes_of_the_replica_is_a_failure(error):
 def test_a_defect_of_ours_is_no_failure_of_the_scorer():
     with pytest.raises(TypeError):
         asyncio.run(ServeScorerClient(FakeHandle(TypeError("no"))).score("text"))
+
+
+def test_what_is_no_longer_waited_for_is_cancelled():
+    handle = FakeHandle(None)
+
+    async def leave():
+        async with asyncio.timeout(0.01):
+            await ServeScorerClient(handle).score("text")
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(leave())
+    assert handle.is_cancelled
