@@ -18,7 +18,7 @@ from serve_app.registry.state import ZooState
 OTHER = "other"
 CLIENT_LEFT = 499  # status of a request whose client left before the end
 SAMPLING_INTERVAL_S = 5.0  # Ray exports every 10 s
-_ENDPOINTS = frozenset({"chat", "completions", "embeddings", "route", "models", "admin"})
+_ENDPOINTS = frozenset({"chat", "completions", "embeddings", "route"})
 _STATUSES = frozenset({*(int(status) for status in HTTPStatus), CLIENT_LEFT})
 # Recorded in other processes; see part_metrics.
 _ELSEWHERE = frozenset({named.SCORER_BATCH, named.SCORER_DURATION, named.SESSIONS})

@@ -86,7 +86,7 @@ class Observation:
         self._sampling = asyncio.create_task(sample_regularly(self._metrics, complete))
 
     async def close(self) -> None:
-        """Write and send what waits; for a replica that stops. Takes up to 30 s."""
+        """Write and send what waits; for a replica that stops. Takes up to 10 s."""
         if self._sampling is not None:
             self._sampling.cancel()
             with contextlib.suppress(asyncio.CancelledError):

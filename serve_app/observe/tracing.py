@@ -8,6 +8,7 @@ Sources: OpenTelemetry's semantic conventions for generative AI and for HTTP.
 """
 
 import random
+import threading
 from collections.abc import Mapping
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -22,6 +23,7 @@ from serve_app.observe.record import RequestRecord
 from serve_app.observe.trace_context import TraceContext
 
 SERVICE_NAME = "modelsat"
+CLOSE_TIMEOUT_S = 5.0
 _EXPORT_TIMEOUT_S = 10
 _MAX_WAITING_SPANS = 8192  # about 30 s of 100 requests/s while the collector fails; then dropped
 _OPERATIONS = {"chat": "chat", "completions": "text_completion", "embeddings": "embeddings"}
@@ -53,10 +55,8 @@ class Tracing:
             exporter: sends spans; by OTLP over HTTP where none is given.
         """
         url = endpoint.rstrip("/") + "/v1/traces"
-        self._processor = BatchSpanProcessor(
-            exporter or OTLPSpanExporter(endpoint=url, timeout=_EXPORT_TIMEOUT_S),
-            max_queue_size=_MAX_WAITING_SPANS,
-        )
+        self._exporter = exporter or OTLPSpanExporter(endpoint=url, timeout=_EXPORT_TIMEOUT_S)
+        self._processor = BatchSpanProcessor(self._exporter, max_queue_size=_MAX_WAITING_SPANS)
         facts = {"service.name": SERVICE_NAME, "service.version": __version__}
         if instance:
             facts["service.instance.id"] = instance
@@ -68,9 +68,14 @@ class Tracing:
             for span in request_spans(record, record.trace, self._resource):
                 self._processor.on_end(span)
 
-    def close(self) -> None:
-        """Send what waits, for up to 30 s, and end the thread."""
-        self._processor.shutdown()
+    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
+        """Send what waits and end the thread; what cannot be sent in time is lost."""
+        # The SDK itself would try for 30 s, all that a replica has for its end.
+        sending = threading.Thread(target=self._processor.shutdown, daemon=True)
+        sending.start()
+        sending.join(timeout_s)
+        if sending.is_alive():
+            self._exporter.shutdown()
 
 
 def request_spans(

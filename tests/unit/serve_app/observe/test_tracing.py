@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from serve_app.observe.trace_context import begin_trace
 from serve_app.observe.tracing import Tracing
@@ -156,6 +157,25 @@ def test_a_trace_that_begins_here_has_no_parent_and_none_unsampled_is_sent(colle
     assert {one.trace_id.hex() for one in collector.spans} == {own.trace.trace_id}
     (span,) = [one for one in collector.spans if one.kind == Span.SPAN_KIND_SERVER]
     assert span.parent_span_id == b""
+
+
+def test_a_collector_that_does_not_answer_holds_up_no_end():
+    asked, stopped = threading.Event(), threading.Event()
+
+    class Silent(SpanExporter):
+        def export(self, _spans):
+            asked.set()
+            stopped.wait()
+            return SpanExportResult.FAILURE
+
+        def shutdown(self):
+            stopped.set()
+
+    tracing = Tracing("http://127.0.0.1:9", exporter=Silent())
+    tracing.finished(make_record(trace=begin_trace(None, None, sample_fraction=1.0)))
+    tracing.close(timeout_s=0.01)
+    assert stopped.is_set()
+    assert asked.wait(30)
 
 
 def test_no_text_of_the_prompt_is_sent(collected):
