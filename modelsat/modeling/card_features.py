@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from modelsat.aptitude.tasks import CoreTask
 from modelsat.capability.cards import Card, Statement
 from modelsat.errors import ZooError
 
@@ -58,20 +59,27 @@ def card_features(cards: Sequence[Card]) -> CardFeatures:
     """
     if not cards:
         raise ZooError("the zoo is empty: no card to score; give at least one")
-    texts = tuple(statement_text(statement) for statement in cards[0].statements)
+    topics = _topics(cards[0])
     for card in cards:
-        if tuple(statement_text(statement) for statement in card.statements) != texts:
+        if _topics(card) != topics:
             raise ZooError(
                 f"cards of {cards[0].candidate!r} and {card.candidate!r} describe different "
                 "tasks; profile both on the same aptitude test"
             )
-    num_correct = [[s.num_correct for s in card.statements] for card in cards]
-    num_shots = [[s.num_shots for s in card.statements] for card in cards]
+    statements = [statement for card in cards for statement in card.statements]
+    num_correct = np.array([s.num_correct for s in statements], dtype=np.float32)
+    num_shots = np.array([s.num_shots for s in statements], dtype=np.float32)
     return CardFeatures(
-        texts, np.array(num_correct, dtype=np.float32), np.array(num_shots, dtype=np.float32)
+        tuple(statement_text(statement) for statement in cards[0].statements),
+        num_correct.reshape(len(cards), len(topics)),
+        num_shots.reshape(len(cards), len(topics)),
     )
 
 
-def statement_text(statement: Statement) -> str:
-    """The words of a statement that the encoder reads."""
+def _topics(card: Card) -> list[tuple[str, str]]:
+    return [(statement.task, statement.description) for statement in card.statements]
+
+
+def statement_text(statement: Statement | CoreTask) -> str:
+    """The words of a statement, or of those on a core task, that the encoder reads."""
     return f"{statement.task.replace('_', ' ')}: {statement.description}"

@@ -8,14 +8,13 @@ keeps nearly all.
 Shapes: Q instructions, M cards, K known cards, T statements.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from modelsat.capability.cards import Card
-from modelsat.modeling.card_features import card_features
+from modelsat.modeling.card_features import CardFeatures
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -41,13 +40,12 @@ class KnownCards:
     num_correct_KT: Floats
     effects_KT: Floats
 
-    def effects(self, cards: Sequence[Card]) -> Floats:
+    def effects(self, features: CardFeatures) -> Floats:
         """Effects of some cards in the order of their statements, float32 [M, T].
 
         Args:
-            cards: cards of this aptitude test; those not known have zeros.
+            features: of cards of this aptitude test; those not known have zeros.
         """
-        features = card_features(cards)
         place = {text: t for t, text in enumerate(self.texts)}
         columns = [place[text] for text in features.texts]
         known_KT = self.num_correct_KT[:, columns]

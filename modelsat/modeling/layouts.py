@@ -19,7 +19,8 @@ class BaseInputs:
 
     Attributes:
         inputs_embeds: float [N, L, D].
-        attention_mask: int64 [N, L], or additive float [N, 1, L, L].
+        attention_mask: int64 [N, L], or additive float [N, 1, L, L], or what
+            :mod:`modelsat.modeling.shared_prefix` reads.
         position_ids: int64 [N, L].
         readout_index: int64 [B, M, 2]: sequence and position of each (instruction, candidate).
     """
@@ -67,6 +68,7 @@ def instruction_first(
     *,
     is_causal: bool,
     sliding_window: int | None,
+    shares_prefix: bool = False,
 ) -> BaseInputs:
     """z = [p, x, c]: all capability tokens share the prefix of their instruction.
 
@@ -77,33 +79,43 @@ def instruction_first(
         is_causal: whether the base model's tokens see only what precedes them.
         sliding_window: keys a query sees at most, itself included; None for all. A custom mask
             replaces the model's own window, so it is repeated here.
+        shares_prefix: whether the base model's attention is that of
+            :mod:`modelsat.modeling.shared_prefix`, whose mask has a column for each token of the
+            prefix, and a row for each and one for all capability tokens.
     """
     B, S = mask_BS.shape
     M = capability_BMD.shape[1]
-    length_B = mask_BS.sum(1)
-    prefix_positions_S = torch.arange(S, device=embeds_BSD.device)
-    position_ids_BL = torch.cat(
-        [prefix_positions_S[None].expand(B, S), length_B[:, None].expand(B, M)], 1
-    )
-    is_token_BL = torch.cat([mask_BS.bool(), mask_BS.new_zeros(B, M).bool()], 1)
-    distance_BLL = position_ids_BL[:, :, None] - position_ids_BL[:, None, :]
-    sees_BLL = is_token_BL[:, None, :].expand(B, S + M, S + M)
+    length_B1 = mask_BS.sum(1, keepdim=True)
+    positions_BS = torch.arange(S, device=embeds_BSD.device)[None].expand(B, S)
+    asking_BQ = torch.cat([positions_BS, length_B1], 1)  # Q = S + 1
+    distance_BQS = asking_BQ[:, :, None] - positions_BS[:, None, :]
+    sees_BQS = mask_BS.bool()[:, None, :].expand(B, S + 1, S)
     if is_causal:
-        sees_BLL = sees_BLL & (distance_BLL >= 0)
+        sees_BQS = sees_BQS & (distance_BQS >= 0)
     if sliding_window is not None:
-        sees_BLL = sees_BLL & (distance_BLL.abs() < sliding_window)
-    # Every token sees itself: a padding row without any key would turn into NaN.
-    sees_BLL = sees_BLL | torch.eye(S + M, dtype=torch.bool, device=embeds_BSD.device)
-    smallest = torch.finfo(embeds_BSD.dtype).min
-    additive_BLL = torch.zeros_like(sees_BLL, dtype=embeds_BSD.dtype)
-    additive_BLL = additive_BLL.masked_fill(~sees_BLL, smallest)
+        sees_BQS = sees_BQS & (distance_BQS.abs() < sliding_window)
+    # Every token of the prefix sees itself: a padding row without any key would turn into NaN.
+    sees_BQS = sees_BQS | torch.eye(S + 1, S, dtype=torch.bool, device=embeds_BSD.device)
+    if not shares_prefix:
+        sees_BQS = _dense(sees_BQS, M)
+    additive_BQS = torch.zeros_like(sees_BQS, dtype=embeds_BSD.dtype)
+    additive_BQS.masked_fill_(~sees_BQS, torch.finfo(embeds_BSD.dtype).min)
     readout_M = torch.arange(S, S + M, device=embeds_BSD.device)
     sequence_B = torch.arange(B, device=embeds_BSD.device)
     return BaseInputs(
         inputs_embeds=torch.cat([embeds_BSD, capability_BMD.to(embeds_BSD.dtype)], 1),
-        attention_mask=additive_BLL[:, None],
-        position_ids=position_ids_BL,
+        attention_mask=additive_BQS[:, None],
+        position_ids=torch.cat([positions_BS, length_B1.expand(B, M)], 1),
         readout_index=torch.stack(
             [sequence_B[:, None].expand(B, M), readout_M[None].expand(B, M)], -1
         ),
     )
+
+
+def _dense(sees_BQS: Tensor, num_candidates: int) -> Tensor:
+    """Who sees whom among all S + M tokens, bool [B, S + M, S + M]."""
+    B, _, S = sees_BQS.shape
+    M = num_candidates
+    prefix_BLS = torch.cat([sees_BQS[:, :S], sees_BQS[:, S:].expand(B, M, S)], 1)
+    itself_LM = torch.eye(S + M, dtype=torch.bool, device=sees_BQS.device)[:, S:]
+    return torch.cat([prefix_BLS, itself_LM[None].expand(B, S + M, M)], 2)

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from modelsat.modeling.config import Layout
 from modelsat.modeling.connector import Connector
 from modelsat.modeling.layouts import BaseInputs, capability_first, instruction_first
+from modelsat.modeling.shared_prefix import shares_prefix, use_shared_prefix
 from modelsat.modeling.tokenization import InstructionTokens
 
 
@@ -69,7 +70,18 @@ class ModelSat(nn.Module):
     def encode(self, features: dict[str, Tensor]) -> Tensor:
         """Embeddings of texts by the capability encoder, of unit length, float [T, E]."""
         embeddings_TE = self.encoder(dict(features))["sentence_embedding"]
-        return functional.normalize(embeddings_TE, dim=-1)
+        return functional.normalize(embeddings_TE.to(self.connector.linear.weight.dtype), dim=-1)
+
+    def prepare_for_inference(self, dtype: torch.dtype) -> None:
+        """Leave training mode, hold base and encoder in a dtype, and attend as cheaply as can be.
+
+        Connector and read-out, where a score's last digits are made, keep theirs.
+        """
+        self.eval()
+        self.base.to(dtype=dtype)
+        self.encoder.to(dtype=dtype)
+        if self.layout == "instruction_first":
+            use_shared_prefix(self.base)
 
     def score(
         self,
@@ -77,17 +89,22 @@ class ModelSat(nn.Module):
         statements_TE: Tensor,
         weights_MT: Tensor,
         effects_MT: Tensor,
-    ) -> Tensor:
-        """Log-odds of "Yes" with statements embedded before, float [B, M].
+    ) -> tuple[Tensor, Tensor]:
+        """Log-odds of "Yes" with statements embedded before, and what they rest on.
 
         Args:
             instructions: tokens of B instructions.
             statements_TE: what :meth:`encode` gives of the statements.
             weights_MT: evidence of each card for each statement.
             effects_MT: log-odds to add where a statement is relevant; zeros for new cards.
+
+        Returns:
+            Uncalibrated log-odds, float32 [B, M], and the relevance of each statement to each
+            instruction, float32 [B, T], which sums to 1.
         """
         log_odds_BM, log_relevance_BT = self._score(instructions, statements_TE, weights_MT)
-        return log_odds_BM.float() + log_relevance_BT.float().exp() @ effects_MT.T
+        relevance_BT = log_relevance_BT.float().exp()
+        return log_odds_BM.float() + relevance_BT @ effects_MT.T, relevance_BT
 
     def _score(
         self, instructions: InstructionTokens, statements_TE: Tensor, weights_MT: Tensor
@@ -104,7 +121,7 @@ class ModelSat(nn.Module):
             position_ids=inputs.position_ids,
         ).last_hidden_state
         sequence_BM, position_BM = inputs.readout_index.unbind(-1)
-        answers_BM2 = self.readout(hidden[sequence_BM, position_BM])
+        answers_BM2 = self.readout(hidden[sequence_BM, position_BM].to(self.readout.weight.dtype))
         added_BM = answers_BM2[..., 0] - answers_BM2[..., 1]
         return self.connector.prior(levels_BML) + added_BM, log_relevance_BT
 
@@ -117,6 +134,7 @@ class ModelSat(nn.Module):
             capability_BMD,
             is_causal=self.is_causal,
             sliding_window=self.sliding_window,
+            shares_prefix=shares_prefix(self.base),
         )
 
 

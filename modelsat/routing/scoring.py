@@ -1,8 +1,12 @@
-"""Scoring instructions against cards with a loaded router."""
+"""Scoring instructions against cards with a loaded router, and saying what a score rests on.
+
+Shapes: B instructions, M cards, T statements.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +14,48 @@ import torch
 from torch import Tensor
 
 from modelsat.capability.cards import Card, check_same_tasks
-from modelsat.modeling.card_features import card_features
+from modelsat.errors import ArtifactError
+from modelsat.modeling.card_features import CardFeatures, card_features, statement_text
 from modelsat.modeling.checkpoint import Router, load_router
 
 Floats = npt.NDArray[np.float32]
+
+Precision = Literal["float32", "bfloat16", "auto"]
+
+
+@dataclass(frozen=True)
+class StatementShare:
+    """What one statement of a card had to do with an instruction.
+
+    Attributes:
+        task: core task that the statement is about.
+        relevance_fraction: share of this task in what matters for the instruction, 0..1; over all
+            statements of a card it sums to 1.
+        accuracy_fraction: share of the candidate's answers that were correct, 0..1.
+        num_shots: answers graded.
+        contribution: relevance times evidence, a log-odds; above 0 it speaks for the candidate.
+            Over all statements of a card it sums to the card's level on what is relevant, from
+            which the score starts (docs/decisions/0009).
+    """
+
+    task: str
+    relevance_fraction: float
+    accuracy_fraction: float
+    num_shots: int
+    contribution: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The score of one card and the statements that mattered most for it.
+
+    Attributes:
+        p_correct: calibrated P(correct), 0..1.
+        statements: most relevant first.
+    """
+
+    p_correct: float
+    statements: tuple[StatementShare, ...]
 
 
 class Scorer:
@@ -25,13 +67,21 @@ class Scorer:
     """
 
     def __init__(
-        self, router: Router, device: str = "cpu", *, also_reads: Collection[str] = ()
+        self,
+        router: Router,
+        device: str = "cpu",
+        *,
+        dtype: Precision = "float32",
+        also_reads: Collection[str] = (),
     ) -> None:
-        """Take a loaded router and move it to a torch device.
+        """Take a loaded router, which is changed: moved to a torch device and made to score.
 
         Args:
             router: the router.
             device: torch's name of the device.
+            dtype: of base model and encoder. ``bfloat16`` halves the time of a decision on CPUs
+                that compute in it, and moves P(correct) by some thousandths (docs/experiments.md);
+                ``auto`` is ``bfloat16`` where the device computes in it, else ``float32``.
             also_reads: hashes of aptitude tests that the router was not trained to read, whose
                 cards are scored all the same. Their questions may be harder or easier, which
                 shifts the probabilities.
@@ -41,36 +91,72 @@ class Scorer:
         self.device = torch.device(device)
         self.num_forward_passes = 0
         self._zoo: _ReadZoo | None = None
-        router.model.eval().to(self.device)
+        router.model.prepare_for_inference(_torch_dtype(dtype, self.device))
+        router.model.to(self.device)
 
     @classmethod
     def load(
-        cls, router_dir: str | Path, device: str = "cpu", *, also_reads: Collection[str] = ()
+        cls,
+        router_dir: str | Path,
+        device: str = "cpu",
+        *,
+        dtype: Precision = "float32",
+        also_reads: Collection[str] = (),
     ) -> "Scorer":
         """Load a router directory; raises ArtifactError if it is missing or corrupt."""
-        return cls(load_router(router_dir), device, also_reads=also_reads)
+        return cls(load_router(router_dir), device, dtype=dtype, also_reads=also_reads)
 
     def score(self, instructions: Sequence[str], cards: Sequence[Card]) -> Floats:
         """Calibrated P(correct), float32 [num_instructions, num_cards].
 
         Raises:
-            ArtifactError: a card comes from another task set than the router was trained on.
+            ArtifactError: a card comes from another task set than the router was trained on, or
+                makes other statements than its task set has tasks.
             ZooError: no card is given.
         """
         return self.router.calibration.probabilities(self.log_odds(instructions, cards))
 
-    @torch.inference_mode()
+    def explain(
+        self, instruction: str, cards: Sequence[Card], top_k: int
+    ) -> tuple[Explanation, ...]:
+        """Scores as :meth:`score` gives them, in the same one pass, and what they rest on.
+
+        Relevance depends on the instruction alone, so that all cards are explained by the same
+        statements, and cards, which are arguments, may be edited to see a score move.
+
+        Args:
+            instruction: one instruction.
+            cards: as for :meth:`score`.
+            top_k: statements to give of each card, at most.
+
+        Returns:
+            One explanation for each card, in order.
+        """
+        zoo = self._read(tuple(cards))
+        log_odds_BM, relevance_BT = self._judge([instruction], zoo)
+        p_correct_M = self.router.calibration.probabilities(log_odds_BM)[0]
+        relevance_T = relevance_BT[0]
+        top = np.argsort(-relevance_T, kind="stable")[:top_k]
+        contribution_MK = relevance_T[top] * zoo.features.weights_MT[:, top]
+        return tuple(
+            Explanation(
+                float(p_correct),
+                tuple(
+                    _share(card, int(t), relevance_T[t], contribution)
+                    for t, contribution in zip(top, contribution_K, strict=True)
+                ),
+            )
+            for card, p_correct, contribution_K in zip(
+                zoo.cards, p_correct_M, contribution_MK, strict=True
+            )
+        )
+
     def log_odds(self, instructions: Sequence[str], cards: Sequence[Card]) -> Floats:
         """Uncalibrated log-odds of "Yes", float32 [num_instructions, num_cards]."""
         zoo = self._read(tuple(cards))
         if not instructions:
             return np.zeros((0, len(cards)), dtype=np.float32)
-        tokens = self.router.tokenizer(instructions).to(self.device)
-        self.num_forward_passes += 1
-        scores_BM = self.router.model.score(
-            tokens, zoo.statements_TE, zoo.weights_MT, zoo.effects_MT
-        )
-        return np.asarray(scores_BM.float().cpu().numpy(), dtype=np.float32)
+        return self._judge(instructions, zoo)[0]
 
     def log_odds_in_batches(
         self, instructions: Sequence[str], cards: Sequence[Card], batch_size: int = 64
@@ -83,34 +169,87 @@ class Scorer:
             result[rows] = self.log_odds([instructions[i] for i in rows], cards)
         return result
 
+    @torch.inference_mode()
+    def _judge(self, instructions: Sequence[str], zoo: "_ReadZoo") -> tuple[Floats, Floats]:
+        """Log-odds [B, M] and relevance of the statements [B, T], by one pass."""
+        tokens = self.router.tokenizer(instructions).to(self.device)
+        self.num_forward_passes += 1
+        log_odds_BM, relevance_BT = self.router.model.score(
+            tokens, zoo.statements_TE, zoo.weights_MT, zoo.effects_MT
+        )
+        return log_odds_BM.float().cpu().numpy(), relevance_BT.cpu().numpy()
+
+    @torch.inference_mode()
     def _read(self, cards: tuple[Card, ...]) -> "_ReadZoo":
-        """What the network needs of the cards, kept until others come."""
-        if self._zoo is not None and self._zoo.cards == cards:
-            return self._zoo
+        """What the network needs of the cards, kept until others come.
+
+        Statements are embedded again only when their words change, which a change of the zoo
+        does not do; the rest takes some 20 ms for 1,000 cards.
+        """
+        before = self._zoo
+        if before is not None and before.cards == cards:
+            return before
         check_same_tasks(cards, self.tasks_hashes, source="cards to score")
         features = card_features(cards)
+        self._check_statements(cards[0], features)
         known = self.router.known_cards.get(cards[0].tasks_hash)
-        effects = np.zeros_like(features.weights_MT) if known is None else known.effects(cards)
-        if self._zoo is not None and self._zoo.texts == features.texts:
-            statements_TE = self._zoo.statements_TE
+        effects = np.zeros_like(features.weights_MT) if known is None else known.effects(features)
+        if before is not None and before.features.texts == features.texts:
+            statements_TE = before.statements_TE
         else:
             tokens = self.router.tokenizer.encoder_features(features.texts)
             moved = {name: value.to(self.device) for name, value in tokens.items()}
             statements_TE = self.router.model.encode(moved)
-        self._zoo = _ReadZoo(
+        zoo = _ReadZoo(
             cards,
-            features.texts,
+            features,
             statements_TE,
             torch.from_numpy(features.weights_MT).to(self.device),
             torch.from_numpy(effects).to(self.device),
         )
-        return self._zoo
+        self._zoo = zoo
+        return zoo
+
+    def _check_statements(self, card: Card, features: CardFeatures) -> None:
+        """Statements are read by the encoder: a card may not bring words of its own."""
+        for tasks in self.router.task_sets:
+            expected = {statement_text(task) for task in tasks.tasks}
+            if tasks.tasks_hash == card.tasks_hash and set(features.texts) != expected:
+                raise ArtifactError(
+                    f"cards to score: card of {card.candidate!r} makes other statements than its "
+                    f"task set {card.tasks_hash} has tasks; write it anew by `modelsat profile`"
+                )
 
 
 @dataclass(frozen=True)
 class _ReadZoo:
     cards: tuple[Card, ...]
-    texts: tuple[str, ...]
+    features: CardFeatures
     statements_TE: Tensor
     weights_MT: Tensor
     effects_MT: Tensor
+
+
+def _share(card: Card, t: int, relevance: float, contribution: float) -> StatementShare:
+    statement = card.statements[t]
+    return StatementShare(
+        statement.task,
+        float(relevance),
+        statement.accuracy_fraction,
+        statement.num_shots,
+        float(contribution),
+    )
+
+
+def _torch_dtype(dtype: Precision, device: torch.device) -> torch.dtype:
+    if dtype == "auto":
+        return torch.bfloat16 if _computes_in_bfloat16(device) else torch.float32
+    return torch.bfloat16 if dtype == "bfloat16" else torch.float32
+
+
+def _computes_in_bfloat16(device: torch.device) -> bool:
+    # Elsewhere bfloat16 is emulated, which is slower than float32.
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

@@ -58,11 +58,11 @@ def test_a_known_card_has_its_effects_a_new_one_none_and_names_do_not_matter():
     cards = make_cards(6)
     known = known_cards(cards[:4])
     renamed = [replace(card, candidate=f"x{i}", notes="n") for i, card in enumerate(cards)]
-    got = known.effects(renamed)
+    got = known.effects(card_features(renamed))
     np.testing.assert_allclose(got[:4], known.effects_KT, atol=1e-6)
     assert np.abs(got[4:]).max() < np.abs(known.effects_KT).max() / 2
     turned = [replace(card, statements=card.statements[::-1]) for card in cards]
-    np.testing.assert_allclose(known.effects(turned)[:, ::-1], got, atol=1e-6)
+    np.testing.assert_allclose(known.effects(card_features(turned))[:, ::-1], got, atol=1e-6)
 
 
 def test_a_card_edited_in_one_statement_keeps_a_share():
@@ -70,7 +70,9 @@ def test_a_card_edited_in_one_statement_keeps_a_share():
     known = known_cards([card])
     edited = replace(card.statements[0], num_correct=card.statements[0].num_correct + 0.5)
     other = replace(card, statements=(edited, *card.statements[1:]))
-    np.testing.assert_allclose(known.effects([other]), 0.5 * known.effects_KT, atol=1e-6)
+    np.testing.assert_allclose(
+        known.effects(card_features([other])), 0.5 * known.effects_KT, atol=1e-6
+    )
 
 
 def test_known_cards_of_one_test_are_merged():
@@ -78,7 +80,7 @@ def test_known_cards_of_one_test_are_merged():
     parts = [known_cards(cards[:2]), known_cards(cards[2:], seed=1)]
     together = merged(("test", part) for part in parts)["test"]
     expected = np.concatenate([part.effects_KT for part in parts])
-    np.testing.assert_allclose(together.effects(cards), expected, atol=1e-6)
+    np.testing.assert_allclose(together.effects(card_features(cards)), expected, atol=1e-6)
 
 
 def test_effects_are_added_by_relevance_and_stay_with_the_router(tmp_path):

@@ -8,13 +8,22 @@ from transformers import (
     BertModel,
     LlamaConfig,
     LlamaModel,
+    MistralConfig,
+    MistralModel,
     Phi3Config,
     Phi3Model,
     PreTrainedModel,
+    Qwen2Config,
+    Qwen2Model,
+    Qwen3Config,
+    Qwen3Model,
+    RobertaConfig,
+    RobertaModel,
 )
 
 from modelsat.modeling.layouts import BaseInputs, capability_first, instruction_first
 from modelsat.modeling.model import is_causal_model
+from modelsat.modeling.shared_prefix import shares_prefix, use_shared_prefix
 
 WIDTH = 32
 LENGTHS = (5, 11, 8)
@@ -73,6 +82,19 @@ def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return embeds, mask, tokens
 
 
+def make_grouped_base(kind: str) -> PreTrainedModel:
+    """A random base model of a kind whose keys serve two heads each."""
+    torch.manual_seed(0)
+    grouped = {**SHARED, "num_key_value_heads": 2, "attn_implementation": "sdpa"}
+    if kind == "llama":
+        return LlamaModel(LlamaConfig(**grouped)).eval()
+    if kind == "mistral-with-sliding-window":
+        return MistralModel(MistralConfig(**grouped, sliding_window=WINDOW)).eval()
+    if kind == "qwen2":
+        return Qwen2Model(Qwen2Config(**grouped)).eval()
+    return Qwen3Model(Qwen3Config(**grouped, head_dim=8)).eval()
+
+
 def read_out(base: PreTrainedModel, z: BaseInputs) -> np.ndarray:
     """Hidden states where the answers stand, [B, M, D]."""
     with torch.no_grad():
@@ -114,6 +136,46 @@ def test_instruction_first_equals_a_pass_per_candidate(base, inputs):
             alone = torch.cat([embeds[b, :length], tokens[b, m : m + 1]])
             expected = reference_pass(base, alone, hides_last=True)
             assert np.abs(got[b, m] - expected).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "bert",
+        "phi3-with-sliding-window",
+        "llama",
+        "mistral-with-sliding-window",
+        "qwen2",
+        "qwen3",
+    ],
+)
+def test_attention_of_a_shared_prefix_equals_a_pass_per_candidate(kind, inputs):
+    embeds, mask, tokens = inputs
+    ungrouped = kind in ("bert", "phi3-with-sliding-window")
+    base = make_base(kind, "sdpa") if ungrouped else make_grouped_base(kind)
+    expected = [
+        reference_pass(base, torch.cat([embeds[b, :length], tokens[b, m : m + 1]]), hides_last=True)
+        for b, length in enumerate(LENGTHS)
+        for m in range(NUM_CANDIDATES)
+    ]
+    use_shared_prefix(base)
+    assert shares_prefix(base)
+    z = instruction_first(
+        embeds,
+        mask,
+        tokens,
+        is_causal=is_causal_model(base),
+        sliding_window=getattr(base.config, "sliding_window", None),
+        shares_prefix=True,
+    )
+    got = read_out(base, z).reshape(-1, WIDTH)
+    assert np.abs(got - np.stack(expected)).max() <= TOLERANCE
+
+
+def test_a_kind_of_model_that_was_not_compared_keeps_its_attention():
+    base = RobertaModel(RobertaConfig(**SHARED, attn_implementation="sdpa"))
+    use_shared_prefix(base)
+    assert not shares_prefix(base)
 
 
 @pytest.mark.parametrize("num_leading", [0, 1])

@@ -23,7 +23,7 @@ def test_effects_learn_what_the_network_does_not_know():
     whole = make_matrix(per_topic=80)
     training, validation = whole.rows(range(160)), whole.rows(range(160, 320))
     fitted = fit_outputs(blind_scores, [training], [validation], num_instructions=100, seed=0)
-    effects = fitted.known_cards[0].effects(whole.cards)
+    effects = fitted.known_cards[0].effects(card_features(whole.cards))
     log_odds, relevance = blind_scores(validation)
     after = log_odds + relevance @ effects.T
     assert cell_auc(log_odds, validation.correct_QM) == pytest.approx(0.5)
