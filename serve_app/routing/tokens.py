@@ -1,9 +1,10 @@
 """How many tokens a prompt is, before it is known who reads it. Torch-free.
 
 Tokens are counted with the router's tokenizer, not the candidate's. Measured on a page of
-English, Python, JSON, LaTeX, German and Chinese against two of Mistral's tokenizers, the
-WordPiece tokenizer of the ``lite`` router counted between 5 % too few and 40 % too many; on
-digits and base64 up to 45 % too few; on Russian, Arabic and Korean up to three times too many.
+English, Python, compact JSON, LaTeX, German and Chinese against two of Mistral's tokenizers,
+the WordPiece tokenizer of the ``lite`` router counted between 5 % too few and 40 % too many; on
+digits, base64 and indented JSON up to 45 % too few; on Russian, Arabic and Korean up to three
+times too many.
 It drops white space and counts a word of unknown signs (Thai, emoji) as one: a floor of one
 token for six bytes stands against that. A count is therefore raised by 10 %, and a candidate
 that is kept all the same may still refuse the prompt.
