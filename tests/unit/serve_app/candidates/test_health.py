@@ -233,6 +233,6 @@ class Circuit(RuleBasedStateMachine):
 
 
 Circuit.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, derandomize=True
+    max_examples=100, stateful_step_count=30, deadline=None, derandomize=True
 )
 TestAnyOrder = Circuit.TestCase

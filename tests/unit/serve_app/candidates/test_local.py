@@ -204,7 +204,7 @@ def test_a_candidate_that_hangs_is_cancelled_at_the_limit(client, num_parts):
     async def wait_too_long():
         small, response, _handle = client(*["200"] * num_parts, asyncio.Event().wait())
         with pytest.raises(CandidateFailure, match="timeout"):
-            await small.open("chat", {}, timeout_s=0.01)
+            await small.open("chat", {}, timeout_s=0.3)
         return response.cancelled
 
     assert asyncio.run(wait_too_long())

@@ -459,14 +459,6 @@ def test_chunks_pass_whatever_the_line_ends_comments_and_cuts():
     assert got[-1] == "data: [DONE]"
 
 
-def test_a_document_over_several_lines_becomes_one():
-    head = b"HTTP/1.1 200 OK\r\n\r\n"
-    body = b'data: {"choices": [\ndata: {"delta":\ndata: {"content": "a"}}]}\n\ndata: [DONE]\n\n'
-    got, failure = stream_of(head + body)
-    assert failure is None
-    assert contents(got) == ["a"]
-
-
 def test_comments_keep_the_connection_alive_and_lose_their_text():
     whole = events(chunk("a"), done=False) + b": secret\n\n" + b"data: [DONE]\n\n"
     got, failure = stream_of(whole)

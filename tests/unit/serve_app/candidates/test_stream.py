@@ -70,7 +70,14 @@ def test_what_follows_done_is_read_so_that_the_connection_can_be_used_again():
 def test_comments_do_not_begin_an_answer():
     source = FakeSource(b": ping\n\n", b": ping\n\n", b"data: garbage\n\n")
     with pytest.raises(CandidateFailure, match="garbage"):
-        collect(source)
+        asyncio.run(EventParts(source, Rewriter("m", "chat")).begin())
+
+
+def test_a_document_over_several_lines_becomes_one_line():
+    document = b'data: {"choices": [\ndata: {"index":\ndata: 0}]}\n\n'
+    (event, *_done) = b"".join(collect(FakeSource(document, CHUNK, DONE))).split(b"\n\n")
+    assert json.loads(event.removeprefix(b"data: "))["choices"] == [{"index": 0}]
+    assert b"\n" not in event
 
 
 @pytest.mark.parametrize("piece", [b"x" * 60, b"data: x\n" * 20])
