@@ -30,7 +30,11 @@ def figures(**changes):
     names = [f"{kind}-{size}" for kind in ("auto", "cached") for size in (5, 100)]
     made = Figures(
         sequential={"direct": sequential(0.3, 0.4)} | {name: sequential(20, 40) for name in names},
-        pinned={"modelsat": throughput(260, 90), "litellm": throughput(200, 100)},
+        pinned={
+            "Model-SAT": throughput(260, 90),
+            "LiteLLM, uvicorn": throughput(150, 100),
+            "LiteLLM, granian": throughput(200, 120),
+        },
         auto={concurrency: throughput(30) for concurrency in (1, 5, 10, 20, 50)},
         decision_ms={1: spread(30, 10, 20), 100: spread(50), 1000: spread(200)},
         texts_per_s={1: spread(20), 16: spread(40)},
@@ -58,8 +62,9 @@ def test_figures_on_their_limits_are_met():
         ({"sequential": {"cached-5": sequential(20, 61)}}, "hits, 5 candidates, p95"),
         ({"decision_ms": {100: spread(51)}}, "over 100 candidates"),
         ({"decision_ms": {1000: spread(201)}}, "over 1000 candidates"),
-        ({"pinned": {"modelsat": throughput(259, 90)}}, "times LiteLLM's"),
-        ({"pinned": {"modelsat": throughput(260, 101)}}, "p99, ms"),
+        ({"pinned": {"Model-SAT": throughput(259, 90)}}, "times LiteLLM's"),
+        ({"pinned": {"Model-SAT": throughput(260, 101)}}, "p99, ms"),
+        ({"pinned": {"LiteLLM, uvicorn": throughput(201, 100)}}, "times LiteLLM's"),
         ({"texts_per_s": {16: spread(43)}}, "scorer's own rate"),
         ({"auto": {10: throughput(30, _200=98, _503=2)}}, "concurrency 10: share answered 200"),
         ({"auto": {50: throughput(30, _200=98, _500=1)}}, "errors but 503 and 429"),
@@ -75,7 +80,7 @@ def test_refusals_beyond_concurrency_20_are_no_error():
 
 
 def test_the_page_shows_spread_and_what_was_missed(tmp_path):
-    made = figures(pinned={"modelsat": throughput(100, 90)})
+    made = figures(pinned={"Model-SAT": throughput(100, 90)})
     page = tmp_path / "serving.md"
     write_page(made, check_figures(made), page, command="the command", litellm_version="1.2.3")
     text = page.read_text()

@@ -9,6 +9,7 @@ from statistics import median
 from tests.benchmarks.serving.artifacts import candidate_name, write_lite_router, write_served_zoo
 from tests.benchmarks.serving.load import Load, LoadResult, run_load
 from tests.benchmarks.serving.processes import (
+    LITELLM_SERVERS,
     Endpoint,
     free_port,
     litellm,
@@ -21,6 +22,7 @@ from tests.benchmarks.serving.scorer_alone import ScorerFigures, measure_scorer
 ZOO_SIZES = (5, 100)
 CONCURRENCY_LEVELS = (1, 5, 10, 20, 50)
 PINNED_CONCURRENCY = 20
+OURS = "Model-SAT"
 NUM_PROCESSES = 2  # on the request path, ours (proxy, ingress) and LiteLLM's (workers)
 SCORER_THREADS = 2
 PERCENTILES = (50, 95)
@@ -97,7 +99,7 @@ class Figures:
 
     Attributes:
         sequential: at concurrency 1, by ``direct``, ``auto-5``, ``cached-5``, ``auto-100``...
-        pinned: at PINNED_CONCURRENCY, by ``modelsat`` and ``litellm``.
+        pinned: at PINNED_CONCURRENCY, by who answers: OURS, and LiteLLM on each server.
         auto: distinct prompts, by concurrency.
         decision_ms: of the scorer alone, by number of candidates.
         texts_per_s: of the scorer alone, by batch size.
@@ -134,9 +136,10 @@ class Bench:
                 for size in ZOO_SIZES:
                     self._echo(f"round {number + 1} of {num_rounds}: {size} candidates")
                     self._measure_served(number, size, upstream)
-                self._echo(f"round {number + 1} of {num_rounds}: LiteLLM")
-                with litellm(self._work / "litellm", upstream, NUM_PROCESSES) as peer:
-                    self._measure_pinned("litellm", peer)
+                for server in LITELLM_SERVERS:
+                    self._echo(f"round {number + 1} of {num_rounds}: LiteLLM on {server}")
+                    with litellm(self._work / server, upstream, NUM_PROCESSES, server) as peer:
+                        self._measure_pinned(f"LiteLLM, {server}", peer)
                 self._echo(f"round {number + 1} of {num_rounds}: the scorer alone")
                 self._measure_scorer()
         return self.figures
@@ -159,7 +162,7 @@ class Bench:
             cached = self._sequential(endpoint, num_prompts=_NUM_CACHED_PROMPTS)
             self._add_sequential(f"cached-{size}", cached, direct)
             if size == ZOO_SIZES[0]:
-                self._measure_pinned("modelsat", endpoint)
+                self._measure_pinned(OURS, endpoint)
                 for concurrency in CONCURRENCY_LEVELS:
                     result = self._throughput(endpoint, "auto", concurrency)
                     self.figures.auto.setdefault(concurrency, Throughput()).add(result)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 import httpx
 import yaml
@@ -20,6 +21,8 @@ from tests.benchmarks.serving.artifacts import ROOT, candidate_name
 
 LITELLM_PINS = ROOT / "requirements" / "litellm.txt"
 _LITELLM_VENV = ROOT / "build" / "litellm-venv"
+LitellmServer = Literal["uvicorn", "granian"]
+LITELLM_SERVERS: tuple[LitellmServer, ...] = get_args(LitellmServer)
 _START_TIMEOUT_S = 300
 _STOP_TIMEOUT_S = 60
 _POLL_INTERVAL_S = 0.25
@@ -63,7 +66,9 @@ def served(config: Path, key: str) -> Iterator[Endpoint]:
 
 
 @contextmanager
-def litellm(folder: Path, upstream: Endpoint, num_workers: int) -> Iterator[Endpoint]:
+def litellm(
+    folder: Path, upstream: Endpoint, num_workers: int, server: LitellmServer
+) -> Iterator[Endpoint]:
     """LiteLLM's proxy with the settings that its documentation names for production.
 
     Those of docs.litellm.ai/docs/proxy/prod that need no database, Redis or Slack:
@@ -74,6 +79,8 @@ def litellm(folder: Path, upstream: Endpoint, num_workers: int) -> Iterator[Endp
         folder: for its configuration and log.
         upstream: what its one model stands for.
         num_workers: its processes.
+        server: its documentation advises uvicorn, the default; granian is the fastest of those it
+            can run on.
     """
     key, port = new_key(), free_port()
     model = {"model": f"openai/{candidate_name(0)}", "api_base": upstream.url, "api_key": "none"}
@@ -91,6 +98,7 @@ def litellm(folder: Path, upstream: Endpoint, num_workers: int) -> Iterator[Endp
     (folder / "litellm.yaml").write_text(yaml.safe_dump(config))
     command = [str(_LITELLM_VENV / "bin" / "litellm"), "--config", str(folder / "litellm.yaml")]
     command += ["--host", "127.0.0.1", "--port", str(port), "--num_workers", str(num_workers)]
+    command += ["--run_granian"] if server == "granian" else []
     # The price list is read from the package: its URL cannot be reached everywhere.
     environment = {
         "LITELLM_LOG": "ERROR",
