@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("loopback")
 NAMES = ("first", "second")
 BODY = {"model": "auto", "messages": [{"role": "user", "content": "how tall is a giraffe"}]}
 OPTIONS = FallbackOptions()
-HASTY = FallbackOptions(attempt_timeout_s=0.5, answer_timeout_s=0.5, stream_idle_timeout_s=0.5)
+HASTY = FallbackOptions(attempt_timeout_s=0.8, answer_timeout_s=0.8, stream_idle_timeout_s=0.5)
 BOTH_WAYS = pytest.mark.parametrize("stream", [False, True])
 
 

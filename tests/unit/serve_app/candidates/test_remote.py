@@ -372,7 +372,7 @@ def test_a_hanging_upstream_is_left_at_the_limit(upstream, fault, body):
     async def run():
         async with client_of(upstream.url) as client:
             with pytest.raises(CandidateFailure, match="timeout"):
-                await client.open("chat", body, timeout_s=0.05)
+                await client.open("chat", body, timeout_s=0.5)
             await eventually(lambda: upstream.num_cancelled == before + 1)
 
     asyncio.run(run())
