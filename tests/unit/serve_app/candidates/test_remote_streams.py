@@ -1,0 +1,111 @@
+"""Streams of remote candidates, byte by byte."""
+
+import asyncio
+import json
+
+import pytest
+
+from serve_app.candidates.answer import CandidateFailure
+from serve_app.candidates.rewriting import UpstreamError
+from tests.unit.serve_app.candidates.raw_upstream import (
+    STREAM,
+    ask,
+    chunk,
+    client_of,
+    events,
+    raw_server,
+)
+
+pytestmark = pytest.mark.usefixtures("loopback")
+
+
+def stream_of(*pieces, hold=False):
+    """Events that a client gets of a response with these bytes, then the failure, if any."""
+
+    async def run():
+        got = []
+        async with raw_server(*pieces, hold=hold) as url, client_of(url) as client:
+            answer = await client.open("chat", STREAM, timeout_s=5)
+            try:
+                async for part in answer.parts:
+                    got += [event for event in part.decode().split("\n\n") if event]
+            except (CandidateFailure, UpstreamError) as failure:
+                return got, failure
+            return got, None
+
+    return asyncio.run(run())
+
+
+def contents(got):
+    chunks = [json.loads(event.removeprefix("data: ")) for event in got if "choices" in event]
+    return [document["choices"][0]["delta"]["content"] for document in chunks]
+
+
+def test_chunks_pass_whatever_the_line_ends_comments_and_cuts():
+    response = events(chunk("gr\u00fc\u00df"), chunk("b", "stop"), end=b"\r\n\r\n")
+    head, body = response.split(b"\r\n\r\n", 1)
+    whole = head + b"\r\n\r\n: hello\r\n\r\n" + body
+    got, failure = stream_of(*[whole[i : i + 1] for i in range(len(whole))])
+    assert failure is None
+    assert contents(got) == ["gr\u00fc\u00df", "b"]
+    assert got[-1] == "data: [DONE]"
+
+
+def test_comments_keep_the_connection_alive_and_lose_their_text():
+    whole = events(chunk("a"), done=False) + b": secret\n\n" + b"data: [DONE]\n\n"
+    got, failure = stream_of(whole)
+    assert (got[1:], failure) == ([":", "data: [DONE]"], None)
+
+
+def test_a_complete_answer_without_done_gets_it():
+    got, failure = stream_of(events(chunk("a"), chunk("b", "stop"), done=False))
+    assert failure is None
+    assert (contents(got), got[-1]) == (["a", "b"], "data: [DONE]")
+
+
+def test_an_incomplete_answer_that_ends_is_a_failure():
+    got, failure = stream_of(events(chunk("a"), done=False))
+    assert contents(got) == ["a"]
+    assert failure.kind == "garbage"
+
+
+def test_nothing_passes_after_done_and_nobody_waits_for_the_end():
+    got, failure = stream_of(events(chunk("a")) + events(chunk("b")), hold=True)
+    assert failure is None
+    assert (contents(got), got[-1]) == (["a"], "data: [DONE]")
+
+
+def test_a_stream_of_nothing_but_done_is_garbage():
+    with pytest.raises(CandidateFailure, match="garbage"):
+        stream_of(events())
+
+
+def test_garbage_in_a_stream_ends_it_after_what_came_before():
+    got, failure = stream_of(events(chunk("a"), "garbage", chunk("b")))
+    assert contents(got) == ["a"]
+    assert failure.kind == "garbage"
+
+
+@pytest.mark.parametrize("name", [b"", b"event: error\n"])
+def test_an_error_in_a_stream_ends_it_after_what_came_before(name):
+    error = b'data: {"error": {"message": "m", "code": 503}}\n\n'
+    got, failure = stream_of(events(chunk("a"), done=False) + name + error)
+    assert contents(got) == ["a"]
+    assert isinstance(failure, UpstreamError)
+    assert failure.status == (500 if name else 503)
+
+
+@pytest.mark.parametrize(("code", "kind"), [(429, "rate_limited"), (None, "server_error")])
+def test_an_error_before_any_chunk_is_a_failure(code, kind):
+    with pytest.raises(CandidateFailure) as failure:
+        stream_of(events({"error": {"message": "m", "code": code}}))
+    assert failure.value.kind == kind
+
+
+def test_a_refusal_before_any_chunk_is_an_answer():
+    async def run():
+        async with raw_server(events({"error": {"message": "no", "code": 400}}), hold=True) as url:
+            return await ask(url, STREAM)
+
+    status, (document,), _facts = asyncio.run(run())
+    assert (status, json.loads(document)["error"]["message"]) == (400, "no")
