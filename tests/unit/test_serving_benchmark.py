@@ -22,8 +22,9 @@ def throughput(rate, p99_ms=50.0, **statuses):
     return made
 
 
-def sequential(p50_ms, p95_ms):
-    return Sequential(*({50: spread(p50_ms), 95: spread(p95_ms)} for _ in range(2)))
+def sequential(p50_ms, p95_ms, scored_fraction=1.0):
+    percentiles = {50: spread(p50_ms), 95: spread(p95_ms)}
+    return Sequential(percentiles, percentiles, spread(1.0, scored_fraction))
 
 
 def figures(**changes):
@@ -60,6 +61,7 @@ def test_figures_on_their_limits_are_met():
             "distinct prompts, 100 candidates, p50",
         ),
         ({"sequential": {"cached-5": sequential(20, 61)}}, "hits, 5 candidates, p95"),
+        ({"sequential": {"auto-5": sequential(20, 40, 0.98)}}, "share chosen by scores"),
         ({"decision_ms": {100: spread(51)}}, "over 100 candidates"),
         ({"decision_ms": {1000: spread(201)}}, "over 1000 candidates"),
         ({"pinned": {"Model-SAT": throughput(259, 90)}}, "times LiteLLM's"),

@@ -60,12 +60,23 @@ class Spread:
         return max(self.values)
 
 
+def _by_percentile() -> dict[int, Spread]:
+    return {percent: Spread() for percent in PERCENTILES}
+
+
 @dataclass
 class Sequential:
-    """Latencies at concurrency 1 of one kind of request, by percentile, in ms."""
+    """One kind of request at concurrency 1.
 
-    latency_ms: dict[int, Spread]
-    overhead_ms: dict[int, Spread]
+    Attributes:
+        latency_ms: by percentile.
+        overhead_ms: of the percentile over the same one of the upstream asked directly.
+        scored_fraction: share of requests whose candidate was chosen by scores.
+    """
+
+    latency_ms: dict[int, Spread] = field(default_factory=_by_percentile)
+    overhead_ms: dict[int, Spread] = field(default_factory=_by_percentile)
+    scored_fraction: Spread = field(default_factory=Spread)
 
 
 @dataclass
@@ -216,9 +227,8 @@ class Bench:
     def _add_sequential(self, name: str, result: LoadResult, direct: LoadResult) -> None:
         if result.ok_fraction < 1:
             self._echo(f"{name}: {result.statuses}")
-        made = self.figures.sequential.setdefault(
-            name, Sequential(*({p: Spread() for p in PERCENTILES} for _ in range(2)))
-        )
+        made = self.figures.sequential.setdefault(name, Sequential())
+        made.scored_fraction.add(result.num_scored / max(1, sum(result.statuses.values())))
         for percent in PERCENTILES:
             latency_ms = result.percentile_ms(percent)
             made.latency_ms[percent].add(latency_ms)

@@ -69,7 +69,10 @@ def _overhead_checks(figures: Figures) -> list[Check]:
             for percent, limit_ms in limits.items():
                 what = f"overhead of auto, {_WORDS[kind]}, {size} candidates, p{percent}, ms"
                 checks.append(at_most(what, overhead_ms[percent].median, limit_ms))
-    return checks
+    routed = [one for name, one in figures.sequential.items() if name != "direct"]
+    scored = min(one.scored_fraction.low for one in routed)
+    what = "auto, concurrency 1: share chosen by scores, smallest"
+    return [*checks, at_least(what, scored, _OK_FRACTION, 3)]
 
 
 def _decision_checks(figures: Figures) -> list[Check]:
