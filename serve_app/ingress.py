@@ -86,8 +86,7 @@ class Ingress:
 
     async def _follow(self, state: ZooState) -> None:
         await self._router.follow(state)
-        self._clients.follow(state.zoo)
-        self._health.keep(state.zoo.names)
+        self._health.keep(self._clients.follow(state.zoo))  # a changed one starts afresh
 
     def _services(self) -> Services:
         has_admin = self._keys is not None and self._keys.has_admin

@@ -28,7 +28,8 @@ def test_something_is_shipped():
         ({"port": 65536}, "port"),
         ({"scorer": {"max_batch_size": 0}}, "scorer.max_batch_size"),
         ({"scorer": {"batch_size": 4}}, "scorer.batch_size"),
-        ({"ingress": {"scorer_timeout_s": 0}}, "ingress.scorer_timeout_s"),
+        ({"routing": {"scorer_timeout_s": 0}}, "routing.scorer_timeout_s"),
+        ({"routing": {"profiles": {"cheap": {"tolerance": 2}}}}, "routing.profiles.cheap"),
         ({"candidates": {"max_ongoing_requests": 0}}, "candidates.max_ongoing_requests"),
         ({"zoo": 3}, "zoo"),
     ],
@@ -43,5 +44,21 @@ def test_a_wrong_value_is_named(changes, named):
     [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("10.0.0.5", "10.0.0.5")],
 )
 def test_the_url_is_one_that_a_local_client_can_use(host, shown):
-    config = parse_config(ServeConfig, {**PATHS, "host": host, "port": 81}, source="test")
+    values = {**PATHS, "host": host, "port": 81, "security": {"allow_anonymous": True}}
+    config = parse_config(ServeConfig, values, source="test")
     assert config.url == f"http://{shown}:81/v1"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.5", "model-sat.internal"])
+def test_an_endpoint_that_others_reach_asks_for_keys_or_a_clear_word(host):
+    with pytest.raises(ConfigError, match=r"API keys.*security\.allow_anonymous"):
+        parse_config(ServeConfig, {**PATHS, "host": host}, source="test")
+    for security in ({"keys": "keys.yaml"}, {"allow_anonymous": True}):
+        parse_config(ServeConfig, {**PATHS, "host": host, "security": security}, source="test")
+
+
+def test_auto_exists_whether_listed_or_not():
+    cheap = {"profiles": {"auto-cheap": {"tolerance": 0.05}}}
+    config = parse_config(ServeConfig, {**PATHS, "routing": cheap}, source="test")
+    assert list(config.routing.profiles) == ["auto", "auto-cheap"]
+    assert list(parse_config(ServeConfig, PATHS, source="test").routing.profiles) == ["auto"]
