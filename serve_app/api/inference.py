@@ -16,7 +16,7 @@ from serve_app.api.connection import Receive, Scope, Send
 from serve_app.api.errors import ApiError, model_not_found
 from serve_app.api.gate import EXCHANGE, Exchange
 from serve_app.api.key_file import ApiKey
-from serve_app.api.requests import PARSERS, Asked, max_new_tokens, modalities_of, parse_route
+from serve_app.api.requests import PARSERS, Asked, parse_route
 from serve_app.api.services import Services
 from serve_app.candidates.answer import Answer
 from serve_app.candidates.dispatch import Attempt, Dispatched, DispatchError
@@ -115,9 +115,9 @@ class Inference:
         requirements = Requirements(
             endpoint=asked.endpoint,
             text=all_text(asked.endpoint, asked.body),
-            max_new_tokens=max_new_tokens(asked.body),
-            modalities=modalities_of(asked.body),
-            tools=bool(asked.body.get("tools")),
+            max_new_tokens=asked.max_new_tokens,
+            modalities=asked.modalities,
+            tools=asked.brings_tools,
         )
         return RouteRequest(
             text=text,

@@ -5,7 +5,7 @@ our own fields (``KNOBS``) are taken out, and ``model`` becomes the candidate's 
 checked here are the ones that ``serve_app.api.openapi`` publishes.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -27,6 +27,11 @@ _MOST_TOKENS = 2**40  # beyond every context window, and within 64 bits
 # An empty list or object of 3 bytes costs 60 to 90 bytes and 0.3 us; texts hold few brackets.
 _MAX_BRACKETS = 250_000
 _WILDCARDS = frozenset("*?[")
+# Fields that bound the answer, the one that counts first.
+_LIMITS: Mapping[str, tuple[str, ...]] = {
+    "chat": ("max_completion_tokens", "max_tokens"),
+    "completions": ("max_tokens",),
+}
 _MODALITIES = {"image_url": "image", "input_audio": "audio", "audio_url": "audio"}
 _decode = msgspec.json.Decoder().decode
 
@@ -58,6 +63,27 @@ class Asked:
         """
         return profile.model_copy(update=dict(self.knobs)) if self.knobs else profile
 
+    @property
+    def modalities(self) -> frozenset[str]:
+        """Kinds of input that it brings."""
+        found = {"text"}
+        for message in self.body["messages"] if self.endpoint == "chat" else ():
+            content = message.get("content")
+            if isinstance(content, list):
+                found.update(_MODALITIES.get(part["type"], "text") for part in content)
+        return frozenset(found)
+
+    @property
+    def max_new_tokens(self) -> int:
+        """Tokens of the answer that it asks for, bounded; 0 where it does not say."""
+        limits = [self.body.get(name) for name in _LIMITS.get(self.endpoint, ())]
+        return int(min(next(filter(None, limits), 0), _MOST_TOKENS))
+
+    @property
+    def brings_tools(self) -> bool:
+        """Whether it brings tools."""
+        return self.endpoint == "chat" and bool(self.body.get("tools"))
+
 
 def parse_chat(raw: bytes) -> Asked:
     """Read a chat completion request.
@@ -74,7 +100,7 @@ def parse_completion(raw: bytes) -> Asked:
     """Read a text completion request; see :func:`parse_chat`."""
     body = _read_json_object(raw)
     _check_texts(body.get("prompt"), "prompt")
-    _check_limits(body, ("max_tokens",))
+    _check_limits(body, "completions")
     return _completion("completions", body)
 
 
@@ -102,7 +128,7 @@ def parse_route(raw: bytes, default_model: str) -> Asked:
         _check_chat(body)
     else:
         _check_texts(body["prompt"], "prompt")
-        _check_limits(body, ("max_tokens",))
+        _check_limits(body, "completions")
     endpoint: Endpoint = "chat" if "messages" in body else "completions"
     model = _model(body)
     return Asked(endpoint, body, model, knobs=_take_knobs(body), explained=int(explained))
@@ -113,22 +139,6 @@ PARSERS: Mapping[str, Callable[[bytes], Asked]] = {
     "completions": parse_completion,
     "embeddings": parse_embedding,
 }
-
-
-def modalities_of(body: Mapping[str, Any]) -> frozenset[str]:
-    """Kinds of input that a request brings."""
-    found = {"text"}
-    for message in body.get("messages", ()):
-        content = message.get("content")
-        if isinstance(content, list):
-            found.update(_MODALITIES.get(part["type"], "text") for part in content)
-    return frozenset(found)
-
-
-def max_new_tokens(body: Mapping[str, Any]) -> int:
-    """Tokens of the answer that a request asks for, bounded; 0 where it does not say."""
-    asked = body.get("max_completion_tokens") or body.get("max_tokens") or 0
-    return int(min(asked, _MOST_TOKENS))
 
 
 def _completion(endpoint: Endpoint, body: dict[str, Any]) -> Asked:
@@ -181,7 +191,7 @@ def _check_chat(body: Mapping[str, Any]) -> None:
     tools = body.get("tools")
     if not (tools is None or isinstance(tools, list)):
         _refuse("tools must be a list", "tools")
-    _check_limits(body, ("max_tokens", "max_completion_tokens"))
+    _check_limits(body, "chat")
 
 
 def _check_content(content: Any, where: str) -> None:
@@ -212,8 +222,8 @@ def _check_texts(value: Any, where: str) -> None:
     )
 
 
-def _check_limits(body: Mapping[str, Any], names: Iterable[str]) -> None:
-    for name in names:
+def _check_limits(body: Mapping[str, Any], endpoint: Endpoint) -> None:
+    for name in _LIMITS[endpoint]:
         value = body.get(name)
         if not (value is None or _is_integer(value, 0, float("inf"))):
             _refuse(f"{name} must be an integer, 0 or more", name)

@@ -16,7 +16,8 @@ EVENTS = (b"data: 1\n\n", b"data: 2\n\n", b"data: [DONE]\n\n")
 class Client:
     """One request to an application, and everything it answers."""
 
-    def __init__(self, api, body=CHAT, headers=(), path=PATH, method="POST"):
+    def __init__(self, api, body=CHAT, headers=(), path=PATH, method="POST", stays=False):
+        self.stays = stays
         self.messages = []
         self.got_message = asyncio.Event()
         self.left = asyncio.Event()
@@ -39,7 +40,8 @@ class Client:
     async def _send(self, message):
         self.messages.append(message)
         self.got_message.set()
-        if message["type"] == "http.response.body" and not message.get("more_body", False):
+        is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if is_last and not self.stays:
             self.left.set()  # as servers and test clients have it
 
     @property
@@ -163,6 +165,16 @@ def test_a_client_that_stays_to_the_end_did_not_leave(served, stream):
     for _ in range(20):
         ask(served, body={**CHAT, "stream": stream})
     assert {record.status for record in served.recorder.records} == {200}
+
+
+def test_nothing_of_a_request_outlives_it_while_its_client_stays(served):
+    async def scenario():
+        client = Client(served.build(), stays=True)
+        await client.task
+        await asyncio.sleep(0)
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert asyncio.run(scenario()) == set()
 
 
 @pytest.mark.parametrize("limit", ["0.1", "0.2"])

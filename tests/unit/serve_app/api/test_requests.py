@@ -8,8 +8,6 @@ from modelsat.routing.policy import Constraints
 from serve_app.api.errors import ApiError
 from serve_app.api.requests import (
     PARSERS,
-    max_new_tokens,
-    modalities_of,
     parse_chat,
     parse_completion,
     parse_embedding,
@@ -225,13 +223,20 @@ def test_any_field_types_are_accepted_or_refused_with_400(body, parser):
 )
 def test_modalities_are_told_by_the_parts(parts, expected):
     content = [{"type": kind, "text": ""} for kind in parts]
-    body = {"messages": [MESSAGE, {"role": "user", "content": content}]}
-    assert modalities_of(body) == expected
+    assert parse(
+        model="m", messages=[MESSAGE, {"role": "user", "content": content}]
+    ).modalities == (expected)
 
 
 def test_the_newer_name_of_a_limit_counts_first():
-    assert max_new_tokens({"max_tokens": 3, "max_completion_tokens": 5}) == 5
-    assert max_new_tokens({"max_tokens": 3, "max_completion_tokens": None}) == 3
-    assert max_new_tokens({}) == 0
-    assert max_new_tokens({"max_tokens": 7.0}) == 7
-    assert max_new_tokens({"max_tokens": 10**30}) == 2**40
+    assert parse(**CHAT, max_tokens=3, max_completion_tokens=5).max_new_tokens == 5
+    assert parse(**CHAT, max_tokens=3, max_completion_tokens=None).max_new_tokens == 3
+    assert parse(**CHAT, max_tokens=7.0).max_new_tokens == 7
+    assert parse(**CHAT, max_tokens=10**30).max_new_tokens == 2**40
+    assert parse(**CHAT).max_new_tokens == 0
+
+
+def test_fields_of_another_endpoint_mean_nothing():
+    body = {"model": "m", "prompt": "Hi", "messages": 5, "tools": 5, "max_completion_tokens": "a"}
+    asked = parse_completion(json.dumps(body).encode())
+    assert (asked.modalities, asked.brings_tools, asked.max_new_tokens) == ({"text"}, False, 0)
