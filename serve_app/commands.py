@@ -9,12 +9,13 @@ import typer
 
 from modelsat.cli.app_errors import report_errors
 from modelsat.config import load_config
-from modelsat.errors import MachineError
+from modelsat.errors import ConfigError, MachineError
 from serve_app.config import ServeConfig
+from serve_app.settings import settings_table
 
 
 def serve(
-    config: Annotated[Path, typer.Option(help="YAML file of a ServeConfig.")],
+    config: Annotated[Path | None, typer.Option(help="YAML file of a ServeConfig.")] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change one value; repeatable."),
@@ -26,9 +27,17 @@ def serve(
             "Ray cluster that was there before."
         ),
     ] = True,
+    settings: Annotated[
+        bool, typer.Option("--settings", help="Print every setting, its default and reason.")
+    ] = False,
 ) -> None:
     """Serve a zoo behind one OpenAI-compatible endpoint that routes each request."""
     with report_errors():
+        if settings:
+            _say(settings_table())
+            return
+        if config is None:
+            raise ConfigError("--config FILE is missing; --settings tells what may stand in it")
         run(load_config(ServeConfig, config, overrides or ()), block=block)
 
 

@@ -103,6 +103,7 @@ def _write_serve_config(workspace: Workspace, port: int) -> Path:
         "cards": str(workspace.cards),
         "router": str(workspace.router(ROUTER)),
         "port": port,
+        "registry": {"folder": str(workspace.directory / "registry")},
     }
     write_text(path, yaml.safe_dump(config, sort_keys=False))
     return path
