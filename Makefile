@@ -6,10 +6,10 @@ BIN := .venv/bin
 DATA ?= ../shared/data
 OUT ?= runs/router-lite
 
-.PHONY: help setup quickstart test test-unit check fmt proof router-lite benchmark-quality clean
+.PHONY: help setup quickstart test test-unit check fmt proof router-lite benchmark-quality benchmark-serving soak clean
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 	@echo
 	@echo 'make setup ACCELERATOR=cpu|gpu PYTHON=python3.12 overrides what is chosen.'
 
@@ -44,6 +44,12 @@ router-lite: setup ## train the MiniLM router on DATA=folder of tables, into OUT
 
 benchmark-quality: setup ## five folds over DATA=folder of tables; resumable, hours
 	@$(BIN)/modelsat quality benchmark --data '$(DATA)'
+
+benchmark-serving: setup ## overhead, throughput and LiteLLM beside it; about 15 minutes
+	@$(BIN)/python -m tests.benchmarks.serving --out docs/benchmarks/serving.md
+
+soak: setup ## the served endpoint for 30 minutes under load and faults
+	@$(BIN)/python -m tests.soak --minutes 30
 
 clean: ## remove the environment and caches (not your artifacts)
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
