@@ -10,9 +10,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, redirect_stdout
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from modelsat.cli.app_errors import report_errors
 from modelsat.config import load_config
@@ -20,6 +20,9 @@ from modelsat.errors import GradingError, ModelSatError
 from profiling.config import ProfileConfig
 from profiling.progress import Progress
 from profiling.work import Plan, Work, check_writable, plan_run
+
+if TYPE_CHECKING:
+    from profiling.runner import Answers, Failure
 
 # Logical CPUs of a Ray started here. Engines, stages and Ray's own actors each reserve some but
 # wait most of the time, so a small machine gets more than it has cores.
@@ -69,14 +72,18 @@ def profile_zoo(config: ProfileConfig) -> dict[str, Any]:
     failures = dict(plan.refused)
     for name, reason in failures.items():
         progress.say(name, reason)
-    reused = {work.candidate.name for work in plan.works if work.is_done()}
-    for name in sorted(reused):
-        progress.say(name, "unchanged since it was profiled; kept")
-    todo = [work for work in plan.works if work.candidate.name not in reused]
+    reused = set()
+    todo = []
+    for work in plan.works:
+        if work.is_done():
+            work.checkpoint.discard()
+            reused.add(work.candidate.name)
+            progress.say(work.candidate.name, "unchanged since it was profiled; kept")
+        else:
+            todo.append(work)
     if todo:
         check_writable(config.output_dir)
-        with _cluster(config):
-            failures |= _profile(todo, plan, config, progress)
+        failures |= _profile(todo, plan, config, progress)
 
     from profiling.results import merge_results, write_report
 
@@ -89,10 +96,10 @@ def _profile(
     todo: Sequence[Work], plan: Plan, config: ProfileConfig, progress: Progress
 ) -> dict[str, str]:
     from profiling.results import count_outcomes, save_answers
-    from profiling.runner import Failure, run_candidates
+    from profiling.runner import Failure
 
     failures: dict[str, str] = {}
-    with closing(run_candidates(todo, plan, config, progress)) as ends:
+    with closing(_ends(todo, plan, config, progress)) as ends:
         for end in ends:
             name = end.work.candidate.name
             try:
@@ -107,6 +114,30 @@ def _profile(
                 kinds = ", ".join(f"{counts[f'num_{kind}']} {kind}" for kind in _KINDS)
                 progress.say(name, f"done in {end.wall_s:.1f} s: {kinds}")
     return failures
+
+
+def _ends(
+    todo: Sequence[Work], plan: Plan, config: ProfileConfig, progress: Progress
+) -> "Generator[Answers | Failure, None, None]":
+    """How each candidate ends; Ray starts only if one of them has a question left to ask."""
+    from profiling.runner import Answers, run_candidates
+
+    settled = {}
+    unfinished = []
+    for work in todo:
+        name = work.candidate.name
+        work.checkpoint.discard_others()
+        settled[name] = work.checkpoint.load(config.max_asking_runs)
+        num_settled = settled[name].num_rows
+        if num_settled:
+            progress.say(name, f"{num_settled} questions are settled by an earlier run")
+        if num_settled == len(plan.question_ids):
+            yield Answers(work, settled[name], num_resumed=num_settled)
+        else:
+            unfinished.append(work)
+    if unfinished:
+        with _cluster(config):
+            yield from run_candidates(unfinished, settled, plan, config, progress)
 
 
 def _failed(report: dict[str, Any]) -> ModelSatError:

@@ -1,8 +1,9 @@
 """Configuration of one profiling run."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from modelsat.config import FrozenConfig
 
@@ -15,16 +16,22 @@ class ProfileConfig(FrozenConfig):
         questions: questions tables (parquet), all answered in one engine session per candidate;
             on a cluster of several machines, on storage that every machine sees.
         tasks: task set (JSON) to write cards for; None writes outcomes only.
-        output_dir: where outcomes, cards and report go.
+        output_dir: where outcomes, cards, report and checkpoints go; on a cluster of several
+            machines, on storage that every machine sees.
         candidates: names to profile; None profiles the whole zoo.
         replicas: engines per candidate that share its questions.
         max_parallel_candidates: candidates profiled side by side.
-        batch_size: questions per batch; an engine works on up to eight batches at once.
+        block_size: most questions that one engine works on at once, and so the most per replica
+            that are asked again when the run is killed at any point.
+        batch_size: questions whose answers are kept together as soon as all are there; an
+            engine works on as many such batches as fit into a block.
         max_new_tokens: most tokens of one answer.
         candidate_deadline_s: seconds from a candidate's start to its end, after which it fails
             alone; covers scheduling, loading, answering and restarts of its engine.
         max_failed_fraction: largest share of questions (0..1) without an answer at which a
             candidate's outcomes and card are written.
+        max_asking_runs: runs of an unfinished candidate that ask a failing question, each of
+            them twice; after that its failure stands.
     """
 
     zoo: Path
@@ -34,10 +41,12 @@ class ProfileConfig(FrozenConfig):
     candidates: tuple[str, ...] | None = None
     replicas: int = Field(default=1, ge=1)
     max_parallel_candidates: int = Field(default=1, ge=1)
+    block_size: int = Field(default=256, ge=1)
     batch_size: int = Field(default=32, ge=1)
     max_new_tokens: int = Field(default=16, ge=1)
     candidate_deadline_s: float = Field(default=1800.0, gt=0)
     max_failed_fraction: float = Field(default=0.05, ge=0, le=1)
+    max_asking_runs: int = Field(default=3, ge=1)
 
     @field_validator("questions")
     @classmethod
@@ -46,6 +55,20 @@ class ProfileConfig(FrozenConfig):
             if path.suffix != ".parquet":  # Ray Data passes over files of other names
                 raise ValueError(f"{path} is not called *.parquet; rename it")
         return questions
+
+    @property
+    def num_batches(self) -> int:
+        """Batches that one engine works on at once."""
+        return self.block_size // self.batch_size
+
+    @model_validator(mode="after")
+    def _batch_fits(self) -> Self:
+        if self.batch_size > self.block_size:
+            raise ValueError(
+                f"batch_size {self.batch_size} is above block_size {self.block_size}; an engine "
+                "works on at least one batch: lower the one or raise the other"
+            )
+        return self
 
     @field_validator("candidates")
     @classmethod

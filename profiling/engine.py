@@ -1,13 +1,19 @@
 """A candidate of the zoo becomes a stage of Ray Data that answers rows on vLLM.
 
-The only module that names vLLM. The stages after it see the neutral columns that
-:func:`generate_answers` lists, so another kind of engine can take its place.
+The only module that names vLLM. What comes out are the rows that ``finish`` makes of the neutral
+columns that :func:`generate_answers` lists, so another kind of engine can take its place.
 """
 
+import asyncio
+import multiprocessing
+import subprocess
+from collections.abc import AsyncIterator, Callable, Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelsat.zoo import VllmCandidate
+from profiling.checkpoint import Checkpoint
 from profiling.rendering import PROMPT_SETTINGS, QUESTION
 
 if TYPE_CHECKING:
@@ -19,6 +25,8 @@ if TYPE_CHECKING:
 # once more (5 s, 0.5 GB).
 LIGHT_STAGE: dict[str, Any] = {"num_cpus": 0.25, "concurrency": 1}
 
+_ERROR = "__inference_error__"  # Ray's column; empty unless the row failed
+
 
 def generate_answers(
     prompts: "Dataset",
@@ -26,22 +34,31 @@ def generate_answers(
     *,
     replicas: int,
     batch_size: int,
+    num_batches: int,
     max_new_tokens: int,
+    finish: Callable[[dict[str, Any]], dict[str, Any]],
+    checkpoint: Checkpoint,
 ) -> "Dataset":
     """Answer tokenized prompts greedily; a prompt that cannot be answered becomes a failed row.
+
+    A batch's rows are in the checkpoint before its engine takes another batch, so a run killed
+    at any point leaves at most ``num_batches * batch_size`` rows per engine asked but not kept.
 
     Args:
         prompts: rows as :func:`profiling.rendering.render_prompts` makes them.
         candidate: whose engine answers.
         replicas: engines that share the rows.
         batch_size: rows per batch.
+        num_batches: batches that one engine works on at once.
         max_new_tokens: most tokens of one answer.
+        finish: makes the row to keep of question_id, prompt, answer and n_choices with
+            ``output`` (text), ``prompt_tokens``, ``completion_tokens``, ``engine_request``
+            (position of the request in its engine, from 0; -1 for a failed row) and ``error``
+            (empty unless the row failed twice in a row).
+        checkpoint: where finished rows are kept.
 
     Returns:
-        question_id, prompt, answer and n_choices with ``output`` (text), ``prompt_tokens``,
-        ``completion_tokens``, ``engine_request`` (position of the request in its engine, from
-        0; -1 for a failed row) and ``error`` (empty unless the row failed). Rows come in any
-        order.
+        Rows as ``finish`` makes them, in any order.
     """
     from ray.data.llm import build_processor, vLLMEngineProcessorConfig
 
@@ -49,6 +66,7 @@ def generate_answers(
     config = vLLMEngineProcessorConfig(
         **_engine_options(candidate),
         batch_size=batch_size,
+        max_concurrent_batches=num_batches,
         concurrency=(replicas, replicas),
         should_continue_on_error=True,
         chat_template_stage=False,
@@ -62,7 +80,68 @@ def generate_answers(
         preprocess_map_kwargs=dict(LIGHT_STAGE),
         postprocess_map_kwargs=dict(LIGHT_STAGE),
     )
-    return processor(prompts).map(_neutral_row, **LIGHT_STAGE)
+    stage = processor.get_stage_by_name("vLLMEngineStage")
+    keeping = _keeping_batches(stage.fn, num_batches, finish, checkpoint)
+    # A copy: an assignment would run the stage's validator again, which then asks for a GPU.
+    processor.stages["vLLMEngineStage"] = stage.model_copy(update={"fn": keeping})
+    return processor(prompts)
+
+
+def _keeping_batches(
+    engine: Any,
+    num_batches: int,
+    finish: Callable[[dict[str, Any]], dict[str, Any]],
+    checkpoint: Checkpoint,
+) -> Any:
+    """Ray's engine stage, which also keeps each batch before it takes another one."""
+
+    class KeepingEngine(engine):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self._end = _end_with_this_process(multiprocessing.active_children())
+            # Ray Data runs up to four batches of one block beside those of other blocks.
+            self._places = asyncio.Semaphore(num_batches)
+
+        async def __call__(self, batch: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+            rows = list(batch[self.data_column])
+            async with self._places:
+                ids = [row["question_id"] for row in rows]
+                key = await asyncio.to_thread(checkpoint.begin_batch, ids)
+                answers = await self._answer(rows)
+                failed = [i for i, answer in enumerate(answers) if answer[_ERROR]]
+                if failed:  # once more at once: what passes by itself needs no second run
+                    again = await self._answer([rows[i] for i in failed])
+                    for i, answer in zip(failed, again, strict=True):
+                        answers[i] = answer
+                kept = [finish(_neutral_row(answer)) for answer in answers]
+                await asyncio.to_thread(checkpoint.end_batch, key, kept)
+            yield {self.data_column: kept}
+
+        async def _answer(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            """Rows with the engine's columns, in the same order; leaves the given ones alone."""
+            answers: list[dict[str, Any]] = []
+            async for done in super().__call__({self.data_column: [dict(row) for row in rows]}):
+                answers += done[self.data_column]
+            return answers
+
+    return KeepingEngine
+
+
+def _end_with_this_process(children: Sequence[BaseProcess]) -> subprocess.Popen[bytes] | None:
+    """Kill processes as soon as this one is gone, however it went.
+
+    vLLM's engine outlives a parent that was killed with -9 and keeps its memory, a GPU's too: the
+    run that follows would find no room.
+
+    Returns:
+        A shell that waits for the end of its input, to be held as long as they may live.
+    """
+    if not children:
+        return None
+    kill = ["sh", "-c", 'read -r _; kill -9 "$@"', "sh", *(str(child.pid) for child in children)]
+    return subprocess.Popen(
+        kill, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    )
 
 
 def resources_text(candidate: VllmCandidate) -> str:
@@ -118,5 +197,5 @@ def _neutral_row(row: dict[str, Any]) -> dict[str, Any]:
         "prompt_tokens": row["num_input_tokens"],
         "completion_tokens": row["num_generated_tokens"],
         "engine_request": row["request_id"],
-        "error": row["__inference_error__"],
+        "error": row[_ERROR],
     }

@@ -1,29 +1,28 @@
 """The Ray Data graph of one candidate: read, render, generate, grade.
 
-:func:`answer_questions` runs as a Ray task of its own and streams graded answers back; it
-writes nothing, so however it ends, nothing is half-written.
+:func:`answer_questions` runs as a Ray task of its own and streams graded answers back. Only its
+engines write: each batch, whole or not at all, to the candidate's checkpoint.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from modelsat.aptitude.grading import Grade, grade_answer
-from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
+from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.capability.cards import UNPARSABLE
 from modelsat.zoo import VllmCandidate
+from profiling.checkpoint import ENGINE_REQUEST, GRADED, Checkpoint
 from profiling.engine import LIGHT_STAGE, generate_answers
 from profiling.rendering import render_prompts
 
 SOURCE = "profiling"  # the outcomes' source column
-ENGINE_REQUEST = "engine_request"
 _QUESTION_COLUMNS = ("question_id", "prompt", "answer", "n_choices")
 _MAX_REASON_CHARS = 300  # of a failed row; some engines quote the whole prompt
-
-# An outcomes row, and the request's position in the engine that answered it.
-GRADED = pa.schema([*OUTCOMES.fields, pa.field(ENGINE_REQUEST, pa.int64())])
 
 
 @dataclass(frozen=True)
@@ -33,16 +32,22 @@ class CandidateJob:
     Attributes:
         candidate: who answers.
         questions: absolute paths of the questions tables.
+        settled: ids of the questions that need not be asked.
+        checkpoint: where finished batches are kept.
         replicas: engines that share the questions.
         batch_size: questions per batch.
+        num_batches: batches that one engine works on at once.
         max_new_tokens: most tokens of one answer.
         start_timeout_s: seconds within which all engines must have started.
     """
 
     candidate: VllmCandidate
     questions: tuple[str, ...]
+    settled: pa.ChunkedArray
+    checkpoint: Checkpoint
     replicas: int
     batch_size: int
+    num_batches: int
     max_new_tokens: int
     start_timeout_s: float
 
@@ -51,7 +56,7 @@ def answer_questions(job: CandidateJob) -> Iterator[pa.Table]:
     """Profile one candidate; runs inside its own Ray task.
 
     Yields:
-        Graded answers with the schema :data:`GRADED`, in any order, as batches finish.
+        Graded answers, tables :data:`GRADED`, in any order, as batches finish.
 
     Raises:
         Exception: whatever stops the pipeline; Ray hands it to the driver.
@@ -60,14 +65,13 @@ def answer_questions(job: CandidateJob) -> Iterator[pa.Table]:
     dataset = build_pipeline(job)
     for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
         if batch.num_rows:
-            yield pa.Table.from_pylist(batch.to_pylist(), schema=GRADED)
+            yield pa.Table.from_pylist(batch.to_pylist(), schema=GRADED.arrow)
 
 
 def build_pipeline(job: CandidateJob) -> Any:
     """The candidate's dataset: graded answers, not yet executed."""
     import ray.data
 
-    name = job.candidate.name
     schema = pa.schema([f for f in QUESTIONS.fields if f.name in _QUESTION_COLUMNS])
     questions = ray.data.read_parquet(
         list(job.questions),
@@ -75,6 +79,14 @@ def build_pipeline(job: CandidateJob) -> Any:
         partitioning=None,  # a folder called a=b is no column
         **LIGHT_STAGE,
     ).select_columns(list(_QUESTION_COLUMNS))
+    if len(job.settled):
+        questions = questions.map_batches(
+            drop_settled,
+            fn_args=(job.settled,),
+            batch_size=None,
+            batch_format="pyarrow",
+            **LIGHT_STAGE,
+        )
     # One block per batch, or a whole file would be one piece of work for one replica.
     batches = questions.repartition(target_num_rows_per_block=job.batch_size)
     prompts = batches.map_batches(
@@ -84,14 +96,21 @@ def build_pipeline(job: CandidateJob) -> Any:
         batch_format="pyarrow",
         **LIGHT_STAGE,
     )
-    answers = generate_answers(
+    return generate_answers(
         prompts,
         job.candidate,
         replicas=job.replicas,
         batch_size=job.batch_size,
+        num_batches=job.num_batches,
         max_new_tokens=job.max_new_tokens,
+        finish=partial(grade_row, candidate=job.candidate.name),
+        checkpoint=job.checkpoint,
     )
-    return answers.map(grade_row, fn_args=(name,), **LIGHT_STAGE)
+
+
+def drop_settled(questions: pa.Table, settled: pa.ChunkedArray) -> pa.Table:
+    """Questions whose ids are not among those that need not be asked."""
+    return questions.filter(pc.invert(pc.is_in(questions["question_id"], value_set=settled)))
 
 
 def grade_row(row: dict[str, Any], candidate: str) -> dict[str, Any]:

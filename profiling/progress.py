@@ -27,20 +27,23 @@ class Progress:
         sys.stderr.flush()
         self._said_s[candidate] = self._clock()
 
-    def answered(self, candidate: str, num_rows: int, answering_s: float) -> None:
+    def answered(
+        self, candidate: str, num_rows: int, answering_s: float, *, num_before: int = 0
+    ) -> None:
         """Say how many questions are answered: at first, then every few seconds.
 
         Args:
             candidate: its name.
-            num_rows: questions answered so far.
+            num_rows: questions answered by this run so far.
             answering_s: seconds since its first answers came.
+            num_before: questions that earlier runs had answered.
         """
         first = candidate not in self._answering
         self._answering.add(candidate)
         if not first and self._clock() - self._said_s[candidate] < INTERVAL_S:
             return
         rate = "" if first else f", {num_rows / answering_s:.0f}/s"
-        self.say(candidate, f"{num_rows}/{self._total} questions answered{rate}")
+        self.say(candidate, f"{num_before + num_rows}/{self._total} questions answered{rate}")
 
     def waiting(self, candidate: str, elapsed_s: float) -> None:
         """Say every few seconds that no answer has come yet."""

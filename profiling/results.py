@@ -12,8 +12,8 @@ from modelsat.artifacts.schemas import OUTCOMES
 from modelsat.artifacts.store import read_manifest, read_table, write_json, write_table
 from modelsat.capability.cards import UNPARSABLE, Card, build_cards, read_cards, write_cards
 from modelsat.errors import ArtifactError, GradingError
+from profiling.checkpoint import ENGINE_REQUEST
 from profiling.config import ProfileConfig
-from profiling.pipeline import ENGINE_REQUEST
 from profiling.runner import Answers
 from profiling.work import Plan, Work
 
@@ -23,11 +23,11 @@ CARDS_FILE = "cards.parquet"
 
 
 def save_answers(answers: Answers, plan: Plan, config: ProfileConfig) -> None:
-    """Write one candidate's outcomes, in the order of the questions.
+    """Write one candidate's outcomes, in the order of the questions; drop its checkpoint.
 
     Raises:
         GradingError: a question lacks an answer or has two, or too many failed; nothing is
-            written, so that the next run asks again.
+            written and the checkpoint stays, so that the next run asks again what failed.
         MachineError: no disk space, or the folder cannot be written.
     """
     name = answers.work.candidate.name
@@ -37,23 +37,27 @@ def save_answers(answers: Answers, plan: Plan, config: ProfileConfig) -> None:
         reason = next(text for text in table["failure"].to_pylist() if text)
         raise GradingError(
             f"candidate {name!r}: {num_failed} of {table.num_rows} questions failed, more than "
-            f"max_failed_fraction {config.max_failed_fraction:g} allows; the first: {reason}"
+            f"max_failed_fraction {config.max_failed_fraction:g} allows; "
+            f"{_next_run(answers.work, num_failed, config)}; the first: {reason}"
         )
     manifest = {
         "candidate": name,
         "work_hash": answers.work.work_hash,
         "max_new_tokens": config.max_new_tokens,
+        "num_resumed": answers.num_resumed,
+        "num_repeated": answers.work.checkpoint.num_interrupted(),
         "start_s": round(answers.start_s, 2),
         "wall_s": round(answers.wall_s, 2),
         "num_engines": num_engines(table),
     }
     write_table(OUTCOMES, table.drop_columns([ENGINE_REQUEST]), answers.work.path, manifest)
+    answers.work.checkpoint.discard()
 
 
 def num_engines(table: pa.Table) -> int:
     """How many engines answered: each numbers its requests from 0.
 
-    An engine that died and was restarted counts again.
+    An engine counts again when it died and was restarted, and in every run of the candidate.
     """
     answered = table[ENGINE_REQUEST].filter(pc.greater_equal(table[ENGINE_REQUEST], 0))
     return max(Counter(answered.to_pylist()).values(), default=0)
@@ -131,25 +135,38 @@ def count_outcomes(table: pa.Table) -> dict[str, int]:
 def _describe(work: Work, reused: bool) -> dict[str, Any]:
     table, manifest = read_table(OUTCOMES, work.path), read_manifest(work.path)
     wall_s = manifest["wall_s"]
+    num_resumed = manifest.get("num_resumed", 0)
     return {
         "candidate": work.candidate.name,
         "status": "reused" if reused else "profiled",
         **count_outcomes(table),
         "prompt_tokens": pc.sum(table["prompt_tokens"]).as_py() or 0,
         "completion_tokens": pc.sum(table["completion_tokens"]).as_py() or 0,
+        "num_resumed": num_resumed,
+        "num_repeated": manifest.get("num_repeated", 0),
         "num_engines": manifest["num_engines"],
         "start_s": manifest["start_s"],
         "wall_s": wall_s,
-        "rows_per_s": round(table.num_rows / wall_s, 2) if wall_s else None,
+        "rows_per_s": round((table.num_rows - num_resumed) / wall_s, 2) if wall_s else None,
         "outcomes": str(work.path),
     }
 
 
-def _in_order(table: pa.Table | None, question_ids: tuple[str, ...], name: str) -> pa.Table:
-    found = [] if table is None else table["question_id"].to_pylist()
+def _next_run(work: Work, num_failed: int, config: ProfileConfig) -> str:
+    num_final = work.checkpoint.load(config.max_asking_runs)["correct"].null_count
+    if num_final < num_failed:
+        return f"the next run asks {num_failed - num_final} of them again"
+    return (
+        f"each failed in {config.max_asking_runs} run(s) and is not asked again: mend "
+        f"the cause and delete {work.checkpoint.folder}"
+    )
+
+
+def _in_order(table: pa.Table, question_ids: tuple[str, ...], name: str) -> pa.Table:
+    found = table["question_id"].to_pylist()
     position = {question_id: index for index, question_id in enumerate(found)}
     missing = [question_id for question_id in question_ids if question_id not in position]
-    if table is None or missing or len(found) != len(question_ids):
+    if missing or len(found) != len(question_ids):
         raise GradingError(
             f"candidate {name!r}: {len(found)} answers to {len(question_ids)} questions, "
             f"{len(missing)} questions without one; the questions changed during the run, or "

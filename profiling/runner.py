@@ -6,7 +6,7 @@ Needs a Ray that is already up. Writes nothing.
 import re
 import time
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,15 +31,17 @@ class Answers:
 
     Attributes:
         work: what was to be done.
-        table: graded answers with the schema ``pipeline.GRADED``.
+        table: graded answers, a table ``checkpoint.GRADED``.
+        num_resumed: how many of them an earlier run had kept.
         start_s: seconds until the first answers came: scheduling, imports, loading, one batch.
         wall_s: seconds from start to end.
     """
 
     work: Work
     table: pa.Table
-    start_s: float
-    wall_s: float
+    num_resumed: int = 0
+    start_s: float = 0.0
+    wall_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,27 @@ class _Run:
     work: Work
     stream: Any
     started_s: float
+    settled: pa.Table
     tables: list[pa.Table] = field(default_factory=list)
     num_rows: int = 0
     first_answer_s: float | None = None
 
 
 def run_candidates(
-    works: Sequence[Work], plan: Plan, config: ProfileConfig, progress: Progress
+    works: Sequence[Work],
+    settled: Mapping[str, pa.Table],
+    plan: Plan,
+    config: ProfileConfig,
+    progress: Progress,
 ) -> Generator[Answers | Failure, None, None]:
     """Profile candidates, at most ``max_parallel_candidates`` at a time.
+
+    Args:
+        works: candidates to profile.
+        settled: rows by name of candidate that need not be asked again.
+        plan: the whole run.
+        config: its configuration.
+        progress: told what happens.
 
     Yields:
         Each candidate's answers or failure, as they come; no candidate's end touches another's.
@@ -75,9 +89,10 @@ def run_candidates(
         while waiting or running:
             while waiting and len(running) < config.max_parallel_candidates:
                 work = waiting.popleft()
+                kept = settled[work.candidate.name]
                 progress.say(work.candidate.name, f"starting {config.replicas} engine(s)")
-                stream = task.remote(_job(work, plan, config))
-                running.append(_Run(work, stream, time.monotonic()))
+                stream = task.remote(_job(work, kept, plan, config))
+                running.append(_Run(work, stream, time.monotonic(), kept))
             for run in list(running):
                 end = _advance(run, config, progress)
                 if end is not None:
@@ -103,7 +118,8 @@ def _advance(run: _Run, config: ProfileConfig, progress: Progress) -> Answers | 
         run.first_answer_s = run.first_answer_s or time.monotonic()
         run.tables.append(table)
         run.num_rows += table.num_rows
-        progress.answered(name, run.num_rows, time.monotonic() - run.first_answer_s)
+        answering_s = time.monotonic() - run.first_answer_s
+        progress.answered(name, run.num_rows, answering_s, num_before=run.settled.num_rows)
     elapsed_s = time.monotonic() - run.started_s
     if elapsed_s > config.candidate_deadline_s:
         ray.cancel(run.stream, force=True)
@@ -146,18 +162,22 @@ def _answers(run: _Run) -> Answers:
     now_s = time.monotonic()
     return Answers(
         work=run.work,
-        table=pa.concat_tables(run.tables) if run.tables else None,
+        table=pa.concat_tables([run.settled, *run.tables]),
+        num_resumed=run.settled.num_rows,
         start_s=(run.first_answer_s or now_s) - run.started_s,
         wall_s=now_s - run.started_s,
     )
 
 
-def _job(work: Work, plan: Plan, config: ProfileConfig) -> CandidateJob:
+def _job(work: Work, kept: pa.Table, plan: Plan, config: ProfileConfig) -> CandidateJob:
     return CandidateJob(
         candidate=work.candidate,
         questions=plan.questions,
+        settled=kept["question_id"],
+        checkpoint=work.checkpoint,
         replicas=config.replicas,
         batch_size=config.batch_size,
+        num_batches=config.num_batches,
         max_new_tokens=config.max_new_tokens,
         start_timeout_s=config.candidate_deadline_s,
     )

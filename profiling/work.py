@@ -16,10 +16,12 @@ from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.artifacts.store import read_manifest, read_table
 from modelsat.errors import ArtifactError, MachineError, ModelSatError, ZooError
 from modelsat.zoo import VllmCandidate, load_zoo
+from profiling.checkpoint import Checkpoint
 from profiling.config import ProfileConfig
 from profiling.rendering import PROMPT_SETTINGS
 
 OUTCOMES_FOLDER = "outcomes"
+CHECKPOINTS_FOLDER = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,13 @@ class Work:
         candidate: who answers.
         path: where its outcomes go.
         work_hash: hash of everything that changes them.
+        checkpoint: what is kept of it until it is done.
     """
 
     candidate: VllmCandidate
     path: Path
     work_hash: str
+    checkpoint: Checkpoint
 
     def is_done(self) -> bool:
         """Whether the file at ``path`` holds exactly this work; a corrupt one does not."""
@@ -65,6 +69,7 @@ class Plan:
     tasks: TaskSet | None
     works: tuple[Work, ...]
     refused: dict[str, str]
+
 
 _REMOTE = (
     "answers behind a URL (engine: openai), and profiling runs candidates on this cluster; leave "
@@ -145,18 +150,21 @@ def check_writable(output_dir: Path) -> None:
 
 
 def _plan_work(candidate: VllmCandidate, question_hashes: list[str], config: ProfileConfig) -> Work:
+    work_hash = content_hash(
+        {
+            "candidate": candidate.content_hash(),
+            "questions": question_hashes,
+            "max_new_tokens": config.max_new_tokens,
+            "prompt": PROMPT_SETTINGS,
+            "grading": GRADING_VERSION,
+        }
+    )
+    checkpoints = config.output_dir.resolve() / CHECKPOINTS_FOLDER
     return Work(
         candidate=candidate,
         path=config.output_dir / OUTCOMES_FOLDER / f"{candidate.slug}.parquet",
-        work_hash=content_hash(
-            {
-                "candidate": candidate.content_hash(),
-                "questions": question_hashes,
-                "max_new_tokens": config.max_new_tokens,
-                "prompt": PROMPT_SETTINGS,
-                "grading": GRADING_VERSION,
-            }
-        ),
+        work_hash=work_hash,
+        checkpoint=Checkpoint(checkpoints / candidate.slug / work_hash),
     )
 
 

@@ -1,5 +1,6 @@
 """Answered rows become outcomes rows, and outcomes become files, cards and counts."""
 
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -9,8 +10,9 @@ from modelsat.artifacts.schemas import OUTCOMES
 from modelsat.artifacts.store import read_manifest, read_table
 from modelsat.capability.cards import read_cards
 from modelsat.errors import GradingError
+from profiling.checkpoint import GRADED
 from profiling.config import ProfileConfig
-from profiling.pipeline import GRADED, grade_row
+from profiling.pipeline import drop_settled, grade_row
 from profiling.results import (
     count_outcomes,
     merge_results,
@@ -41,7 +43,8 @@ def _row(question_id: str = "q0", **changes: Any) -> dict[str, Any]:
 def _answers(plan: Plan, rows: list[dict[str, Any]], index: int = 0) -> Answers:
     work = plan.works[index]
     graded = [grade_row(row, work.candidate.name) for row in rows]
-    return Answers(work, pa.Table.from_pylist(graded, schema=GRADED), start_s=1.0, wall_s=2.0)
+    table = pa.Table.from_pylist(graded, schema=GRADED.arrow)
+    return Answers(work, table, start_s=1.0, wall_s=2.0)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +108,49 @@ def test_too_many_failed_rows_save_nothing(config: ProfileConfig) -> None:
     with pytest.raises(GradingError, match=r"2 of 6 questions failed, .* 0\.2 .*failed: boom"):
         save_answers(_answers(plan, rows), plan, config)
     assert not plan.works[0].path.exists()
+
+
+def test_failures_above_the_share_keep_the_checkpoint_and_say_what_the_next_run_does(
+    config: ProfileConfig,
+) -> None:
+    plan = plan_run(config)
+    checkpoint = plan.works[0].checkpoint
+    rows = [_row(question_id, error="boom") for question_id in QUESTION_IDS[:2]]
+    rows += [_row(question_id) for question_id in QUESTION_IDS[2:]]
+    graded = [grade_row(row, "alpha") for row in rows]
+    for run in range(config.max_asking_runs):
+        asked = graded if run == 0 else graded[:2]
+        checkpoint.end_batch(checkpoint.begin_batch([row["question_id"] for row in asked]), asked)
+        again = run + 1 < config.max_asking_runs
+        said = "the next run asks 2 of them again" if again else "each failed in 3 run"
+        with pytest.raises(GradingError, match=said):
+            save_answers(_answers(plan, rows), plan, config)
+    assert checkpoint.load(config.max_asking_runs).num_rows == len(QUESTION_IDS)
+
+
+def test_saved_candidates_leave_no_checkpoint_and_tell_what_was_repeated(
+    config: ProfileConfig,
+) -> None:
+    plan = plan_run(config)
+    work = plan.works[0]
+    work.checkpoint.begin_batch(QUESTION_IDS[:2])  # and killed
+    answers = _answers(plan, [_row(question_id) for question_id in QUESTION_IDS])
+    save_answers(replace(answers, num_resumed=4), plan, config)
+    assert not work.checkpoint.folder.parent.exists()
+    [entry] = write_report([work], set(), {}, config)["candidates"]
+    assert (entry["num_resumed"], entry["num_repeated"]) == (4, 2)
+    assert entry["rows_per_s"] == 1.0  # two of six questions in two seconds
+
+
+@pytest.mark.parametrize("settled", [(), ("q1",), ("q0", "q2", "other"), ("q0", "q1", "q2")])
+def test_settled_questions_are_dropped_and_the_others_stay_in_order(
+    settled: tuple[str, ...],
+) -> None:
+    asked = pa.table({"question_id": ["q0", "q1", "q2"], "prompt": ["a", "b", "c"]})
+    left = drop_settled(asked, pa.chunked_array([settled], type=pa.string()))
+    assert left.to_pylist() == [
+        row for row in asked.to_pylist() if row["question_id"] not in settled
+    ]
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,19 @@ def test_progress_speaks_at_first_and_then_every_few_seconds(
     ]
 
 
+def test_progress_counts_what_earlier_runs_answered_but_not_as_speed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now = 0.0
+    progress = Progress(total=100, clock=lambda: now)
+    for now, num_rows in [(1.0, 10), (6.0, 50)]:
+        progress.answered("a", num_rows, answering_s=now - 1.0, num_before=40)
+    assert capsys.readouterr().err.splitlines() == [
+        "profile: a: 50/100 questions answered",
+        "profile: a: 90/100 questions answered, 10/s",
+    ]
+
+
 def test_cpu_engines_share_cores_and_the_zoo_has_the_last_word(config: ProfileConfig) -> None:
     candidate = plan_run(config).works[0].candidate
     on_gpu = engine_environment(candidate)["env_vars"]

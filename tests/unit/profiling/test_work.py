@@ -66,8 +66,22 @@ def test_whatever_changes_answers_changes_the_hash(
 
 
 def test_means_do_not_change_the_hash(config: ProfileConfig) -> None:
-    means = {"replicas": 3, "batch_size": 7, "max_parallel_candidates": 2}
+    means = {"replicas": 3, "batch_size": 7, "block_size": 21, "max_parallel_candidates": 2}
     assert _hashes(config.model_copy(update=means)) == _hashes(config)
+
+
+def test_checkpoints_belong_to_one_candidate_and_one_hash(
+    config: ProfileConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(config.output_dir.parent)
+    config = config.model_copy(update={"output_dir": Path("out")})
+    changed = config.model_copy(update={"max_new_tokens": 99})
+    works = [*plan_run(config).works, *plan_run(changed).works]
+    assert len({work.checkpoint.folder for work in works}) == 4
+    assert all(work.checkpoint.folder.is_absolute() for work in works)
+    assert [work.checkpoint for work in plan_run(config).works] == [
+        work.checkpoint for work in works[:2]
+    ]
 
 
 def test_work_is_done_only_with_its_own_hash(config: ProfileConfig) -> None:
