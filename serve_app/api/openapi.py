@@ -54,6 +54,12 @@ _COMPLETION: Schema = {
     "required": ["model", "choices"],
     "properties": {"model": _STRING, "choices": {"type": "array", "minItems": 1}},
 }
+_EVENT: Schema = {
+    "description": "A server-sent event: a chunk or an error as JSON, at last [DONE].",
+    "type": "object",
+    "required": ["data"],
+    "properties": {"data": _STRING},
+}
 _EMBEDDING: Schema = {
     "type": "object",
     "required": ["model", "data"],
@@ -177,7 +183,7 @@ def _completed(schema: Schema, *, streams: bool = False) -> dict[str, Any]:
 
     answer = _answered(schema)
     if streams:
-        answer["content"][_EVENTS] = {"schema": _STRING}
+        answer["content"][_EVENTS] = {"itemSchema": _EVENT}
     answer["headers"] = {
         "x-modelsat-selected-model": header("The model that answers.", _STRING),
         "x-modelsat-reason": header("Why the first model asked was chosen.", _STRING),

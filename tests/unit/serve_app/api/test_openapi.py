@@ -147,11 +147,15 @@ def test_every_status_is_told_with_its_shape(document):
     for item in document["paths"].values():
         for operation in item.values():
             for status, answer in operation["responses"].items():
-                [schema] = {json.dumps(c["schema"]) for c in answer["content"].values()} - {
-                    '{"type": "string"}'
-                }
-                assert ("Error" in schema) == (status != "200")
+                schema = answer["content"]["application/json"]["schema"]
+                assert ("Error" in json.dumps(schema)) == (status != "200")
                 assert ("Retry-After" in answer.get("headers", {})) == (status in ("429", "503"))
+
+
+def test_completions_come_whole_or_as_events(document):
+    for path in BODIES:
+        content = document["paths"][path]["post"]["responses"]["200"]["content"]
+        assert ("text/event-stream" in content) == path.endswith("completions")
 
 
 def test_names_of_the_zoo_stand_where_they_answer(document):
