@@ -86,7 +86,7 @@ def test_a_candidate_that_is_down_at_the_start_is_made_good_by_the_next(unsettle
     assert num_fallbacks(favourite) - before == num_more
 
 
-def test_the_official_client_gets_every_answer(endpoint: Endpoint, record_property):
+def test_the_official_client_gets_every_answer(endpoint: Endpoint, record_testsuite_property):
     durations_s = []
     with OpenAI(base_url=endpoint.config.url, api_key="unused", max_retries=0) as client:
         for number in range(100):
@@ -108,7 +108,9 @@ def test_the_official_client_gets_every_answer(endpoint: Endpoint, record_proper
             }
             assert chunks[-1].choices[0].finish_reason == "length"
     for percent in (50, 95, 99):
-        record_property(f"p{percent}_ms", float(1000 * np.percentile(durations_s, percent)))
+        record_testsuite_property(
+            f"p{percent}_ms", float(1000 * np.percentile(durations_s, percent))
+        )
     raw = endpoint.ask(stream=True)
     assert raw.text.endswith("data: [DONE]\n\n")
     assert len(events_of(raw.content)) > 2
