@@ -3,15 +3,16 @@
 import logging
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from modelsat.cli.app_errors import report_errors
 from modelsat.config import load_config
 from modelsat.errors import ConfigError, MachineError
-from serve_app.config import ServeConfig
-from serve_app.settings import settings_table
+
+if TYPE_CHECKING:
+    from serve_app.config import ServeConfig
 
 
 def serve(
@@ -32,6 +33,9 @@ def serve(
     ] = False,
 ) -> None:
     """Serve a zoo behind one OpenAI-compatible endpoint that routes each request."""
+    from serve_app.config import ServeConfig
+    from serve_app.settings import settings_table
+
     with report_errors():
         if settings:
             _say(settings_table())
@@ -41,7 +45,7 @@ def serve(
         run(load_config(ServeConfig, config, overrides or ()), block=block)
 
 
-def run(config: ServeConfig, *, block: bool) -> None:
+def run(config: "ServeConfig", *, block: bool) -> None:
     """Deploy, print where it answers, and stay until Ctrl-C unless told to return.
 
     Raises:
@@ -70,7 +74,7 @@ def run(config: ServeConfig, *, block: bool) -> None:
         raise
 
 
-def _greeting(config: ServeConfig) -> str:
+def _greeting(config: "ServeConfig") -> str:
     body = '{"model": "auto", "messages": [{"role": "user", "content": "What is 12 + 30?"}]}'
     return (
         f"serving at {config.url}\n"

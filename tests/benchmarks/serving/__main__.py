@@ -4,6 +4,7 @@ Takes about 12 minutes on two cores, and needs them for itself. The first run in
 the package index. Exits with an error after the page is written if a limit is missed.
 """
 
+import signal
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +23,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="How often everything is measured.")] = 3,
 ) -> None:
     """Measure, write the page, and fail if a limit is missed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is then stopped
     with report_errors(), tempfile.TemporaryDirectory(prefix="serving-benchmark-") as work:
         version = install_litellm()
         figures = Bench(Path(work), typer.echo).run(rounds)

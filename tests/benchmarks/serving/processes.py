@@ -118,7 +118,7 @@ def install_litellm() -> str:
     if not stamp.exists() or stamp.read_text() != pins:
         subprocess.run([sys.executable, "-m", "venv", "--clear", _LITELLM_VENV], check=True)
         pip = [str(_LITELLM_VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
-        pip += ["install", "--quiet", "--no-deps", "-r", str(LITELLM_PINS)]
+        pip += ["install", "-qq", "--no-deps", "-r", str(LITELLM_PINS)]
         subprocess.run(pip, check=True)
         stamp.write_text(pins)
     versions = dict(line.split("==") for line in pins.splitlines() if "==" in line)

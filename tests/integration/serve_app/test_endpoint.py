@@ -20,6 +20,8 @@ from modelsat.zoo import load_zoo
 from serve_app.builder import ROUTER_APPLICATION, SCORER_DEPLOYMENT
 from serve_app.config import ServeConfig
 from tests.integration.serve_app.conftest import ELASTIC, NAMES, STEADY, Artifacts
+from tests.integration.serve_app.reliability import Endpoint, Fleet, kill_replica, until
+from tests.integration.serve_app.reliability_load import steady_load
 
 pytestmark = [
     pytest.mark.ray,
@@ -314,3 +316,24 @@ def wait_for(holds: Callable[[], bool], timeout_s: float) -> None:
     while not holds():
         assert time.monotonic() < deadline, serve.status().applications
         time.sleep(0.2)
+
+
+def test_the_official_client_gets_every_answer(client: OpenAI):
+    for number in range(50):
+        request = {"model": "auto", "messages": user(f"What is {number} times 3?"), "max_tokens": 2}
+        assert client.chat.completions.create(**request).model in NAMES
+        if number % 2:
+            stream = client.chat.completions.create(**request, stream=True)
+            assert {chunk.model for chunk in stream} <= set(NAMES)
+
+
+def test_no_request_fails_when_the_only_scorer_dies(served: ServeConfig):
+    def reasons(number: int) -> set[str]:
+        return {reply.headers.get("x-modelsat-reason", "") for reply in load.replies[-number:]}
+
+    with steady_load(Endpoint(served, Fleet(())), 5) as load:
+        load.wait_for(10)
+        kill_replica(SCORER_DEPLOYMENT)
+        until(lambda: reasons(1), lambda last: last.pop().startswith("default_scorer_"))
+        until(lambda: reasons(10), lambda last: last == {"highest_score"}, timeout_s=180)
+    assert {reply.status for reply in load.replies} == {200}

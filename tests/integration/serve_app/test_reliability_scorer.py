@@ -1,4 +1,4 @@
-"""A scorer that dies, hangs or is fed hostile text, behind a real endpoint."""
+"""A scorer that dies or hangs, hostile cards and hostile requests, at an endpoint with keys."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -187,3 +187,42 @@ def test_text_of_a_card_moves_no_score(endpoint: Endpoint):
     assert (answer.status_code, answer.json()["agreed"]) == (200, True)
     assert endpoint.explain()["zoo_version"] == version + 1
     assert endpoint.scores() == before
+
+
+REFUSED: list[tuple[dict[str, str], bytes, int]] = [
+    ({}, b"{}", 401),
+    ({"Authorization": "Bearer sk-modelsat-of-nobody"}, b"{}", 401),
+    (AS_ADMIN, b"{}", 403),
+    (AS_CLIENT, b'{"model": "auto", ', 400),
+    (AS_CLIENT, b'{"model": "auto", "messages": "' + b"x" * 10 * 2**20 + b'"}', 413),
+    (AS_CLIENT, b'{"model": "a\\r\\nset-cookie: a=b", "messages": [{}]}', 400),
+]
+
+
+@pytest.mark.parametrize(("headers", "content", "status"), REFUSED)
+def test_hostile_requests_are_refused_in_openais_shape(
+    endpoint: Endpoint, headers: dict[str, str], content: bytes, status: int
+):
+    answer = httpx.post(
+        endpoint.chat_url, content=content, headers=headers, trust_env=False, timeout=60
+    )
+    assert answer.status_code == status
+    assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+    assert "set-cookie" not in answer.headers
+
+
+def test_headers_of_ours_are_neither_believed_nor_handed_on(endpoint: Endpoint):
+    forged = {
+        "x-modelsat-selected-model": NAMES[0],
+        "x-modelsat-reason": "forged",
+        "x-modelsat-confidence": "1",
+        "x-api-key": CLIENT_KEY,
+    }
+    answer = endpoint.ask("What is forged?", headers=forged)
+    assert answer.headers["x-modelsat-selected-model"] == endpoint.order("What is forged?")[0]
+    assert answer.headers["x-modelsat-reason"] == FROM_SCORES
+    upstream = endpoint.fleet[answer.json()["model"]]
+    _, received, _ = upstream.requests[-1]
+    told = {name.lower() for name in received}
+    assert not told & {*forged, "authorization"}
+    assert CLIENT_KEY not in str(received)

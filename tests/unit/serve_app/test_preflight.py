@@ -47,9 +47,11 @@ def test_files_that_fit_together_give_the_zoo(files):
     assert check_artifacts(files).names == ("a", "b")
 
 
-def test_a_candidate_without_card_is_named(files):
+def test_a_candidate_without_card_may_be_named_but_some_need_one(files):
     write_zoo(files, entry("a"), entry("new"))
-    with pytest.raises(ZooError, match="no card for new"):
+    assert check_artifacts(files).names == ("a", "new")
+    write_zoo(files, entry("new"))
+    with pytest.raises(ZooError, match=r"no candidate of .* has a card"):
         check_artifacts(files)
 
 

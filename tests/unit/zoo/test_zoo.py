@@ -51,6 +51,43 @@ def test_llm_config_is_kept_as_written_but_for_a_relative_directory(write_zoo, m
     assert loaded.engine_kwargs == {"max_model_len": 512}
 
 
+def remote(name="far", **changes):
+    return {
+        "name": name,
+        "engine": "openai",
+        "base_url": "https://api.example.com/v1/",
+        "model": "gpt-4o",
+        "context_window": 128000,
+        **changes,
+    }
+
+
+def test_both_engines_live_in_one_zoo(write_zoo):
+    zoo = load_zoo(write_zoo(candidate(), remote(api_key_env="OPENAI_API_KEY")))
+    assert [c.name for c in zoo.local] == ["tiny"]
+    far = zoo.get("far")
+    assert (far.base_url, far.model, far.slug) == ("https://api.example.com/v1", "gpt-4o", "far")
+    assert far.endpoints == ("chat", "completions")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"base_url": "ftp://api.example.com"}, "base_url"),
+        ({"base_url": "https://user:secret@api.example.com/v1"}, "base_url"),
+        ({"base_url": "https://api.example.com/v1?key=secret"}, "base_url"),
+        ({"api_key_env": "sk-not a name"}, "api_key_env"),
+        ({"model": ""}, "model"),
+        ({"endpoints": []}, "endpoints"),
+        ({"endpoints": ["audio"]}, "endpoints"),
+        ({"llm_config": {}}, "llm_config"),
+    ],
+)
+def test_a_wrong_remote_candidate_is_named(write_zoo, changes, named):
+    with pytest.raises(ZooError, match=rf"candidates\.0\.openai\.{named}"):
+        load_zoo(write_zoo(remote(**changes)))
+
+
 def test_a_hub_id_is_left_alone(write_zoo):
     loaded = load_zoo(write_zoo(candidate(source="Qwen/Qwen2.5-7B-Instruct"))).get("tiny")
     assert loaded.model_source == "Qwen/Qwen2.5-7B-Instruct"
@@ -79,11 +116,15 @@ def test_application_names_are_slugs(write_zoo, name, application):
     [
         ([], {}, "the zoo is empty"),
         ([candidate("a"), candidate("a")], {}, "duplicate name ['a']"),
-        ([candidate("a.b"), candidate("a-b")], {}, "duplicate application_name ['candidate-a-b']"),
+        ([candidate("a.b"), candidate("a-b")], {}, "duplicate slug ['a-b']"),
         ([candidate("auto")], {}, "'auto' is the name that asks for routing"),
         ([candidate("two words")], {}, "'two words'"),
-        ([candidate(colour="red")], {}, "candidates.0.colour: Extra inputs are not permitted"),
-        ([candidate(engine="llama.cpp")], {}, "got 'llama.cpp'"),
+        ([candidate(colour="red")], {}, "candidates.0.vllm.colour: Extra inputs are not permitted"),
+        (
+            [candidate(engine="llama.cpp")],
+            {},
+            "does not match any of the expected tags: 'vllm', 'openai'",
+        ),
         ([candidate(context_window=0)], {}, "context_window"),
         ([candidate(modalities=["smell"])], {}, "'smell'"),
         ([candidate(llm_config={"model_loading_config": {}})], {}, "model_source is missing"),
