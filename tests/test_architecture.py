@@ -245,9 +245,13 @@ def test_serve_accepts_every_shipped_manifest(path):
     (application,) = schema.model_validate(manifest).applications
     module, _, function = application.import_path.partition(":")
     assert callable(getattr(importlib.import_module(module), function))
-    wrong = {**manifest, "applications": [{**manifest["applications"][0], "route_prefix": "v1"}]}
-    with pytest.raises(ValueError, match="route_prefix"):
-        schema.model_validate(wrong)
+    with pytest.raises(ValueError, match="proxy_location"):
+        schema.model_validate({**manifest, "proxy_location": "Nowhere"})
+    # Serve passes over keys that it does not know.
+    http_options = schema.model_fields["http_options"].annotation.model_fields
+    assert set(manifest) <= set(schema.model_fields)
+    assert set(manifest["http_options"]) <= set(http_options)
+    assert set(manifest["applications"][0]) <= set(type(application).model_fields)
 
 
 def test_ray_accepts_the_cluster_file():
