@@ -173,6 +173,15 @@ def test_what_is_no_json_object_is_refused(raw):
     assert refused.value.status == 400
 
 
+def test_bodies_of_nothing_but_brackets_are_refused_before_they_are_read():
+    lists = b"[" + b"[]," * 260_000 + b"[]]"
+    with pytest.raises(ApiError, match="brackets") as refused:
+        parse_chat(json.dumps(CHAT).encode()[:-1] + b', "x": ' + lists + b"}")
+    assert refused.value.status == 400
+    text = {"role": "user", "content": "{x} [y] " * 60_000}
+    assert parse(model="m", messages=[text]).body["messages"] == [text]
+
+
 def test_of_a_key_given_twice_the_last_counts():
     raw = b'{"model": "a", "messages": [{"role": "user", "content": "Hi"}], "model": "b"}'
     assert parse_chat(raw).model == "b"
