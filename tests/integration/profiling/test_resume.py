@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,8 +138,12 @@ class Run:
 
     def workers(self, title: str) -> list[psutil.Process]:
         """The run's processes whose title begins so."""
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [c for c in children if any(part.startswith(title) for part in c.cmdline())]
+        found = []
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.Error):  # it ended since it was listed
+                if any(part.startswith(title) for part in child.cmdline()):
+                    found.append(child)
+        return found
 
     def kill_worker(self, title: str) -> None:
         """Kill -9 the run's one process of that title."""
@@ -209,7 +214,6 @@ def test_a_run_killed_at_every_place_repeats_a_block_each_and_ends_the_same(
     assert run.process.returncode == GradingError.exit_code, stderr
     assert f"{NUM_TOO_LONG} of {NUM_QUESTIONS} questions failed" in stderr
     assert not (scene.folder / "killed" / "cards.parquet").exists()
-    assert run.num_kept() == NUM_QUESTIONS - NUM_TOO_LONG
     lost_3 = run.num_lost()
     assert lost_3 - lost_2 <= BLOCK_SIZE
 
