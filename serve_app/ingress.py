@@ -1,5 +1,7 @@
 """One ingress replica: everything between HTTP and candidates. Loads no torch, no vLLM."""
 
+import asyncio
+import logging
 from typing import Any
 
 from fastapi import FastAPI
@@ -24,6 +26,10 @@ from serve_app.routing.estimates import Estimates
 from serve_app.routing.score_source import ScoreSource
 from serve_app.routing.sessions import SessionClient
 from serve_app.scoring.client import ServeScorerClient
+from serve_app.scoring.scores import ScorerFailure
+
+_REACH_TIMEOUT_S = 30
+_logger = logging.getLogger(f"ray.serve.{__name__}")  # writes the replica's log file
 
 
 class Ingress:
@@ -53,7 +59,8 @@ class Ingress:
         self._clients = CandidateClients(
             config.ingress.max_in_flight, config.fallback.connect_timeout_s
         )
-        self._scores = ScoreSource(ServeScorerClient(scorer), config.routing)
+        scorer_client = ServeScorerClient(scorer)
+        self._scores = ScoreSource(scorer_client, config.routing)
         self._estimates = Estimates()
         self._router = AutoRouter(
             config.routing,
@@ -65,6 +72,7 @@ class Ingress:
             sessions=SessionClient(self._controller, config.routing.sessions),
         )
         await self._follower.start(config.startup_timeout_s)
+        await _reach(scorer_client)
         self._observation = Observation(
             config.observability,
             lambda: self._follower.state,
@@ -115,3 +123,15 @@ class Ingress:
             score_cache_misses=self._scores.num_misses,
             candidate_states={name: int(self._health.state(name)) for name in names},
         )
+
+
+async def _reach(scorer: ServeScorerClient) -> None:
+    """Make the connection to the scorer, which takes longer than a request waits for scores.
+
+    A scorer that cannot be reached now may be later; requests have their default meanwhile.
+    """
+    try:
+        async with asyncio.timeout(_REACH_TIMEOUT_S):
+            await scorer.score("Which of these is correct?")
+    except (ScorerFailure, TimeoutError):
+        _logger.warning("the scorer does not answer yet; the default candidate does")

@@ -8,7 +8,7 @@ from serve_app.candidates.answer import CandidateClient
 from serve_app.candidates.local import LocalClient
 from serve_app.candidates.remote import RemoteClient, open_session
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger(f"ray.serve.{__name__}")  # writes the replica's log file
 
 
 class CandidateClients:

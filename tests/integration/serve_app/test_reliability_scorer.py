@@ -189,20 +189,24 @@ def test_text_of_a_card_moves_no_score(endpoint: Endpoint):
     assert endpoint.scores() == before
 
 
-REFUSED: list[tuple[dict[str, str], bytes, int]] = [
-    ({}, b"{}", 401),
-    ({"Authorization": "Bearer sk-modelsat-of-nobody"}, b"{}", 401),
-    (AS_ADMIN, b"{}", 403),
-    (AS_CLIENT, b'{"model": "auto", ', 400),
-    (AS_CLIENT, b'{"model": "auto", "messages": "' + b"x" * 10 * 2**20 + b'"}', 413),
-    (AS_CLIENT, b'{"model": "a\\r\\nset-cookie: a=b", "messages": [{}]}', 400),
-]
+MESSAGES = b'"messages": [{"role": "user", "content": "%s"}]'
+REFUSED: dict[str, tuple[dict[str, str], bytes, int]] = {
+    "no key": ({}, b"{}", 401),
+    "unknown key": ({"Authorization": "Bearer sk-modelsat-of-nobody"}, b"{}", 401),
+    "key of another role": (AS_ADMIN, b"{}", 403),
+    "no JSON": (AS_CLIENT, b'{"model": "auto", ', 400),
+    "too long": (AS_CLIENT, b'{"model": "auto", ' + MESSAGES % (b"x" * 10 * 2**20) + b"}", 413),
+    "line ends": (
+        AS_CLIENT,
+        b'{"model": "a\\r\\nset-cookie: a=b", ' + MESSAGES % b"Hi" + b"}",
+        404,
+    ),
+}
 
 
-@pytest.mark.parametrize(("headers", "content", "status"), REFUSED)
-def test_hostile_requests_are_refused_in_openais_shape(
-    endpoint: Endpoint, headers: dict[str, str], content: bytes, status: int
-):
+@pytest.mark.parametrize("what", REFUSED)
+def test_hostile_requests_are_refused_in_openais_shape(endpoint: Endpoint, what: str):
+    headers, content, status = REFUSED[what]
     answer = httpx.post(
         endpoint.chat_url, content=content, headers=headers, trust_env=False, timeout=60
     )

@@ -1,0 +1,89 @@
+"""Processes of the endpoint are killed at random while requests come in."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from ray import serve
+from ray.serve.schema import ApplicationStatus
+
+from serve_app.builder import ROUTER_APPLICATION
+from tests.integration.serve_app.chaos import REPLICATED, killing
+from tests.integration.serve_app.conftest import Artifacts
+from tests.integration.serve_app.reliability import Endpoint, processes, serving, until
+from tests.integration.serve_app.reliability_load import closed_load, distinct, steady_load
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.timeout(300),
+    pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:DeprecationWarning"),
+]
+
+NAMES = ("alder", "birch", "cedar")
+NUM_REQUESTS = 200  # 20 s of them
+
+
+@pytest.fixture(scope="module")
+def endpoint(
+    artifacts: Artifacts, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Endpoint]:
+    two = {"num_replicas": 2, "num_cpus": 0.5}
+    root = tmp_path_factory.mktemp("chaos")
+    with serving(
+        root, artifacts.router, NAMES, ingress=two, scorer={**two, "num_threads": 1}
+    ) as endpoint:
+        endpoint.settle()
+        yield endpoint
+
+
+def make(number: int) -> dict:
+    """Every third request is for a stream."""
+    return {**distinct(number), "stream": number % 3 == 0}
+
+
+def test_requests_are_answered_while_processes_are_killed(
+    endpoint: Endpoint, record_testsuite_property
+):
+    with steady_load(endpoint, 10, make, num_retries=1) as load:
+        load.wait_for(20)
+        with killing(every_s=2) as killer:
+            load.wait_for(NUM_REQUESTS)
+        load.wait_for(20)
+    killed = Counter(killer.killed)
+    record_testsuite_property("killed", dict(killed))
+    assert killed.total() >= 3
+    assert any(killed[name] for name in REPLICATED)
+    num_good = sum(reply.is_good for reply in load.replies)
+    record_testsuite_property("success_fraction", num_good / len(load.replies))
+    record_testsuite_property("num_retried", sum(reply.num_retries for reply in load.replies))
+    failed = Counter(reply.status for reply in load.replies if not reply.is_good)
+    assert num_good >= 0.98 * len(load.replies), (failed, killed)
+    until(is_whole, bool, timeout_s=120)
+    assert [endpoint.ask().status_code for _ in range(3)] == [200] * 3
+
+
+def test_the_endpoint_returns_when_the_proxy_of_its_machine_dies(
+    endpoint: Endpoint, record_testsuite_property
+):
+    found = processes("haproxy -db")
+    assert found
+    for process in found:
+        process.kill()
+    killed_s = time.monotonic()
+    until(lambda: have_three_answers(endpoint), bool, timeout_s=180)
+    record_testsuite_property("proxy_back_after_s", time.monotonic() - killed_s)
+
+
+def have_three_answers(endpoint: Endpoint) -> bool:
+    replies = closed_load(endpoint, 1, num_requests=3)
+    return all(reply.status == 200 for reply in replies)
+
+
+def is_whole() -> bool:
+    """Whether Serve has replaced all that was killed."""
+    application = serve.status().applications[ROUTER_APPLICATION]
+    deployments = application.deployments.values()
+    return application.status == ApplicationStatus.RUNNING and all(
+        set(deployment.replica_states) == {"RUNNING"} for deployment in deployments
+    )
