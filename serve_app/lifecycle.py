@@ -1,6 +1,5 @@
 """Starting and stopping what is served, on a Ray cluster that is joined or started."""
 
-import asyncio
 import logging
 import os
 import signal
@@ -13,6 +12,7 @@ from typing import Any
 
 import ray
 from ray import serve
+from ray.actor import ActorHandle
 from ray.exceptions import RayError
 from ray.serve.schema import ApplicationStatus
 
@@ -193,49 +193,55 @@ def _wait_for_router(limit: _StartLimit) -> None:
         limit.pause(["router"])
 
 
-def _wait_for_candidates(limit: _StartLimit, report: Report) -> None:
-    """Wait for the engines of the zoo as the controller has it: it may continue an earlier one."""
-    ready: set[str] = set()
-    while True:
-        local = [entry for entry in _describe_zoo(limit)["candidates"] if entry["application"]]
-        applications = serve.status().applications
-        for entry in local:
-            if entry["problem"]:
-                raise ZooError(entry["problem"])
-            application = applications.get(entry["application"])
-            if application is None or entry["name"] in ready:
-                continue
-            if application.status == ApplicationStatus.RUNNING:
-                ready.add(entry["name"])
-                report(f"candidate {entry['name']} ready after {limit.elapsed_s:.1f} s")
-        waiting = [entry["name"] for entry in local if entry["name"] not in ready]
-        if not waiting:
-            return
-        limit.pause(f"candidate {name}" for name in waiting)
+class _ZooReader:
+    """Asks the zoo controller, in a process with an event loop that stays.
 
-
-def _describe_zoo(limit: _StartLimit) -> dict[str, Any]:
-    ask = ray.remote(num_cpus=0, max_retries=0)(_ask_controller)
-    while True:
-        try:
-            return dict(ray.get(ask.remote(), timeout=_CONTROLLER_TIMEOUT_S))
-        except RayError:
-            limit.pause(["zoo controller"])
-
-
-def _ask_controller() -> dict[str, Any]:
-    """The zoo as its controller describes it.
-
-    For a process of its own: where Serve is told to start no threads (`serve_app.throughput`), a
-    handle belongs to the event loop that it was first used in, and this process has none to keep.
+    Where Serve is told to start no threads (`serve_app.throughput`), a handle works in the loop
+    that it was first used in and in no other; the process that deploys has none to keep.
     """
 
-    async def describe() -> dict[str, Any]:
+    async def describe(self) -> dict[str, Any]:
+        """The zoo as its controller describes it."""
         handle = serve.get_deployment_handle(CONTROLLER_DEPLOYMENT, app_name=ROUTER_APPLICATION)
         described: dict[str, Any] = await handle.describe.remote()
         return described
 
-    return asyncio.run(describe())
+
+def _wait_for_candidates(limit: _StartLimit, report: Report) -> None:
+    """Wait for the engines of the zoo as the controller has it: it may continue an earlier one."""
+    reader = ray.remote(num_cpus=0)(_ZooReader).remote()
+    ready: set[str] = set()
+    try:
+        while waiting := _not_ready(_describe_zoo(reader, limit), ready, limit, report):
+            limit.pause(f"candidate {name}" for name in waiting)
+    finally:
+        ray.kill(reader)
+
+
+def _not_ready(
+    zoo: dict[str, Any], ready: set[str], limit: _StartLimit, report: Report
+) -> list[str]:
+    """Local candidates that do not run yet; adds those that do to ``ready``."""
+    local = [entry for entry in zoo["candidates"] if entry["application"]]
+    applications = serve.status().applications
+    for entry in local:
+        if entry["problem"]:
+            raise ZooError(entry["problem"])
+        application = applications.get(entry["application"])
+        if application is None or entry["name"] in ready:
+            continue
+        if application.status == ApplicationStatus.RUNNING:
+            ready.add(entry["name"])
+            report(f"candidate {entry['name']} ready after {limit.elapsed_s:.1f} s")
+    return [entry["name"] for entry in local if entry["name"] not in ready]
+
+
+def _describe_zoo(reader: ActorHandle, limit: _StartLimit) -> dict[str, Any]:
+    while True:
+        try:
+            return dict(ray.get(reader.describe.remote(), timeout=_CONTROLLER_TIMEOUT_S))
+        except RayError:
+            limit.pause(["zoo controller"])
 
 
 def _origin(config: ServeConfig) -> str:
