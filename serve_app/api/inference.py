@@ -51,11 +51,13 @@ class Inference:
         """
         exchange: Exchange = request.scope[EXCHANGE]
         record = exchange.record
+        session_id = _session_id(request, exchange.key)
+        record.session = session_id is not None
         asked = PARSERS[endpoint](await request.body())
         record.stream = asked.stream
         state = self._services.zoo()
         if asked.model in self._profiles:
-            ranking = await self._rank(asked, request, exchange, state)
+            ranking = await self._rank(asked, session_id, exchange)
         else:
             ranking = self._pin(asked, exchange, state)
         try:
@@ -78,15 +80,15 @@ class Inference:
         asked = parse_route(await request.body(), next(iter(self._profiles)))
         if asked.model not in self._profiles:
             raise ApiError(400, f"model must be one of {', '.join(self._profiles)}", param="model")
-        routed = self._route_request(asked, request, exchange)
+        session_id = _session_id(request, exchange.key)
+        exchange.record.session = session_id is not None
+        routed = self._route_request(asked, session_id, exchange)
         exchange.record.requested, exchange.record.routed = asked.model, True
         told = await self._services.router.explain(routed, asked.explained)
         exchange.record.first_byte_s = time.monotonic()
         return Response(msgspec.json.encode(told), media_type="application/json")
 
-    async def _rank(
-        self, asked: Asked, request: Request, exchange: Exchange, state: ZooState
-    ) -> Ranking:
+    async def _rank(self, asked: Asked, session_id: str | None, exchange: Exchange) -> Ranking:
         record = exchange.record
         record.requested, record.routed = asked.model, True
         if asked.endpoint == "embeddings":
@@ -96,7 +98,7 @@ class Inference:
                 "name a model",
                 param="model",
             )
-        routed = self._route_request(asked, request, exchange)
+        routed = self._route_request(asked, session_id, exchange)
         started_s = time.monotonic()
         ranking = await self._services.router.rank(routed)
         record.routing_s = time.monotonic() - started_s
@@ -104,14 +106,14 @@ class Inference:
         record.scores, record.zoo_version = ranking.scores, ranking.zoo_version
         return ranking
 
-    def _route_request(self, asked: Asked, request: Request, exchange: Exchange) -> RouteRequest:
+    def _route_request(
+        self, asked: Asked, session_id: str | None, exchange: Exchange
+    ) -> RouteRequest:
         record = exchange.record
         text = text_to_route(asked.endpoint, asked.body, self._routing)
         record.prompt_hash = hashlib.sha256(text.encode()).hexdigest()
         if self._keeps_text:
             record.scored_text = text
-        session_id = _session_id(request, exchange.key)
-        record.session = session_id is not None
         requirements = Requirements(
             endpoint=asked.endpoint,
             text=all_text(asked.endpoint, asked.body),

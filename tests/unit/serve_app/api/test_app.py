@@ -248,9 +248,10 @@ def test_forged_headers_change_nothing(served):
     assert "forged" not in str(served.dispatcher.sent) + str(served.router.asked)
 
 
+@pytest.mark.parametrize("model", ["auto", "tiny/a"])
 @pytest.mark.parametrize("session", ["", "x" * 257, "caf\u00e9", "a\tb"])
-def test_a_session_id_is_bounded_and_printable(served, session):
-    answer = post(served, chat(), headers={"x-session-id": session.encode("latin-1")})
+def test_a_session_id_is_bounded_and_printable(served, session, model):
+    answer = post(served, chat(model), headers={"x-session-id": session.encode("latin-1")})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "x-session-id")
 
 
