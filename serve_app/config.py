@@ -77,11 +77,13 @@ class CandidateOptions(FrozenConfig):
         max_ongoing_requests: requests a replica holds at a time.
         max_queued_requests: requests that wait per ingress replica; more are refused.
         target_ongoing_requests: requests per replica at which one more is started.
+        drain_timeout_s: how long a replica that is stopped may finish what it works on.
     """
 
     max_ongoing_requests: int = Field(default=128, ge=1)
     max_queued_requests: int = Field(default=256, ge=-1)
     target_ongoing_requests: float = Field(default=16, gt=0)
+    drain_timeout_s: Seconds = 60
 
 
 class SessionOptions(FrozenConfig):

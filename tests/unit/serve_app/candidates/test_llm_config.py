@@ -40,6 +40,7 @@ def test_rays_open_ends_are_closed():
         "max_ongoing_requests": options.max_ongoing_requests,
         "max_queued_requests": options.max_queued_requests,
         "max_constructor_retry_count": 1,
+        "graceful_shutdown_timeout_s": options.drain_timeout_s,
         "autoscaling_config": {
             "max_replicas": 3,
             "target_ongoing_requests": options.target_ongoing_requests,
@@ -58,6 +59,7 @@ def test_what_the_zoo_states_is_kept():
             "max_ongoing_requests": 3,
             "max_queued_requests": -1,
             "max_constructor_retry_count": 5,
+            "graceful_shutdown_timeout_s": 7,
             "autoscaling_config": {"min_replicas": 0, "target_ongoing_requests": 1},
         },
     }
