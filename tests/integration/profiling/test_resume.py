@@ -31,7 +31,8 @@ from tests.integration.profiling.tiny_model import (
     zoo_entry,
 )
 
-pytestmark = pytest.mark.ray
+# Six starts of engines: about three minutes on a quiet machine.
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(1500)]
 
 ROOT = Path(__file__).parents[3]
 NUM_QUESTIONS = 300

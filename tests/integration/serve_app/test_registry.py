@@ -131,6 +131,11 @@ def load(endpoint: Endpoint, **fields: object) -> Iterator[Load]:
     assert Counter(status for status, _ in requests.answers) == {200: len(requests.answers)}
 
 
+def entries_of(described: dict) -> list[dict]:
+    """Candidates as they are configured; replicas are counted at the start only."""
+    return [{**entry, "running_replicas": None} for entry in described["candidates"]]
+
+
 @pytest.fixture(scope="module")
 def endpoint(
     artifacts: Artifacts, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory
@@ -212,7 +217,7 @@ def test_candidates_come_and_go_without_a_failed_request(endpoint: Endpoint):
         assert "all 4 replicas agree" in endpoint.command("rollback", str(before["version"]))
         requests.wait_for(20)
     after = endpoint.described()
-    assert after["candidates"] == before["candidates"]
+    assert entries_of(after) == entries_of(before)
     assert replicas_of(after) == replicas_of(before)
 
 
