@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 from ray import serve
-from ray.serve.schema import ApplicationStatus
 
 from serve_app.builder import ROUTER_APPLICATION
 from tests.integration.serve_app.chaos import REPLICATED, killing
@@ -59,7 +58,7 @@ def test_requests_are_answered_while_processes_are_killed(
     record_testsuite_property("num_retried", sum(reply.num_retries for reply in load.replies))
     failed = Counter(reply.status for reply in load.replies if not reply.is_good)
     assert num_good >= 0.98 * len(load.replies), (failed, killed)
-    until(is_whole, bool, timeout_s=120)
+    until(states, is_whole, timeout_s=240)
     assert [endpoint.ask().status_code for _ in range(3)] == [200] * 3
 
 
@@ -78,12 +77,12 @@ def test_the_endpoint_returns_when_the_proxy_of_its_machine_dies(
 def have_three_answers(endpoint: Endpoint) -> bool:
     replies = closed_load(endpoint, 1, num_requests=3)
     return all(reply.status == 200 for reply in replies)
-
-
-def is_whole() -> bool:
-    """Whether Serve has replaced all that was killed."""
+def states() -> dict[str, dict[str, int]]:
+    """Replicas of each deployment by state, as Serve sees them."""
     application = serve.status().applications[ROUTER_APPLICATION]
-    deployments = application.deployments.values()
-    return application.status == ApplicationStatus.RUNNING and all(
-        set(deployment.replica_states) == {"RUNNING"} for deployment in deployments
-    )
+    return {name: d.replica_states for name, d in application.deployments.items()}
+
+
+def is_whole(seen: dict[str, dict[str, int]]) -> bool:
+    """Whether Serve has replaced all that was killed."""
+    return all(set(replicas) == {"RUNNING"} for replicas in seen.values())
