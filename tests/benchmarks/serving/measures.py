@@ -17,7 +17,7 @@ from tests.benchmarks.serving.processes import (
     running_upstream_process,
     served,
 )
-from tests.benchmarks.serving.scorer_alone import ScorerFigures, measure_scorer
+from tests.benchmarks.serving.scorer_alone import DTYPE, ScorerFigures, measure_scorer
 
 ZOO_SIZES = (5, 100)
 CONCURRENCY_LEVELS = (1, 5, 10, 20, 50)
@@ -164,7 +164,7 @@ class Bench:
             upstream.url,
             key,
             port=free_port(),
-            scorer={"num_threads": SCORER_THREADS},
+            scorer={"num_threads": SCORER_THREADS, "dtype": DTYPE},
         )
         with served(config, key) as endpoint:
             direct = self._sequential(upstream, model=candidate_name(0))

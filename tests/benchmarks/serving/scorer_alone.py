@@ -16,6 +16,7 @@ from pathlib import Path
 from tests.benchmarks.serving.artifacts import make_cards
 from tests.benchmarks.serving.load import ROOT, make_prompt
 
+DTYPE = "auto"  # bfloat16 where the processor computes in it
 DECISION_CARDS = (1, 100, 1000)
 BATCH_SIZES = (1, 4, 16)
 _NUM_DECISIONS = 25
@@ -65,7 +66,7 @@ def measure_scorer(router: Path, num_cards: int, num_threads: int, seed: int) ->
 def _measure(router: Path, num_cards: int, seed: int) -> dict[str, dict[int, float]]:
     from modelsat.routing.scoring import Scorer
 
-    scorer = Scorer.load(router)
+    scorer = Scorer.load(router, dtype=DTYPE)
     number = 0
 
     def prompts(count: int) -> list[str]:
