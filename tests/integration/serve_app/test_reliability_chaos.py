@@ -77,6 +77,8 @@ def test_the_endpoint_returns_when_the_proxy_of_its_machine_dies(
 def have_three_answers(endpoint: Endpoint) -> bool:
     replies = closed_load(endpoint, 1, num_requests=3)
     return all(reply.status == 200 for reply in replies)
+
+
 def states() -> dict[str, dict[str, int]]:
     """Replicas of each deployment by state, as Serve sees them."""
     application = serve.status().applications[ROUTER_APPLICATION]
