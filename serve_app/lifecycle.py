@@ -17,7 +17,6 @@ from ray.exceptions import RayError
 from ray.serve.schema import ApplicationStatus
 
 from modelsat.errors import ArtifactError, MachineError, ZooError
-from modelsat.zoo import Zoo
 from serve_app.builder import CONTROLLER_DEPLOYMENT, ROUTER_APPLICATION, run_router
 from serve_app.candidates.llm_config import check_hardware
 from serve_app.config import ServeConfig
@@ -65,7 +64,7 @@ def deploy(config: ServeConfig, report: Report = print) -> None:
     remote = len(zoo.candidates) - len(zoo.local)
     report(f"starting {len(zoo.local)} candidates and the router; {remote} answer elsewhere")
     try:
-        _deploy_applications(config, zoo, started_at, report)
+        _deploy_applications(config, started_at, report)
     except BaseException:
         shutdown()
         raise
@@ -143,7 +142,7 @@ def _serve_is_running() -> bool:
     return bool(serve.status().proxies)
 
 
-def _deploy_applications(config: ServeConfig, zoo: Zoo, started_at: float, report: Report) -> None:
+def _deploy_applications(config: ServeConfig, started_at: float, report: Report) -> None:
     serve.start(
         http_options={
             "host": config.host,
