@@ -28,6 +28,11 @@ class Price(FrozenConfig):
     input_usd_per_mtok: float = Field(ge=0, allow_inf_nan=False)
     output_usd_per_mtok: float = Field(ge=0, allow_inf_nan=False)
 
+    def cost_usd(self, prompt_tokens: float, completion_tokens: float) -> float:
+        """What so many tokens cost, US dollars."""
+        prompt_usd = self.input_usd_per_mtok * prompt_tokens
+        return (prompt_usd + self.output_usd_per_mtok * completion_tokens) / 1e6
+
 
 class Candidate(FrozenConfig):
     """What is said of every LLM of the zoo, wherever it runs.

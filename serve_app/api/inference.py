@@ -222,10 +222,10 @@ class _Accounts:
         if facts.failure is not None:
             record.error_code = f"stream_{facts.failure}"
         if self._price is not None and facts.prompt_tokens is not None:
-            record.cost_usd = (
-                facts.prompt_tokens * self._price.input_usd_per_mtok
-                + (facts.completion_tokens or 0) * self._price.output_usd_per_mtok
-            ) / 1e6
+            # Embeddings have no completion tokens.
+            record.cost_usd = self._price.cost_usd(
+                facts.prompt_tokens, facts.completion_tokens or 0
+            )
 
 
 class _KnownCandidates:

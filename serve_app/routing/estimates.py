@@ -66,6 +66,4 @@ class Estimates:
         """Expected cost of a request, US dollars; None where the price is unknown."""
         if price is None:
             return None
-        completion_tokens = self.completion_tokens(candidate, max_new_tokens)
-        prompt_usd = price.input_usd_per_mtok * prompt_tokens
-        return (prompt_usd + price.output_usd_per_mtok * completion_tokens) / 1e6
+        return price.cost_usd(prompt_tokens, self.completion_tokens(candidate, max_new_tokens))

@@ -88,6 +88,13 @@ def test_a_wrong_remote_candidate_is_named(write_zoo, changes, named):
         load_zoo(write_zoo(remote(**changes)))
 
 
+def test_a_price_is_for_a_million_tokens_of_each_kind(write_zoo):
+    price = {"input_usd_per_mtok": 2.5, "output_usd_per_mtok": 10}
+    known = load_zoo(write_zoo(remote(price=price))).get("far").price
+    assert known.cost_usd(1_000_000, 0) == 2.5
+    assert known.cost_usd(400, 100) == pytest.approx(0.002)  # 0.001 of each
+
+
 def test_a_hub_id_is_left_alone(write_zoo):
     loaded = load_zoo(write_zoo(candidate(source="Qwen/Qwen2.5-7B-Instruct"))).get("tiny")
     assert loaded.model_source == "Qwen/Qwen2.5-7B-Instruct"
