@@ -84,18 +84,6 @@ class RoutingDecision:
     reason: str
 
 
-def choose_best(scores: Mapping[str, float]) -> RoutingDecision:
-    """Choose the candidate with the highest score; a tie goes to the one listed first.
-
-    Args:
-        scores: P(correct) by candidate; those not finite are passed over.
-
-    Raises:
-        RoutingError: no score is given, or none is finite.
-    """
-    return choose(scores, UNCONSTRAINED)
-
-
 def choose(
     scores: Mapping[str, float], constraints: Constraints, costs: Costs = _NO_COSTS
 ) -> RoutingDecision:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from serve_app.api.admission import Places, check_length, limited, read_body
-from serve_app.api.connection import App, ClientWatch, Receive, Reply, Scope, Send
+from serve_app.api.connection import REQUEST_ID, App, ClientWatch, Receive, Reply, Scope, Send
 from serve_app.api.errors import ApiError
 from serve_app.api.key_file import ApiKey
 from serve_app.api.services import Services
@@ -44,7 +44,6 @@ _OPEN = frozenset({"/health", "/health/live", "/health/ready", "/openapi.json"})
 _MARGIN_FRACTION = 0.2
 _MAX_MARGIN_S = 0.5
 
-_REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 _NUMBER = re.compile(rb"\d{1,20}(\.\d{1,20})?([eE][+-]?\d{1,3})?")
 
 _log = logging.getLogger("ray.serve.modelsat")
@@ -207,7 +206,7 @@ def _as_api_error(error: Exception) -> ApiError:
 
 
 def _request_id(given: bytes | None) -> str:
-    if given is not None and _REQUEST_ID.fullmatch(given):
+    if given is not None and REQUEST_ID.fullmatch(given):
         return given.decode()
     return uuid.uuid4().hex
 

@@ -11,19 +11,17 @@ themselves. Without it the endpoint works, but for these (Ray 2.60):
 """
 
 import logging
-import re
 from collections.abc import Iterable, Iterator
 
 from starlette.middleware import Middleware
 
-from serve_app.api.connection import App, Message, Receive, Reply, Scope, Send
+from serve_app.api.connection import REQUEST_ID, App, Message, Receive, Reply, Scope, Send
 from serve_app.api.errors import ApiError, overloaded
 
 _OURS = ("/v1/", "/admin/", "/health")  # other applications on the cluster are left alone
 _DROPPED = frozenset(
     {b"x-request-disconnect-disabled", b"serve_multiplexed_model_id", b"serve-multiplexed-model-id"}
 )
-_REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 _TOLD = {
     404: "no such path",
     408: "the answer took longer than allowed",
@@ -91,7 +89,7 @@ def _as_api_error(status: int) -> ApiError:
 
 def _cleaned(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
     for name, value in headers:
-        if name in _DROPPED or (name == b"x-request-id" and not _REQUEST_ID.fullmatch(value)):
+        if name in _DROPPED or (name == b"x-request-id" and not REQUEST_ID.fullmatch(value)):
             continue
         yield name, value if value.isascii() else _as_utf8(value)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from modelsat.errors import RoutingError
-from modelsat.routing.policy import Constraints, choose, choose_best, matching
+from modelsat.routing.policy import UNCONSTRAINED, Constraints, choose, matching
 
 SCORES = st.dictionaries(st.text(min_size=1), st.floats(0, 1) | st.just(math.nan), min_size=1)
 
@@ -79,7 +79,7 @@ def chosen_or_none(scores, constraints, costs):
 
 
 def test_the_highest_score_wins_and_a_tie_goes_to_the_first():
-    decision = choose_best({"a": 0.2, "b": 0.9, "c": 0.9})
+    decision = choose({"a": 0.2, "b": 0.9, "c": 0.9}, UNCONSTRAINED)
     assert (decision.candidate, decision.confidence) == ("b", 0.9)
     assert decision.reason == "highest_score"
 
@@ -89,14 +89,14 @@ def test_a_score_that_is_no_number_never_wins(scores):
     finite = [score for score in scores.values() if not math.isnan(score)]
     if not finite:
         with pytest.raises(RoutingError, match="none of"):
-            choose_best(scores)
+            choose(scores, UNCONSTRAINED)
         return
-    assert choose_best(scores).confidence == max(finite)
+    assert choose(scores, UNCONSTRAINED).confidence == max(finite)
 
 
 def test_nothing_to_choose_from_is_refused():
     with pytest.raises(RoutingError, match="none of 0 scores"):
-        choose_best({})
+        choose({}, UNCONSTRAINED)
 
 
 @given(scores=SCORED, constraints=CONSTRAINTS, costs=COSTS)
