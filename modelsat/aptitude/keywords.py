@@ -1,7 +1,7 @@
 """The five keywords that describe each core task to the router.
 
-Ours cover MMLU (by task), MMLU-Pro (by category), BBH, GSM8K and MATH; a file of the user's
-takes their place for anything else.
+Ours cover MMLU (by task), MMLU-Pro (by category), BBH, GSM8K, MATH, WinoGrande, ARC-Challenge,
+BoolQ, TruthfulQA, MRPC and MNLI; a file of the user's takes their place for anything else.
 """
 
 import json

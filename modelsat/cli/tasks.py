@@ -1,4 +1,4 @@
-"""``modelsat tasks``: choose the core tasks of the aptitude test, and show them."""
+"""``modelsat tasks``: import questions, choose the core tasks of the aptitude test, show them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -6,15 +6,65 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from modelsat.cli.output import print_json, print_table
+from modelsat.errors import ConfigError
 
 if TYPE_CHECKING:
     from modelsat.aptitude.selection import Selection
     from modelsat.aptitude.separation import Standing
+    from modelsat.aptitude.sources import Imported
     from modelsat.aptitude.tasks import TaskSet
 
-app = typer.Typer(no_args_is_help=True, help="Choose and show core tasks.")
+app = typer.Typer(no_args_is_help=True, help="Import questions; choose and show core tasks.")
+
+_DEMO, _OWN = "demo", "own"  # sources of questions beside the published benchmarks
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("import")
+def import_(
+    benchmark: Annotated[
+        str,
+        typer.Argument(
+            metavar="BENCHMARK",
+            help="mmlu, mmlu_pro, winogrande, arc_challenge, boolq, truthfulqa, mrpc or mnli; "
+            "demo: our generated bank; own: a table of yours with the questions' columns.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Questions table to write (parquet).")],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="Hub id of a data set, or a parquet, CSV or JSONL file or a folder of such with "
+            "the same columns; the benchmark's own hub id where not given."
+        ),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split to take; one with published answers by default.")
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="Branch, tag or commit on the hub; its main branch else.")
+    ] = None,
+    per_task: Annotated[
+        int | None, typer.Option(help="Most questions of each task; all (demo: 20) by default.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seeds the draw within each task.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Make a questions table of a benchmark, by hub id or from local files."""
+    from collections import Counter
+
+    from modelsat.artifacts.schemas import QUESTIONS
+    from modelsat.artifacts.store import write_table
+
+    imported = _import(benchmark, source, split, revision, per_task, seed)
+    manifest = {"imported": benchmark, "per_task": per_task, "seed": seed} | imported.manifest
+    write_table(QUESTIONS, imported.questions, out, manifest)
+    counts = Counter(imported.questions["task"].to_pylist())
+    if as_json:
+        print_json({"file": str(out), "tasks": dict(sorted(counts.items()))} | manifest)
+        return
+    typer.echo(f"{out}: {sum(counts.values())} questions of {len(counts)} tasks of {benchmark}")
 
 
 @app.command()
@@ -81,6 +131,73 @@ def select(
 
 
 @app.command()
+def rotate(
+    questions: Annotated[Path, typer.Option(help="Questions table (parquet).")],
+    outcomes: Annotated[Path, typer.Option(help="Outcomes of the zoo on it (parquet).")],
+    out: Annotated[Path, typer.Option(help="Rotated questions to write (parquet).")],
+    max_solved_fraction: Annotated[
+        float, typer.Option(help="Largest share of candidates that got a hard question right.")
+    ] = 0.25,
+    as_json: AsJson = False,
+) -> None:
+    """Circle test, before: hard questions with their options in every other rotated order."""
+    from modelsat.aptitude.circle import rotate_hard_questions
+    from modelsat.artifacts.hashing import file_hash
+    from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
+    from modelsat.artifacts.store import read_table, write_table
+
+    rotated = rotate_hard_questions(
+        read_table(QUESTIONS, questions), read_table(OUTCOMES, outcomes), max_solved_fraction
+    )
+    manifest = {
+        "questions_hash": file_hash(questions),
+        "outcomes_hash": file_hash(outcomes),
+        "max_solved_fraction": max_solved_fraction,
+    }
+    write_table(QUESTIONS, rotated, out, manifest)
+    num_hard = len(set(rotated["dup_group"].to_pylist()))
+    if as_json:
+        print_json({"file": str(out), "rotations": rotated.num_rows} | manifest)
+        return
+    typer.echo(
+        f"{out}: {rotated.num_rows} rotations of hard questions, {num_hard} groups of duplicates; "
+        "profile the zoo on them, then `modelsat tasks refine`"
+    )
+
+
+@app.command()
+def refine(
+    outcomes: Annotated[Path, typer.Option(help="Outcomes in the questions' own order (parquet).")],
+    rotated: Annotated[Path, typer.Option(help="What `tasks rotate` wrote (parquet).")],
+    rotated_outcomes: Annotated[Path, typer.Option(help="Outcomes on it (parquet).")],
+    out: Annotated[Path, typer.Option(help="Refined outcomes to write (parquet).")],
+    as_json: AsJson = False,
+) -> None:
+    """Circle test, after: a right answer to a hard question counts only if every order gave it."""
+    from modelsat.aptitude.circle import LUCKY, refine_outcomes
+    from modelsat.artifacts.hashing import file_hash
+    from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
+    from modelsat.artifacts.store import read_manifest, read_table, write_table
+
+    refined = refine_outcomes(
+        read_table(OUTCOMES, outcomes),
+        read_table(QUESTIONS, rotated),
+        read_table(OUTCOMES, rotated_outcomes),
+    )
+    manifest = {
+        "outcomes_manifest": read_manifest(outcomes),
+        "rotated_hash": file_hash(rotated),
+        "rotated_outcomes_hash": file_hash(rotated_outcomes),
+    }
+    write_table(OUTCOMES, refined, out, manifest)
+    num_lucky = sum((why or "").startswith(LUCKY) for why in refined["failure"].to_pylist())
+    if as_json:
+        print_json({"file": str(out), "num_refuted": num_lucky} | manifest)
+        return
+    typer.echo(f"{out}: {num_lucky} right answers did not hold in every order, and are wrong now")
+
+
+@app.command()
 def show(
     file: Annotated[Path, typer.Argument(metavar="TASKS", help="Task set (JSON).")],
     as_json: AsJson = False,
@@ -100,6 +217,49 @@ def show(
         ]
     )
     typer.echo(f"{file}: {_summary(task_set)}")
+
+
+def _import(
+    benchmark: str,
+    source: str | None,
+    split: str | None,
+    revision: str | None,
+    per_task: int | None,
+    seed: int,
+) -> "Imported":
+    from modelsat.aptitude.benchmarks import BENCHMARKS
+    from modelsat.aptitude.sources import (
+        Imported,
+        draw_per_task,
+        import_benchmark,
+        import_questions,
+    )
+    from modelsat.aptitude.tasks import SHOTS_PER_TASK
+
+    if benchmark in BENCHMARKS:
+        imported = import_benchmark(BENCHMARKS[benchmark], source, split=split, revision=revision)
+    elif benchmark == _OWN:
+        if source is None or split is not None or revision is not None:
+            raise ConfigError(
+                f"{_OWN} takes a file of yours as --source, and neither --split nor --revision: "
+                "its column split tells the split"
+            )
+        imported = import_questions(source)
+    elif benchmark == _DEMO:
+        from modelsat.demo.bank import generate_questions
+
+        if source is not None or revision is not None:
+            raise ConfigError(f"{_DEMO} is generated and has no --source or --revision; drop it")
+        drawn = SHOTS_PER_TASK if per_task is None else per_task
+        questions = generate_questions(split or "aptitude", drawn, seed)
+        return Imported(questions, {"split": split or "aptitude"})
+    else:
+        raise ConfigError(
+            f"unknown benchmark {benchmark!r}; known are {', '.join([*BENCHMARKS, _DEMO, _OWN])}"
+        )
+    if per_task is None:
+        return imported
+    return Imported(draw_per_task(imported.questions, per_task, seed), imported.manifest)
 
 
 def _print_selection(selection: "Selection", out: Path) -> None:

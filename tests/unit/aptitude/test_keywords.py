@@ -5,7 +5,8 @@ import pytest
 from modelsat.aptitude.keywords import load_keywords, parse_keywords
 from modelsat.errors import ConfigError
 
-COUNTS = {"mmlu": 57, "mmlu_pro": 14, "bbh": 17, "gsm8k": 1, "math": 1}
+SINGLE = ("gsm8k", "math", "winogrande", "arc_challenge", "boolq", "truthfulqa", "mrpc", "mnli")
+COUNTS = {"mmlu": 57, "mmlu_pro": 14, "bbh": 17} | dict.fromkeys(SINGLE, 1)
 
 
 @pytest.mark.parametrize(("benchmark", "count"), COUNTS.items())
@@ -26,8 +27,7 @@ def test_every_shipped_task_has_five_short_lower_case_keywords(benchmark, count)
         ("mmlu_pro", "computer science"),
         ("mmlu_pro", "other"),
         ("bbh", "tracking_shuffled_objects_three_objects"),
-        ("gsm8k", "gsm8k"),
-        ("math", "math"),
+        *zip(SINGLE, SINGLE, strict=True),
     ],
 )
 def test_tasks_are_named_as_the_questions_table_names_them(benchmark, task):

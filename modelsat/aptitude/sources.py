@@ -1,0 +1,255 @@
+"""Questions from the hub or from files: a benchmark's rows become a questions table."""
+
+import csv
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from string import ascii_uppercase
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from modelsat.aptitude.answers import draw
+from modelsat.aptitude.benchmarks import Benchmark, Item, Row, UnusableRow
+from modelsat.artifacts.hashing import content_hash, file_hash
+from modelsat.artifacts.schemas import QUESTIONS
+from modelsat.errors import ArtifactError, ConfigError, MachineError
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_SUFFIXES = (".parquet", ".csv", ".jsonl")
+_INTEGERS = frozenset(f.name for f in QUESTIONS.fields if pa.types.is_integer(f.type))
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Questions of one split and where they came from.
+
+    Attributes:
+        questions: questions table.
+        manifest: source, split, revision on the hub or None, hash of the files read.
+    """
+
+    questions: pa.Table
+    manifest: dict[str, Any]
+
+
+def import_benchmark(
+    benchmark: Benchmark,
+    source: str | None = None,
+    *,
+    split: str | None = None,
+    revision: str | None = None,
+) -> Imported:
+    """Read a benchmark's questions.
+
+    Args:
+        benchmark: whose mapping applies.
+        source: hub id of a data set, a folder laid out as one, or a parquet, CSV or JSONL file;
+            None takes the benchmark's own hub id.
+        split: split to take; names the questions of a single file, too.
+        revision: branch, tag or commit on the hub.
+
+    Raises:
+        ConfigError: the source is neither a path nor a hub id, or a file has a revision.
+        ArtifactError: a file cannot be read, or a row is no question of the benchmark.
+        MachineError: the hub cannot be reached or has no such data set.
+    """
+    source, split = source or benchmark.hub_id, split or benchmark.split
+    local = Path(source).expanduser()
+    found_revision = None
+    if local.exists():
+        if revision is not None:
+            raise ConfigError(
+                f"{source} is on this machine and has no revision {revision!r}; leave it out"
+            )
+        files = [local] if local.is_file() else _files_of(local, benchmark, split)
+    elif _HUB_ID.fullmatch(source):
+        folder = _fetch(source, benchmark.patterns(split), revision)
+        found_revision = folder.name
+        files = _files_of(folder, benchmark, split)
+    else:
+        raise ConfigError(f"{source} is no file or folder here and no hub id such as owner/name")
+    rows = [row for file in files for row in _convert(benchmark, file, split)]
+    if not rows:
+        raise ArtifactError(f"{source} holds no question of split {split}")
+    manifest = {
+        "source": source,
+        "split": split,
+        "revision": found_revision,
+        "files_hash": content_hash([file_hash(file) for file in files]),
+    }
+    return Imported(_questions_table(benchmark.name, split, rows), manifest)
+
+
+def import_questions(path: str | Path) -> Imported:
+    """Read a table of one's own whose columns are those of the questions schema.
+
+    Args:
+        path: parquet, CSV or JSONL file; in a CSV file an empty cell is a null.
+
+    Raises:
+        ArtifactError: the file cannot be read, or a number is none.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ArtifactError(f"{path} does not exist or is no file; give a table of questions")
+    rows = []
+    for number, row in enumerate(_rows(path, ()), start=1):
+        values: dict[str, Any] = {}
+        for column in (name for name in QUESTIONS.arrow.names if name in row):
+            value: Any = None if row[column] == "" else row[column]
+            if column in _INTEGERS and isinstance(value, str):
+                try:
+                    value = int(value)
+                except ValueError:
+                    raise ArtifactError(
+                        f"{path}, row {number}: column {column!r} is {value[:20]!r}; give a whole "
+                        "number or leave it empty"
+                    ) from None
+            values[column] = value
+        rows.append(values)
+    missing = [
+        f.name for f in QUESTIONS.fields if not f.nullable and any(f.name not in r for r in rows)
+    ]
+    if missing or not rows:
+        raise ArtifactError(f"{path} lacks the questions columns {missing or 'and every row'}")
+    try:
+        table = pa.Table.from_pylist(rows, schema=QUESTIONS.arrow)
+    except (pa.ArrowException, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise ArtifactError(f"{path} is no questions table: {reason}") from None
+    return Imported(table, {"source": str(path), "files_hash": content_hash([file_hash(path)])})
+
+
+def draw_per_task(questions: pa.Table, per_task: int, seed: int) -> pa.Table:
+    """At most ``per_task`` questions of each task by a seeded draw, in the order of the table.
+
+    Raises:
+        ConfigError: ``per_task`` is below 1.
+    """
+    if per_task < 1:
+        raise ConfigError(f"{per_task} questions per task are none; give at least 1")
+    ids = questions["question_id"].to_pylist()
+    places: dict[str, list[int]] = {}
+    for place, task in enumerate(questions["task"].to_pylist()):
+        places.setdefault(task, []).append(place)
+    kept: list[int] = []
+    for own in places.values():
+        kept += sorted(own, key=lambda place: draw(seed, ids[place]))[:per_task]
+    return questions.take(sorted(kept))
+
+
+def _files_of(folder: Path, benchmark: Benchmark, split: str) -> list[Path]:
+    patterns = benchmark.patterns(split)
+    for pattern in patterns:
+        files = sorted(folder.glob(pattern))
+        if files:
+            return files
+    raise ArtifactError(
+        f"{folder} holds no split {split!r} of {benchmark.name}; it would be called "
+        f"{' or '.join(patterns)}: name another --split, or the file itself"
+    )
+
+
+def _fetch(hub_id: str, patterns: Iterable[str], revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(
+            snapshot_download(
+                hub_id, repo_type="dataset", revision=revision, allow_patterns=list(patterns)
+            )
+        )
+    except (OSError, ValueError) as error:  # every error of the hub's library is one of them
+        reason = " ".join(str(error).split())[:200]
+        raise MachineError(
+            f"data set {hub_id} cannot be had from the hub ({type(error).__name__}: {reason}); "
+            "check its name, the network and HF_TOKEN, or give a local file or folder as --source"
+        ) from None
+
+
+def _convert(benchmark: Benchmark, file: Path, split: str) -> Iterator[Item]:
+    for number, row in enumerate(_rows(file, benchmark.bare_columns), start=1):
+        try:
+            item = benchmark.convert(row, split, file.stem)
+            if len(item.options) > len(ascii_uppercase):
+                raise UnusableRow(f"{len(item.options)} options; at most {len(ascii_uppercase)}")
+        except KeyError as error:
+            raise ArtifactError(
+                f"{file}, row {number}: no column or field {error} of {benchmark.name}; found "
+                f"{', '.join(sorted(map(str, row)))}"
+            ) from None
+        except UnusableRow as error:
+            raise ArtifactError(f"{file}, row {number}: {error}") from None
+        yield item
+
+
+def _rows(file: Path, bare_columns: tuple[str, ...]) -> Iterator[Row]:
+    if file.suffix not in _SUFFIXES:
+        raise ArtifactError(f"{file} is of no known kind; give a {', '.join(_SUFFIXES)} file")
+    try:
+        if file.suffix == ".parquet":
+            for batch in pq.ParquetFile(file).iter_batches():
+                yield from batch.to_pylist()
+        elif file.suffix == ".csv":
+            yield from _csv_rows(file, bare_columns)
+        else:
+            with file.open(encoding="utf-8") as lines:
+                yield from (_mapping(json.loads(line)) for line in lines if line.strip())
+    except (pa.ArrowException, OSError, ValueError, csv.Error) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ArtifactError(f"{file} is not readable as {file.suffix[1:]}: {reason}") from None
+
+
+def _csv_rows(file: Path, bare_columns: tuple[str, ...]) -> Iterator[Row]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        reader = csv.reader(lines, strict=True)
+        header = next(reader, [])
+        if bare_columns and len(header) == len(bare_columns) and "question" not in header:
+            yield dict(zip(bare_columns, header, strict=True))
+            header = list(bare_columns)
+        for cells in reader:
+            if len(cells) != len(header):
+                raise ValueError(
+                    f"line {reader.line_num} has {len(cells)} cells under {len(header)} columns"
+                )
+            yield dict(zip(header, cells, strict=True))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"a line holds {type(value).__name__}, not an object")
+    return value
+
+
+def _questions_table(benchmark: str, split: str, items: list[Item]) -> pa.Table:
+    numbers: Counter[str] = Counter()
+    first_of: dict[str, str] = {}
+    rows = []
+    for item in items:
+        key = item.key
+        if key is None:
+            key = f"{item.task}/{split}/{numbers[item.task]}"
+            numbers[item.task] += 1
+        question_id = f"{benchmark}/{key}"
+        prompt = "\n".join(
+            [item.stem, *(f"{x}. {o}" for x, o in zip(ascii_uppercase, item.options, strict=False))]
+        )
+        rows.append(
+            {
+                "question_id": question_id,
+                "benchmark": benchmark,
+                "task": item.task,
+                "split": split,
+                "prompt": prompt,
+                "answer": ascii_uppercase[item.right],
+                "n_choices": len(item.options),
+                "dup_group": first_of.setdefault(" ".join(prompt.lower().split()), question_id),
+                "category": item.category,
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=QUESTIONS.arrow)
