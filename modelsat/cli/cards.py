@@ -1,4 +1,4 @@
-"""``modelsat cards``: build capability cards from outcomes, and show them."""
+"""``modelsat cards``: build capability cards from outcomes, show them, check that they hold."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,17 +6,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modelsat.cli.output import print_json, print_table
-from modelsat.errors import ArtifactError
+from modelsat.errors import ArtifactError, GradingError, QualityError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from modelsat.aptitude.prompts import Prompts
     from modelsat.aptitude.tasks import TaskSet
     from modelsat.capability.cards import Card
+    from modelsat.capability.drift import Drift
+    from modelsat.cli.live_candidate import LiveCandidate
 
-app = typer.Typer(no_args_is_help=True, help="Build and show capability cards.")
+app = typer.Typer(no_args_is_help=True, help="Build, show and check capability cards.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+# Largest share of a slice without an answer at which it still says something of the card.
+_MAX_FAILED_FRACTION = 0.05
 
 
 @app.command()
@@ -73,6 +79,125 @@ def show(
         typer.echo(cards[0].text())
         return
     _print_cards(cards, file, as_json)
+
+
+@app.command()
+def drift(
+    candidate: Annotated[str, typer.Argument(help="Whose card is checked.")],
+    cards: Annotated[Path, typer.Option(help="Cards (parquet).")],
+    tasks: Annotated[Path, typer.Option(help="Task set that the cards are of (JSON).")],
+    questions: Annotated[Path, typer.Option(help="Questions table of the test (parquet).")],
+    zoo: Annotated[
+        Path | None, typer.Option(help="Zoo file that names the candidate's own URL.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="In place of --zoo: endpoint that serves the candidate.")
+    ] = None,
+    key_env: Annotated[
+        str | None, typer.Option(help="Variable that holds the key, where the zoo names none.")
+    ] = None,
+    num_questions: Annotated[int, typer.Option(help="Size of the random slice.")] = 200,
+    seed: Annotated[int, typer.Option(help="Another seed, another slice.")] = 0,
+    significance: Annotated[
+        float, typer.Option(help="Accepted chance of a false alarm, of all tests together.")
+    ] = 0.01,
+    shots: Annotated[int, typer.Option(help="Worked examples, as when profiled.")] = 0,
+    examples: Annotated[
+        Path | None, typer.Option(help="Table of the worked examples (parquet).")
+    ] = None,
+    max_new_tokens: Annotated[int, typer.Option(help="Most tokens of one answer.")] = 16,
+    timeout_s: Annotated[float, typer.Option(help="Longest silence of a request.")] = 60.0,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a live candidate a random slice of its test again: does its card still hold?
+
+    Exit code 9 says that it does not, at the stated significance.
+    """
+    from dataclasses import asdict
+
+    from modelsat.aptitude.prompts import PromptConfig, load_prompts
+    from modelsat.aptitude.tasks import load_tasks
+    from modelsat.artifacts.schemas import QUESTIONS
+    from modelsat.artifacts.store import read_table
+    from modelsat.capability.cards import read_cards, select_cards
+    from modelsat.capability.drift import check_drift, draw_slice
+    from modelsat.cli.live_candidate import find_live_candidate
+    from modelsat.config import parse_config
+
+    [card] = select_cards(read_cards(cards), [candidate])
+    task_set = load_tasks(tasks)
+    table = read_table(QUESTIONS, questions)
+    _check_questions(table, task_set, questions)
+    drawn = set(draw_slice(task_set, num_questions, seed))
+    asked = [row for row in table.to_pylist() if row["question_id"] in drawn]
+    values = {"shots": shots, "examples": examples}
+    prompts = load_prompts(parse_config(PromptConfig, values, source="options"), asked)
+    live = find_live_candidate(candidate, zoo, url, key_env)
+    correct = _ask_again(live, asked, prompts, max_new_tokens, timeout_s)
+    num_failed = len(asked) - len(correct)
+    if num_failed > _MAX_FAILED_FRACTION * len(asked):
+        raise GradingError(
+            f"candidate {candidate!r} left {num_failed} of {len(asked)} questions without an "
+            f"answer, more than {_MAX_FAILED_FRACTION:.0%}; mend the endpoint and ask again"
+        )
+    found = check_drift(card, task_set, correct, significance=significance)
+    if as_json:
+        facts = {"candidate": candidate, "card_version": card.card_version, "seed": seed}
+        print_json(facts | {"holds": found.holds, "num_failed": num_failed} | asdict(found))
+    else:
+        _print_drift(found, num_failed)
+    if not found.holds:
+        raise QualityError(
+            f"the card of {candidate!r} does not hold any more (p = {found.p_value:.2g}, limit "
+            f"{significance:g}); profile the candidate anew"
+        )
+
+
+def _ask_again(
+    live: "LiveCandidate",
+    asked: list[dict[str, Any]],
+    prompts: "Prompts",
+    max_new_tokens: int,
+    timeout_s: float,
+) -> dict[str, bool]:
+    """Whether each question that got an answer was answered right."""
+    from modelsat.aptitude.grading import Grade, grade_answer
+
+    outputs = live.ask_all(
+        [prompts.messages(row["task"], row["prompt"]) for row in asked],
+        max_new_tokens=max_new_tokens,
+        timeout_s=timeout_s,
+    )
+    correct = {}
+    for row, output in zip(asked, outputs, strict=True):
+        if output is not None:
+            grade = grade_answer(output, row["answer"], row["n_choices"] or None, row["prompt"])
+            correct[row["question_id"]] = grade is Grade.CORRECT
+    return correct
+
+
+def _print_drift(drift: "Drift", num_failed: int) -> None:
+    print_table(
+        [
+            {
+                "task": task.task,
+                "asked": task.num_asked,
+                "correct": task.num_correct,
+                "card": task.card_accuracy_fraction,
+                "p adjusted": task.p_value,
+            }
+            for task in drift.tasks[:5]
+        ]
+    )
+    typer.echo(
+        f"{drift.num_correct} of {drift.num_asked} right, {drift.expected_correct:.1f} expected by "
+        f"the card; {num_failed} without an answer; p = {drift.p_value:.2g}"
+    )
+    if drift.holds:
+        typer.echo(
+            f"the card holds at significance {drift.significance:g}; a change by "
+            f"{drift.detectable_fraction:.0%} on all tasks would have been seen in 80 % of cases"
+        )
 
 
 def _check_questions(questions: "pa.Table", tasks: "TaskSet", path: Path) -> None:

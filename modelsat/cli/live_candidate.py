@@ -1,0 +1,149 @@
+"""Asks a live candidate a few questions over HTTP, as ``modelsat cards drift`` needs it."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from modelsat.errors import ConfigError, MachineError, ZooError
+from modelsat.zoo import OpenAICandidate, load_zoo
+
+_CONNECT_TIMEOUT_S = 10
+_CONCURRENCY = 4  # a check beside real traffic takes little of a candidate
+_BUSY_STATUSES = frozenset({408, 409, 429})
+_TRIES = 4
+_FIRST_PAUSE_S = 0.5  # doubled before each further try
+
+
+@dataclass(frozen=True)
+class LiveCandidate:
+    """Where a candidate answers chat completions.
+
+    Attributes:
+        base_url: what stands before ``/chat/completions``.
+        model: the name it is known by there.
+        key: sent as a bearer token; None sends none.
+    """
+
+    base_url: str
+    model: str
+    key: str | None
+
+    def ask_all(
+        self,
+        chats: Sequence[Sequence[dict[str, str]]],
+        *,
+        max_new_tokens: int,
+        timeout_s: float,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> list[str | None]:
+        """Greedy answers to chats, in their order; None for one that could not be had.
+
+        Raises:
+            MachineError: nobody answers at the address, or it refuses every question: the key,
+                the model's name.
+        """
+
+        def ask(chat: Sequence[dict[str, str]]) -> str | None:
+            body = {"model": self.model, "messages": list(chat), "temperature": 0.0}
+            return self._ask(client, body | {"max_tokens": max_new_tokens}, pause)
+
+        # Requests go to this address alone: no proxy, no redirection.
+        timeout = httpx.Timeout(timeout_s, connect=_CONNECT_TIMEOUT_S)
+        headers = {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
+        with (
+            httpx.Client(timeout=timeout, headers=headers, trust_env=False) as client,
+            ThreadPoolExecutor(_CONCURRENCY) as threads,
+        ):
+            return list(threads.map(ask, chats))
+
+    def _ask(
+        self, client: httpx.Client, body: dict[str, Any], pause: Callable[[float], None]
+    ) -> str | None:
+        for attempt in range(_TRIES):
+            if attempt:
+                pause(_FIRST_PAUSE_S * 2 ** (attempt - 1))
+            try:
+                answer = client.post(f"{self.base_url}/chat/completions", json=body)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                raise MachineError(
+                    f"{self.base_url} cannot be reached: {error or type(error).__name__}; start "
+                    "the endpoint, or give another address"
+                ) from None
+            except httpx.HTTPError:
+                continue
+            if answer.status_code in _BUSY_STATUSES or answer.status_code >= 500:
+                continue
+            if answer.status_code in (401, 403, 404):
+                raise MachineError(
+                    f"{self.base_url} refuses model {self.model!r} with HTTP status "
+                    f"{answer.status_code}; check the model's name and the key's variable"
+                )
+            return _text(answer)
+        return None
+
+
+def find_live_candidate(
+    name: str, zoo: Path | None, url: str | None, key_env: str | None
+) -> LiveCandidate:
+    """Where a candidate is to be asked: at its own URL, or pinned at an endpoint of ours.
+
+    Args:
+        name: the candidate.
+        zoo: zoo file that holds it as ``engine: openai``.
+        url: in place of the zoo, an endpoint that serves it under its name.
+        key_env: environment variable that holds the endpoint's key.
+
+    Raises:
+        ConfigError: not exactly one of zoo and url, no address, or the variable is not set.
+        ZooError: the zoo does not hold the candidate, or it has no URL there.
+    """
+    if (zoo is None) == (url is None):
+        raise ConfigError(
+            "give either --zoo, for a candidate with a URL of its own, or --url, the address of "
+            "the endpoint that serves the candidate"
+        )
+    if zoo is not None:
+        candidate = load_zoo(zoo).get(name)
+        if not isinstance(candidate, OpenAICandidate):
+            raise ZooError(
+                f"candidate {name!r} has no URL of its own in {zoo}; serve it, and give the "
+                "endpoint's address with --url"
+            )
+        return LiveCandidate(
+            candidate.base_url, candidate.model, _key(key_env or candidate.api_key_env)
+        )
+    try:
+        parsed = httpx.URL(url or "")
+    except httpx.InvalidURL:
+        parsed = httpx.URL("")
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ConfigError(f"--url {url!r} is no address; write it as http://HOST:PORT/v1")
+    base_url = str(parsed).rstrip("/").removesuffix("/v1") + "/v1"
+    return LiveCandidate(base_url, name, _key(key_env))
+
+
+def _key(name: str | None) -> str | None:
+    if name is None:
+        return None
+    key = os.environ.get(name, "")
+    if not key or not all("!" <= char <= "~" for char in key):
+        raise ConfigError(
+            f"the environment variable {name} is not set or holds no key; put the key there, or "
+            "name another variable with --key-env"
+        )
+    return key
+
+
+def _text(answer: httpx.Response) -> str | None:
+    """The text of a chat completion; None if it is something else."""
+    try:
+        content = answer.json()["choices"][0]["message"]["content"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return content if answer.is_success and isinstance(content, str) else None
