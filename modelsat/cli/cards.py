@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modelsat.cli.output import print_json, print_table
-from modelsat.errors import ArtifactError, GradingError, QualityError
+from modelsat.errors import ArtifactError, ConfigError, GradingError, QualityError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -132,6 +132,7 @@ def drift(
     asked = [row for row in table.to_pylist() if row["question_id"] in drawn]
     values = {"shots": shots, "examples": examples}
     prompts = load_prompts(parse_config(PromptConfig, values, source="options"), asked)
+    _check_asked_alike(card, shots, max_new_tokens)
     live = find_live_candidate(candidate, zoo, url, key_env)
     correct = _ask_again(live, asked, prompts, max_new_tokens, timeout_s)
     num_failed = len(asked) - len(correct)
@@ -151,6 +152,20 @@ def drift(
             f"the card of {candidate!r} does not hold any more (p = {found.p_value:.2g}, limit "
             f"{significance:g}); profile the candidate anew"
         )
+
+
+def _check_asked_alike(card: "Card", shots: int, max_new_tokens: int) -> None:
+    """Refuse to compare answers with those to other prompts, as far as the card tells of them."""
+    stated = dict(part.split("=", 1) for part in card.provenance.split() if "=" in part)
+    asked = {"scoring": "generated", "chat_template": "True"}
+    asked |= {"shots": str(shots), "max_new_tokens": str(max_new_tokens)}
+    for name, value in asked.items():
+        if stated.get(name, value) != value:
+            raise ConfigError(
+                f"the card of {card.candidate!r} was made with {name} {stated[name]} and would be "
+                f"compared with answers by {name} {value}; ask as it was profiled (a chat can "
+                "check cards of generated answers under the chat template alone)"
+            )
 
 
 def _ask_again(

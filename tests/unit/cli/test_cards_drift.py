@@ -57,12 +57,15 @@ def drift(tmp_path, upstream):
         "{model_source: hub/near}}}]}"
     )
 
-    def run_drift(*options, counts=(SHOTS, 0), name="far"):
+    def run_drift(*options, counts=(SHOTS, 0), name="far", provenance=""):
         statements = tuple(
             Statement(task.task, task.description, float(right), SHOTS)
             for task, right in zip(tasks.tasks, counts, strict=True)
         )
-        cards = [Card(name, tasks.tasks_hash, statements) for name in ("far", "near")]
+        cards = [
+            Card(name, tasks.tasks_hash, statements, provenance=provenance)
+            for name in ("far", "near")
+        ]
         write_cards(cards, tmp_path / "cards.parquet")
         paths = [
             ("--cards", tmp_path / "cards.parquet"),
@@ -147,6 +150,19 @@ def test_a_mistake_is_one_line(drift, tmp_path, options, error, named):
     assert result.exit_code == error.exit_code, result.output
     assert named in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "stated", ["shots=5", "max_new_tokens=16", "scoring=loglikelihood", "chat_template=False"]
+)
+def test_answers_to_other_prompts_are_not_compared(drift, upstream, stated):
+    options = ("--url", upstream.url, "--num-questions", 4)
+    as_asked = "engine=vllm work=1 scoring=generated chat_template=True shots=0 max_new_tokens=2"
+    assert drift(*options, provenance=as_asked).exit_code == 0
+    result = drift(*options, provenance=f"engine=vllm {stated}")
+    assert result.exit_code == ConfigError.exit_code
+    name, value = stated.split("=")
+    assert f"was made with {name} {value}" in result.stderr
 
 
 def test_a_refused_key_is_said_at_once(drift, tmp_path, upstream):
