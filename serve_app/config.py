@@ -21,7 +21,9 @@ class ScorerOptions(FrozenConfig):
         num_replicas: processes that hold the router.
         num_cpus: CPUs that Ray books for each.
         num_gpus: GPUs that Ray books for each; above 0, the router runs on one.
-        num_threads: threads of each forward pass; Ray alone would set floor(num_cpus).
+        num_threads: cores of each on a CPU. A prompt that comes alone is scored by all of them,
+            prompts that come together by batches of one core each; Ray alone would set
+            floor(num_cpus).
         dtype: what the router computes in. ``auto`` is bfloat16 where the device computes in
             it: faster, and probabilities of ``lite`` differ by 0.001 on average, 0.01 at most.
         max_batch_size: most prompts of one forward pass. More make everybody in it wait, and on a

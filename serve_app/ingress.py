@@ -59,7 +59,7 @@ class Ingress:
         self._clients = CandidateClients(
             config.ingress.max_in_flight, config.fallback.connect_timeout_s
         )
-        scorer_client = ServeScorerClient(scorer)
+        scorer_client = ServeScorerClient(scorer, config.scorer.max_batch_size)
         self._scores = ScoreSource(scorer_client, config.routing)
         self._estimates = Estimates()
         self._router = AutoRouter(

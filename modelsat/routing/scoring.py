@@ -21,6 +21,7 @@ from modelsat.modeling.checkpoint import Router, load_router
 Floats = npt.NDArray[np.float32]
 
 Precision = Literal["float32", "bfloat16", "auto"]
+_TILE_ROWS = 4
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,7 @@ class Scorer:
         log_odds_BM, relevance_BT = self.router.model.score(
             tokens, zoo.statements_TE, zoo.weights_MT, zoo.effects_MT
         )
+        log_odds_BM = log_odds_BM[:, : len(zoo.cards)]
         return log_odds_BM.float().cpu().numpy(), relevance_BT.cpu().numpy()
 
     @torch.inference_mode()
@@ -204,8 +206,8 @@ class Scorer:
             cards,
             features,
             statements_TE,
-            torch.from_numpy(features.weights_MT).to(self.device),
-            torch.from_numpy(effects).to(self.device),
+            torch.from_numpy(_whole_tiles(features.weights_MT)).to(self.device),
+            torch.from_numpy(_whole_tiles(effects)).to(self.device),
         )
         self._zoo = zoo
         return zoo
@@ -223,11 +225,22 @@ class Scorer:
 
 @dataclass(frozen=True)
 class _ReadZoo:
+    """Cards as the network reads them; M is theirs, made up to whole tiles."""
+
     cards: tuple[Card, ...]
     features: CardFeatures
     statements_TE: Tensor
     weights_MT: Tensor
     effects_MT: Tensor
+
+
+def _whole_tiles(rows_MT: Floats) -> Floats:
+    """Rows and repetitions of the last one, to a multiple of ``_TILE_ROWS``.
+
+    A processor makes products of 4 rows at a time and of those left over by other instructions:
+    the last bit of a score would change when another candidate joins.
+    """
+    return np.pad(rows_MT, ((0, -len(rows_MT) % _TILE_ROWS), (0, 0)), mode="edge")
 
 
 def _share(card: Card, t: int, relevance: float, contribution: float) -> StatementShare:

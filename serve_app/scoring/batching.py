@@ -1,36 +1,41 @@
-"""Batches that form while the one before is worked on."""
+"""Batches that form while the ones before are worked on."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+# Works on a batch in a lane, from 0 on; None: on a lone item, with all lanes.
+Work = Callable[[Sequence[Item], int | None], Awaitable[Sequence[Result]]]
 
-@dataclass
+
+@dataclass(eq=False)
 class _Waiting(Generic[Item, Result]):
     item: Item
     answer: asyncio.Future[Result]
+    is_due: bool
 
 
 class Batcher(Generic[Item, Result]):
-    """Hands what waits to a function, together, as soon as that is free.
+    """Hands what waits to a function, together, as soon as a lane of it is free.
 
-    A lone item is handed over at once; items that come while a batch is worked on make up the
-    next one. ``serve.batch`` does not: with a waiting time of 0 it closes a batch as soon as
-    one item has come, also while another batch is worked on, so that 32 items 4 ms apart
-    become 32 batches of one where a batch takes 50 ms; with any other, a lone item waits.
+    A lone item is handed over at once and has all lanes to itself; items that come meanwhile are
+    spread over the lanes when it is done. ``serve.batch`` does not wait for the batch before:
+    with a waiting time of 0 it closes a batch as soon as one item has come, so that 32 items 4 ms
+    apart become 32 batches of one where a batch takes 50 ms; with any other, a lone item waits.
     """
 
     def __init__(
         self,
-        work: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        work: Work[Item, Result],
         max_batch_size: int,
         wait_timeout_s: float = 0,
         goes_with: Callable[[Item, Item], bool] | None = None,
+        num_lanes: int = 1,
     ) -> None:
         """Take the function.
 
@@ -40,42 +45,54 @@ class Batcher(Generic[Item, Result]):
             wait_timeout_s: how long an incomplete batch waits for more.
             goes_with: whether two items may share a batch; None: any may. The item that has
                 waited longest takes those with it that may share its batch.
+            num_lanes: batches that are worked on at once.
         """
         self._work = work
         self._max_batch_size = max_batch_size
         self._wait_timeout_s = wait_timeout_s
         self._goes_with = goes_with
+        self._num_lanes = num_lanes
+        self._free = list(range(num_lanes))
         self._waiting: list[_Waiting[Item, Result]] = []
-        self._is_full = asyncio.Event()
-        self._worker: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, item: Item) -> Result:
         """The result for one item; a caller that leaves before its batch starts costs nothing."""
-        waiting = _Waiting[Item, Result](item, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        is_due = self._wait_timeout_s == 0
+        waiting = _Waiting[Item, Result](item, loop.create_future(), is_due)
         self._waiting.append(waiting)
-        if len(self._waiting) >= self._max_batch_size:
-            self._is_full.set()
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work_until_nothing_waits())
+        if not is_due:
+            loop.call_later(self._wait_timeout_s, self._fall_due, waiting)
+        # Soon, not now: what comes in the same turn of the loop makes one batch.
+        loop.call_soon(self._start_batches)
         return await waiting.answer
 
-    async def _work_until_nothing_waits(self) -> None:
-        try:
-            while batch := await self._next_batch():
-                await self._answer(batch)
-        finally:
-            self._worker = None
+    def _fall_due(self, waiting: _Waiting[Item, Result]) -> None:
+        waiting.is_due = True
+        self._start_batches()
 
-    async def _next_batch(self) -> list[_Waiting[Item, Result]]:
-        if self._wait_timeout_s > 0 and 0 < len(self._waiting) < self._max_batch_size:
-            self._is_full.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._is_full.wait(), self._wait_timeout_s)
+    def _start_batches(self) -> None:
         self._waiting = [waiting for waiting in self._waiting if not waiting.answer.done()]
+        while self._free and self._is_due():
+            is_alone = len(self._waiting) == 1 and len(self._free) == self._num_lanes
+            taken = list(self._free) if is_alone else self._free[:1]
+            size = min(self._max_batch_size, math.ceil(len(self._waiting) / len(self._free)))
+            batch = self._next_batch(size)
+            self._free = [lane for lane in self._free if lane not in taken]
+            task = asyncio.get_running_loop().create_task(self._answer(batch, taken, is_alone))
+            self._tasks.add(task)
+
+    def _is_due(self) -> bool:
+        if len(self._waiting) >= self._max_batch_size:
+            return True
+        return any(waiting.is_due for waiting in self._waiting)
+
+    def _next_batch(self, size: int) -> list[_Waiting[Item, Result]]:
         batch: list[_Waiting[Item, Result]] = []
         others: list[_Waiting[Item, Result]] = []
         for waiting in self._waiting:
-            fits = len(batch) < self._max_batch_size and self._may_join(batch, waiting.item)
+            fits = len(batch) < size and self._may_join(batch, waiting.item)
             (batch if fits else others).append(waiting)
         self._waiting = others
         return batch
@@ -83,14 +100,22 @@ class Batcher(Generic[Item, Result]):
     def _may_join(self, batch: list[_Waiting[Item, Result]], item: Item) -> bool:
         return not batch or self._goes_with is None or self._goes_with(batch[0].item, item)
 
-    async def _answer(self, batch: list[_Waiting[Item, Result]]) -> None:
+    async def _answer(
+        self, batch: list[_Waiting[Item, Result]], lanes: list[int], is_alone: bool
+    ) -> None:
+        items = [waiting.item for waiting in batch]
         try:
-            results = await self._work([waiting.item for waiting in batch])
+            results = await self._work(items, None if is_alone else lanes[0])
         except Exception as error:  # noqa: BLE001 - the callers raise it
             for waiting in batch:
                 if not waiting.answer.done():
                     waiting.answer.set_exception(error)
-            return
-        for waiting, result in zip(batch, results, strict=True):
-            if not waiting.answer.done():
-                waiting.answer.set_result(result)
+        else:
+            for waiting, result in zip(batch, results, strict=True):
+                if not waiting.answer.done():
+                    waiting.answer.set_result(result)
+        finally:
+            self._free = sorted([*self._free, *lanes])
+            self._tasks.discard(asyncio.current_task())  # type: ignore[arg-type]
+            # Soon: who has just been answered may ask again at once.
+            asyncio.get_running_loop().call_soon(self._start_batches)

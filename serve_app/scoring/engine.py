@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from serve_app.registry.state import ZooState
@@ -37,11 +37,16 @@ class _Served:
     Attributes:
         state: version of the zoo.
         scorer: its router.
+        lanes: a thread each. The first one does what all threads of torch share, loading
+            included: OpenMP keeps a team of threads for every thread that has computed with
+            more than one, and with more of them than cores they sleep between the parts of a
+            pass, which then takes 1.5 times as long (45 ms for 30, `lite` on two cores).
         num_passes_before: forward passes that were no request's.
     """
 
     state: ZooState
     scorer: "Scorer"
+    lanes: tuple[ThreadPoolExecutor, ...]
     num_passes_before: int
 
     @property
@@ -49,9 +54,19 @@ class _Served:
         config = self.scorer.router.config
         return max(config.max_instruction_tokens, config.max_encoder_tokens)
 
+    async def run(self, work: Callable[..., Result], *arguments: Any, lane: int = 0) -> Result:
+        """The result of a function, called in the thread of a lane."""
+        return await asyncio.get_running_loop().run_in_executor(self.lanes[lane], work, *arguments)
+
 
 class ScoringEngine:
-    """Scores texts, many at a time, and changes zoo and router between two batches."""
+    """Scores texts, many at a time, and changes zoo and router between two batches.
+
+    A text that comes alone is scored by all threads. When more wait, each thread takes a batch of
+    its own: threads that share a pass wait for one another at each of its operations, and for
+    whatever else the system gives a core to meanwhile (docs/experiments.md: 31 to 35 texts a
+    second for 26 to 28).
+    """
 
     def __init__(
         self,
@@ -60,6 +75,8 @@ class ScoringEngine:
         batch_wait_timeout_s: float = 0,
         *,
         even_lengths: bool = True,
+        num_threads: int = 1,
+        set_num_threads: Callable[[int], None] = lambda _number: None,
         on_pass: Callable[[int, float], None] | None = None,
     ) -> None:
         """Start without a zoo; :meth:`follow` gives one.
@@ -70,6 +87,8 @@ class ScoringEngine:
             batch_wait_timeout_s: how long an incomplete batch waits for more.
             even_lengths: whether only texts of like length share a pass. On a CPU a pass costs
                 what its tokens cost, padding included; on a GPU it costs about the same for any.
+            num_threads: that compute.
+            set_num_threads: sets how many compute for the thread that calls it.
             on_pass: told of each pass: number of texts, and seconds it took.
         """
         self._load = load
@@ -80,10 +99,10 @@ class ScoringEngine:
             max_batch_size,
             batch_wait_timeout_s,
             goes_with=self._goes_with if even_lengths else None,
+            num_lanes=num_threads,
         )
-        # One thread: a forward pass uses all threads that torch has, and a loaded router
-        # remembers the cards it read last.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forward")
+        self._num_threads = num_threads
+        self._set_num_threads = set_num_threads
         self._current: _Served | None = None
 
     async def follow(self, state: ZooState) -> None:
@@ -97,10 +116,22 @@ class ScoringEngine:
         """
         served = self._current
         if served is not None and served.state.router == state.router:
-            await self._in_thread(_read_cards, served.scorer, state)
-            self._current = _Served(state, served.scorer, served.num_passes_before)
-        else:
-            self._current = await asyncio.to_thread(self._load_and_warm_up, state)
+            await served.run(_read_cards, served.scorer, state)
+            self._current = replace(served, state=state)
+            return
+        lanes = tuple(
+            ThreadPoolExecutor(max_workers=1, thread_name_prefix="forward")
+            for _ in range(self._num_threads)
+        )
+        try:
+            self._current = await asyncio.get_running_loop().run_in_executor(
+                lanes[0], self._load_and_warm_up, state, lanes
+            )
+        except BaseException:
+            _end(lanes)
+            raise
+        if served is not None:
+            _end(served.lanes)
 
     async def score(self, text: str) -> Scores:
         """P(correct) of a text by candidate."""
@@ -113,7 +144,7 @@ class ScoringEngine:
         if not cards:
             return Explanation(served.state.version, {})
         part = readable_part(text, served.max_tokens)
-        told = await self._in_thread(served.scorer.explain, part, cards, top_k)
+        told = await served.run(served.scorer.explain, part, cards, top_k)
         by_name = {card.candidate: one for card, one in zip(cards, told, strict=True)}
         return Explanation(
             served.state.version,
@@ -139,14 +170,14 @@ class ScoringEngine:
             raise RuntimeError("the scorer follows no zoo yet")
         return self._current
 
-    async def _score_batch(self, texts: Sequence[str]) -> list[Scores]:
+    async def _score_batch(self, texts: Sequence[str], lane: int | None) -> list[Scores]:
         served = self._served
         names = [card.candidate for card in served.state.cards]
         if not names:
             return [Scores(served.state.version, {}) for _ in texts]
         parts = [readable_part(text, served.max_tokens) for text in texts]
         started_s = time.monotonic()
-        scores_BM = await self._in_thread(served.scorer.score, parts, served.state.cards)
+        scores_BM = await served.run(self._compute, served, parts, lane, lane=lane or 0)
         if self._on_pass is not None:
             self._on_pass(len(parts), time.monotonic() - started_s)
         return [
@@ -154,21 +185,23 @@ class ScoringEngine:
             for row in scores_BM.tolist()
         ]
 
+    def _compute(self, served: _Served, parts: Sequence[str], lane: int | None) -> Any:
+        self._set_num_threads(self._num_threads if lane is None else 1)
+        return served.scorer.score(parts, served.state.cards)
+
     def _goes_with(self, one: str, other: str) -> bool:
         limit = readable_chars(self._served.max_tokens)
         return padded_little(min(len(one), limit), min(len(other), limit))
 
-    def _load_and_warm_up(self, state: ZooState) -> _Served:
+    def _load_and_warm_up(self, state: ZooState, lanes: tuple[ThreadPoolExecutor, ...]) -> _Served:
+        self._set_num_threads(self._num_threads)
         scorer = self._load(state.router)
         if state.cards:
             for num_words in _WARM_UP_WORDS:
                 text = " ".join(["question"] * num_words)
                 for size in sorted({1, self._max_batch_size}):
                     scorer.score([text] * size, state.cards)
-        return _Served(state, scorer, scorer.num_forward_passes)
-
-    async def _in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+        return _Served(state, scorer, lanes, scorer.num_forward_passes)
 
 
 def padded_little(one_chars: int, other_chars: int) -> bool:
@@ -178,6 +211,12 @@ def padded_little(one_chars: int, other_chars: int) -> bool:
     """
     shorter, longer = sorted((one_chars, other_chars))
     return longer <= max(_SHORT_CHARS, 1.5 * shorter)
+
+
+def _end(lanes: Sequence[ThreadPoolExecutor]) -> None:
+    """Threads end when they have finished what they have been given."""
+    for lane in lanes:
+        lane.shutdown(wait=False)
 
 
 def _read_cards(scorer: "Scorer", state: ZooState) -> None:

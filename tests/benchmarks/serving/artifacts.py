@@ -74,8 +74,8 @@ def candidate_name(index: int) -> str:
     return f"candidate-{index:04}"
 
 
-def write_lite_router(path: Path) -> None:
-    """A router directory of the `lite` preset's shape."""
+def write_lite_router(path: Path, tasks: TaskSet) -> Path:
+    """A router directory of the `lite` preset's shape that reads cards of a task set."""
     spec = find_spec(_WEIGHTS_PACKAGE)
     if spec is None or spec.origin is None:
         raise MachineError(f"package {_WEIGHTS_PACKAGE} is missing; run make setup")
@@ -83,7 +83,8 @@ def write_lite_router(path: Path) -> None:
     preset = read_yaml_mapping(PRESET)["model"]
     config = ModelConfig(**{**preset, "base": weights, "encoder": weights})
     model, tokenizer = build_model(config, SEED)
-    save_router(Router(model, tokenizer, config, Calibration(), (make_tasks(),), {}), path)
+    save_router(Router(model, tokenizer, config, Calibration(), (tasks,), {}), path)
+    return path
 
 
 def write_served_zoo(

@@ -6,7 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
-from tests.benchmarks.serving.artifacts import candidate_name, write_lite_router, write_served_zoo
+from tests.benchmarks.serving.artifacts import (
+    candidate_name,
+    make_tasks,
+    write_lite_router,
+    write_served_zoo,
+)
 from tests.benchmarks.serving.load import Load, LoadResult, run_load
 from tests.benchmarks.serving.processes import (
     LITELLM_SERVERS,
@@ -20,7 +25,9 @@ from tests.benchmarks.serving.processes import (
 from tests.benchmarks.serving.scorer_alone import DTYPE, ScorerFigures, measure_scorer
 
 ZOO_SIZES = (5, 100)
-CONCURRENCY_LEVELS = (1, 5, 10, 20, 50)
+# The last one is measured just before the scorer alone, with which it is compared: a shared
+# machine is faster in one minute than in another.
+CONCURRENCY_LEVELS = (1, 5, 10, 50, 20)
 PINNED_CONCURRENCY = 20
 OURS = "Model-SAT"
 NUM_PROCESSES = 2  # on the request path, ours (proxy, ingress) and LiteLLM's (workers)
@@ -113,7 +120,9 @@ class Figures:
         pinned: at PINNED_CONCURRENCY, by who answers: OURS, and LiteLLM on each server.
         auto: distinct prompts, by concurrency.
         decision_ms: of the scorer alone, by number of candidates.
-        texts_per_s: of the scorer alone, by batch size.
+        texts_per_s: of the scorer alone, by how many are asked for at once.
+        scorer_share: requests scored per second at the last concurrency, of the scorer's own
+            best rate in the same round.
     """
 
     sequential: dict[str, Sequential] = field(default_factory=dict)
@@ -121,6 +130,7 @@ class Figures:
     auto: dict[int, Throughput] = field(default_factory=dict)
     decision_ms: dict[int, Spread] = field(default_factory=dict)
     texts_per_s: dict[int, Spread] = field(default_factory=dict)
+    scorer_share: Spread = field(default_factory=Spread)
 
 
 class Bench:
@@ -138,7 +148,7 @@ class Bench:
         self._seed = 0
         self.figures = Figures()
         echo("making the router")
-        write_lite_router(work / "router")
+        write_lite_router(work / "router", make_tasks())
 
     def run(self, num_rounds: int) -> Figures:
         """Measure everything ``num_rounds`` times."""
@@ -147,12 +157,13 @@ class Bench:
                 for size in ZOO_SIZES:
                     self._echo(f"round {number + 1} of {num_rounds}: {size} candidates")
                     self._measure_served(number, size, upstream)
+                    if size == ZOO_SIZES[0]:
+                        self._echo(f"round {number + 1} of {num_rounds}: the scorer alone")
+                        self._measure_scorer()
                 for server in LITELLM_SERVERS:
                     self._echo(f"round {number + 1} of {num_rounds}: LiteLLM on {server}")
                     with litellm(self._work / server, upstream, NUM_PROCESSES, server) as peer:
                         self._measure_pinned(f"LiteLLM, {server}", peer)
-                self._echo(f"round {number + 1} of {num_rounds}: the scorer alone")
-                self._measure_scorer()
         return self.figures
 
     def _measure_served(self, number: int, size: int, upstream: Endpoint) -> None:
@@ -223,6 +234,8 @@ class Bench:
         ):
             for key, value in measured.items():
                 spreads.setdefault(key, Spread()).add(value)
+        served_per_s = self.figures.auto[CONCURRENCY_LEVELS[-1]].scored_per_s.values[-1]
+        self.figures.scorer_share.add(served_per_s / max(made.texts_per_s.values()))
 
     def _add_sequential(self, name: str, result: LoadResult, direct: LoadResult) -> None:
         if result.ok_fraction < 1:

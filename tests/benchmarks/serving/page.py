@@ -103,17 +103,15 @@ def _peer_checks(figures: Figures) -> list[Check]:
 
 
 def _throughput_checks(figures: Figures) -> list[Check]:
-    alone = max(spread.median for spread in figures.texts_per_s.values())
-    served = figures.auto[_ALL_ANSWERED_UP_TO]
     checks = [
         at_least(
             "auto, distinct prompts, concurrency 20: share of the scorer's own rate",
-            served.scored_per_s.median / alone,
+            figures.scorer_share.median,
             _SCORER_SHARE,
             2,
         )
     ]
-    for concurrency, throughput in figures.auto.items():
+    for concurrency, throughput in sorted(figures.auto.items()):
         if concurrency <= _ALL_ANSWERED_UP_TO:
             what = f"auto, concurrency {concurrency}: share answered 200"
             checks.append(at_least(what, throughput.ok_fraction, _OK_FRACTION, 3))

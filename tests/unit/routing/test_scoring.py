@@ -113,6 +113,13 @@ def test_a_changing_zoo_is_scored_as_if_it_had_always_been_so(scorer):
         np.testing.assert_allclose(scores, alone[card.candidate], atol=1e-5)
 
 
+def test_no_bit_of_a_score_depends_on_who_else_is_scored(scorer):
+    cards = make_cards(24)
+    together = scorer.score([QUESTION], cards)
+    for number in range(1, len(cards)):
+        assert np.array_equal(scorer.score([QUESTION], cards[:number]), together[:, :number])
+
+
 def test_bfloat16_stays_near_float32(router_dir):
     cards = make_cards(12)
     expected = Scorer.load(router_dir).score(QUESTIONS, cards)

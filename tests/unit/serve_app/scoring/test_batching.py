@@ -1,6 +1,8 @@
 import asyncio
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from serve_app.scoring.batching import Batcher
 
@@ -9,11 +11,12 @@ class Work:
     """Doubles numbers, one batch at a time, each when it is let."""
 
     def __init__(self):
-        self.batches = []
+        self.batches, self.lanes = [], []
         self.gate = asyncio.Event()
         self.error = None
 
-    async def __call__(self, items):
+    async def __call__(self, items, lane):
+        self.lanes.append(lane)
         self.batches.append(list(items))
         await self.gate.wait()
         if self.error:
@@ -122,3 +125,72 @@ def test_the_longest_waiting_takes_those_with_it_that_it_goes_with():
     answers, batches = run(scenario, goes_with=both_odd_or_even)
     assert answers == [2, 4, 6, 10, 14, 8]
     assert batches == [[1, 3, 5], [2, 4], [7]]
+
+
+def test_a_lone_item_has_all_lanes_and_what_comes_meanwhile_is_spread_over_them():
+    async def scenario(work, batcher):
+        first = asyncio.create_task(batcher(1))
+        await until(lambda: work.batches)
+        later = [asyncio.create_task(batcher(item)) for item in (2, 3, 4)]
+        await asyncio.sleep(0)
+        held_back = list(work.batches)
+        work.gate.set()
+        return held_back, await asyncio.gather(first, *later), work.batches, work.lanes
+
+    held_back, answers, batches, lanes = run(scenario, num_lanes=2)
+    assert held_back == [[1]]
+    assert answers == [2, 4, 6, 8]
+    assert batches == [[1], [2, 3], [4]]
+    assert lanes == [None, 0, 1]
+
+
+def test_a_free_lane_takes_what_waits_while_another_works():
+    async def scenario(work, batcher):
+        together = [asyncio.create_task(batcher(item)) for item in (1, 2)]
+        await until(lambda: len(work.batches) == 2)
+        later = [asyncio.create_task(batcher(item)) for item in (3, 4, 5, 6, 7)]
+        await asyncio.sleep(0)
+        work.gate.set()
+        await asyncio.gather(*together, *later)
+        return work.batches, work.lanes
+
+    batches, lanes = run(scenario, num_lanes=2)
+    assert batches[:2] == [[1], [2]]
+    assert sorted(item for batch in batches[2:] for item in batch) == [3, 4, 5, 6, 7]
+    assert max(map(len, batches)) <= 3
+    assert set(lanes) == {0, 1}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    turns=st.lists(st.lists(st.integers(0, 9), max_size=6), max_size=6),
+    num_lanes=st.integers(1, 3),
+    leaving=st.sets(st.integers(0, 20)),
+)
+def test_whoever_stays_is_answered_and_no_lane_works_twice_at_once(turns, num_lanes, leaving):
+    busy: set[int] = set()
+
+    async def work(items, lane):
+        taken = set(range(num_lanes)) if lane is None else {lane}
+        assert not busy & taken
+        assert 1 <= len(items) <= 3
+        busy.update(taken)
+        await asyncio.sleep(0)
+        busy.difference_update(taken)
+        return [2 * item for item in items]
+
+    async def main():
+        batcher = Batcher(work, 3, num_lanes=num_lanes)
+        asked = []
+        for turn in turns:
+            for item in turn:
+                asked.append((item, asyncio.create_task(batcher(item))))
+            await asyncio.sleep(0)
+            for number, (_, task) in enumerate(asked):
+                if number in leaving:
+                    task.cancel()
+        answers = await asyncio.gather(*(task for _, task in asked), return_exceptions=True)
+        for number, ((item, _), answer) in enumerate(zip(asked, answers, strict=True)):
+            assert answer == 2 * item or (number in leaving and answer is not None)
+
+    asyncio.run(asyncio.wait_for(main(), timeout=20))

@@ -9,34 +9,62 @@ from serve_app.scoring.scores import Explanation, ScorerFailure, Scores
 
 
 class FakeHandle:
-    """Answers like a handle: ``handle.score.remote(text)`` gives a response to be awaited."""
+    """Answers like a handle: ``handle.score.remote(texts)`` gives a response to be awaited."""
 
-    def __init__(self, result):
+    def __init__(self, result=None):
         self.result = result
         self.score = self.explain = self
-        self.is_cancelled = False
+        self.calls = []
+        self.answered = asyncio.Event()
+        self.num_cancelled = 0
 
-    def remote(self, *_arguments):
-        return self
+    def remote(self, *arguments):
+        self.calls.append(arguments)
+        return FakeResponse(self, arguments)
+
+
+class FakeResponse:
+    def __init__(self, handle, arguments):
+        self.handle, self.arguments = handle, arguments
 
     def __await__(self):
         return self.answer().__await__()
 
     async def answer(self):
-        if self.result is None:
-            await asyncio.Event().wait()
-        if isinstance(self.result, BaseException):
-            raise self.result
-        return self.result
+        if self.handle.result is None:
+            await self.handle.answered.wait()
+            return [Scores(1, {"a": float(text)}) for text in self.arguments[0]]
+        if isinstance(self.handle.result, BaseException):
+            raise self.handle.result
+        return self.handle.result
 
     def cancel(self):
-        self.is_cancelled = True
+        self.handle.num_cancelled += 1
+
+
+def client_of(handle):
+    return ServeScorerClient(handle, max_texts=3)
 
 
 def test_the_answer_is_passed_on():
     scores, explanation = Scores(1, {"a": 0.5}), Explanation(1, {"a": 0.5})
-    assert asyncio.run(ServeScorerClient(FakeHandle(scores)).score("text")) == scores
-    assert asyncio.run(ServeScorerClient(FakeHandle(explanation)).explain("text", 3)) == explanation
+    assert asyncio.run(client_of(FakeHandle([scores])).score("text")) == scores
+    assert asyncio.run(client_of(FakeHandle(explanation)).explain("text", 3)) == explanation
+
+
+def test_the_first_text_goes_at_once_and_those_that_come_meanwhile_share_calls():
+    async def scenario():
+        handle = FakeHandle()
+        client = client_of(handle)
+        asked = [asyncio.create_task(client.score(str(number))) for number in range(6)]
+        while len(handle.calls) < 3:
+            await asyncio.sleep(0)
+        handle.answered.set()
+        return handle.calls, [scores.by_candidate["a"] for scores in await asyncio.gather(*asked)]
+
+    calls, answers = asyncio.run(scenario())
+    assert calls == [(["0"],), (["1", "2", "3"],), (["4", "5"],)]
+    assert answers == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +77,7 @@ def test_the_answer_is_passed_on():
     ],
 )
 def test_whatever_becomes_of_the_replica_is_a_failure(error):
-    client = ServeScorerClient(FakeHandle(error))
+    client = client_of(FakeHandle(error))
     with pytest.raises(ScorerFailure):
         asyncio.run(client.score("text"))
     with pytest.raises(ScorerFailure):
@@ -58,16 +86,23 @@ def test_whatever_becomes_of_the_replica_is_a_failure(error):
 
 def test_a_defect_of_ours_is_no_failure_of_the_scorer():
     with pytest.raises(TypeError):
-        asyncio.run(ServeScorerClient(FakeHandle(TypeError("no"))).score("text"))
+        asyncio.run(client_of(FakeHandle(TypeError("no"))).score("text"))
 
 
-def test_what_is_no_longer_waited_for_is_cancelled():
-    handle = FakeHandle(None)
+def test_a_call_that_nobody_waits_for_is_cancelled_and_no_other():
+    async def scenario():
+        handle = FakeHandle()
+        client = client_of(handle)
+        alone = asyncio.create_task(client.score("0"))
+        await asyncio.sleep(0)
+        leaves, stays = (asyncio.create_task(client.score(text)) for text in ("1", "2"))
+        while len(handle.calls) < 2:
+            await asyncio.sleep(0)
+        for task in (alone, leaves):
+            task.cancel()
+        while not handle.num_cancelled:
+            await asyncio.sleep(0)
+        handle.answered.set()
+        return (await stays).by_candidate, handle.num_cancelled
 
-    async def leave():
-        async with asyncio.timeout(0.01):
-            await ServeScorerClient(handle).score("text")
-
-    with pytest.raises(TimeoutError):
-        asyncio.run(leave())
-    assert handle.is_cancelled
+    assert asyncio.run(scenario()) == ({"a": 2.0}, 1)

@@ -147,6 +147,50 @@ def test_another_router_takes_over_once_it_is_loaded_and_texts_are_scored_meanwh
     assert passes == 1
 
 
+def test_a_lone_text_has_all_threads_and_others_have_one_each():
+    numbers = []
+
+    async def main():
+        engine = ScoringEngine(
+            FakeScorer, max_batch_size=4, num_threads=2, set_num_threads=numbers.append
+        )
+        await engine.follow(state("xy"))
+        numbers.clear()
+        await engine.score("ab")
+        await asyncio.gather(*(engine.score("ab") for _ in range(4)))
+
+    asyncio.run(main())
+    assert numbers == [2, 1, 1]
+
+
+def test_a_router_is_loaded_and_asked_in_one_thread_that_ends_with_it():
+    threads = []
+
+    class Watched(FakeScorer):
+        def __init__(self, directory):
+            threads.append((directory, threading.current_thread()))
+            super().__init__(directory)
+
+        def score(self, texts, cards):
+            threads.append((str(int(self.factor)), threading.current_thread()))
+            return super().score(texts, cards)
+
+    async def scenario(engine):
+        await engine.score("ab")
+        await engine.follow(state("xyz", version=2))
+        await engine.follow(state("xy", version=3, router="2"))
+        await engine.score("ab")
+
+    run(scenario, load=Watched)
+    of_first = {thread for router, thread in threads if router == "1"}
+    of_second = {thread for router, thread in threads if router == "2"}
+    assert len(of_first) == len(of_second) == 1
+    assert of_first != of_second
+    (first,) = of_first
+    first.join(timeout=10)
+    assert not first.is_alive()
+
+
 def test_a_router_that_is_refused_leaves_the_old_one():
     def load(directory):
         if directory == "2":
