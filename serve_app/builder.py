@@ -10,7 +10,7 @@ from ray import serve
 from ray.serve import Application
 
 from modelsat.config import load_config
-from modelsat.errors import MachineError, ZooError
+from modelsat.errors import MachineError, ModelSatError, ZooError
 from modelsat.zoo import VllmCandidate
 from serve_app.candidates.llm_config import complete_llm_config
 from serve_app.config import CandidateOptions, ServeConfig
@@ -28,8 +28,6 @@ _INGRESS_LOGS = {**_QUIET_LOGS, "encoding": "JSON"}  # shows the fields of the r
 # Beside requests that work or wait: probes, the administration of the zoo, and requests that
 # are about to be refused. Serve itself refuses beyond, without OpenAI's error shape.
 _SPARE_REQUESTS = 512
-# A broken artifact is reported at once, not after three starts.
-_STARTS = {"max_constructor_retry_count": 1, "logging_config": _QUIET_LOGS}
 # An upgrade starts new replicas beside the old ones and takes none away before.
 _UPGRADE = {"max_surge_percent": 100}
 
@@ -80,7 +78,7 @@ def _controller() -> serve.Deployment:
         num_replicas=1,
         max_ongoing_requests=10_000,  # every replica keeps one request waiting here
         ray_actor_options={"num_cpus": 0.1},
-        **_STARTS,
+        logging_config=_QUIET_LOGS,
     )
 
 
@@ -97,7 +95,7 @@ def _scorer(config: ServeConfig) -> serve.Deployment:
             # Ray sets floor(num_cpus), which makes a forward pass 1.5 to 2 times slower.
             "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(options.num_threads)}},
         },
-        **_STARTS,
+        logging_config=_QUIET_LOGS,
         **_UPGRADE,
     )
 
@@ -114,7 +112,7 @@ def _ingress(config: ServeConfig) -> serve.Deployment:
         graceful_shutdown_timeout_s=options.drain_timeout_s,
         graceful_shutdown_wait_loop_s=0.5,
         ray_actor_options={"num_cpus": options.num_cpus},
-        **{**_STARTS, "logging_config": _INGRESS_LOGS},
+        logging_config=_INGRESS_LOGS,
         **_UPGRADE,
     )
 
@@ -156,22 +154,29 @@ def run_router(config: ServeConfig) -> None:
     _run_without_waiting([target])
 
 
-def run_candidates(candidates: Sequence[VllmCandidate], options: CandidateOptions) -> None:
-    """Deploy all candidates at once, so that they start side by side; does not wait for them.
+def run_candidates(
+    candidates: Sequence[VllmCandidate], options: CandidateOptions
+) -> dict[str, ModelSatError]:
+    """Deploy candidates together, so that they start side by side; does not wait for them.
 
-    Raises:
-        ZooError: an ``llm_config`` is refused; then none is deployed.
+    Returns:
+        Why a candidate was not deployed, by its name: an option that Ray or the engine refuses
+        is the affair of that candidate alone.
     """
-    _run_without_waiting(
-        [
-            serve.RunTarget(
-                target=build_candidate(candidate, options),
-                name=candidate.application_name,
-                route_prefix=None,
+    targets: list[serve.RunTarget] = []
+    refused: dict[str, ModelSatError] = {}
+    for candidate in candidates:
+        try:
+            target = build_candidate(candidate, options)
+        except ModelSatError as error:
+            refused[candidate.name] = error
+        else:
+            targets.append(
+                serve.RunTarget(target=target, name=candidate.application_name, route_prefix=None)
             )
-            for candidate in candidates
-        ]
-    )
+    if targets:
+        _run_without_waiting(targets)
+    return refused
 
 
 def _run_without_waiting(targets: Sequence[serve.RunTarget]) -> None:

@@ -30,7 +30,6 @@ def complete_llm_config(candidate: VllmCandidate, options: CandidateOptions) -> 
     - streamed tokens leave at once (Ray holds them back 50 ms);
     - bounded requests per replica and in its queue, and a reachable scale-up target;
     - time to finish streams when it is stopped (Serve's own 20 s would cut them);
-    - one attempt to start: a broken model is reported at once, not after three starts;
     - engine metrics off, no usage reports, no prompts in logs;
     - CPU engines do not pin their threads, and compile nothing when asked to run eagerly.
     """
@@ -45,7 +44,6 @@ def complete_llm_config(candidate: VllmCandidate, options: CandidateOptions) -> 
     deployment = llm_config.setdefault("deployment_config", {})
     deployment.setdefault("max_ongoing_requests", options.max_ongoing_requests)
     deployment.setdefault("max_queued_requests", options.max_queued_requests)
-    deployment.setdefault("max_constructor_retry_count", 1)
     deployment.setdefault("graceful_shutdown_timeout_s", options.drain_timeout_s)
     if isinstance(deployment.get("autoscaling_config"), dict):
         deployment["autoscaling_config"].setdefault(

@@ -5,6 +5,7 @@ candidate's own processes alone.
 """
 
 import asyncio
+import multiprocessing
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, get_args
@@ -18,6 +19,7 @@ from ray.serve.llm.openai_api_models import (
 )
 from vllm.exceptions import VLLMClientError
 
+from modelsat.processes import end_with_this_process
 from modelsat.zoo import Endpoint
 from serve_app.api.errors import ApiError, engine_error
 from serve_app.candidates.wire import wire_parts
@@ -49,6 +51,8 @@ class CandidateServer(LLMServer):
             self._llm_config.get_or_create_callback().ctx.run_init_node = False
         self.engine = self._engine_cls(self._llm_config)
         await asyncio.wait_for(self.engine.start(), timeout=_ENGINE_START_TIMEOUT_S)
+        children = multiprocessing.active_children()
+        self._end = end_with_this_process(child.pid for child in children if child.pid)
         for endpoint, request in _WARM_UP_REQUESTS:
             status, *_body = [part async for part in self.answer(endpoint, request)]
             if status == "200":

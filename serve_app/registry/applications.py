@@ -44,15 +44,13 @@ class ServeApplications:
         """Start applications side by side and wait until they run."""
         if not candidates:
             return {}
-        try:
-            await self._submit(candidates)
-        except ModelSatError as error:
-            return {candidate.name: error for candidate in candidates}
-        failures = await self._wait_until_running(candidates)
-        for candidate in candidates:
+        refused = await self._submit(candidates)
+        submitted = [candidate for candidate in candidates if candidate.name not in refused]
+        failures = await self._wait_until_running(submitted)
+        for candidate in submitted:
             if candidate.name in failures:
                 await self.delete(candidate.application_name)
-        return failures
+        return {**refused, **failures}
 
     async def delete(self, application: str) -> None:
         """Delete an application; Serve waits for its ``graceful_shutdown_timeout_s``."""
@@ -66,38 +64,51 @@ class ServeApplications:
             for name, overview in (await _overviews()).items()
         }
 
-    async def _submit(self, candidates: Sequence[VllmCandidate]) -> None:
+    async def _submit(self, candidates: Sequence[VllmCandidate]) -> dict[str, ModelSatError]:
+        """Deploy what does not run as it should; returns why some candidates cannot be."""
         num_gpus = (await asyncio.to_thread(ray.cluster_resources)).get("GPU", 0)
-        for candidate in candidates:
-            check_hardware(candidate, num_gpus)
-        wanted = {c.application_name: self._configuration_hash(c) for c in candidates}
-        recorded = self._read_record()
         present = {n for n, o in (await _overviews()).items() if o.status not in _DEAD}
-        new = [
-            candidate
-            for candidate in candidates
-            if (name := candidate.application_name) not in present
-            or recorded.get(name) != wanted[name]
-        ]
-        if not new:
-            return
+        recorded = self._read_record()
+        refused: dict[str, ModelSatError] = {}
+        new: dict[str, tuple[VllmCandidate, str]] = {}
+        for candidate in candidates:
+            application, wanted = candidate.application_name, self._configuration_hash(candidate)
+            if application in present and recorded.get(application) == wanted:
+                continue
+            try:
+                check_hardware(candidate, num_gpus)
+            except ModelSatError as error:
+                refused[candidate.name] = error
+            else:
+                new[candidate.name] = (candidate, wanted)
+        if new:
+            refused.update(await self._run([candidate for candidate, _ in new.values()]))
+            self._write_record(
+                {
+                    **recorded,
+                    **{
+                        candidate.application_name: wanted
+                        for candidate, wanted in new.values()
+                        if candidate.name not in refused
+                    },
+                }
+            )
+        return refused
+
+    async def _run(self, candidates: Sequence[VllmCandidate]) -> dict[str, ModelSatError]:
         from serve_app.builder import run_candidates  # it imports the deployment this serves
 
-        deploy = ray.remote(num_cpus=0, max_calls=1, max_retries=0)(run_candidates)
+        run = ray.remote(num_cpus=0, max_calls=1, max_retries=0)(run_candidates)
         try:
-            await deploy.remote(new, self._options)
-        except RayTaskError as error:
-            if isinstance(error.cause, ModelSatError):
-                raise error.cause from None
+            return await run.remote(candidates, self._options)
+        except RayTaskError:
             raise
         except RayError as error:
-            raise MachineError(
+            died = MachineError(
                 "the process that deploys the candidates died: "
                 f"{' '.join(str(error).split())[:300]}; give it more memory and try again"
-            ) from None
-        self._write_record(
-            {**recorded, **{c.application_name: wanted[c.application_name] for c in new}}
-        )
+            )
+            return {candidate.name: died for candidate in candidates}
 
     async def _wait_until_running(
         self, candidates: Sequence[VllmCandidate]

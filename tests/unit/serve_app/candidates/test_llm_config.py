@@ -39,7 +39,6 @@ def test_rays_open_ends_are_closed():
     assert completed["deployment_config"] == {
         "max_ongoing_requests": options.max_ongoing_requests,
         "max_queued_requests": options.max_queued_requests,
-        "max_constructor_retry_count": 1,
         "graceful_shutdown_timeout_s": options.drain_timeout_s,
         "autoscaling_config": {
             "max_replicas": 3,
