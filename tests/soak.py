@@ -27,10 +27,12 @@ with warnings.catch_warnings():
 from serve_app.throughput import single_machine_environment
 from tests.integration.serve_app.reliability import Endpoint, replica_processes, serving
 from tests.integration.serve_app.reliability_load import (
+    REFUSED,
     Reply,
     closed_load,
     distinct,
     ramp,
+    statuses,
     steady_load,
     timed_load,
 )
@@ -39,11 +41,9 @@ from tests.integration.serve_app.test_reliability_load import (
     FAILING,
     MAX_GROWTH_BYTES,
     NAMES,
-    REFUSED,
     REFUSING,
     footprint,
     half_failing,
-    statuses,
 )
 from tests.integration.serve_app.tiny_artifacts import write_router
 

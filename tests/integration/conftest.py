@@ -7,6 +7,7 @@ import pytest
 import ray
 
 from serve_app.throughput import single_machine_environment
+from tests.integration.cluster import Cluster, running_cluster
 
 NUM_LOGICAL_CPUS = 16  # more than cores: many small processes each book one
 
@@ -26,3 +27,10 @@ def ray_cluster() -> Iterator[None]:
     )
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster that asks for a token, as `ray start` makes it."""
+    with running_cluster(tmp_path_factory.mktemp("home")) as cluster:
+        yield cluster

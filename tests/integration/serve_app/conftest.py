@@ -6,7 +6,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,7 +22,9 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="Using extra keyword arguments on `Field`")
     from serve_app.lifecycle import shutdown
 
+from tests.benchmarks.serving.artifacts import write_lite_router
 from tests.integration.serve_app.tiny_artifacts import (
+    TASKS,
     candidate_entry,
     write_card_table,
     write_llama,
@@ -69,12 +71,20 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
     )
 
 
+@pytest.fixture(scope="session")
+def lite_artifacts(artifacts: Artifacts, tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
+    """The same zoo, routed by a router of the `lite` preset's shape with real MiniLM weights."""
+    router = tmp_path_factory.mktemp("lite") / "router"
+    return replace(artifacts, router=write_lite_router(router, TASKS))
+
+
 @pytest.fixture(scope="module")
 def served(
-    artifacts: Artifacts, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory
+    lite_artifacts: Artifacts, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServeConfig]:
     """Both candidates behind the endpoint, left running by the public command."""
-    config = artifacts.config()
+    # Not by the default candidate, however many ask two cores at once.
+    config = lite_artifacts.config(routing={"scorer_timeout_s": 20})
     path = write_config(tmp_path_factory.mktemp("config") / "serve.yaml", config)
     address = ray.get_runtime_context().gcs_address
     process = start_serve(path, "--no-block", RAY_ADDRESS=address)

@@ -5,6 +5,7 @@ import math
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import aiohttp
 
 from tests.integration.serve_app.reliability import CLIENT_TIMEOUT_S, Endpoint, chat_body
 
+REFUSED = {429, 503}  # too much at a time
 NO_ANSWER = 0  # status of a request whose connection failed
 
 
@@ -132,6 +134,32 @@ def closed_load(
         return caller.replies
 
     return asyncio.run(ask_all())
+
+
+def statuses(replies: Iterable[Reply]) -> Counter[int]:
+    """How many replies had which HTTP status."""
+    return Counter(reply.status for reply in replies)
+
+
+def check_throughput(
+    endpoint: Endpoint, step_s: float, record: Callable[[str, object], None]
+) -> None:
+    """More askers at a time get answers or refusals, and together no fewer answers.
+
+    Args:
+        endpoint: that is asked.
+        step_s: length of each load.
+        record: takes down the requests per second of each.
+    """
+    peak_per_s = 0.0
+    for concurrency in (1, 5, 10, 20, 50):
+        replies = closed_load(endpoint, concurrency, duration_s=step_s)
+        counted = statuses(replies)
+        assert set(counted) <= {200, *REFUSED}, (concurrency, counted)
+        per_s = counted[200] / step_s
+        record(f"requests_per_s_of_{concurrency}", per_s)
+        assert per_s >= 0.7 * peak_per_s, (concurrency, peak_per_s)
+        peak_per_s = max(peak_per_s, per_s)
 
 
 def timed_load(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import httpx
 import openai
+import psutil
 import pytest
 from openai import OpenAI
 from ray import serve
@@ -20,8 +21,14 @@ from modelsat.zoo import load_zoo
 from serve_app.builder import ROUTER_APPLICATION, SCORER_DEPLOYMENT
 from serve_app.config import ServeConfig
 from tests.integration.serve_app.conftest import ELASTIC, NAMES, STEADY, Artifacts
-from tests.integration.serve_app.reliability import Endpoint, Fleet, kill_replica, until
-from tests.integration.serve_app.reliability_load import steady_load
+from tests.integration.serve_app.reliability import (
+    Endpoint,
+    Fleet,
+    kill_replica,
+    processes,
+    until,
+)
+from tests.integration.serve_app.reliability_load import check_throughput, steady_load
 
 pytestmark = [
     pytest.mark.ray,
@@ -41,11 +48,11 @@ def completions_url(served: ServeConfig) -> str:
 
 
 @pytest.fixture(scope="module")
-def best_candidates(artifacts: Artifacts) -> dict[str, tuple[str, float]]:
+def best_candidates(lite_artifacts: Artifacts) -> dict[str, tuple[str, float]]:
     """The candidate and score that the router itself gives each question, one at a time."""
-    scorer = Scorer.load(artifacts.router)
-    cards = read_cards(artifacts.cards)
-    names = load_zoo(artifacts.zoo).names
+    scorer = Scorer.load(lite_artifacts.router)
+    cards = read_cards(lite_artifacts.cards)
+    names = load_zoo(lite_artifacts.zoo).names
     best = {}
     for question in QUESTIONS:
         (scores,) = scorer.score([question], [cards[name] for name in names])
@@ -253,9 +260,9 @@ def num_ongoing_requests(handle: DeploymentHandle) -> int:
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_client_that_leaves_cancels_its_request(
-    artifacts: Artifacts, served: ServeConfig, stream: bool
+    lite_artifacts: Artifacts, served: ServeConfig, stream: bool
 ):
-    application = load_zoo(artifacts.zoo).get(STEADY).application_name
+    application = load_zoo(lite_artifacts.zoo).get(STEADY).application_name
     handle = serve.get_app_handle(application)
     body = {"model": STEADY, "messages": user("Count"), "max_tokens": 4000, "ignore_eos": True}
 
@@ -285,9 +292,9 @@ def num_running_replicas(application: str) -> int:
 
 
 def test_a_candidate_grows_under_load_and_shrinks_back(
-    artifacts: Artifacts, served: ServeConfig, client: OpenAI
+    lite_artifacts: Artifacts, served: ServeConfig, client: OpenAI
 ):
-    application = load_zoo(artifacts.zoo).get(ELASTIC).application_name
+    application = load_zoo(lite_artifacts.zoo).get(ELASTIC).application_name
     assert num_running_replicas(application) == 1
     grown = False
 
@@ -319,12 +326,16 @@ def wait_for(holds: Callable[[], bool], timeout_s: float) -> None:
 
 
 def test_the_official_client_gets_every_answer(client: OpenAI):
-    for number in range(50):
+    for number in range(100):
         request = {"model": "auto", "messages": user(f"What is {number} times 3?"), "max_tokens": 2}
         assert client.chat.completions.create(**request).model in NAMES
         if number % 2:
             stream = client.chat.completions.create(**request, stream=True)
             assert {chunk.model for chunk in stream} <= set(NAMES)
+
+
+def test_throughput_holds_when_more_ask(served: ServeConfig, record_testsuite_property):
+    check_throughput(Endpoint(served, Fleet(())), 5, record_testsuite_property)
 
 
 def test_no_request_fails_when_the_only_scorer_dies(served: ServeConfig):
@@ -337,3 +348,20 @@ def test_no_request_fails_when_the_only_scorer_dies(served: ServeConfig):
         until(lambda: reasons(1), lambda last: last.pop().startswith("default_scorer_"))
         until(lambda: reasons(10), lambda last: last == {"highest_score"}, timeout_s=180)
     assert {reply.status for reply in load.replies} == {200}
+
+
+def test_the_engine_of_a_killed_replica_ends_with_it(lite_artifacts: Artifacts, client: OpenAI):
+    application = load_zoo(lite_artifacts.zoo).get(STEADY).application_name
+    (replica,) = processes(f"ServeReplica:{application}:")
+    engine = [child for child in replica.children(recursive=True) if "EngineCore" in title(child)]
+    assert engine
+    replica.kill()
+    for process in engine:
+        process.wait(timeout=30)
+    until(lambda: [p for p in processes(f"ServeReplica:{application}:") if p != replica], bool)
+    answer = client.chat.completions.create(model=STEADY, messages=user("Hi"), max_tokens=1)
+    assert answer.model == STEADY
+
+
+def title(process: psutil.Process) -> str:
+    return " ".join(process.cmdline())

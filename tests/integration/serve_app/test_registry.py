@@ -1,134 +1,41 @@
 """The zoo changed by command while requests come in: two ingress and two scorer replicas."""
 
-import asyncio
-import json
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 import yaml
-from typer.testing import CliRunner
 
+from modelsat.artifacts.schemas import QUESTIONS
+from modelsat.artifacts.store import write_table
 from modelsat.capability.cards import read_cards, write_cards
-from modelsat.cli.main import app
 from modelsat.errors import ArtifactError, ZooError
 from serve_app.api.key_file import KeyFile, hash_key
-from serve_app.config import ServeConfig
 from serve_app.lifecycle import deploy, shutdown
-from tests.fakes.upstream import Upstream, running_upstream
+from tests.fakes.upstream import running_upstream
+from tests.integration.serve_app.administered import ADMIN_KEY, CLIENT_KEY, Endpoint, load
 from tests.integration.serve_app.conftest import ELASTIC, STEADY, Artifacts
-from tests.integration.serve_app.tiny_artifacts import remote_entry, write_card_table, write_zoo
+from tests.integration.serve_app.reliability import until
+from tests.integration.serve_app.tiny_artifacts import (
+    TASKS,
+    candidate_entry,
+    remote_entry,
+    write_card_table,
+    write_llama,
+    write_zoo,
+)
 
 pytestmark = [
     pytest.mark.ray,
+    pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:DeprecationWarning"),
 ]
 
 REMOTE = ("remote-a", "remote-b", "remote-c")
 NAMES = (STEADY, *REMOTE, ELASTIC)
-ADMIN_KEY, CLIENT_KEY = "sk-modelsat-of-the-admin", "sk-modelsat-of-a-client"
-AS_CLIENT = {"Authorization": f"Bearer {CLIENT_KEY}"}
-REQUESTS_PER_S = 10
-
-
-@dataclass
-class Endpoint:
-    """A running endpoint, its zoo files, and the upstreams behind it."""
-
-    config: ServeConfig
-    artifacts: Artifacts
-    upstreams: dict[str, Upstream]
-
-    def command(self, *words: str, exit_code: int = 0) -> str:
-        """`modelsat zoo`, as an administrator runs it."""
-        url = self.config.url.removesuffix("/v1")
-        result = CliRunner(env={"MODELSAT_ADMIN_KEY": ADMIN_KEY}).invoke(
-            app, ["zoo", *words, "--url", url]
-        )
-        assert result.exit_code == exit_code, result.output
-        return result.stderr if exit_code else result.stdout
-
-    def described(self) -> dict:
-        return json.loads(self.command("list", "--json"))
-
-    def add(self, name: str, cards: str, *more: str, exit_code: int = 0) -> str:
-        zoo = ("--zoo", str(self.artifacts.zoo), "--cards", cards)
-        return self.command("add", name, *zoo, *more, exit_code=exit_code)
-
-    def scores(self, text: str) -> dict[str, float]:
-        """P(correct) of every candidate, generating nothing."""
-        body = {"messages": [{"role": "user", "content": text}]}
-        answer = httpx.post(
-            f"{self.config.url}/route", json=body, headers=AS_CLIENT, trust_env=False, timeout=60
-        )
-        assert answer.status_code == 200, answer.text
-        explained = answer.json()
-        return dict(zip(explained["model_names"], explained["confidences"], strict=True))
-
-    def num_received(self, name: str) -> int:
-        return sum(self.upstreams[name].num_requests.values())
-
-
-@dataclass
-class Load:
-    """Requests that come in at a steady rate, each with a text of its own."""
-
-    url: str
-    fields: dict
-    answers: list[tuple[int, str | None]] = field(default_factory=list)
-    moved: threading.Condition = field(default_factory=threading.Condition)
-
-    def wait_for(self, num_more: int) -> list[tuple[int, str | None]]:
-        """The next answers."""
-        start = len(self.answers)
-        with self.moved:
-            assert self.moved.wait_for(lambda: len(self.answers) >= start + num_more, timeout=120)
-        return self.answers[start:]
-
-    async def run(self, stopped: asyncio.Event) -> None:
-        limits = httpx.Limits(max_connections=200)
-        headers = AS_CLIENT
-        async with (
-            httpx.AsyncClient(
-                headers=headers, timeout=120, limits=limits, trust_env=False
-            ) as client,
-            asyncio.TaskGroup() as group,
-        ):
-            number = 0
-            while not stopped.is_set():
-                group.create_task(self._ask(client, f"What is {number} plus {7 * number}?"))
-                number += 1
-                await asyncio.sleep(1 / REQUESTS_PER_S)
-
-    async def _ask(self, client: httpx.AsyncClient, text: str) -> None:
-        messages = [{"role": "user", "content": text}]
-        body = {"model": "auto", "messages": messages, "max_tokens": 2, **self.fields}
-        answer = await client.post(f"{self.url}/chat/completions", json=body)
-        with self.moved:
-            selected = answer.headers.get("x-modelsat-selected-model")
-            self.answers.append((answer.status_code, selected))
-            self.moved.notify_all()
-
-
-@contextmanager
-def load(endpoint: Endpoint, **fields: object) -> Iterator[Load]:
-    """Requests for as long as a block runs; all of them have to succeed."""
-    requests = Load(endpoint.config.url, fields)
-    loop, stopped = asyncio.new_event_loop(), asyncio.Event()
-    thread = threading.Thread(target=loop.run_until_complete, args=(requests.run(stopped),))
-    thread.start()
-    try:
-        yield requests
-    finally:
-        loop.call_soon_threadsafe(stopped.set)
-        thread.join()
-        loop.close()
-    assert Counter(status for status, _ in requests.answers) == {200: len(requests.answers)}
+FRESH = "tiny-fresh"
 
 
 def entries_of(described: dict) -> list[dict]:
@@ -138,7 +45,7 @@ def entries_of(described: dict) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def endpoint(
-    artifacts: Artifacts, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory
+    lite_artifacts: Artifacts, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Endpoint]:
     """One local and two remote candidates; one more of each kind in the zoo file for later."""
     root = tmp_path_factory.mktemp("registry")
@@ -149,13 +56,13 @@ def endpoint(
     (root / "keys.yaml").write_text(yaml.safe_dump(KeyFile(keys=keys).model_dump(mode="json")))
     with running_upstream("a") as a, running_upstream("b") as b, running_upstream("c") as c:
         upstreams = dict(zip(REMOTE, (a, b, c), strict=True))
-        local = yaml.safe_load(artifacts.zoo.read_text())["candidates"]
+        local = yaml.safe_load(lite_artifacts.zoo.read_text())["candidates"]
         by_name = {entry["name"]: entry for entry in local}
         by_name |= {name: remote_entry(name, up.url) for name, up in upstreams.items()}
         first = write_zoo(root / "first.yaml", [by_name[n] for n in (STEADY, *REMOTE[:2])])
         zoo = write_zoo(root / "zoo.yaml", [by_name[n] for n in NAMES])
         cards = write_card_table(root / "cards.parquet", NAMES)
-        config = artifacts.config(
+        config = lite_artifacts.config(
             zoo=first,
             cards=cards,
             registry={"folder": root / "registry"},
@@ -164,7 +71,7 @@ def endpoint(
             scorer={"num_replicas": 2, "num_cpus": 0.5, "num_threads": 1},
         )
         deploy(config)
-        yield Endpoint(config, Artifacts(zoo, cards, artifacts.router), upstreams)
+        yield Endpoint(config, Artifacts(zoo, cards, lite_artifacts.router), upstreams)
         shutdown()
 
 
@@ -247,22 +154,86 @@ def test_an_engine_is_added_and_removed_beside_one_that_keeps_its_processes(endp
     with load(endpoint, models=["remote-*"]) as requests:
         endpoint.add(ELASTIC, str(endpoint.artifacts.cards))
         requests.wait_for(10)
-        pinned = httpx.post(
-            f"{endpoint.config.url}/chat/completions",
-            json={"model": ELASTIC, "messages": [{"role": "user", "content": "Hi"}]},
-            headers=AS_CLIENT,
-            trust_env=False,
-            timeout=120,
-        )
+        pinned = endpoint.ask(ELASTIC)
         assert (pinned.status_code, pinned.json()["model"]) == (200, ELASTIC)
         assert engine_processes("candidate-tiny-elastic")
         endpoint.command("remove", ELASTIC)
         requests.wait_for(10)
     assert engine_processes("candidate-tiny-steady") == steady
-    unknown = httpx.post(
-        f"{endpoint.config.url}/chat/completions",
-        json={"model": ELASTIC, "messages": [{"role": "user", "content": "Hi"}]},
-        headers=AS_CLIENT,
-        trust_env=False,
+    assert endpoint.ask(ELASTIC).json()["error"]["code"] == "model_not_found"
+
+
+def test_weights_on_disk_become_routed_traffic_in_one_command(endpoint: Endpoint, tmp_path: Path):
+    profile = write_aptitude_test(tmp_path)
+    with load(endpoint, models=["remote-*"]) as requests:
+        told = endpoint.command("add", FRESH, "--zoo", str(tmp_path / "zoo.yaml"), *profile)
+        assert "all 4 replicas agree" in told
+        requests.wait_for(10)
+        answer = endpoint.ask("auto", models=[FRESH])
+        endpoint.command("remove", FRESH)
+        requests.wait_for(10)
+    assert (answer.status_code, answer.json()["model"]) == (200, FRESH)
+    assert answer.headers["x-modelsat-reason"] == "highest_score_allowed"
+    assert float(answer.headers["x-modelsat-confidence"]) > 0
+
+
+def write_aptitude_test(folder: Path) -> tuple[str, str]:
+    """A zoo of one new candidate and its test; the options that let it sit the test."""
+    write_zoo(folder / "zoo.yaml", [candidate_entry(FRESH, write_llama(folder / FRESH, seed=3))])
+    rows = [
+        {
+            "question_id": question,
+            "benchmark": TASKS.benchmark,
+            "task": question.split("/")[0],
+            "prompt": f"What is {number} plus 4?",
+            "answer": str(number + 4),
+            "n_choices": None,
+        }
+        for number, question in enumerate(TASKS.question_ids)
+    ]
+    write_table(QUESTIONS, rows, folder / "questions.parquet")
+    TASKS.save(folder / "tasks.json")
+    config = {
+        "zoo": "replaced",
+        "questions": [str(folder / "questions.parquet")],
+        "tasks": str(folder / "tasks.json"),
+        "output_dir": str(folder / "profiled"),
+        "max_new_tokens": 4,
+    }
+    (folder / "profile.yaml").write_text(yaml.safe_dump(config))
+    return "--profile", str(folder / "profile.yaml")
+
+
+def test_a_candidate_sleeps_and_wakes_while_others_answer(endpoint: Endpoint, tmp_path: Path):
+    sleepy = {"min_replicas": 0, "max_replicas": 1, "target_ongoing_requests": 2}
+    fast = {"downscale_delay_s": 2, "metrics_interval_s": 0.5, "look_back_period_s": 1}
+    entry = candidate_entry(
+        FRESH, write_llama(tmp_path / FRESH, seed=3), autoscaling_config={**sleepy, **fast}
     )
-    assert unknown.json()["error"]["code"] == "model_not_found"
+    write_zoo(tmp_path / "zoo.yaml", [entry])
+    cards = write_card_table(tmp_path / "cards.parquet", [*(f"other-{i}" for i in range(9)), FRESH])
+    zoo = ("--zoo", str(tmp_path / "zoo.yaml"), "--cards", str(cards))
+    with load(endpoint, models=["remote-*"]) as requests:
+        endpoint.command("add", FRESH, *zoo)
+        until(lambda: running_replicas(endpoint), lambda number: number == 0, timeout_s=120)
+
+        # Nobody is kept waiting where one that is awake is nearly as good; it wakes all the same.
+        scores = endpoint.scores("Which number comes after twelve?")
+        worse = [name for name in scores if scores[name] < scores[FRESH] and name in REMOTE]
+        assert worse
+        near = endpoint.ask("auto", models=[FRESH, *worse])
+        assert near.json()["model"] in worse
+        assert near.headers["x-modelsat-reason"] == "warm_near_best"
+        until(lambda: running_replicas(endpoint), lambda number: number == 1, timeout_s=120)
+        until(lambda: running_replicas(endpoint), lambda number: number == 0, timeout_s=120)
+
+        # Who names it waits for it.
+        pinned = endpoint.ask(FRESH)
+        assert (pinned.status_code, pinned.json()["model"]) == (200, FRESH)
+        endpoint.command("remove", FRESH)
+        requests.wait_for(10)
+
+
+def running_replicas(endpoint: Endpoint) -> int | None:
+    by_name = {entry["name"]: entry for entry in endpoint.described()["candidates"]}
+    return by_name[FRESH]["running_replicas"]

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,10 +19,12 @@ from tests.integration.serve_app.reliability import (
     serving,
 )
 from tests.integration.serve_app.reliability_load import (
-    Reply,
+    REFUSED,
+    check_throughput,
     closed_load,
     distinct,
     ramp,
+    statuses,
     timed_load,
 )
 
@@ -35,7 +36,6 @@ pytestmark = [
 
 NAMES = ("alder", "birch", "cedar")
 NUM_PLACES = 32  # and as many requests may wait for one
-REFUSED = {429, 503}
 STEP_S = 4
 MAX_GROWTH_BYTES = 64 * 2**20
 
@@ -57,20 +57,8 @@ def endpoint(unsettled: Endpoint) -> Endpoint:
     return unsettled
 
 
-def statuses(replies: list[Reply]) -> Counter[int]:
-    return Counter(reply.status for reply in replies)
-
-
 def test_throughput_holds_when_more_ask(endpoint: Endpoint, record_testsuite_property):
-    peak_per_s = 0.0
-    for concurrency in (1, 5, 10, 20, 50):
-        replies = closed_load(endpoint, concurrency, duration_s=STEP_S)
-        counted = statuses(replies)
-        assert set(counted) <= {200, *REFUSED}, (concurrency, counted)
-        per_s = counted[200] / STEP_S
-        record_testsuite_property(f"requests_per_s_of_{concurrency}", per_s)
-        assert per_s >= 0.7 * peak_per_s, (concurrency, peak_per_s)
-        peak_per_s = max(peak_per_s, per_s)
+    check_throughput(endpoint, STEP_S, record_testsuite_property)
 
 
 @contextmanager
