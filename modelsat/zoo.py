@@ -151,6 +151,10 @@ class OpenAICandidate(Candidate):
     def _without_slash(cls, base_url: str) -> str:
         return base_url.rstrip("/")
 
+    def content_hash(self) -> str:
+        """Hash of what is known to change its answers; the model behind the URL may still."""
+        return content_hash({"base_url": self.base_url, "model": self.model})
+
 
 ZooCandidate = VllmCandidate | OpenAICandidate
 

@@ -1,11 +1,42 @@
 """Configuration of one profiling run."""
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from modelsat.config import FrozenConfig
+
+
+class RemoteConfig(FrozenConfig):
+    """How hard one candidate behind a URL may be asked.
+
+    Attributes:
+        concurrency: most requests that one replica has open; ``block_size`` bounds them too.
+        requests_per_minute: most requests, retries included, of all its replicas together,
+            evenly spaced; None: as many as are answered.
+        max_retries: how often a request is repeated that found no connection or no answer in
+            time, or a status of 408, 409, 429 or 500 and above: after 0.5 s, then twice as long
+            each time up to 8 s, or when ``Retry-After`` says so.
+        request_timeout_s: longest silence of the URL in one request, seconds.
+        request_fields: fields of each request's body beside ours; one set to null is not sent.
+            For a model that takes no ``max_tokens``:
+            ``{max_tokens: null, max_completion_tokens: 512}``.
+    """
+
+    concurrency: int = Field(default=32, ge=1)
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    max_retries: int = Field(default=6, ge=0)
+    request_timeout_s: float = Field(default=60.0, gt=0)
+    request_fields: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("request_fields")
+    @classmethod
+    def _not_ours(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        taken = sorted({"model", "messages", "stream", "n"} & set(fields))
+        if taken:
+            raise ValueError(f"{taken} cannot be changed; the zoo and the questions say them")
+        return fields
 
 
 class ProfileConfig(FrozenConfig):
@@ -19,7 +50,8 @@ class ProfileConfig(FrozenConfig):
         output_dir: where outcomes, cards, report and checkpoints go; on a cluster of several
             machines, on storage that every machine sees.
         candidates: names to profile; None profiles the whole zoo.
-        replicas: engines per candidate that share its questions.
+        replicas: engines per candidate that share its questions; behind a URL, processes that
+            ask it.
         max_parallel_candidates: candidates profiled side by side.
         block_size: most questions that one engine works on at once, and so the most per replica
             that are asked again when the run is killed at any point.
@@ -32,6 +64,7 @@ class ProfileConfig(FrozenConfig):
             candidate's outcomes and card are written.
         max_asking_runs: runs of an unfinished candidate that ask a failing question, each of
             them twice; after that its failure stands.
+        remote: limits by name of candidates behind a URL; absent ones have the defaults.
     """
 
     zoo: Path
@@ -47,6 +80,11 @@ class ProfileConfig(FrozenConfig):
     candidate_deadline_s: float = Field(default=1800.0, gt=0)
     max_failed_fraction: float = Field(default=0.05, ge=0, le=1)
     max_asking_runs: int = Field(default=3, ge=1)
+    remote: dict[str, RemoteConfig] = Field(default_factory=dict)
+
+    def limits(self, candidate: str) -> RemoteConfig:
+        """How hard a candidate behind a URL may be asked."""
+        return self.remote.get(candidate) or RemoteConfig()
 
     @field_validator("questions")
     @classmethod

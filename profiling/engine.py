@@ -1,10 +1,9 @@
 """A candidate of the zoo becomes a stage of Ray Data that answers rows on vLLM.
 
 The only module that names vLLM. What comes out are the rows that ``finish`` makes of the neutral
-columns that :func:`generate_answers` lists, so another kind of engine can take its place.
+columns that ``BatchKeeper`` lists, as from :mod:`profiling.remote`.
 """
 
-import asyncio
 import multiprocessing
 import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelsat.zoo import VllmCandidate
 from profiling.checkpoint import Checkpoint
+from profiling.keeping import BatchKeeper
 from profiling.rendering import PROMPT_SETTINGS, QUESTION
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def generate_answers(
 ) -> "Dataset":
     """Answer tokenized prompts greedily; a prompt that cannot be answered becomes a failed row.
 
-    A batch's rows are in the checkpoint before its engine takes another batch, so a run killed
-    at any point leaves at most ``num_batches * batch_size`` rows per engine asked but not kept.
+    Each engine's batches go through a :class:`profiling.keeping.BatchKeeper`.
 
     Args:
         prompts: rows as :func:`profiling.rendering.render_prompts` makes them.
@@ -51,10 +50,7 @@ def generate_answers(
         batch_size: rows per batch.
         num_batches: batches that one engine works on at once.
         max_new_tokens: most tokens of one answer.
-        finish: makes the row to keep of question_id, prompt, answer and n_choices with
-            ``output`` (text), ``prompt_tokens``, ``completion_tokens``, ``engine_request``
-            (position of the request in its engine, from 0; -1 for a failed row) and ``error``
-            (empty unless the row failed twice in a row).
+        finish: makes the row to keep; see ``BatchKeeper``.
         checkpoint: where finished rows are kept.
 
     Returns:
@@ -99,29 +95,17 @@ def _keeping_batches(
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             self._end = _end_with_this_process(multiprocessing.active_children())
-            # Ray Data runs up to four batches of one block beside those of other blocks.
-            self._places = asyncio.Semaphore(num_batches)
+            self._keeper = BatchKeeper(num_batches, finish, checkpoint)
 
         async def __call__(self, batch: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-            rows = list(batch[self.data_column])
-            async with self._places:
-                ids = [row["question_id"] for row in rows]
-                key = await asyncio.to_thread(checkpoint.begin_batch, ids)
-                answers = await self._answer(rows)
-                failed = [i for i, answer in enumerate(answers) if answer[_ERROR]]
-                if failed:  # once more at once: what passes by itself needs no second run
-                    again = await self._answer([rows[i] for i in failed])
-                    for i, answer in zip(failed, again, strict=True):
-                        answers[i] = answer
-                kept = [finish(_neutral_row(answer)) for answer in answers]
-                await asyncio.to_thread(checkpoint.end_batch, key, kept)
+            kept = await self._keeper.keep(list(batch[self.data_column]), self._answer)
             yield {self.data_column: kept}
 
-        async def _answer(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        async def _answer(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             """Rows with the engine's columns, in the same order; leaves the given ones alone."""
             answers: list[dict[str, Any]] = []
             async for done in super().__call__({self.data_column: [dict(row) for row in rows]}):
-                answers += done[self.data_column]
+                answers += map(_neutral_row, done[self.data_column])
             return answers
 
     return KeepingEngine

@@ -15,9 +15,11 @@ import pyarrow.compute as pc
 from modelsat.aptitude.grading import Grade, grade_answer
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.capability.cards import UNPARSABLE
-from modelsat.zoo import VllmCandidate
+from modelsat.zoo import OpenAICandidate, ZooCandidate
 from profiling.checkpoint import ENGINE_REQUEST, GRADED, Checkpoint
+from profiling.config import RemoteConfig
 from profiling.engine import LIGHT_STAGE, generate_answers
+from profiling.remote import ask_remotely
 from profiling.rendering import render_prompts
 
 SOURCE = "profiling"  # the outcomes' source column
@@ -39,9 +41,10 @@ class CandidateJob:
         num_batches: batches that one engine works on at once.
         max_new_tokens: most tokens of one answer.
         start_timeout_s: seconds within which all engines must have started.
+        limits: how hard its URL may be asked, if it is behind one.
     """
 
-    candidate: VllmCandidate
+    candidate: ZooCandidate
     questions: tuple[str, ...]
     settled: pa.ChunkedArray
     checkpoint: Checkpoint
@@ -50,6 +53,7 @@ class CandidateJob:
     num_batches: int
     max_new_tokens: int
     start_timeout_s: float
+    limits: RemoteConfig
 
 
 def answer_questions(job: CandidateJob) -> Iterator[pa.Table]:
@@ -89,6 +93,16 @@ def build_pipeline(job: CandidateJob) -> Any:
         )
     # One block per batch, or a whole file would be one piece of work for one replica.
     batches = questions.repartition(target_num_rows_per_block=job.batch_size)
+    means: dict[str, Any] = {
+        "replicas": job.replicas,
+        "batch_size": job.batch_size,
+        "num_batches": job.num_batches,
+        "max_new_tokens": job.max_new_tokens,
+        "finish": partial(grade_row, candidate=job.candidate.name),
+        "checkpoint": job.checkpoint,
+    }
+    if isinstance(job.candidate, OpenAICandidate):
+        return ask_remotely(batches, job.candidate, limits=job.limits, **means)
     prompts = batches.map_batches(
         render_prompts,
         fn_args=(job.candidate,),
@@ -96,16 +110,7 @@ def build_pipeline(job: CandidateJob) -> Any:
         batch_format="pyarrow",
         **LIGHT_STAGE,
     )
-    return generate_answers(
-        prompts,
-        job.candidate,
-        replicas=job.replicas,
-        batch_size=job.batch_size,
-        num_batches=job.num_batches,
-        max_new_tokens=job.max_new_tokens,
-        finish=partial(grade_row, candidate=job.candidate.name),
-        checkpoint=job.checkpoint,
-    )
+    return generate_answers(prompts, job.candidate, **means)
 
 
 def drop_settled(questions: pa.Table, settled: pa.ChunkedArray) -> pa.Table:

@@ -48,4 +48,4 @@ class Progress:
     def waiting(self, candidate: str, elapsed_s: float) -> None:
         """Say every few seconds that no answer has come yet."""
         if self._clock() - self._said_s[candidate] >= 2 * INTERVAL_S:
-            self.say(candidate, f"starting its engines, {elapsed_s:.0f} s so far")
+            self.say(candidate, f"no answer yet, {elapsed_s:.0f} s so far")

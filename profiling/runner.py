@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
+from modelsat.zoo import OpenAICandidate
 from profiling.config import ProfileConfig
 from profiling.engine import resources_text
 from profiling.pipeline import CandidateJob, answer_questions, one_line
@@ -90,7 +91,7 @@ def run_candidates(
             while waiting and len(running) < config.max_parallel_candidates:
                 work = waiting.popleft()
                 kept = settled[work.candidate.name]
-                progress.say(work.candidate.name, f"starting {config.replicas} engine(s)")
+                progress.say(work.candidate.name, f"starting {config.replicas} replica(s)")
                 stream = task.remote(_job(work, kept, plan, config))
                 running.append(_Run(work, stream, time.monotonic(), kept))
             for run in list(running):
@@ -145,7 +146,12 @@ def _named_reason(name: str, reason: str) -> str:
 
 def _deadline_reason(run: _Run, config: ProfileConfig) -> str:
     candidate = run.work.candidate
-    if run.num_rows:
+    if isinstance(candidate, OpenAICandidate):
+        cause = (
+            f"{candidate.base_url} is too slow or does not answer; mend it, raise "
+            "candidate_deadline_s or its remote.concurrency"
+        )
+    elif run.num_rows:
         cause = "its engine is too slow or keeps dying; raise candidate_deadline_s"
     else:
         cause = (
@@ -180,4 +186,5 @@ def _job(work: Work, kept: pa.Table, plan: Plan, config: ProfileConfig) -> Candi
         num_batches=config.num_batches,
         max_new_tokens=config.max_new_tokens,
         start_timeout_s=config.candidate_deadline_s,
+        limits=config.limits(work.candidate.name),
     )

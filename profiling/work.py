@@ -14,8 +14,8 @@ from modelsat.aptitude.tasks import TaskSet, load_tasks
 from modelsat.artifacts.hashing import content_hash, file_hash
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.artifacts.store import read_manifest, read_table
-from modelsat.errors import ArtifactError, MachineError, ModelSatError, ZooError
-from modelsat.zoo import VllmCandidate, load_zoo
+from modelsat.errors import ArtifactError, ConfigError, MachineError, ModelSatError, ZooError
+from modelsat.zoo import OpenAICandidate, VllmCandidate, Zoo, ZooCandidate, load_zoo
 from profiling.checkpoint import Checkpoint
 from profiling.config import ProfileConfig
 from profiling.rendering import PROMPT_SETTINGS
@@ -35,7 +35,7 @@ class Work:
         checkpoint: what is kept of it until it is done.
     """
 
-    candidate: VllmCandidate
+    candidate: ZooCandidate
     path: Path
     work_hash: str
     checkpoint: Checkpoint
@@ -71,33 +71,27 @@ class Plan:
     refused: dict[str, str]
 
 
-_REMOTE = (
-    "answers behind a URL (engine: openai), and profiling runs candidates on this cluster; leave "
-    "it out with candidates: [...], and make its card of outcomes with `modelsat cards build`"
-)
-
-
 def plan_run(config: ProfileConfig) -> Plan:
     """Read and check everything a run needs.
 
     Raises:
         ZooError: the zoo file is wrong, or holds no candidate of a given name.
+        ConfigError: limits are given for what is no candidate behind a URL.
         ArtifactError: a questions table or the task set is missing or wrong, a question occurs
             in two tables, or a core task's question in none.
     """
-    candidates = load_zoo(config.zoo).select(config.candidates)
+    zoo = load_zoo(config.zoo)
+    _check_remote(zoo, config)
     question_ids = _read_question_ids(config.questions)
     tasks = None if config.tasks is None else load_tasks(config.tasks)
     if tasks is not None:
         _check_covered(tasks, question_ids, config)
     hashes = sorted(file_hash(path) for path in config.questions)
     works, refused = [], {}
-    for candidate in candidates:
-        if not isinstance(candidate, VllmCandidate):
-            refused[candidate.name] = _REMOTE
-            continue
+    for candidate in zoo.select(config.candidates):
         try:
-            check_model_files(candidate)
+            if isinstance(candidate, VllmCandidate):
+                check_model_files(candidate)
             works.append(_plan_work(candidate, hashes, config))
         except ModelSatError as error:
             refused[candidate.name] = str(error)
@@ -149,16 +143,27 @@ def check_writable(output_dir: Path) -> None:
         raise MachineError(f"output_dir {output_dir} is not writable; choose another")
 
 
-def _plan_work(candidate: VllmCandidate, question_hashes: list[str], config: ProfileConfig) -> Work:
-    work_hash = content_hash(
-        {
-            "candidate": candidate.content_hash(),
-            "questions": question_hashes,
-            "max_new_tokens": config.max_new_tokens,
-            "prompt": PROMPT_SETTINGS,
-            "grading": GRADING_VERSION,
-        }
-    )
+def _check_remote(zoo: Zoo, config: ProfileConfig) -> None:
+    known = [c.name for c in zoo.candidates if isinstance(c, OpenAICandidate)]
+    for name in config.remote:
+        if name not in known:
+            raise ConfigError(
+                f"remote: {name!r} is no candidate of engine openai in {config.zoo}; it holds "
+                f"{', '.join(known) or 'none'}"
+            )
+
+
+def _plan_work(candidate: ZooCandidate, question_hashes: list[str], config: ProfileConfig) -> Work:
+    changing = {
+        "candidate": candidate.content_hash(),
+        "questions": question_hashes,
+        "max_new_tokens": config.max_new_tokens,
+        "prompt": PROMPT_SETTINGS,
+        "grading": GRADING_VERSION,
+    }
+    if isinstance(candidate, OpenAICandidate):
+        changing["request_fields"] = config.limits(candidate.name).request_fields
+    work_hash = content_hash(changing)
     checkpoints = config.output_dir.resolve() / CHECKPOINTS_FOLDER
     return Work(
         candidate=candidate,

@@ -58,7 +58,7 @@ def embeddings_document(body: Body) -> dict[str, Any]:
         if body.get("encoding_format") == "base64":
             vector = base64.b64encode(struct.pack(f"<{_EMBEDDING_SIZE}f", *vector)).decode()
         data.append({"object": "embedding", "index": index, "embedding": vector})
-    tokens = sum(_count_words(text) for text in inputs)
+    tokens = sum(count_words(text) for text in inputs)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return {"object": "list", "data": data, "model": body.get("model"), "usage": usage}
 
@@ -182,16 +182,17 @@ class Completion:
 
     def _usage(self) -> dict[str, int]:
         messages = self._body.get("messages") if self._chat else self._body.get("prompt")
-        prompt, answer = _count_words(messages), len(self.tokens) * self._num_choices
+        prompt, answer = count_words(messages), len(self.tokens) * self._num_choices
         total = {"total_tokens": prompt + answer}
         return {"prompt_tokens": prompt, "completion_tokens": answer, **total}
 
 
-def _count_words(value: Any) -> int:
+def count_words(value: Any) -> int:
+    """Words of a text, of messages or of a list of either."""
     if isinstance(value, str):
         return len(value.split())
     if isinstance(value, Mapping):
-        return _count_words(value.get("content", value.get("text", "")))
+        return count_words(value.get("content", value.get("text", "")))
     if isinstance(value, list):
-        return sum(_count_words(item) for item in value)
+        return sum(count_words(item) for item in value)
     return int(isinstance(value, int))

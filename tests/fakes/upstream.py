@@ -22,6 +22,7 @@ from modelsat.config import FrozenConfig
 from tests.fakes.answers import (
     Completion,
     context_length_error,
+    count_words,
     embeddings_document,
     error_document,
     models_document,
@@ -61,6 +62,7 @@ class Behaviour(FrozenConfig):
         fault: what goes wrong with every request that no status refuses.
         after_chunks: events sent before a stream stalls or closes.
         padding_bytes: size of a field of spaces added to every document.
+        context_words: most words of a prompt; longer ones get OpenAI's 400 for them.
     """
 
     latency_s: float = Field(default=0, ge=0)
@@ -72,6 +74,7 @@ class Behaviour(FrozenConfig):
     fault: Fault | None = None
     after_chunks: int = Field(default=0, ge=0)
     padding_bytes: int = Field(default=0, ge=0)
+    context_words: int | None = Field(default=None, ge=1)
 
 
 class Upstream:
@@ -82,6 +85,7 @@ class Upstream:
         behaviour: in force; change it with `behave`.
         num_requests: requests by path.
         num_cancelled: requests whose client went away before the answer was complete.
+        max_open: most requests that were being answered at one moment.
         requests: the last requests, as ``(path, headers, body)``, newest last.
     """
 
@@ -92,6 +96,7 @@ class Upstream:
         self.requests: deque[tuple[str, dict[str, str], Any]] = deque(maxlen=_KEPT_REQUESTS)
         self.num_requests: Counter[str] = Counter()
         self.num_cancelled = 0
+        self.max_open = self._num_open = 0
         self.port = 0
         self._num_since_change = 0
         self._server = web.Server(self._answer, handler_cancellation=True, access_log=None)
@@ -142,11 +147,15 @@ class Upstream:
             return _json(models_document(self._models))
         if request.path not in _ENDPOINTS or request.method != "POST":
             return _json(error_document(404, "no such path"), 404)
+        self._num_open += 1
+        self.max_open = max(self.max_open, self._num_open)
         try:
             return await self._complete(request)
         except (asyncio.CancelledError, ConnectionError):
             self.num_cancelled += 1
             raise
+        finally:
+            self._num_open -= 1
 
     async def _control(self, request: web.BaseRequest) -> web.Response:
         if request.method == "POST":
@@ -171,7 +180,7 @@ class Upstream:
         status = behaviour.statuses[number] if listed else behaviour.status
         if status is not None and status != 200:
             return _refusal(status, behaviour.retry_after_s)
-        if behaviour.fault == "context_length":
+        if behaviour.fault == "context_length" or _is_too_long(body, behaviour):
             return _json(context_length_error(), 400)
         if behaviour.fault == "silence":
             await asyncio.Event().wait()
@@ -251,6 +260,11 @@ async def _break_off(
     if request.transport is not None:
         request.transport.close()  # what was written still goes out, the end of the body does not
     return response
+
+
+def _is_too_long(body: Any, behaviour: Behaviour) -> bool:
+    words = count_words(body.get("messages", body.get("prompt", "")))
+    return behaviour.context_words is not None and words > behaviour.context_words
 
 
 def _padded(document: dict[str, Any], behaviour: Behaviour) -> dict[str, Any]:

@@ -2,16 +2,18 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from safetensors.numpy import save_file
 
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import write_table
-from modelsat.errors import ArtifactError, MachineError, ZooError
+from modelsat.errors import ArtifactError, ConfigError, MachineError, ZooError
 from profiling import work as work_module
-from profiling.config import ProfileConfig
+from profiling.config import ProfileConfig, RemoteConfig
 from profiling.work import Work, check_writable, plan_run
 from tests.unit.profiling.zoo_files import QUESTION_IDS, questions
 
@@ -63,6 +65,52 @@ def test_whatever_changes_answers_changes_the_hash(
     expect_new(_hashes(config))
     monkeypatch.setattr(work_module, "GRADING_VERSION", 1000)
     expect_new(_hashes(config))
+
+
+def _add_remote(config: ProfileConfig, **changes: Any) -> None:
+    remote = {
+        "name": "far",
+        "engine": "openai",
+        "base_url": "http://far.test/v1",
+        "model": "m",
+        "context_window": 64,
+        **changes,
+    }
+    zoo = yaml.safe_load(config.zoo.read_text())
+    local = [entry for entry in zoo["candidates"] if entry["engine"] == "vllm"]
+    config.zoo.write_text(yaml.safe_dump({"version": 1, "candidates": [*local, remote]}))
+
+
+def test_a_candidate_behind_a_url_is_work_as_well(config: ProfileConfig) -> None:
+    _add_remote(config)
+    plan = plan_run(config)
+    assert [work.candidate.name for work in plan.works] == ["alpha", "Beta/2", "far"]
+    assert plan.refused == {}
+
+
+def test_what_changes_answers_behind_a_url_changes_the_hash(config: ProfileConfig) -> None:
+    def remote_hash(limits: RemoteConfig | None = None, **changes: Any) -> str:
+        _add_remote(config, **changes)
+        remote = {"far": limits} if limits else {}
+        return _hashes(config.model_copy(update={"remote": remote}))[2]
+
+    first = remote_hash()
+    assert remote_hash(RemoteConfig(concurrency=1, max_retries=0)) == first
+    assert remote_hash(api_key_env="KEY", base_url="http://far.test/v1/") == first
+    changed = {
+        remote_hash(model="n"),
+        remote_hash(base_url="http://other.test/v1"),
+        remote_hash(RemoteConfig(request_fields={"temperature": None})),
+        first,
+    }
+    assert len(changed) == 4
+
+
+def test_limits_of_what_is_not_behind_a_url_are_refused(config: ProfileConfig) -> None:
+    _add_remote(config)
+    wrong = config.model_copy(update={"remote": {"alpha": RemoteConfig()}})
+    with pytest.raises(ConfigError, match=r"'alpha' is no candidate of engine openai .* holds far"):
+        plan_run(wrong)
 
 
 def test_means_do_not_change_the_hash(config: ProfileConfig) -> None:

@@ -1,0 +1,67 @@
+"""Candidates behind URLs sit the aptitude test through the same pipeline as local ones."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from modelsat.capability.cards import read_cards
+from modelsat.errors import GradingError
+from profiling.aptitude_test import run_from_file
+from tests.fakes.upstream import running_upstream
+from tests.integration.profiling.url_bench import (
+    CONTEXT_WORDS,
+    MAX_NEW_TOKENS,
+    NUM_QUESTIONS,
+    NUM_TOO_LONG,
+    configure,
+    question,
+    remote,
+    write_inputs,
+)
+
+pytestmark = pytest.mark.ray
+
+DEADLINE_S = 30  # of the URL that hangs; the others are done in a few seconds
+
+
+def test_bad_rows_a_missing_key_and_a_url_that_hangs_are_told_apart(
+    tmp_path: Path, ray_cluster: None
+) -> None:
+    write_inputs(tmp_path)
+    with (
+        running_upstream(context_words=CONTEXT_WORDS) as steady,
+        running_upstream(fault="silence") as hanging,
+    ):
+        path = configure(
+            tmp_path,
+            "faults",
+            remote("steady", steady.url),
+            remote("hanging", hanging.url),
+            remote("keyless", steady.url, api_key_env="MODELSAT_TEST_NO_SUCH_KEY"),
+            replicas=2,
+            max_parallel_candidates=3,
+            candidate_deadline_s=DEADLINE_S,
+        )
+        with pytest.raises(GradingError, match="2 of 3 candidates could not be profiled") as ended:
+            run_from_file(str(path), [], as_json=False)
+    said = str(ended.value)
+    assert f"'hanging': 0 questions answered when its deadline of {DEADLINE_S} s passed" in said
+    assert f"{hanging.url} is too slow or does not answer" in said
+    assert "'keyless': environment variable MODELSAT_TEST_NO_SUCH_KEY is not set" in said
+
+    report = yaml.safe_load((tmp_path / "faults" / "report.json").read_text())
+    [row] = report["candidates"]
+    expected = [question(i) for i in range(NUM_QUESTIONS)]
+    long = [question for question in expected if len(question["prompt"].split()) > CONTEXT_WORDS]
+    assert len(long) == NUM_TOO_LONG
+    answered = [question for question in expected if question not in long]
+    num_correct = sum(question["answer"] == "fake-0 fake-1" for question in answered)
+    num_unparsable = sum(question["n_choices"] is not None for question in answered)
+    assert (row["candidate"], row["num_engines"]) == ("steady", 2)
+    assert (row["num_correct"], row["num_unparsable"]) == (num_correct, num_unparsable)
+    assert row["num_incorrect"] == len(answered) - num_correct - num_unparsable
+    assert row["num_failed"] == NUM_TOO_LONG
+    assert row["completion_tokens"] == MAX_NEW_TOKENS * len(answered)
+    assert row["prompt_tokens"] == sum(len(question["prompt"].split()) for question in answered)
+    assert list(read_cards(tmp_path / "faults" / "cards.parquet")) == ["steady"]
