@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from modelsat.aptitude.prompts import PromptConfig
 from modelsat.config import FrozenConfig
 
 
@@ -58,6 +59,7 @@ class ProfileConfig(FrozenConfig):
         batch_size: questions whose answers are kept together as soon as all are there; an
             engine works on as many such batches as fit into a block.
         max_new_tokens: most tokens of one answer.
+        prompt: how questions are put and what of an answer counts.
         candidate_deadline_s: seconds from a candidate's start to its end, after which it fails
             alone; covers scheduling, loading, answering and restarts of its engine.
         max_failed_fraction: largest share of questions (0..1) without an answer at which a
@@ -77,6 +79,7 @@ class ProfileConfig(FrozenConfig):
     block_size: int = Field(default=256, ge=1)
     batch_size: int = Field(default=32, ge=1)
     max_new_tokens: int = Field(default=16, ge=1)
+    prompt: PromptConfig = Field(default_factory=PromptConfig)
     candidate_deadline_s: float = Field(default=1800.0, gt=0)
     max_failed_fraction: float = Field(default=0.05, ge=0, le=1)
     max_asking_runs: int = Field(default=3, ge=1)

@@ -7,14 +7,17 @@ columns that ``BatchKeeper`` lists, as from :mod:`profiling.remote`.
 import multiprocessing
 import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
+from modelsat.aptitude.prompts import PLAIN_STOP, Prompts
 from modelsat.zoo import VllmCandidate
 from profiling.checkpoint import Checkpoint
 from profiling.keeping import BatchKeeper
-from profiling.rendering import PROMPT_SETTINGS, QUESTION
+from profiling.rendering import OPTION_TOKENS, PROMPT_SETTINGS, QUESTION
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -29,13 +32,14 @@ _ERROR = "__inference_error__"  # Ray's column; empty unless the row failed
 
 
 def generate_answers(
-    prompts: "Dataset",
+    rendered: "Dataset",
     candidate: VllmCandidate,
     *,
     replicas: int,
     batch_size: int,
     num_batches: int,
     max_new_tokens: int,
+    prompts: Prompts,
     finish: Callable[[dict[str, Any]], dict[str, Any]],
     checkpoint: Checkpoint,
 ) -> "Dataset":
@@ -44,12 +48,13 @@ def generate_answers(
     Each engine's batches go through a :class:`profiling.keeping.BatchKeeper`.
 
     Args:
-        prompts: rows as :func:`profiling.rendering.render_prompts` makes them.
+        rendered: rows as :func:`profiling.rendering.render_prompts` makes them.
         candidate: whose engine answers.
         replicas: engines that share the rows.
         batch_size: rows per batch.
         num_batches: batches that one engine works on at once.
         max_new_tokens: most tokens of one answer.
+        prompts: how questions are put, and what of an answer counts.
         finish: makes the row to keep; see ``BatchKeeper``.
         checkpoint: where finished rows are kept.
 
@@ -58,7 +63,6 @@ def generate_answers(
     """
     from ray.data.llm import build_processor, vLLMEngineProcessorConfig
 
-    sampling = {"temperature": PROMPT_SETTINGS["temperature"], "max_tokens": max_new_tokens}
     config = vLLMEngineProcessorConfig(
         **_engine_options(candidate),
         batch_size=batch_size,
@@ -72,7 +76,7 @@ def generate_answers(
     )
     processor = build_processor(
         config,
-        preprocess=lambda row: {"sampling_params": sampling},
+        preprocess=partial(_sampling_params, prompts=prompts, max_new_tokens=max_new_tokens),
         preprocess_map_kwargs=dict(LIGHT_STAGE),
         postprocess_map_kwargs=dict(LIGHT_STAGE),
     )
@@ -80,7 +84,24 @@ def generate_answers(
     keeping = _keeping_batches(stage.fn, num_batches, finish, checkpoint)
     # A copy: an assignment would run the stage's validator again, which then asks for a GPU.
     processor.stages["vLLMEngineStage"] = stage.model_copy(update={"fn": keeping})
-    return processor(prompts)
+    return processor(rendered)
+
+
+def _sampling_params(row: dict[str, Any], prompts: Prompts, max_new_tokens: int) -> dict[str, Any]:
+    """What is asked of the engine for a row; the same keys for all rows of a run.
+
+    The options' likelihoods come with one generated token: those of the prompt itself would keep
+    vLLM from reading its prefix cache, where the worked examples lie.
+    """
+    sampling: dict[str, Any] = {"temperature": PROMPT_SETTINGS["temperature"]}
+    if prompts.scoring == "loglikelihood":
+        tokens = [int(token) for token in row[OPTION_TOKENS]]
+        sampling |= {"max_tokens": 1, "logprob_token_ids": tokens}
+    else:
+        sampling["max_tokens"] = max_new_tokens
+        if not prompts.chat_template:
+            sampling["stop"] = [PLAIN_STOP]
+    return {"sampling_params": sampling}
 
 
 def _keeping_batches(
@@ -177,9 +198,20 @@ def _neutral_row(row: dict[str, Any]) -> dict[str, Any]:
         "prompt": row[QUESTION],
         "answer": row["answer"],
         "n_choices": row["n_choices"],
-        "output": row["generated_text"],
+        "output": _output(row),
         "prompt_tokens": row["num_input_tokens"],
         "completion_tokens": row["num_generated_tokens"],
         "engine_request": row["request_id"],
         "error": row[_ERROR],
     }
+
+
+def _output(row: dict[str, Any]) -> str | None:
+    """The text that was generated, or the letter of the likeliest option."""
+    tokens = row[OPTION_TOKENS]
+    if row[_ERROR] or not len(tokens):
+        return row["generated_text"]
+    [likelihoods] = row["logprobs"]
+    # Of equals the first, as lm-eval has it.
+    best = max(range(len(tokens)), key=lambda i: likelihoods[int(tokens[i])]["logprob"])
+    return ascii_uppercase[best]

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelsat.aptitude.grading import Grade, grade_answer
+from modelsat.aptitude.prompts import Prompts
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.capability.cards import UNPARSABLE
 from modelsat.zoo import OpenAICandidate, ZooCandidate
@@ -23,7 +24,7 @@ from profiling.remote import ask_remotely
 from profiling.rendering import render_prompts
 
 SOURCE = "profiling"  # the outcomes' source column
-_QUESTION_COLUMNS = ("question_id", "prompt", "answer", "n_choices")
+_QUESTION_COLUMNS = ("question_id", "task", "prompt", "answer", "n_choices")
 _MAX_REASON_CHARS = 300  # of a failed row; some engines quote the whole prompt
 
 
@@ -40,6 +41,7 @@ class CandidateJob:
         batch_size: questions per batch.
         num_batches: batches that one engine works on at once.
         max_new_tokens: most tokens of one answer.
+        prompts: how questions are put.
         start_timeout_s: seconds within which all engines must have started.
         limits: how hard its URL may be asked, if it is behind one.
     """
@@ -52,6 +54,7 @@ class CandidateJob:
     batch_size: int
     num_batches: int
     max_new_tokens: int
+    prompts: Prompts
     start_timeout_s: float
     limits: RemoteConfig
 
@@ -98,19 +101,20 @@ def build_pipeline(job: CandidateJob) -> Any:
         "batch_size": job.batch_size,
         "num_batches": job.num_batches,
         "max_new_tokens": job.max_new_tokens,
+        "prompts": job.prompts,
         "finish": partial(grade_row, candidate=job.candidate.name),
         "checkpoint": job.checkpoint,
     }
     if isinstance(job.candidate, OpenAICandidate):
         return ask_remotely(batches, job.candidate, limits=job.limits, **means)
-    prompts = batches.map_batches(
+    rendered = batches.map_batches(
         render_prompts,
-        fn_args=(job.candidate,),
+        fn_args=(job.candidate, job.prompts),
         batch_size=None,
         batch_format="pyarrow",
         **LIGHT_STAGE,
     )
-    return generate_answers(prompts, job.candidate, **means)
+    return generate_answers(rendered, job.candidate, **means)
 
 
 def drop_settled(questions: pa.Table, settled: pa.ChunkedArray) -> pa.Table:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from modelsat.aptitude.prompts import Prompts
 from modelsat.errors import ZooError
 from modelsat.zoo import OpenAICandidate
 from profiling.checkpoint import GRADED, Checkpoint
@@ -47,19 +48,21 @@ def ask_remotely(
     batch_size: int,
     num_batches: int,
     max_new_tokens: int,
+    prompts: Prompts,
     finish: Callable[[Row], Row],
     checkpoint: Checkpoint,
 ) -> "Dataset":
     """Ask a URL every question; one that cannot be answered becomes a failed row.
 
     Args:
-        questions: rows with question_id, prompt, answer, n_choices; one block per batch.
+        questions: rows with question_id, task, prompt, answer, n_choices; one block per batch.
         candidate: who answers.
         limits: how hard its URL may be asked.
         replicas: processes that share the rows, each with its own connections.
         batch_size: rows per batch.
         num_batches: batches that one replica works on at once.
         max_new_tokens: most tokens of one answer.
+        prompts: how questions are put.
         finish: makes the row to keep; see ``BatchKeeper``.
         checkpoint: where finished rows are kept.
 
@@ -76,6 +79,7 @@ def ask_remotely(
             "replicas": replicas,
             "block_size": batch_size * num_batches,
             "max_new_tokens": max_new_tokens,
+            "prompts": prompts,
             "keeper": BatchKeeper(num_batches, finish, checkpoint),
         },
         batch_size=None,
@@ -96,6 +100,7 @@ class RemoteReplica:
         replicas: how many replicas share ``limits.requests_per_minute``.
         block_size: most questions that the replica works on at once.
         max_new_tokens: most tokens of one answer.
+        prompts: how questions are put.
         keeper: of this replica's batches.
 
     Raises:
@@ -109,6 +114,7 @@ class RemoteReplica:
         replicas: int,
         block_size: int,
         max_new_tokens: int,
+        prompts: Prompts,
         keeper: BatchKeeper,
     ) -> None:
         self._keeper = keeper
@@ -117,6 +123,7 @@ class RemoteReplica:
             candidate,
             concurrency=limits.concurrency,
             fields=request_fields(limits, max_new_tokens),
+            prompts=prompts,
             max_lost=block_size,
         )
 
@@ -134,6 +141,7 @@ class Endpoint:
         candidate: who answers.
         concurrency: most requests open at once.
         fields: of each request's body, beside model and messages.
+        prompts: how questions are put.
         max_lost: questions in a row that may stay without an answer for the URL's sake.
     """
 
@@ -144,11 +152,13 @@ class Endpoint:
         *,
         concurrency: int,
         fields: dict[str, Any],
+        prompts: Prompts,
         max_lost: int,
     ) -> None:
         self._client = client
         self._candidate = candidate
         self._fields = fields
+        self._prompts = prompts
         self._headers = _headers(client.api_key)
         self._places = asyncio.Semaphore(concurrency)
         self._max_lost = max_lost
@@ -171,7 +181,7 @@ class Endpoint:
             try:
                 completion = await self._client.chat.completions.create(
                     model=self._candidate.model,
-                    messages=[{"role": "user", "content": row["prompt"]}],
+                    messages=self._prompts.messages(row["task"], row["prompt"]),
                     extra_headers=self._headers,
                     extra_body=self._fields,
                 )

@@ -185,6 +185,7 @@ def _job(work: Work, kept: pa.Table, plan: Plan, config: ProfileConfig) -> Candi
         batch_size=config.batch_size,
         num_batches=config.num_batches,
         max_new_tokens=config.max_new_tokens,
+        prompts=plan.prompts,
         start_timeout_s=config.candidate_deadline_s,
         limits=config.limits(work.candidate.name),
     )

@@ -4,9 +4,9 @@
 #   ACCELERATOR=cpu|gpu   which list; default: gpu where an NVIDIA GPU is present
 #   PYTHON=python3.12     interpreter; default: the first that fits
 #
-# Two stamps inside .venv make it repeatable: one for the pin list and the interpreter, one
-# for pyproject.toml. A stamp is written last, so an interrupted run is seen by its absence and
-# the environment is built anew: pip takes a half-unpacked package for an installed one.
+# Three stamps inside .venv make it repeatable: one for the pin list and the interpreter, one for
+# lm-eval, one for pyproject.toml. A stamp is written last, so an interrupted run is seen by its
+# absence and its part is built anew: pip takes a half-unpacked package for an installed one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -57,6 +57,8 @@ pins_key=$({ echo "$version $PWD"; cat "$list"; } | sha256sum | cut -c1-16)
 project_key=$({ echo "$pins_key"; cat pyproject.toml; } | sha256sum | cut -c1-16)
 pins_stamp=.venv/.pins-$pins_key
 project_stamp=.venv/.project-$project_key
+harness=requirements/lm_eval.txt
+harness_stamp=.venv/.lm-eval-$({ echo "$version $PWD"; cat "$harness"; } | sha256sum | cut -c1-16)
 
 if [ ! -e "$pins_stamp" ]; then
   command -v c++ >/dev/null || command -v g++ >/dev/null || [ -n "${CXX:-}" ] ||
@@ -74,6 +76,13 @@ if [ ! -e "$pins_stamp" ]; then
   echo "setup: building DeepSpeed against torch"
   "${pip[@]}" --no-build-isolation "$(grep '^deepspeed==' "$list")"
   touch "$pins_stamp"
+fi
+if [ ! -e "$harness_stamp" ]; then
+  echo "setup: installing lm-eval for the tests, apart from the rest"
+  rm -rf .venv/lm-eval .venv/.lm-eval-*
+  .venv/bin/python -m pip install --no-deps --quiet --disable-pip-version-check \
+    --target .venv/lm-eval -r "$harness"
+  touch "$harness_stamp"
 fi
 if [ ! -e "$project_stamp" ]; then
   echo "setup: installing model-sat in place"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from modelsat.aptitude.prompts import Prompts
 from modelsat.errors import ZooError
 from modelsat.zoo import OpenAICandidate
 from profiling.checkpoint import Checkpoint
@@ -45,12 +46,13 @@ class Asking:
         *,
         prompt: str = "what is it",
         key: str | None = "TEST_KEY",
+        prompts: Prompts | None = None,
         **limits: Any,
     ) -> list[dict[str, Any]]:
         """Graded rows of so many questions, asked in one batch."""
         config = RemoteConfig.model_validate({"max_retries": 0, "request_timeout_s": 5, **limits})
         candidate = self.candidate.model_copy(update={"api_key_env": key})
-        question = {"prompt": prompt, "answer": GOLD, "n_choices": None}
+        question = {"task": "t", "prompt": prompt, "answer": GOLD, "n_choices": None}
         rows = [{"question_id": f"q{i}", **question} for i in range(number)]
 
         async def run() -> list[dict[str, Any]]:
@@ -61,6 +63,7 @@ class Asking:
                     candidate,
                     concurrency=config.concurrency,
                     fields=request_fields(config, max_new_tokens=2),
+                    prompts=prompts or Prompts(),
                     max_lost=BLOCK_SIZE,
                 )
                 return await keeper.keep(rows, endpoint.answer)
@@ -106,6 +109,16 @@ def test_a_request_says_what_the_zoo_and_the_run_say(upstream: Upstream, asking:
         "max_completion_tokens": 9,
         "top_p": 0.5,
     }
+
+
+def test_worked_examples_come_as_a_chat(upstream: Upstream, asking: Asking) -> None:
+    asking.ask(prompts=Prompts(examples={"t": (("one?", "1"),), "other": (("two?", "2"),)}))
+    [(_, _, body)] = upstream.requests
+    assert body["messages"] == [
+        {"role": "user", "content": "one?"},
+        {"role": "assistant", "content": "1"},
+        {"role": "user", "content": "what is it"},
+    ]
 
 
 def test_what_the_zoo_and_the_questions_say_cannot_be_changed() -> None:

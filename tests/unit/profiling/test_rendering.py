@@ -7,11 +7,12 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from modelsat.aptitude.prompts import Prompts
 from modelsat.errors import ZooError
 from modelsat.zoo import VllmCandidate
-from profiling.rendering import NO_CHOICES, QUESTION, render_prompts
+from profiling.rendering import NO_CHOICES, OPTION_TOKENS, QUESTION, render_prompts
 
-WORDS = ["<s>", "<unk>", "<user>", "<assistant>", "how", "many", "?"]
+WORDS = ["<s>", "<unk>", "<user>", "<assistant>", "how", "many", "?", "Answer:", "A", "B", "yes"]
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %} <user> {{ m['content'] }}{% endfor %}"
     "{% if add_generation_prompt %} <assistant>{% endif %}"
@@ -38,6 +39,7 @@ def _questions(prompts: list[str], n_choices: list[int | None]) -> pa.Table:
     return pa.table(
         {
             "question_id": [str(i) for i in range(len(prompts))],
+            "task": ["t"] * len(prompts),
             "prompt": prompts,
             "answer": ["x"] * len(prompts),
             "n_choices": pa.array(n_choices, type=pa.int32()),
@@ -47,7 +49,7 @@ def _questions(prompts: list[str], n_choices: list[int | None]) -> pa.Table:
 
 def test_prompt_is_one_user_message_with_one_opening_token(tmp_path: Path) -> None:
     candidate = _candidate(tmp_path, TEMPLATE)
-    rendered = render_prompts(_questions(["how many ?", "many"], [None, 4]), candidate)
+    rendered = render_prompts(_questions(["how many ?", "many"], [None, 4]), candidate, Prompts())
     assert rendered["tokenized_prompt"].to_pylist() == [[0, 2, 4, 5, 6, 3], [0, 2, 5, 3]]
     assert rendered["question_id"].to_pylist() == ["0", "1"]
     assert rendered[QUESTION].to_pylist() == ["how many ?", "many"]
@@ -55,17 +57,55 @@ def test_prompt_is_one_user_message_with_one_opening_token(tmp_path: Path) -> No
 
 def test_no_null_travels_through_the_engine(tmp_path: Path) -> None:
     candidate = _candidate(tmp_path, TEMPLATE)
-    rendered = render_prompts(_questions(["how", "many"], [None, 4]), candidate)
+    rendered = render_prompts(_questions(["how", "many"], [None, 4]), candidate, Prompts())
     assert rendered["n_choices"].to_pylist() == [NO_CHOICES, 4]
 
 
 def test_a_tokenizer_without_chat_template_is_refused(tmp_path: Path) -> None:
     candidate = _candidate(tmp_path, None)
     with pytest.raises(ZooError, match="'m': its tokenizer has no chat template"):
-        render_prompts(_questions(["how"], [None]), candidate)
+        render_prompts(_questions(["how"], [None]), candidate, Prompts())
 
 
 def test_a_directory_without_tokenizer_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(ZooError, match="'m': no tokenizer can be read from"):
-        render_prompts(_questions(["how"], [None]), _named(tmp_path))
+        render_prompts(_questions(["how"], [None]), _named(tmp_path), Prompts())
+
+
+EXAMPLES = {"t": (("many", "yes"),)}
+
+
+def test_examples_come_before_the_question_as_a_chat_or_as_text(tmp_path: Path) -> None:
+    candidate = _candidate(tmp_path, TEMPLATE)
+    asked = _questions(["how ?"], [None])
+    chat = render_prompts(asked, candidate, Prompts(examples=EXAMPLES))
+    # This template puts an assistant's message as it puts a user's.
+    assert chat["tokenized_prompt"].to_pylist() == [[0, 2, 5, 2, 10, 2, 4, 6, 3]]
+    plain = render_prompts(asked, candidate, Prompts(chat_template=False, examples=EXAMPLES))
+    assert plain["tokenized_prompt"].to_pylist() == [[5, 7, 10, 4, 6, 7]]
+
+
+def test_plain_text_needs_no_chat_template(tmp_path: Path) -> None:
+    candidate = _candidate(tmp_path, None)
+    plain = Prompts(chat_template=False)
+    rendered = render_prompts(_questions(["how"], [None]), candidate, plain)
+    assert rendered["tokenized_prompt"].to_pylist() == [[4, 7]]
+    assert rendered[OPTION_TOKENS].to_pylist() == [[]]
+
+
+def test_each_question_has_the_tokens_of_its_own_options(tmp_path: Path) -> None:
+    candidate = _candidate(tmp_path, None)
+    prompts = Prompts(chat_template=False, scoring="loglikelihood")
+    rendered = render_prompts(_questions(["how", "many"], [1, 2]), candidate, prompts)
+    assert rendered[OPTION_TOKENS].to_pylist() == [[8], [8, 9]]
+
+
+def test_letters_that_are_no_tokens_of_their_own_are_refused(tmp_path: Path) -> None:
+    candidate = _candidate(tmp_path, TEMPLATE)
+    plain = Prompts(chat_template=False, scoring="loglikelihood")
+    with pytest.raises(ZooError, match=r"'m': .*one token for several of the letters A to D"):
+        render_prompts(_questions(["how"], [4]), candidate, plain)
+    # Here the letter would run into the template's last word.
+    with pytest.raises(ZooError, match=r"'m': the letter A of an option is no single token"):
+        render_prompts(_questions(["how"], [2]), candidate, Prompts(scoring="loglikelihood"))

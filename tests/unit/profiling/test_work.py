@@ -9,8 +9,9 @@ import pytest
 import yaml
 from safetensors.numpy import save_file
 
+from modelsat.aptitude.prompts import PromptConfig
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
-from modelsat.artifacts.store import write_table
+from modelsat.artifacts.store import read_table, write_table
 from modelsat.errors import ArtifactError, ConfigError, MachineError, ZooError
 from profiling import work as work_module
 from profiling.config import ProfileConfig, RemoteConfig
@@ -55,6 +56,8 @@ def test_whatever_changes_answers_changes_the_hash(
         seen.add(tuple(hashes))
 
     expect_new(_hashes(config.model_copy(update={"max_new_tokens": 99})))
+    plain = PromptConfig(chat_template=False)
+    expect_new(_hashes(config.model_copy(update={"prompt": plain})))
     zoo = config.zoo.read_text()
     config.zoo.write_text(zoo.replace("max_model_len: 64", "max_model_len: 32"))
     expect_new(_hashes(config))
@@ -86,6 +89,27 @@ def test_a_candidate_behind_a_url_is_work_as_well(config: ProfileConfig) -> None
     plan = plan_run(config)
     assert [work.candidate.name for work in plan.works] == ["alpha", "Beta/2", "far"]
     assert plan.refused == {}
+
+
+@pytest.mark.parametrize("values", [{"chat_template": False}, {"scoring": "loglikelihood"}])
+def test_a_url_that_only_chats_is_asked_nothing_else(
+    config: ProfileConfig, values: dict[str, Any]
+) -> None:
+    _add_remote(config)
+    for path in config.questions:
+        table = read_table(QUESTIONS, path)
+        options = [{**row, "n_choices": 2, "answer": "A"} for row in table.to_pylist()]
+        write_table(QUESTIONS, options, path)
+    asked = config.model_copy(update={"prompt": PromptConfig.model_validate(values)})
+    plan = plan_run(asked)
+    assert [work.candidate.name for work in plan.works] == ["alpha", "Beta/2"]
+    assert "tells no likelihood of options" in plan.refused["far"]
+
+
+def test_likelihoods_need_options(config: ProfileConfig) -> None:
+    asked = config.model_copy(update={"prompt": PromptConfig(scoring="loglikelihood")})
+    with pytest.raises(ArtifactError, match="6 of 6 questions have none"):
+        plan_run(asked)
 
 
 def test_what_changes_answers_behind_a_url_changes_the_hash(config: ProfileConfig) -> None:

@@ -1,0 +1,127 @@
+"""The same prompts and the same local model: our answers are lm-eval's, question by question."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
+from modelsat.artifacts.store import read_table, write_table
+from profiling.aptitude_test import profile_zoo
+from profiling.config import ProfileConfig
+from tests.integration.profiling import lm_eval_answers
+from tests.integration.profiling.lm_eval_answers import LETTERS, MAX_NEW_TOKENS
+from tests.integration.profiling.tiny_model import WORDS, save_tiny_model, zoo_entry
+
+pytestmark = pytest.mark.ray
+
+HARNESS = Path(sys.prefix) / "lm-eval"  # where `make setup` puts it, apart from our own packages
+NUM_QUESTIONS = 24
+SHOTS = 2
+SETTINGS: list[dict[str, Any]] = [
+    {"name": "plain_options", "chat_template": False, "scoring": "loglikelihood", "shots": SHOTS},
+    {"name": "chat_options", "chat_template": True, "scoring": "loglikelihood", "shots": SHOTS},
+    {"name": "plain_text", "chat_template": False, "scoring": "generated", "shots": 0},
+]
+# Two engines add in another order; what lies closer than this may come out either way.
+TIE = 1e-3
+
+
+def _question(i: int) -> dict[str, Any]:
+    stem = " ".join(WORDS[(7 * i + 3 * j) % len(WORDS)] for j in range(3 + i % 4))
+    options = [f"{letter}. {WORDS[(5 * i + j) % len(WORDS)]}" for j, letter in enumerate(LETTERS)]
+    return {
+        "question_id": f"q{i:02d}",
+        "benchmark": "words",
+        "task": "words",
+        "prompt": "\n".join([stem, *options]),
+        "answer": LETTERS[i % 4],
+        "n_choices": 4,
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model and questions, as tables for us and as lines for lm-eval."""
+    from transformers import AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("harness")
+    save_tiny_model(folder / "model", seed=3)
+    tokenizer = AutoTokenizer.from_pretrained(folder / "model")
+    # A line of its own for the answer: this vocabulary takes "<assistant>A" for one unknown word.
+    tokenizer.chat_template = (
+        "{% for m in messages %}<{{ m['role'] }}>\n{{ m['content'] }}\n{% endfor %}"
+        "{% if add_generation_prompt %}<assistant>\n{% endif %}"
+    )
+    tokenizer.save_pretrained(folder / "model")
+    zoo = {"version": 1, "candidates": [zoo_entry("tiny", folder / "model")]}
+    (folder / "zoo.yaml").write_text(yaml.safe_dump(zoo))
+    questions = [_question(i) for i in range(NUM_QUESTIONS + SHOTS)]
+    parts = {"examples": questions[:SHOTS], "questions": questions[SHOTS:]}
+    for name, rows in parts.items():
+        write_table(QUESTIONS, rows, folder / f"{name}.parquet")
+        lines = [json.dumps({**row, "answer_index": LETTERS.index(row["answer"])}) for row in rows]
+        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "asked.json").write_text(json.dumps(SETTINGS))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def theirs(folder: Path) -> list[list[Any]]:
+    """lm-eval's answers, setting by setting: likelihoods of the options, or a text."""
+    assert HARNESS.is_dir(), "lm-eval is not there; run make setup"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(HARNESS),
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_CACHE": str(folder / "cache"),
+        "HF_HOME": str(folder / "home"),
+    }
+    command = [sys.executable, lm_eval_answers.__file__, str(folder / "model"), str(folder)]
+    run = subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=300
+    )
+    assert run.returncode == 0, run.stderr
+    answers: list[list[Any]] = json.loads((folder / "answers.json").read_text())
+    return answers
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting["name"])
+def test_answers_are_those_of_lm_eval(
+    folder: Path, theirs: list[list[Any]], ray_cluster: None, setting: dict[str, Any]
+) -> None:
+    prompt = {key: setting[key] for key in ("chat_template", "scoring", "shots")}
+    config = {
+        "zoo": str(folder / "zoo.yaml"),
+        "questions": [str(folder / "questions.parquet")],
+        "output_dir": str(folder / setting["name"]),
+        "max_new_tokens": MAX_NEW_TOKENS,
+        "candidate_deadline_s": 500,
+        "prompt": prompt
+        | {"examples": str(folder / "examples.parquet") if setting["shots"] else None},
+    }
+    report = profile_zoo(ProfileConfig.model_validate(config))
+    assert report["failures"] == []
+    ours = read_table(OUTCOMES, folder / setting["name"] / "outcomes.parquet").to_pylist()
+    expected = theirs[SETTINGS.index(setting)]
+    assert len(ours) == len(expected) == NUM_QUESTIONS
+    if setting["scoring"] == "generated":
+        assert [row["output"].strip() for row in ours] == [text.strip() for text in expected]
+        return
+    likelihoods_QO = np.array(expected)
+    ordered_QO = np.sort(likelihoods_QO, axis=1)
+    is_clear_Q = ordered_QO[:, -1] - ordered_QO[:, -2] > TIE
+    chosen = [LETTERS[i] for i in likelihoods_QO.argmax(axis=1)]
+    assert is_clear_Q.sum() >= NUM_QUESTIONS - 2
+    assert len(set(chosen)) > 1
+    for row, letter, is_clear in zip(ours, chosen, is_clear_Q, strict=True):
+        if is_clear:
+            assert row["output"] == letter, row["question_id"]
+            right = _question(int(row["question_id"][1:]))["answer"] == letter
+            assert row["correct"] == float(right)
