@@ -85,17 +85,19 @@ def profile_zoo(config: ProfileConfig) -> dict[str, Any]:
         check_writable(config.output_dir)
         failures |= _profile(todo, plan, config, progress)
 
-    from profiling.results import merge_results, write_report
+    from profiling.report import write_report
+    from profiling.results import merge_results
 
     done = [work for work in plan.works if work.candidate.name not in failures]
     failures |= merge_results(done, plan, config)
-    return write_report(done, reused, failures, config)
+    return write_report(done, reused, failures, plan, config)
 
 
 def _profile(
     todo: Sequence[Work], plan: Plan, config: ProfileConfig, progress: Progress
 ) -> dict[str, str]:
-    from profiling.results import count_outcomes, save_answers
+    from profiling.report import count_outcomes
+    from profiling.results import save_answers
     from profiling.runner import Failure
 
     failures: dict[str, str] = {}

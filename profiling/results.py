@@ -1,4 +1,4 @@
-"""What a run leaves behind: outcomes per candidate, the merged tables, the cards, the report."""
+"""What a run leaves behind: outcomes per candidate, the merged tables, the cards."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,17 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelsat.artifacts.schemas import OUTCOMES
-from modelsat.artifacts.store import read_manifest, read_table, write_json, write_table
-from modelsat.capability.cards import UNPARSABLE, Card, build_cards, read_cards, write_cards
+from modelsat.artifacts.store import read_manifest, read_table, write_table
+from modelsat.capability.cards import Card, build_cards, read_cards, write_cards
 from modelsat.errors import ArtifactError, GradingError
 from profiling.checkpoint import ENGINE_REQUEST
 from profiling.config import ProfileConfig
+from profiling.report import count_tokens
 from profiling.runner import Answers
-from profiling.work import Plan, Work
-
-REPORT_FILE = "report.json"
-OUTCOMES_FILE = "outcomes.parquet"
-CARDS_FILE = "cards.parquet"
+from profiling.work import CARDS_FILE, OUTCOMES_FILE, Plan, Work
 
 
 def save_answers(answers: Answers, plan: Plan, config: ProfileConfig) -> None:
@@ -49,6 +46,7 @@ def save_answers(answers: Answers, plan: Plan, config: ProfileConfig) -> None:
         "start_s": round(answers.start_s, 2),
         "wall_s": round(answers.wall_s, 2),
         "num_engines": num_engines(table),
+        **_run_tokens(answers),
     }
     write_table(OUTCOMES, table.drop_columns([ENGINE_REQUEST]), answers.work.path, manifest)
     answers.work.checkpoint.discard()
@@ -83,11 +81,7 @@ def merge_results(done: Sequence[Work], plan: Plan, config: ProfileConfig) -> di
     cards: list[Card] = []
     without: dict[str, str] = {}
     for work, table in zip(done, tables, strict=True):
-        provenance = (
-            f"engine={work.candidate.engine} work={work.work_hash} "
-            f"scoring={config.prompt.scoring} chat_template={config.prompt.chat_template} "
-            f"shots={config.prompt.shots} max_new_tokens={config.max_new_tokens}"
-        )
+        provenance = f"engine={work.candidate.engine} work={work.work_hash}"
         try:
             cards += build_cards(
                 table,
@@ -101,59 +95,10 @@ def merge_results(done: Sequence[Work], plan: Plan, config: ProfileConfig) -> di
     return without
 
 
-def write_report(
-    done: Sequence[Work], reused: set[str], failures: dict[str, str], config: ProfileConfig
-) -> dict[str, Any]:
-    """Write ``report.json`` and return it.
-
-    Args:
-        done: candidates with outcomes.
-        reused: names of those whose outcomes an earlier run had written.
-        failures: reason by name of candidates that could not be profiled or get no card.
-        config: the run's configuration.
-    """
-    report = {
-        "candidates": [_describe(work, work.candidate.name in reused) for work in done],
-        "failures": [{"candidate": name, "reason": text} for name, text in failures.items()],
-        "outcomes": str(config.output_dir / OUTCOMES_FILE) if done else None,
-        "cards": str(config.output_dir / CARDS_FILE) if done and config.tasks else None,
-    }
-    write_json(config.output_dir / REPORT_FILE, report)
-    return report
-
-
-def count_outcomes(table: pa.Table) -> dict[str, int]:
-    """Rows of an outcomes table by what became of them; the four kinds add up to all."""
-    num_failed = table["correct"].null_count
-    num_unparsable = pc.sum(pc.equal(table["failure"], UNPARSABLE)).as_py() or 0
-    num_correct = pc.sum(pc.equal(table["correct"], 1.0)).as_py() or 0
-    return {
-        "num_questions": table.num_rows,
-        "num_correct": num_correct,
-        "num_incorrect": table.num_rows - num_correct - num_unparsable - num_failed,
-        "num_unparsable": num_unparsable,
-        "num_failed": num_failed,
-    }
-
-
-def _describe(work: Work, reused: bool) -> dict[str, Any]:
-    table, manifest = read_table(OUTCOMES, work.path), read_manifest(work.path)
-    wall_s = manifest["wall_s"]
-    num_resumed = manifest.get("num_resumed", 0)
-    return {
-        "candidate": work.candidate.name,
-        "status": "reused" if reused else "profiled",
-        **count_outcomes(table),
-        "prompt_tokens": pc.sum(table["prompt_tokens"]).as_py() or 0,
-        "completion_tokens": pc.sum(table["completion_tokens"]).as_py() or 0,
-        "num_resumed": num_resumed,
-        "num_repeated": manifest.get("num_repeated", 0),
-        "num_engines": manifest["num_engines"],
-        "start_s": manifest["start_s"],
-        "wall_s": wall_s,
-        "rows_per_s": round((table.num_rows - num_resumed) / wall_s, 2) if wall_s else None,
-        "outcomes": str(work.path),
-    }
+def _run_tokens(answers: Answers) -> dict[str, int]:
+    """Tokens of what this run has asked; the settled rows of earlier runs come first."""
+    asked = answers.table.slice(answers.num_resumed)
+    return {f"run_{name}": number for name, number in count_tokens(asked).items()}
 
 
 def _next_run(work: Work, num_failed: int, config: ProfileConfig) -> str:

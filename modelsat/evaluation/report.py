@@ -69,6 +69,11 @@ def _draw(plot: Any, report: Mapping[str, Any]) -> str:
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     plot(axes, report)
+    return svg_text(figure)
+
+
+def svg_text(figure: Figure) -> str:
+    """A figure as an SVG element to stand in a page."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()

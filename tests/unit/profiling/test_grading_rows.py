@@ -13,13 +13,8 @@ from modelsat.errors import GradingError
 from profiling.checkpoint import GRADED
 from profiling.config import ProfileConfig
 from profiling.pipeline import drop_settled, grade_row
-from profiling.results import (
-    count_outcomes,
-    merge_results,
-    num_engines,
-    save_answers,
-    write_report,
-)
+from profiling.report import count_outcomes, write_report
+from profiling.results import merge_results, num_engines, save_answers
 from profiling.runner import Answers
 from profiling.work import Plan, plan_run
 from tests.unit.profiling.zoo_files import QUESTION_IDS
@@ -137,7 +132,7 @@ def test_saved_candidates_leave_no_checkpoint_and_tell_what_was_repeated(
     answers = _answers(plan, [_row(question_id) for question_id in QUESTION_IDS])
     save_answers(replace(answers, num_resumed=4), plan, config)
     assert not work.checkpoint.folder.parent.exists()
-    [entry] = write_report([work], set(), {}, config)["candidates"]
+    [entry] = write_report([work], set(), {}, plan, config)["candidates"]
     assert (entry["num_resumed"], entry["num_repeated"]) == (4, 2)
     assert entry["rows_per_s"] == 1.0  # two of six questions in two seconds
 
@@ -203,7 +198,7 @@ def test_report_tells_profiled_reused_and_failed_apart(config: ProfileConfig) ->
     rows = [_row(question_id) for question_id in QUESTION_IDS]
     for index in (0, 1):
         save_answers(_answers(plan, rows, index), plan, config)
-    report = write_report(plan.works, {"alpha"}, {"gamma": "why"}, config)
+    report = write_report(plan.works, {"alpha"}, {"gamma": "why"}, plan, config)
     assert [entry["status"] for entry in report["candidates"]] == ["reused", "profiled"]
     assert report["candidates"][0]["prompt_tokens"] == 30
     assert report["candidates"][0]["rows_per_s"] == 3.0
