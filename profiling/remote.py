@@ -177,11 +177,12 @@ class Endpoint:
     async def _ask(self, row: Row) -> Row:
         import openai
 
+        messages: Any = self._prompts.messages(row["task"], row["prompt"])
         async with self._places:
             try:
                 completion = await self._client.chat.completions.create(
                     model=self._candidate.model,
-                    messages=self._prompts.messages(row["task"], row["prompt"]),
+                    messages=messages,
                     extra_headers=self._headers,
                     extra_body=self._fields,
                 )

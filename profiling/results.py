@@ -81,7 +81,11 @@ def merge_results(done: Sequence[Work], plan: Plan, config: ProfileConfig) -> di
     cards: list[Card] = []
     without: dict[str, str] = {}
     for work, table in zip(done, tables, strict=True):
-        provenance = f"engine={work.candidate.engine} work={work.work_hash}"
+        provenance = (
+            f"engine={work.candidate.engine} work={work.work_hash} "
+            f"scoring={config.prompt.scoring} chat_template={config.prompt.chat_template} "
+            f"shots={config.prompt.shots} max_new_tokens={config.max_new_tokens}"
+        )
         try:
             cards += build_cards(
                 table,

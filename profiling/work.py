@@ -6,10 +6,12 @@ Nothing here starts Ray or an engine, so a run with nothing to do starts neither
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
 from modelsat.aptitude.grading import GRADING_VERSION
+from modelsat.aptitude.prompts import Prompts, load_prompts
 from modelsat.aptitude.tasks import TaskSet, load_tasks
 from modelsat.artifacts.hashing import content_hash, file_hash
 from modelsat.artifacts.schemas import QUESTIONS
@@ -63,6 +65,7 @@ class Plan:
         question_tasks: the tasks that the tables give them, in the same order.
         questions: absolute paths of the questions tables.
         tasks: task set to write cards for, or None.
+        prompts: how questions are put.
         works: candidates that can be profiled, in the order of the zoo file.
         refused: reason by name of candidates that cannot.
     """
@@ -71,6 +74,7 @@ class Plan:
     question_tasks: tuple[str, ...]
     questions: tuple[str, ...]
     tasks: TaskSet | None
+    prompts: Prompts
     works: tuple[Work, ...]
     refused: dict[str, str]
 
@@ -86,8 +90,9 @@ def plan_run(config: ProfileConfig) -> Plan:
     """
     zoo = load_zoo(config.zoo)
     _check_remote(zoo, config)
-    question_tasks = _read_question_tasks(config.questions)
-    question_ids = tuple(question_tasks)
+    asked = _read_questions(config.questions)
+    question_ids = tuple(asked)
+    prompts = load_prompts(config.prompt, asked.values())
     tasks = None if config.tasks is None else load_tasks(config.tasks)
     if tasks is not None:
         _check_covered(tasks, question_ids, config)
@@ -97,14 +102,17 @@ def plan_run(config: ProfileConfig) -> Plan:
         try:
             if isinstance(candidate, VllmCandidate):
                 check_model_files(candidate)
-            works.append(_plan_work(candidate, hashes, config))
+            else:
+                _check_asks_by_chat(candidate, prompts)
+            works.append(_plan_work(candidate, hashes, prompts, config))
         except ModelSatError as error:
             refused[candidate.name] = str(error)
     return Plan(
         question_ids=question_ids,
-        question_tasks=tuple(question_tasks.values()),
+        question_tasks=tuple(row["task"] for row in asked.values()),
         questions=tuple(str(path.resolve()) for path in config.questions),
         tasks=tasks,
+        prompts=prompts,
         works=tuple(works),
         refused=refused,
     )
@@ -159,12 +167,23 @@ def _check_remote(zoo: Zoo, config: ProfileConfig) -> None:
             )
 
 
-def _plan_work(candidate: ZooCandidate, question_hashes: list[str], config: ProfileConfig) -> Work:
+def _check_asks_by_chat(candidate: ZooCandidate, prompts: Prompts) -> None:
+    if not prompts.chat_template or prompts.scoring != "generated":
+        raise ZooError(
+            f"candidate {candidate.name!r} answers chats behind a URL, which tells no likelihood "
+            "of options and takes no plain text; ask it with prompt.chat_template: true and "
+            "prompt.scoring: generated, or leave it out with candidates: [...]"
+        )
+
+
+def _plan_work(
+    candidate: ZooCandidate, question_hashes: list[str], prompts: Prompts, config: ProfileConfig
+) -> Work:
     changing = {
         "candidate": candidate.content_hash(),
         "questions": question_hashes,
         "max_new_tokens": config.max_new_tokens,
-        "prompt": PROMPT_SETTINGS,
+        "prompt": {**PROMPT_SETTINGS, "prompts": prompts.content_hash()},
         "grading": GRADING_VERSION,
     }
     if isinstance(candidate, OpenAICandidate):
@@ -179,12 +198,13 @@ def _plan_work(candidate: ZooCandidate, question_hashes: list[str], config: Prof
     )
 
 
-def _read_question_tasks(paths: tuple[Path, ...]) -> dict[str, str]:
-    """Task by question id, in the order of the files."""
+def _read_questions(paths: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
+    """Rows by id, in the order of the files, with what prompts are checked by."""
     found: dict[str, Path] = {}
-    tasks: dict[str, str] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for path in paths:
-        for row in read_table(QUESTIONS, path).select(["question_id", "task"]).to_pylist():
+        table = read_table(QUESTIONS, path)
+        for row in table.select(["question_id", "task", "prompt", "n_choices"]).to_pylist():
             question_id = row["question_id"]
             if question_id in found:
                 raise ArtifactError(
@@ -192,10 +212,10 @@ def _read_question_tasks(paths: tuple[Path, ...]) -> dict[str, str]:
                     "every question may occur in one table only"
                 )
             found[question_id] = path
-            tasks[question_id] = row["task"]
-    if not found:
+            rows[question_id] = row
+    if not rows:
         raise ArtifactError(f"{', '.join(map(str, paths))}: no question at all; give at least one")
-    return tasks
+    return rows
 
 
 def _check_covered(tasks: TaskSet, question_ids: tuple[str, ...], config: ProfileConfig) -> None:
