@@ -7,19 +7,33 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import ray
+import yaml
 from typer.testing import CliRunner
 
 from modelsat.cli.main import app
+from serve_app.api.key_file import KeyFile, hash_key
 from serve_app.config import ServeConfig
 from tests.fakes.upstream import Upstream
 from tests.integration.serve_app.conftest import Artifacts
 
 ADMIN_KEY, CLIENT_KEY = "sk-modelsat-of-the-admin", "sk-modelsat-of-a-client"
+AS_ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
 AS_CLIENT = {"Authorization": f"Bearer {CLIENT_KEY}"}
 REQUESTS_PER_S = 10
+
+
+def write_keys(path: Path) -> Path:
+    """The key file that knows both keys."""
+    keys = [
+        {"name": "admin", "sha256": hash_key(ADMIN_KEY), "role": "admin"},
+        {"name": "client", "sha256": hash_key(CLIENT_KEY)},
+    ]
+    path.write_text(yaml.safe_dump(KeyFile(keys=keys).model_dump(mode="json")))
+    return path
 
 
 @dataclass

@@ -12,10 +12,9 @@ from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.artifacts.store import write_table
 from modelsat.capability.cards import read_cards, write_cards
 from modelsat.errors import ArtifactError, ZooError
-from serve_app.api.key_file import KeyFile, hash_key
 from serve_app.lifecycle import deploy, shutdown
 from tests.fakes.upstream import running_upstream
-from tests.integration.serve_app.administered import ADMIN_KEY, CLIENT_KEY, Endpoint, load
+from tests.integration.serve_app.administered import Endpoint, load, write_keys
 from tests.integration.serve_app.conftest import ELASTIC, STEADY, Artifacts
 from tests.integration.serve_app.reliability import until
 from tests.integration.serve_app.tiny_artifacts import (
@@ -35,7 +34,7 @@ pytestmark = [
 
 REMOTE = ("remote-a", "remote-b", "remote-c")
 NAMES = (STEADY, *REMOTE, ELASTIC)
-FRESH = "tiny-fresh"
+FRESH, SLEEPER = "tiny-fresh", "tiny-sleeper"
 
 
 def entries_of(described: dict) -> list[dict]:
@@ -49,11 +48,6 @@ def endpoint(
 ) -> Iterator[Endpoint]:
     """One local and two remote candidates; one more of each kind in the zoo file for later."""
     root = tmp_path_factory.mktemp("registry")
-    keys = [
-        {"name": "admin", "sha256": hash_key(ADMIN_KEY), "role": "admin"},
-        {"name": "client", "sha256": hash_key(CLIENT_KEY)},
-    ]
-    (root / "keys.yaml").write_text(yaml.safe_dump(KeyFile(keys=keys).model_dump(mode="json")))
     with running_upstream("a") as a, running_upstream("b") as b, running_upstream("c") as c:
         upstreams = dict(zip(REMOTE, (a, b, c), strict=True))
         local = yaml.safe_load(lite_artifacts.zoo.read_text())["candidates"]
@@ -66,7 +60,7 @@ def endpoint(
             zoo=first,
             cards=cards,
             registry={"folder": root / "registry"},
-            security={"keys": root / "keys.yaml"},
+            security={"keys": write_keys(root / "keys.yaml")},
             ingress={"num_replicas": 2, "num_cpus": 0.5},
             scorer={"num_replicas": 2, "num_cpus": 0.5, "num_threads": 1},
         )
@@ -208,32 +202,34 @@ def test_a_candidate_sleeps_and_wakes_while_others_answer(endpoint: Endpoint, tm
     sleepy = {"min_replicas": 0, "max_replicas": 1, "target_ongoing_requests": 2}
     fast = {"downscale_delay_s": 2, "metrics_interval_s": 0.5, "look_back_period_s": 1}
     entry = candidate_entry(
-        FRESH, write_llama(tmp_path / FRESH, seed=3), autoscaling_config={**sleepy, **fast}
+        SLEEPER, write_llama(tmp_path / SLEEPER, seed=3), autoscaling_config={**sleepy, **fast}
     )
     write_zoo(tmp_path / "zoo.yaml", [entry])
-    cards = write_card_table(tmp_path / "cards.parquet", [*(f"other-{i}" for i in range(9)), FRESH])
+    cards = write_card_table(
+        tmp_path / "cards.parquet", [*(f"other-{i}" for i in range(9)), SLEEPER]
+    )
     zoo = ("--zoo", str(tmp_path / "zoo.yaml"), "--cards", str(cards))
     with load(endpoint, models=["remote-*"]) as requests:
-        endpoint.command("add", FRESH, *zoo)
+        endpoint.command("add", SLEEPER, *zoo)
         until(lambda: running_replicas(endpoint), lambda number: number == 0, timeout_s=120)
 
         # Nobody is kept waiting where one that is awake is nearly as good; it wakes all the same.
         scores = endpoint.scores("Which number comes after twelve?")
-        worse = [name for name in scores if scores[name] < scores[FRESH] and name in REMOTE]
+        worse = [name for name in scores if scores[name] < scores[SLEEPER] and name in REMOTE]
         assert worse
-        near = endpoint.ask("auto", models=[FRESH, *worse])
+        near = endpoint.ask("auto", models=[SLEEPER, *worse])
         assert near.json()["model"] in worse
         assert near.headers["x-modelsat-reason"] == "warm_near_best"
         until(lambda: running_replicas(endpoint), lambda number: number == 1, timeout_s=120)
         until(lambda: running_replicas(endpoint), lambda number: number == 0, timeout_s=120)
 
         # Who names it waits for it.
-        pinned = endpoint.ask(FRESH)
-        assert (pinned.status_code, pinned.json()["model"]) == (200, FRESH)
-        endpoint.command("remove", FRESH)
+        pinned = endpoint.ask(SLEEPER)
+        assert (pinned.status_code, pinned.json()["model"]) == (200, SLEEPER)
+        endpoint.command("remove", SLEEPER)
         requests.wait_for(10)
 
 
 def running_replicas(endpoint: Endpoint) -> int | None:
     by_name = {entry["name"]: entry for entry in endpoint.described()["candidates"]}
-    return by_name[FRESH]["running_replicas"]
+    return by_name[SLEEPER]["running_replicas"]

@@ -8,11 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from modelsat.capability.cards import Card, read_cards
 from modelsat.cli.zoo_admin import entry_document
-from serve_app.api.key_file import KeyFile, hash_key
+from tests.integration.serve_app.administered import AS_ADMIN, AS_CLIENT, CLIENT_KEY, write_keys
 from tests.integration.serve_app.conftest import Artifacts
 from tests.integration.serve_app.reliability import (
     Endpoint,
@@ -36,9 +35,6 @@ pytestmark = [
 ]
 
 NAMES = ("alder", "birch", "cedar")
-ADMIN_KEY, CLIENT_KEY = "sk-modelsat-of-the-admin", "sk-modelsat-of-a-client"
-AS_ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
-AS_CLIENT = {"Authorization": f"Bearer {CLIENT_KEY}"}
 SCORER_TIMEOUT_S = 1
 FROM_SCORES = "highest_score"
 
@@ -48,13 +44,8 @@ def unsettled(
     artifacts: Artifacts, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Endpoint]:
     root = tmp_path_factory.mktemp("scorer")
-    keys = [
-        {"name": "admin", "sha256": hash_key(ADMIN_KEY), "role": "admin"},
-        {"name": "client", "sha256": hash_key(CLIENT_KEY)},
-    ]
-    (root / "keys.yaml").write_text(yaml.safe_dump(KeyFile(keys=keys).model_dump(mode="json")))
     routing = {"scorer_timeout_s": SCORER_TIMEOUT_S, "scorer_pause_s": 1}
-    security = {"keys": root / "keys.yaml"}
+    security = {"keys": write_keys(root / "keys.yaml")}
     with serving(
         root, artifacts.router, NAMES, headers=AS_CLIENT, routing=routing, security=security
     ) as endpoint:

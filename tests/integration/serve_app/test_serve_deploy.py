@@ -9,6 +9,7 @@ import yaml
 
 from tests.fakes.upstream import running_upstream
 from tests.integration.cluster import ROOT, Cluster
+from tests.integration.serve_app.administered import AS_ADMIN, AS_CLIENT, write_keys
 from tests.integration.serve_app.conftest import Artifacts, free_port, write_config
 from tests.integration.serve_app.reliability import chat_body, until
 from tests.integration.serve_app.tiny_artifacts import (
@@ -51,6 +52,7 @@ def test_the_manifest_serves_all_but_the_candidate_that_cannot_start(
         config = artifacts.config(
             zoo=write_zoo(tmp_path / "zoo.yaml", entries),
             cards=write_card_table(tmp_path / "cards.parquet", names),
+            security={"keys": write_keys(tmp_path / "keys.yaml")},
         )
         manifest = yaml.safe_load(MANIFEST.read_text())
         manifest["http_options"]["port"] = free_port()
@@ -63,7 +65,7 @@ def test_the_manifest_serves_all_but_the_candidate_that_cannot_start(
 
         def described() -> dict[str, dict]:
             try:
-                answer = httpx.get(f"{url}/admin/zoo", trust_env=False)
+                answer = httpx.get(f"{url}/admin/zoo", headers=AS_ADMIN, trust_env=False)
             except httpx.HTTPError:
                 return {}
             found = answer.json()["candidates"] if answer.status_code == 200 else []
@@ -82,6 +84,7 @@ def test_the_manifest_serves_all_but_the_candidate_that_cannot_start(
             answer = httpx.post(
                 f"{url}/v1/chat/completions",
                 json=chat_body("What is 12 plus 30?", max_tokens=2) | {"model": model},
+                headers=AS_CLIENT,
                 trust_env=False,
                 timeout=60,
             )
