@@ -173,7 +173,7 @@ def _cluster(config: ProfileConfig) -> Iterator[None]:
 
 
 def _local_options(config: ProfileConfig) -> dict[str, Any]:
-    wanted_cpus = 2 * config.replicas * config.max_parallel_candidates
+    wanted_cpus = 2 * config.replica_bounds[1] * config.max_parallel_candidates
     num_cpus = max(_MIN_LOCAL_CPUS, wanted_cpus, os.cpu_count() or 1)
     # Else Ray warns of "too many" workers, counting them against the physical cores.
     os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(num_cpus))

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from modelsat.aptitude.prompts import PromptConfig
 from modelsat.config import FrozenConfig
@@ -52,8 +52,10 @@ class ProfileConfig(FrozenConfig):
             machines, on storage that every machine sees.
         candidates: names to profile; None profiles the whole zoo.
         replicas: engines per candidate that share its questions; behind a URL, processes that
-            ask it.
-        max_parallel_candidates: candidates profiled side by side.
+            ask it. Two numbers are bounds: it begins with as many as the first, and others join
+            as long as questions wait and the cluster has room.
+        max_parallel_candidates: most candidates profiled side by side, as far as the cluster has
+            room; one that it has no room for lets those behind it pass.
         block_size: most questions that one engine works on at once, and so the most per replica
             that are asked again when the run is killed at any point.
         batch_size: questions whose answers are kept together as soon as all are there; an
@@ -74,7 +76,7 @@ class ProfileConfig(FrozenConfig):
     tasks: Path | None = None
     output_dir: Path
     candidates: tuple[str, ...] | None = None
-    replicas: int = Field(default=1, ge=1)
+    replicas: PositiveInt | tuple[PositiveInt, PositiveInt] = 1
     max_parallel_candidates: int = Field(default=1, ge=1)
     block_size: int = Field(default=256, ge=1)
     batch_size: int = Field(default=32, ge=1)
@@ -96,6 +98,18 @@ class ProfileConfig(FrozenConfig):
             if path.suffix != ".parquet":  # Ray Data passes over files of other names
                 raise ValueError(f"{path} is not called *.parquet; rename it")
         return questions
+
+    @field_validator("replicas")
+    @classmethod
+    def _in_order(cls, replicas: int | tuple[int, int]) -> int | tuple[int, int]:
+        if isinstance(replicas, tuple) and replicas[0] > replicas[1]:
+            raise ValueError(f"{list(replicas)} are no bounds; the first is the lower one")
+        return replicas
+
+    @property
+    def replica_bounds(self) -> tuple[int, int]:
+        """Least and most engines of one candidate."""
+        return self.replicas if isinstance(self.replicas, tuple) else (self.replicas,) * 2
 
     @property
     def num_batches(self) -> int:

@@ -35,7 +35,7 @@ def generate_answers(
     rendered: "Dataset",
     candidate: VllmCandidate,
     *,
-    replicas: int,
+    replicas: tuple[int, int],
     batch_size: int,
     num_batches: int,
     max_new_tokens: int,
@@ -50,7 +50,7 @@ def generate_answers(
     Args:
         rendered: rows as :func:`profiling.rendering.render_prompts` makes them.
         candidate: whose engine answers.
-        replicas: engines that share the rows.
+        replicas: least and most engines that share the rows.
         batch_size: rows per batch.
         num_batches: batches that one engine works on at once.
         max_new_tokens: most tokens of one answer.
@@ -67,7 +67,7 @@ def generate_answers(
         **_engine_options(candidate),
         batch_size=batch_size,
         max_concurrent_batches=num_batches,
-        concurrency=(replicas, replicas),
+        concurrency=replicas,
         should_continue_on_error=True,
         chat_template_stage=False,
         tokenize_stage=False,

@@ -37,7 +37,7 @@ class CandidateJob:
         questions: absolute paths of the questions tables.
         settled: ids of the questions that need not be asked.
         checkpoint: where finished batches are kept.
-        replicas: engines that share the questions.
+        replicas: least and most engines that share the questions.
         batch_size: questions per batch.
         num_batches: batches that one engine works on at once.
         max_new_tokens: most tokens of one answer.
@@ -50,7 +50,7 @@ class CandidateJob:
     questions: tuple[str, ...]
     settled: pa.ChunkedArray
     checkpoint: Checkpoint
-    replicas: int
+    replicas: tuple[int, int]
     batch_size: int
     num_batches: int
     max_new_tokens: int

@@ -44,7 +44,7 @@ def ask_remotely(
     candidate: OpenAICandidate,
     *,
     limits: RemoteConfig,
-    replicas: int,
+    replicas: tuple[int, int],
     batch_size: int,
     num_batches: int,
     max_new_tokens: int,
@@ -58,7 +58,7 @@ def ask_remotely(
         questions: rows with question_id, task, prompt, answer, n_choices; one block per batch.
         candidate: who answers.
         limits: how hard its URL may be asked.
-        replicas: processes that share the rows, each with its own connections.
+        replicas: least and most processes that share the rows, each with its own connections.
         batch_size: rows per batch.
         num_batches: batches that one replica works on at once.
         max_new_tokens: most tokens of one answer.
@@ -76,7 +76,7 @@ def ask_remotely(
         fn_constructor_kwargs={
             "candidate": candidate,
             "limits": limits,
-            "replicas": replicas,
+            "replicas": replicas[1],
             "block_size": batch_size * num_batches,
             "max_new_tokens": max_new_tokens,
             "prompts": prompts,
@@ -84,8 +84,7 @@ def ask_remotely(
         },
         batch_size=None,
         batch_format="pyarrow",
-        # No batch waits at a replica for a place while another replica has one.
-        compute=ActorPoolStrategy(size=replicas, max_tasks_in_flight_per_actor=num_batches),
+        compute=ActorPoolStrategy(min_size=replicas[0], max_size=replicas[1]),
         max_concurrency=num_batches,
         num_cpus=REPLICA_CPUS,
     )
@@ -97,7 +96,7 @@ class RemoteReplica:
     Args:
         candidate: who answers.
         limits: how hard its URL may be asked.
-        replicas: how many replicas share ``limits.requests_per_minute``.
+        replicas: how many replicas at most share ``limits.requests_per_minute``.
         block_size: most questions that the replica works on at once.
         max_new_tokens: most tokens of one answer.
         prompts: how questions are put.

@@ -5,7 +5,6 @@ Needs a Ray that is already up. Writes nothing.
 
 import re
 import time
-from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,7 @@ import ray
 from modelsat.zoo import OpenAICandidate
 from profiling.config import ProfileConfig
 from profiling.engine import resources_text
+from profiling.packing import choose_next, needs
 from profiling.pipeline import CandidateJob, answer_questions, one_line
 from profiling.progress import Progress
 from profiling.work import Plan, Work
@@ -59,6 +59,8 @@ class _Run:
     stream: Any
     started_s: float
     settled: pa.Table
+    needs: dict[str, float]
+    has_room: bool  # as far as is known: there was enough when it started, or it has answered
     tables: list[pa.Table] = field(default_factory=list)
     num_rows: int = 0
     first_answer_s: float | None = None
@@ -71,7 +73,10 @@ def run_candidates(
     config: ProfileConfig,
     progress: Progress,
 ) -> Generator[Answers | Failure, None, None]:
-    """Profile candidates, at most ``max_parallel_candidates`` at a time.
+    """Profile candidates side by side, as many as have room.
+
+    At most ``max_parallel_candidates`` that have room, and as many again that the cluster could not
+    hold as it is: they wait for machines until their deadline.
 
     Args:
         works: candidates to profile.
@@ -83,17 +88,15 @@ def run_candidates(
     Yields:
         Each candidate's answers or failure, as they come; no candidate's end touches another's.
     """
-    task = ray.remote(answer_questions).options(num_cpus=0, max_retries=0)
-    waiting = deque(works)
+    waiting = list(works)
     running: list[_Run] = []
     try:
         while waiting or running:
-            while waiting and len(running) < config.max_parallel_candidates:
-                work = waiting.popleft()
-                kept = settled[work.candidate.name]
-                progress.say(work.candidate.name, f"starting {config.replicas} replica(s)")
-                stream = task.remote(_job(work, kept, plan, config))
-                running.append(_Run(work, stream, time.monotonic(), kept))
+            while (chosen := _choose(waiting, running, config)) is not None:
+                work = waiting.pop(chosen[0])
+                run = _start(work, settled[work.candidate.name], plan, config, has_room=chosen[1])
+                running.append(run)
+                progress.say(work.candidate.name, _starting(run, config))
             for run in list(running):
                 end = _advance(run, config, progress)
                 if end is not None:
@@ -104,6 +107,49 @@ def run_candidates(
     finally:
         for run in running:
             ray.cancel(run.stream, force=True)
+
+
+def _choose(
+    waiting: Sequence[Work], running: Sequence[_Run], config: ProfileConfig
+) -> tuple[int, bool] | None:
+    """Which of the waiting starts now, and whether it has room; None if none does."""
+    if not waiting:
+        return None
+    placed = [run.needs for run in running if run.has_room]
+    chosen = choose_next(
+        [needs(work.candidate, config.replica_bounds[0]) for work in waiting],
+        placed,
+        ray.cluster_resources(),
+        ray.available_resources(),
+        may_fit=len(placed) < config.max_parallel_candidates,
+    )
+    if chosen is None or chosen[1]:
+        return chosen
+    num_homeless = len(running) - len(placed)
+    return chosen if num_homeless < config.max_parallel_candidates else None
+
+
+def _start(
+    work: Work, kept: pa.Table, plan: Plan, config: ProfileConfig, *, has_room: bool
+) -> _Run:
+    task = ray.remote(answer_questions).options(num_cpus=0, max_retries=0)
+    return _Run(
+        work=work,
+        stream=task.remote(_job(work, kept, plan, config)),
+        started_s=time.monotonic(),
+        settled=kept,
+        needs=needs(work.candidate, config.replica_bounds[0]),
+        has_room=has_room,
+    )
+
+
+def _starting(run: _Run, config: ProfileConfig) -> str:
+    low, high = config.replica_bounds
+    text = f"starting {low if low == high else f'{low} to {high}'} replica(s)"
+    if run.has_room:
+        return text
+    needed = ", ".join(f"{amount:g} {name}" for name, amount in sorted(run.needs.items()))
+    return f"{text}; the cluster has no room for {needed} now"
 
 
 def _advance(run: _Run, config: ProfileConfig, progress: Progress) -> Answers | Failure | None:
@@ -117,6 +163,7 @@ def _advance(run: _Run, config: ProfileConfig, progress: Progress) -> Answers | 
         except ray.exceptions.RayError as error:
             return Failure(run.work, _named_reason(name, failure_reason(error)))
         run.first_answer_s = run.first_answer_s or time.monotonic()
+        run.has_room = True
         run.tables.append(table)
         run.num_rows += table.num_rows
         answering_s = time.monotonic() - run.first_answer_s
@@ -155,8 +202,8 @@ def _deadline_reason(run: _Run, config: ProfileConfig) -> str:
         cause = "its engine is too slow or keeps dying; raise candidate_deadline_s"
     else:
         cause = (
-            f"{config.replicas} replica(s) of {resources_text(candidate)} found no room, or "
-            "its engine keeps dying; add machines, lower replicas, or raise candidate_deadline_s"
+            f"{config.replica_bounds[0]} replica(s) of {resources_text(candidate)} found no room, "
+            "or its engine keeps dying; add machines, lower replicas, or raise candidate_deadline_s"
         )
     return (
         f"candidate {candidate.name!r}: {run.num_rows} questions answered when its deadline of "
@@ -181,7 +228,7 @@ def _job(work: Work, kept: pa.Table, plan: Plan, config: ProfileConfig) -> Candi
         questions=plan.questions,
         settled=kept["question_id"],
         checkpoint=work.checkpoint,
-        replicas=config.replicas,
+        replicas=config.replica_bounds,
         batch_size=config.batch_size,
         num_batches=config.num_batches,
         max_new_tokens=config.max_new_tokens,

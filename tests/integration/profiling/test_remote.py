@@ -9,6 +9,7 @@ from modelsat.capability.cards import read_cards
 from modelsat.errors import GradingError
 from profiling.aptitude_test import run_from_file
 from tests.fakes.upstream import running_upstream
+from tests.integration.profiling.tiny_model import save_tiny_model, zoo_entry
 from tests.integration.profiling.url_bench import (
     CONTEXT_WORDS,
     MAX_NEW_TOKENS,
@@ -25,10 +26,12 @@ pytestmark = pytest.mark.ray
 DEADLINE_S = 30  # of the URL that hangs; the others are done in a few seconds
 
 
-def test_bad_rows_a_missing_key_and_a_url_that_hangs_are_told_apart(
-    tmp_path: Path, ray_cluster: None
-) -> None:
+def test_no_end_of_one_candidate_touches_another(tmp_path: Path, ray_cluster: None) -> None:
+    """Bad rows, a URL that hangs, a missing key, and before them one that no machine can hold."""
     write_inputs(tmp_path)
+    save_tiny_model(tmp_path / "tiny", seed=0)
+    homeless = zoo_entry("homeless", tmp_path / "tiny")
+    homeless["llm_config"]["placement_group_config"]["bundles"] = [{"CPU": 1000}]
     with (
         running_upstream(context_words=CONTEXT_WORDS) as steady,
         running_upstream(fault="silence") as hanging,
@@ -36,16 +39,19 @@ def test_bad_rows_a_missing_key_and_a_url_that_hangs_are_told_apart(
         path = configure(
             tmp_path,
             "faults",
+            homeless,
             remote("steady", steady.url),
             remote("hanging", hanging.url),
             remote("keyless", steady.url, api_key_env="MODELSAT_TEST_NO_SUCH_KEY"),
             replicas=2,
-            max_parallel_candidates=3,
+            max_parallel_candidates=2,
             candidate_deadline_s=DEADLINE_S,
         )
-        with pytest.raises(GradingError, match="2 of 3 candidates could not be profiled") as ended:
+        with pytest.raises(GradingError, match="3 of 4 candidates could not be profiled") as ended:
             run_from_file(str(path), [], as_json=False)
     said = str(ended.value)
+    assert "'homeless': 0 questions answered when its deadline" in said
+    assert "found no room" in said
     assert f"'hanging': 0 questions answered when its deadline of {DEADLINE_S} s passed" in said
     assert f"{hanging.url} is too slow or does not answer" in said
     assert "'keyless': environment variable MODELSAT_TEST_NO_SUCH_KEY is not set" in said

@@ -25,6 +25,8 @@ def test_shipped_configuration_loads(path: Path) -> None:
     [
         ({"replica": 2}, "replica"),
         ({"replicas": 0}, "replicas"),
+        ({"replicas": [0, 2]}, "replicas"),
+        ({"replicas": [3, 2]}, "are no bounds"),
         ({"questions": []}, "questions"),
         ({"questions": ["q.parquet", "table.pq"]}, "table.pq is not called"),
         ({"candidates": []}, "at least one candidate"),
@@ -43,6 +45,12 @@ def test_wrong_values_are_refused_by_name(change: dict[str, object], named: str)
     parse_config(ProfileConfig, MINIMAL, source="run.yaml")
     with pytest.raises(ConfigError, match=named):
         parse_config(ProfileConfig, {**MINIMAL, **change}, source="run.yaml")
+
+
+@pytest.mark.parametrize(("replicas", "bounds"), [(3, (3, 3)), ([1, 4], (1, 4))])
+def test_one_number_of_replicas_is_both_bounds(replicas: object, bounds: tuple[int, int]) -> None:
+    config = parse_config(ProfileConfig, {**MINIMAL, "replicas": replicas}, source="run.yaml")
+    assert config.replica_bounds == bounds
 
 
 def test_ours_is_the_package_imported() -> None:
