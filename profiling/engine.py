@@ -5,15 +5,14 @@ columns that ``BatchKeeper`` lists, as from :mod:`profiling.remote`.
 """
 
 import multiprocessing
-import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 from modelsat.aptitude.prompts import PLAIN_STOP, Prompts
+from modelsat.processes import end_with_this_process
 from modelsat.zoo import VllmCandidate
 from profiling.checkpoint import Checkpoint
 from profiling.keeping import BatchKeeper
@@ -115,7 +114,8 @@ def _keeping_batches(
     class KeepingEngine(engine):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
-            self._end = _end_with_this_process(multiprocessing.active_children())
+            children = multiprocessing.active_children()
+            self._end = end_with_this_process(child.pid for child in children if child.pid)
             self._keeper = BatchKeeper(num_batches, finish, checkpoint)
 
         async def __call__(self, batch: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
@@ -130,23 +130,6 @@ def _keeping_batches(
             return answers
 
     return KeepingEngine
-
-
-def _end_with_this_process(children: Sequence[BaseProcess]) -> subprocess.Popen[bytes] | None:
-    """Kill processes as soon as this one is gone, however it went.
-
-    vLLM's engine outlives a parent that was killed with -9 and keeps its memory, a GPU's too: the
-    run that follows would find no room.
-
-    Returns:
-        A shell that waits for the end of its input, to be held as long as they may live.
-    """
-    if not children:
-        return None
-    kill = ["sh", "-c", 'read -r _; kill -9 "$@"', "sh", *(str(child.pid) for child in children)]
-    return subprocess.Popen(
-        kill, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
-    )
 
 
 def resources_text(candidate: VllmCandidate) -> str:
