@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from modelsat.cli.app_errors import report_errors
+
+if TYPE_CHECKING:
+    from train_jobs.config import TrainJobConfig
 
 
 @report_errors()
@@ -15,14 +18,33 @@ def train(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="Change one value: a.b=value; repeatable.")
     ] = None,
+    plan: Annotated[
+        bool,
+        typer.Option(
+            "--plan/",
+            "--dry-run/",
+            help="Print what the job needs (parameters, memory, time of a step) and stop.",
+        ),
+    ] = False,
+    plan_candidates: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="With --plan: so many candidates and 50 statements, no tables read."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Train a router on cards and outcomes, in two stages; continues where it stopped."""
     from modelsat.config import load_config
     from train_jobs.config import TrainJobConfig
+
+    job = load_config(TrainJobConfig, config, overrides or ())
+    if plan:
+        _print_plan(job, plan_candidates, as_json)
+        return
     from train_jobs.train_router import train_router
 
-    summary = train_router(load_config(TrainJobConfig, config, overrides or ()))
+    summary = train_router(job)
     last = summary.history[-1]
     if as_json:
         document = {
@@ -37,6 +59,17 @@ def train(
         f"router {summary.router_dir} {state}: validation loss {last['validation_loss']:.4f}, "
         f"AUC {last['validation_auc'] or 0:.4f}"
     )
+
+
+def _print_plan(job: "TrainJobConfig", candidates: int | None, as_json: bool) -> None:
+    from train_jobs.plan import make_plan, plan_lines
+
+    found = make_plan(job, candidates)
+    if as_json:
+        typer.echo(json.dumps(found.as_dict(), indent=2))
+        return
+    for line in plan_lines(job, found):
+        typer.echo(line)
 
 
 def main() -> None:

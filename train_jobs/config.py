@@ -7,7 +7,7 @@ from pydantic import Field
 
 from modelsat.config import FrozenConfig
 from modelsat.modeling.config import ModelConfig
-from modelsat.training.config import TrainingConfig
+from modelsat.training.config import Precision, TrainingConfig
 
 
 class DataSetConfig(FrozenConfig):
@@ -47,6 +47,7 @@ class ResourcesConfig(FrozenConfig):
     Attributes:
         num_workers: data-parallel workers.
         use_gpu: one GPU for each worker.
+        accelerator_type: which GPU, by Ray's name of it (``H100``, ``A100-80G``); None takes any.
         cpus_per_worker: CPUs Ray books for each.
         threads_per_worker: threads of each worker's arithmetic.
         max_failures: times a failed run starts again from its last checkpoint.
@@ -54,6 +55,7 @@ class ResourcesConfig(FrozenConfig):
 
     num_workers: int = Field(default=2, ge=1)
     use_gpu: bool = False
+    accelerator_type: str | None = None
     cpus_per_worker: float = Field(default=1, gt=0)
     threads_per_worker: int = Field(default=1, ge=1)
     max_failures: int = Field(default=1, ge=0)
@@ -66,10 +68,16 @@ class DeepSpeedConfig(FrozenConfig):
         zero_stage: 2 shards optimizer state and gradients, 3 the weights too.
         precision: ``float32``; ``autocast``: weights in float32, matrix products in bfloat16;
             ``bf16``: weights in bfloat16 with float32 master copies, for large models on GPUs.
+        offload_optimizer: master copies and optimizer states in the host's memory, updated by its
+            CPUs: 12 bytes for each weight less on the GPUs, and slower steps.
+        activation_checkpointing: layers run again in the backward pass in place of keeping what
+            they computed: a small part of the memory for a quarter more arithmetic.
     """
 
     zero_stage: Literal[2, 3] = 2
-    precision: Literal["float32", "autocast", "bf16"] = "float32"
+    precision: Precision = "float32"
+    offload_optimizer: bool = False
+    activation_checkpointing: bool = False
 
 
 class TrainJobConfig(FrozenConfig):

@@ -6,13 +6,16 @@ from typing import Any
 
 import deepspeed
 import torch
+from deepspeed.ops.adam import DeepSpeedCPUAdam
 from torch import Tensor
 
 from modelsat.errors import CheckpointError
 from modelsat.modeling.model import ModelSat
 from modelsat.training.config import StageName, TrainingConfig
+from modelsat.training.recomputation import recompute_activations
 from modelsat.training.stages import parameter_groups, schedule
 from train_jobs.config import DeepSpeedConfig
+from train_jobs.sharding import deepspeed_settings
 
 _TAG = "state"
 
@@ -44,8 +47,10 @@ class DeepSpeedEngine:
         total_steps: int,
     ) -> None:
         """Hand model, optimizer and schedule to DeepSpeed."""
-        optimizer = torch.optim.AdamW(
-            parameter_groups(model, config.stage(stage), config.weight_decay)
+        if options.activation_checkpointing:
+            recompute_activations(model)
+        optimizer = _optimizer(
+            parameter_groups(model, config.stage(stage), config.weight_decay), options
         )
         factor = schedule(config, total_steps)
         self._options = options
@@ -53,7 +58,7 @@ class DeepSpeedEngine:
             model=model,
             optimizer=optimizer,
             lr_scheduler=_scheduler(factor),
-            config=_deepspeed_settings(config, options),
+            config=deepspeed_settings(config, options),
         )
 
     @property
@@ -77,7 +82,7 @@ class DeepSpeedEngine:
         self._engine.backward(loss)
 
     def step(self) -> None:
-        """Clip, update, advance the schedule, clear the gradients."""
+        """End a pass; after a step's last one clip, update, advance the schedule, clear."""
         self._engine.step()
 
     def full_state(self) -> dict[str, Tensor]:
@@ -107,6 +112,13 @@ class DeepSpeedEngine:
             )
 
 
+def _optimizer(groups: list[dict[str, Any]], options: DeepSpeedConfig) -> torch.optim.Optimizer:
+    if options.offload_optimizer:
+        return DeepSpeedCPUAdam(groups, adamw_mode=True)
+    # Unfused it would make two copies of all it updates.
+    return torch.optim.AdamW(groups, fused=True)
+
+
 def _scheduler(
     factor: Callable[[int], float],
 ) -> Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LambdaLR]:
@@ -114,16 +126,3 @@ def _scheduler(
         return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
     return build
-
-
-def _deepspeed_settings(config: TrainingConfig, options: DeepSpeedConfig) -> dict[str, Any]:
-    return {
-        "train_micro_batch_size_per_gpu": config.batch_size,
-        "gradient_clipping": config.max_grad_norm,
-        "bf16": {"enabled": options.precision == "bf16"},
-        "torch_autocast": {"enabled": options.precision == "autocast", "dtype": "bfloat16"},
-        "zero_optimization": {"stage": options.zero_stage, "overlap_comm": False},
-        "zero_allow_untested_optimizer": True,
-        "steps_per_print": 10**9,
-        "wall_clock_breakdown": False,
-    }

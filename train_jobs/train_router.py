@@ -19,6 +19,7 @@ from modelsat.modeling.card_features import statement_text
 from modelsat.modeling.tiny import TINY, write_tiny_parts
 from train_jobs.config import TrainJobConfig
 from train_jobs.data import TrainingData, data_hashes, read_training_data
+from train_jobs.sharding import cpu_environment
 from train_jobs.worker import train_loop_per_worker
 
 _LOGICAL_CPUS = 8  # for a cluster of our own: workers wait more than they compute
@@ -65,6 +66,7 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
             num_workers=config.resources.num_workers,
             use_gpu=config.resources.use_gpu,
             resources_per_worker={"CPU": config.resources.cpus_per_worker},
+            accelerator_type=config.resources.accelerator_type,
         ),
         run_config=ray.train.RunConfig(
             name=f"{config.name}-{work_hash}",
@@ -114,7 +116,7 @@ def _start_ray() -> None:
 def _worker_environment(config: TrainJobConfig) -> dict[str, str]:
     environment = {"OMP_NUM_THREADS": str(config.resources.threads_per_worker)}
     if not config.resources.use_gpu:
-        environment["DS_ACCELERATOR"] = "cpu"
+        environment |= cpu_environment()
     return environment
 
 

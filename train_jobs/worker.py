@@ -211,6 +211,7 @@ class RouterWorker:
             batch_size=training.batch_size,
             composites=training.composites,
             max_steps=training.stage(stage).max_steps,
+            accumulation=training.gradient_accumulation_steps,
             seed=training.seed + STAGES.index(stage),
             rank=self.rank,
             num_workers=self.num_workers,

@@ -11,6 +11,7 @@ from transformers import (
     AutoModel,
     AutoModelForCausalLM,
     AutoTokenizer,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -55,8 +56,8 @@ def assemble_model(
     """Join loaded parts; the connector starts from the seed alone."""
     _check_attention(config, base)
     if config.dropout is not None:
-        _set_dropout(base, config.dropout)
-        _set_dropout(encoder, config.dropout)
+        set_dropout(base, config.dropout)
+        set_dropout(encoder, config.dropout)
     longest = encoder.max_seq_length or config.max_encoder_tokens
     encoder.max_seq_length = min(longest, config.max_encoder_tokens)
     instruction_tokenizer = InstructionTokenizer(tokenizer, encoder, config)
@@ -104,12 +105,27 @@ def load_encoder(source: str) -> SentenceTransformer:
         raise _load_error("capability encoder", source, error) from None
 
 
+def load_config(what: str, source: str) -> PretrainedConfig:
+    """Read a part's own configuration; raises ArtifactError, which names the part, in one line."""
+    try:
+        return AutoConfig.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise _load_error(what, source, error) from None
+
+
+def set_dropout(model: nn.Module, dropout: float) -> None:
+    """Set every dropout rate of a model."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = dropout
+        # Attention that calls a fused kernel keeps its rate as a number.
+        if isinstance(getattr(module, "attention_dropout", None), float):
+            setattr(module, "attention_dropout", dropout)  # noqa: B010 - no attribute mypy knows
+
+
 def _load_base(source: str) -> tuple[PreTrainedModel, Tensor]:
     """The base without head, and the rows [V, D] its answers are read with."""
-    try:
-        config = AutoConfig.from_pretrained(source)
-    except (OSError, ValueError) as error:
-        raise _load_error("base model", source, error) from None
+    config = load_config("base model", source)
     if not any("CausalLM" in name for name in config.architectures or []):
         backbone = load_backbone(source)
         return backbone, backbone.get_input_embeddings().weight.detach()
@@ -122,22 +138,10 @@ def _load_base(source: str) -> tuple[PreTrainedModel, Tensor]:
     return model.base_model, model.get_output_embeddings().weight.detach()
 
 
-def _set_dropout(model: nn.Module, dropout: float) -> None:
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = dropout
-        # Attention that calls a fused kernel keeps its rate as a number.
-        if isinstance(getattr(module, "attention_dropout", None), float):
-            setattr(module, "attention_dropout", dropout)  # noqa: B010 - no attribute mypy knows
-
-
 def _without_pooler(source: str) -> dict[str, bool]:
     # An unused pooler would be trained, saved and never read.
-    return {"add_pooling_layer": False} if _config(source).model_type == "bert" else {}
-
-
-def _config(source: str) -> AutoConfig:
-    return AutoConfig.from_pretrained(source)
+    is_bert = AutoConfig.from_pretrained(source).model_type == "bert"
+    return {"add_pooling_layer": False} if is_bert else {}
 
 
 def _answer_row(tokenizer: PreTrainedTokenizerBase, rows_VD: Tensor, word: str) -> Tensor:

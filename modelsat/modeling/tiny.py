@@ -52,6 +52,39 @@ def write_tiny_parts(path: str | Path, texts: Iterable[str], seed: int) -> tuple
     return Path(path) / "base", Path(path) / "encoder"
 
 
+def base_config(vocabulary_size: int = _VOCABULARY_SIZE, **special_ids: int) -> LlamaConfig:
+    """Shape of the tiny base model.
+
+    Args:
+        vocabulary_size: words; as a rule, fewer than the most there can be are found.
+        special_ids: ids of special tokens.
+    """
+    return LlamaConfig(
+        vocab_size=vocabulary_size,
+        hidden_size=_WIDTH,
+        intermediate_size=4 * _WIDTH,
+        num_hidden_layers=_NUM_BASE_LAYERS,
+        num_attention_heads=_NUM_HEADS,
+        max_position_embeddings=_MAX_TOKENS,
+        **special_ids,
+    )
+
+
+# The encoder keeps BERT's own dropout (0.1): without it a router learns the training wordings by
+# heart (docs/experiments.md).
+def encoder_config(vocabulary_size: int = _VOCABULARY_SIZE, **special_ids: int) -> BertConfig:
+    """Shape of the tiny encoder; arguments as for :func:`base_config`."""
+    return BertConfig(
+        vocab_size=vocabulary_size,
+        hidden_size=_WIDTH,
+        intermediate_size=4 * _WIDTH,
+        num_hidden_layers=_NUM_ENCODER_LAYERS,
+        num_attention_heads=_NUM_HEADS,
+        max_position_embeddings=_MAX_TOKENS,
+        **special_ids,
+    )
+
+
 def _train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()
@@ -75,13 +108,8 @@ def _train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
 
 
 def _write_base(path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=_WIDTH,
-        intermediate_size=4 * _WIDTH,
-        num_hidden_layers=_NUM_BASE_LAYERS,
-        num_attention_heads=_NUM_HEADS,
-        max_position_embeddings=_MAX_TOKENS,
+    config = base_config(
+        len(tokenizer),
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -90,18 +118,8 @@ def _write_base(path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     tokenizer.save_pretrained(str(path))
 
 
-# The encoder keeps BERT's own dropout (0.1): without it a router learns the training wordings by
-# heart (docs/experiments.md).
 def _write_encoder(path: Path, scratch: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=_WIDTH,
-        intermediate_size=4 * _WIDTH,
-        num_hidden_layers=_NUM_ENCODER_LAYERS,
-        num_attention_heads=_NUM_HEADS,
-        max_position_embeddings=_MAX_TOKENS,
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    config = encoder_config(len(tokenizer), pad_token_id=tokenizer.pad_token_id)
     BertModel(config).save_pretrained(scratch)
     tokenizer.save_pretrained(str(scratch))
     transformer = Transformer(str(scratch), max_seq_length=_MAX_TOKENS)

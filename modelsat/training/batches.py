@@ -10,49 +10,57 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from modelsat.modeling.card_features import card_features
 from modelsat.training.composites import CompositeMaker
 from modelsat.training.data import Floats, OutcomeMatrix
+from modelsat.training.losses import Ints, TermWeights, term_weights
 
 # Steps whose instructions are sorted by length together: padding falls to a few percent while the
 # batches still differ from epoch to epoch.
 _STEPS_PER_POOL = 16
 
-Ints = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's input of one worker.
+    """One pass of one worker: its part of a step.
 
     Attributes:
         matrix: which outcome matrix it comes from.
+        number: place among all passes of the epoch, those of the other workers included.
         instructions: B prompts.
         weights: evidence of each card for each statement, float32 [M + C, T].
         correct: outcomes, NaN where there is none, float32 [B, M + C].
         statement: place of each instruction's own statement, -1 where it has none, int64 [B].
+        terms: how much its loss terms count among the passes of the step.
     """
 
     matrix: int
+    number: int
     instructions: tuple[str, ...]
     weights: Floats
     correct: Floats
     statement: Ints
+    terms: TermWeights
 
 
 class BatchSampler:
     """Seeded batches over the training instructions, the same whatever runs them.
 
+    A step's instructions, composites and loss depend on how many instructions it takes, not on how
+    many workers and passes share them; only the groups of the in-batch term, whose members stand
+    in one pass, depend on the size of a pass too.
+
     Args:
         matrices: training outcomes, at least one matrix.
-        batch_size: instructions per worker and step.
+        batch_size: instructions of one pass.
         composites: composite candidates per step.
         max_steps: steps after which an epoch ends; None: when every instruction was seen.
         seed: seeds order and composites.
         rank: which worker's share to draw.
-        num_workers: number of workers; each step uses ``batch_size * num_workers`` instructions.
+        num_workers: number of workers.
+        accumulation: passes of each worker in a step, which takes ``batch_size * accumulation *
+            num_workers`` instructions.
     """
 
     def __init__(
@@ -65,6 +73,7 @@ class BatchSampler:
         max_steps: int | None = None,
         rank: int = 0,
         num_workers: int = 1,
+        accumulation: int = 1,
     ) -> None:
         """Prepare the cards and composites of every matrix."""
         self.matrices = tuple(matrices)
@@ -72,7 +81,8 @@ class BatchSampler:
         self.max_steps = max_steps
         self.seed = seed
         self.rank = rank
-        self.num_workers = num_workers
+        self.accumulation = accumulation
+        self.passes_per_step = num_workers * accumulation
         self._weights = [card_features(matrix.cards).weights_MT for matrix in matrices]
         self._makers = [CompositeMaker(matrix, composites) for matrix in matrices]
 
@@ -87,7 +97,7 @@ class BatchSampler:
         return steps if self.max_steps is None else min(steps, self.max_steps)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of this worker in an epoch, in order."""
+        """The batches of this worker in an epoch, in order: ``accumulation`` of each step."""
         order = np.random.default_rng((self.seed, epoch))
         steps = [
             (number, rows)
@@ -96,16 +106,14 @@ class BatchSampler:
         ]
         for step, place in enumerate(order.permutation(len(steps))[: self.steps_per_epoch]):
             number, rows = steps[place]
-            # Every worker takes each n-th, so that their instructions are of like length.
-            own = rows[self.rank :: self.num_workers]
-            rng = np.random.default_rng((self.seed, epoch, step, self.rank))
-            yield self._batch(number, own, rng)
+            rng = np.random.default_rng((self.seed, epoch, step))
+            yield from self._passes(step, number, rows, rng)
 
     def _steps_of(self, matrix: OutcomeMatrix) -> int:
-        return max(1, len(matrix) // (self.batch_size * self.num_workers))
+        return max(1, len(matrix) // (self.batch_size * self.passes_per_step))
 
     def _rows_of_steps(self, matrix: OutcomeMatrix, rng: np.random.Generator) -> Iterator[Ints]:
-        stride = self.batch_size * self.num_workers
+        stride = self.batch_size * self.passes_per_step
         rows = np.resize(rng.permutation(len(matrix)), self._steps_of(matrix) * stride)
         length_Q = np.array([len(text) for text in matrix.instructions])
         for start in range(0, len(rows), _STEPS_PER_POOL * stride):
@@ -113,14 +121,26 @@ class BatchSampler:
             pool = pool[np.argsort(length_Q[pool], kind="stable")]
             yield from pool.reshape(-1, stride)
 
-    def _batch(self, number: int, rows: Ints, rng: np.random.Generator) -> Batch:
-        matrix = self.matrices[number]
-        real_BM = matrix.correct_QM[rows]
-        weights_CT, composed_BC = self._makers[number].draw(rows, real_BM, rng)
-        return Batch(
-            matrix=number,
-            instructions=tuple(matrix.instructions[i] for i in rows),
-            weights=np.concatenate([self._weights[number], weights_CT]),
-            correct=np.concatenate([real_BM, composed_BC], axis=1),
-            statement=self._makers[number].statement_Q[rows],
-        )
+    def _passes(
+        self, step: int, number: int, rows: Ints, rng: np.random.Generator
+    ) -> Iterator[Batch]:
+        """This worker's passes of a step over some rows of one matrix."""
+        matrix, maker = self.matrices[number], self._makers[number]
+        real_GM = matrix.correct_QM[rows]
+        weights_CT, composed_GC = maker.draw(rows, real_GM, rng)
+        correct_GM = np.concatenate([real_GM, composed_GC], axis=1)
+        # Every pass takes each n-th row, so that instructions of all passes are of like length.
+        parts = [slice(first, None, self.passes_per_step) for first in range(self.passes_per_step)]
+        correct = [correct_GM[part] for part in parts]
+        statement = [maker.statement_Q[rows[part]] for part in parts]
+        first = self.rank * self.accumulation
+        for place in range(first, first + self.accumulation):
+            yield Batch(
+                matrix=number,
+                number=step * self.passes_per_step + place,
+                instructions=tuple(matrix.instructions[i] for i in rows[parts[place]]),
+                weights=np.concatenate([self._weights[number], weights_CT]),
+                correct=correct[place],
+                statement=statement[place],
+                terms=term_weights(correct, statement, place),
+            )

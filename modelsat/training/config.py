@@ -7,6 +7,9 @@ from pydantic import Field
 from modelsat.config import FrozenConfig
 
 StageName = Literal["connector", "all"]
+# float32; autocast: weights in float32, matrix products in bfloat16; bf16: weights in bfloat16,
+# with float32 master copies in the optimizer.
+Precision = Literal["float32", "autocast", "bf16"]
 
 
 class StageConfig(FrozenConfig):
@@ -51,7 +54,9 @@ class TrainingConfig(FrozenConfig):
 
     Attributes:
         seed: seeds order, groups, composites and the connector's start.
-        batch_size: instructions a worker sees at each step.
+        batch_size: instructions a worker sees in one pass.
+        gradient_accumulation_steps: passes of each worker before the weights move; a step takes
+            ``batch_size * gradient_accumulation_steps`` instructions of each worker.
         composites: composite candidates added to the real ones at each step.
         validation_fraction: share of the instructions kept apart for validation and calibration.
         effect_instructions: training instructions of each data set on which the effects of known
@@ -70,6 +75,7 @@ class TrainingConfig(FrozenConfig):
 
     seed: int = 0
     batch_size: int = Field(default=32, ge=1)
+    gradient_accumulation_steps: int = Field(default=1, ge=1)
     composites: int = Field(default=16, ge=0)
     validation_fraction: float = Field(default=0.15, gt=0, lt=1)
     effect_instructions: int = Field(default=4000, ge=1)

@@ -11,7 +11,7 @@ from torch import Tensor
 from modelsat.modeling.card_features import card_features
 from modelsat.modeling.model import ModelSat
 from modelsat.modeling.tokenization import InstructionTokenizer
-from modelsat.training.batches import BatchSampler
+from modelsat.training.batches import Batch, BatchSampler
 from modelsat.training.config import LossConfig, StageName, TrainingConfig
 from modelsat.training.data import Floats, OutcomeMatrix
 from modelsat.training.losses import alignment_loss, scoring_loss
@@ -30,7 +30,7 @@ class Engine(Protocol):
         """Accumulate gradients."""
 
     def step(self) -> None:
-        """Update the weights, advance the schedule and clear the gradients."""
+        """End a pass; after the last of a step update weights and schedule, clear gradients."""
 
 
 class TorchEngine:
@@ -42,6 +42,8 @@ class TorchEngine:
         """Prepare the optimizer of one stage; the model's parameters must be frozen for it."""
         self.model = model
         self.max_grad_norm = config.max_grad_norm
+        self.accumulation = config.gradient_accumulation_steps
+        self._passes = 0
         groups = parameter_groups(model, config.stage(stage), config.weight_decay)
         self.optimizer = torch.optim.AdamW(groups)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(
@@ -55,10 +57,13 @@ class TorchEngine:
 
     def backward(self, loss: Tensor) -> None:
         """Accumulate gradients."""
-        loss.backward()
+        (loss / self.accumulation).backward()
 
     def step(self) -> None:
-        """Clip, update, advance the schedule, clear the gradients."""
+        """End a pass; after a step's last one clip, update, advance the schedule, clear."""
+        self._passes += 1
+        if self._passes % self.accumulation:
+            return
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.max_grad_norm)
         self.optimizer.step()
         self.scheduler.step()
@@ -119,7 +124,7 @@ class StageRunner:
     def train_epoch(
         self, sampler: BatchSampler, epoch: int, on_step: Callable[[int, float], None]
     ) -> float:
-        """Train one epoch; returns the mean loss of this worker's steps, in nats.
+        """Train one epoch; returns the mean loss of this worker's passes, in nats.
 
         Dropout is drawn from torch's global generator, which is seeded here, so that an epoch
         is the same whether the run was interrupted before it or not.
@@ -127,22 +132,26 @@ class StageRunner:
         entropy = np.random.SeedSequence((sampler.seed, epoch, sampler.rank))
         torch.manual_seed(int(entropy.generate_state(1)[0]))
         total = 0.0
-        for step, batch in enumerate(sampler.epoch(epoch)):
-            rng = np.random.default_rng((self.config.seed, epoch, step, sampler.rank, 1))
-            log_odds_BM, log_relevance_BT = self._forward(
-                batch.matrix, batch.instructions, batch.weights
-            )
-            options = self.config.loss
-            loss = scoring_loss(log_odds_BM, batch.correct, options, rng)
-            loss = loss + options.alignment_weight * alignment_loss(
-                log_relevance_BT, batch.statement
-            )
+        for passes, batch in enumerate(sampler.epoch(epoch), start=1):
+            loss = self._loss(batch, epoch)
             self.engine.backward(loss)
             self.engine.step()
-            value = float(loss.detach())
-            total += value
-            on_step(step + 1, value)
-        return total / sampler.steps_per_epoch
+            total += float(loss.detach())
+            if passes % sampler.accumulation == 0:
+                on_step(passes // sampler.accumulation, float(loss.detach()))
+        return total / (sampler.steps_per_epoch * sampler.accumulation)
+
+    def _loss(self, batch: Batch, epoch: int) -> Tensor:
+        rng = np.random.default_rng((self.config.seed, epoch, batch.number, 1))
+        log_odds_BM, log_relevance_BT = self._forward(
+            batch.matrix, batch.instructions, batch.weights
+        )
+        options = self.config.loss
+        alignment = alignment_loss(log_relevance_BT, batch.statement)
+        return (
+            scoring_loss(log_odds_BM, batch.correct, options, rng, batch.terms)
+            + options.alignment_weight * batch.terms.statements * alignment
+        )
 
     def validation_scores(self, matrices: Sequence[OutcomeMatrix]) -> list[Floats]:
         """Uncalibrated log-odds of every instruction and real candidate, float32 [Q, M] each.
@@ -212,6 +221,7 @@ def train_in_process(
             batch_size=config.batch_size,
             composites=config.composites,
             max_steps=config.stage(stage).max_steps,
+            accumulation=config.gradient_accumulation_steps,
             seed=config.seed + number,
         )
         epochs = config.stage(stage).epochs

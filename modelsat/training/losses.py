@@ -3,6 +3,9 @@
 Shapes: B instructions, M candidates, G groups, K instructions of a group.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -11,6 +14,56 @@ from torch.nn import functional
 
 from modelsat.training.config import LossConfig
 from modelsat.training.data import Floats
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TermWeights:
+    """How much the mean of each term over one pass counts among the passes of a step.
+
+    A step's loss is the mean over all it holds. A pass with more known outcomes than the others
+    counts for more: then the mean over passes is the mean over everything, however many workers
+    and passes a step is cut into.
+
+    Attributes:
+        cells: of the term over known outcomes.
+        groups: of the term over groups.
+        pairs: of the term over pairs of candidates.
+        statements: of the term over instructions with a statement.
+    """
+
+    cells: float = 1.0
+    groups: float = 1.0
+    pairs: float = 1.0
+    statements: float = 1.0
+
+
+def term_weights(correct: Sequence[Floats], statement: Sequence[Ints], number: int) -> TermWeights:
+    """Weights of one pass among those of its step.
+
+    Args:
+        correct: outcomes of every pass, NaN where there is none, float32 [B, M] each.
+        statement: place of each instruction's statement of every pass, int64 [B] each.
+        number: which pass.
+    """
+    counts_P4 = np.array(
+        [_count_terms(*one) for one in zip(correct, statement, strict=True)], dtype=np.float64
+    )
+    total_4 = counts_P4.sum(axis=0)
+    weights_4 = counts_P4[number] * len(counts_P4) / np.maximum(total_4, 1)
+    return TermWeights(*weights_4.tolist())
+
+
+def _count_terms(correct_BM: Floats, statement_B: Ints) -> tuple[int, int, int, int]:
+    right_BM, wrong_BM = correct_BM >= 0.5, correct_BM < 0.5
+    right_M, wrong_M = right_BM.sum(0), wrong_BM.sum(0)
+    return (
+        int((~np.isnan(correct_BM)).sum()),
+        int(right_M[wrong_M > 0].sum()),
+        int((right_BM.sum(1) * wrong_BM.sum(1)).sum()),
+        int((statement_B >= 0).sum()),
+    )
 
 
 def in_batch_loss(log_odds_GK: Tensor) -> Tensor:
@@ -75,7 +128,7 @@ def ordering_loss(log_odds_BM: Tensor, correct_BM: Tensor) -> Tensor:
     return functional.softplus(-lead_BMM[pairs_BMM]).mean()
 
 
-def alignment_loss(log_relevance_BT: Tensor, statement_B: npt.NDArray[np.int64]) -> Tensor:
+def alignment_loss(log_relevance_BT: Tensor, statement_B: Ints) -> Tensor:
     """Cross-entropy of the relevance of statements against the one an instruction belongs to.
 
     Routing alone teaches the encoder only what tells the training candidates apart, which says
@@ -95,7 +148,11 @@ def alignment_loss(log_relevance_BT: Tensor, statement_B: npt.NDArray[np.int64])
 
 
 def scoring_loss(
-    log_odds_BM: Tensor, correct: Floats, config: LossConfig, rng: np.random.Generator
+    log_odds_BM: Tensor,
+    correct: Floats,
+    config: LossConfig,
+    rng: np.random.Generator,
+    weights: TermWeights = TermWeights(),
 ) -> Tensor:
     """Weighted sum of the terms over scores.
 
@@ -104,22 +161,23 @@ def scoring_loss(
         correct: outcomes 0..1, NaN where there is none, float32 [B, M].
         config: weights and group size.
         rng: draws the negatives of each group.
+        weights: of this pass among those of a step.
     """
     correct_BM = torch.from_numpy(correct).to(log_odds_BM.device)
     log_odds_BM = log_odds_BM.float()
-    loss = config.pointwise_weight * pointwise_loss(log_odds_BM, correct_BM)
+    loss = config.pointwise_weight * weights.cells * pointwise_loss(log_odds_BM, correct_BM)
     if config.in_batch_weight:
         groups = torch.from_numpy(sample_groups(correct, config.group_size, rng))
         rows_GK, columns_GK = groups.to(log_odds_BM.device).unbind(-1)
-        loss = loss + config.in_batch_weight * in_batch_loss(log_odds_BM[rows_GK, columns_GK])
+        in_batch = in_batch_loss(log_odds_BM[rows_GK, columns_GK])
+        loss = loss + config.in_batch_weight * weights.groups * in_batch
     if config.ordering_weight:
-        loss = loss + config.ordering_weight * ordering_loss(log_odds_BM, correct_BM)
+        ordering = ordering_loss(log_odds_BM, correct_BM)
+        loss = loss + config.ordering_weight * weights.pairs * ordering
     return loss
 
 
-def sample_groups(
-    correct: Floats, group_size: int, rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
+def sample_groups(correct: Floats, group_size: int, rng: np.random.Generator) -> Ints:
     """Homogeneous groups: per candidate and positive instruction, its own negative ones.
 
     Args:

@@ -8,6 +8,7 @@ from torch import nn
 
 from modelsat.modeling.model import ModelSat
 from modelsat.training.config import StageConfig, StageName, TrainingConfig
+from modelsat.training.recomputation import keep_recomputing
 
 STAGES: tuple[StageName, ...] = ("connector", "all")
 
@@ -32,6 +33,7 @@ def freeze_for_stage(model: ModelSat, stage: StageName, frozen_layers: int | Non
     for name, parameter in model.named_parameters():
         kept = frozen_layers is not None and _is_low(name, frozen_layers)
         parameter.requires_grad = name.startswith("connector.") or (trains_all and not kept)
+    keep_recomputing(model)
 
 
 def _is_low(name: str, num_layers: int) -> bool:

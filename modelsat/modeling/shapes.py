@@ -1,0 +1,74 @@
+"""The router model from its parts' configurations alone: every shape and name, no weights.
+
+For planning: nothing is downloaded but two ``config.json``, and under ``torch.device("meta")`` or a
+fake-tensor mode nothing takes memory.
+"""
+
+import torch
+from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
+from torch import Tensor, nn
+from transformers import AutoModel, PretrainedConfig, PreTrainedModel
+
+from modelsat.modeling.config import ModelConfig
+from modelsat.modeling.loading import load_config, set_dropout
+from modelsat.modeling.model import ModelSat
+from modelsat.modeling.tiny import TINY, base_config, encoder_config
+
+
+def build_shapes(config: ModelConfig, dtype: torch.dtype = torch.float32) -> ModelSat:
+    """The network that :func:`modelsat.modeling.loading.build_model` builds, untrained.
+
+    Its parameters have the same names, shapes and order. It stands on torch's current device.
+
+    Args:
+        config: what the router is made of; directories need hold no more than ``config.json``.
+        dtype: of its parameters.
+
+    Raises:
+        ArtifactError: the configuration of base or encoder cannot be read.
+    """
+    base = AutoModel.from_config(_base_config(config.base), dtype=dtype)
+    encoder = _Encoder(AutoModel.from_config(_encoder_config(config.encoder), dtype=dtype))
+    if config.dropout is not None:
+        set_dropout(base, config.dropout)
+        set_dropout(encoder, config.dropout)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        readout_2D = torch.zeros(2, base.get_input_embeddings().embedding_dim)
+        return ModelSat(base, encoder, readout_2D, layout=config.layout, num_leading=1)
+    finally:
+        torch.set_default_dtype(before)
+
+
+class _Encoder(nn.Sequential):
+    """A SentenceTransformer with mean pooling that needs no tokenizer and stays where it is."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.width = int(model.config.hidden_size)
+        super().__init__(_Transformer(model), Pooling(self.width, pooling_mode="mean"), Normalize())
+
+    def get_embedding_dimension(self) -> int:
+        return self.width
+
+
+class _Transformer(nn.Module):
+    """sentence-transformers' module of this name; ``model`` is what it calls its part."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        hidden = self.model(
+            input_ids=features["input_ids"], attention_mask=features["attention_mask"]
+        ).last_hidden_state
+        return {**features, "token_embeddings": hidden}
+
+
+def _base_config(source: str) -> PretrainedConfig:
+    return base_config() if source == TINY else load_config("base model", source)
+
+
+def _encoder_config(source: str) -> PretrainedConfig:
+    return encoder_config() if source == TINY else load_config("capability encoder", source)

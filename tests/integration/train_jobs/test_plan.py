@@ -1,0 +1,153 @@
+"""The plan of a job: real shapes, and memory against what a real run takes."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from modelsat.config import load_config
+from modelsat.modeling.shapes import build_shapes
+from modelsat.training.stages import freeze_for_stage, parameter_groups
+from tests.integration.train_jobs.toy_job import job_values, write_toy_tables
+from train_jobs.config import TrainJobConfig
+from train_jobs.plan import TrainPlan, make_plan
+from train_jobs.sharding import cpu_environment
+
+ROOT = Path(__file__).parents[3]
+CONFIGS = ROOT / "train_jobs" / "configs"
+PARTS = ROOT / "tests" / "model_configs"
+PAPER = {"base": "phi-3-mini-4k-instruct", "encoder": "e5-large-v2"}
+SMALL = {"base": "qwen2.5-0.5b", "encoder": "bge-small-en-v1.5"}
+PAPER_CANDIDATES = 66  # LLMs that the paper trains on
+
+
+def shipped(name: str, parts: dict[str, str], *changes: str) -> TrainJobConfig:
+    """A shipped configuration with its parts' published configurations."""
+    local = [f"model.{part}={PARTS / folder}" for part, folder in parts.items()]
+    return load_config(TrainJobConfig, CONFIGS / f"{name}.yaml", [*local, *changes])
+
+
+def command_line(*arguments: str) -> str:
+    """Output of ``modelsat train`` with some arguments."""
+    command = [sys.executable, "-m", "modelsat.cli", "train", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_paper_has_the_published_layers_and_the_stages_learning_rates():
+    config = shipped("paper", PAPER)
+    with torch.device("meta"):
+        model = build_shapes(config.model)
+    shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    # Names and shapes as in the published weights' indices, under the names of our parts.
+    assert shapes["base.embed_tokens.weight"] == (32064, 3072)
+    for layer in (0, 31):
+        prefix = f"base.layers.{layer}"
+        assert shapes[f"{prefix}.self_attn.qkv_proj.weight"] == (9216, 3072)
+        assert shapes[f"{prefix}.self_attn.o_proj.weight"] == (3072, 3072)
+        assert shapes[f"{prefix}.mlp.gate_up_proj.weight"] == (16384, 3072)
+        assert shapes[f"{prefix}.mlp.down_proj.weight"] == (3072, 8192)
+    assert "base.layers.32.mlp.down_proj.weight" not in shapes
+    assert shapes["encoder.0.model.encoder.layer.23.output.dense.weight"] == (1024, 4096)
+    assert shapes["connector.linear.weight"] == (3072, 1024 + 2)
+    counts = {n: sum(p.numel() for p in part.parameters()) for n, part in model.named_children()}
+    # Published: 3,821,079,552 with the head of 32064 x 3072 that the read-out replaces.
+    assert counts["base"] + 32064 * 3072 == 3_821_079_552
+    assert counts["encoder"] == 335_141_888
+    freeze_for_stage(model, "connector")
+    groups = parameter_groups(model, config.training.connector_stage, 0.01)
+    vectors, matrices = sorted(groups, key=lambda group: group["weight_decay"])
+    assert [p.shape for p in matrices["params"]] == [(3072, 1026)]
+    assert (matrices["lr"], vectors["lr"]) == (1e-3, 1e-3)
+    freeze_for_stage(model, "all")
+    groups = parameter_groups(model, config.training.all_stage, 0.01)
+    by_rate = dict.fromkeys((1e-5, 1e-4), 0)
+    for group in groups:
+        by_rate[group["lr"]] += sum(p.numel() for p in group["params"])
+    assert by_rate[1e-5] == counts["base"] + counts["readout"]
+    assert by_rate[1e-4] == counts["encoder"] + counts["connector"]
+
+
+@pytest.mark.parametrize(
+    ("name", "num_workers", "zero_stage"),
+    [("paper-1-gpu", 1, 2), ("paper", 2, 2), ("paper-8-gpus", 8, 2), ("paper-2x8-gpus", 16, 3)],
+)
+def test_paper_fits_its_gpus_with_the_papers_candidates(name, num_workers, zero_stage):
+    config = shipped(name, PAPER)
+    assert (config.resources.num_workers, config.deepspeed.zero_stage) == (num_workers, zero_stage)
+    plan = make_plan(config, PAPER_CANDIDATES)
+    assert plan.instructions_per_step == 64
+    assert plan.available == 80 * 2**30
+    assert plan.total < 0.9 * plan.available
+    trained = sum(plan.footprint.trained.values())
+    assert plan.memory.optimizer_states == pytest.approx(8 * trained / num_workers, rel=1e-6)
+
+
+def test_the_command_prints_the_plan_and_starts_nothing(tmp_path):
+    config = tmp_path / "job.json"
+    config.write_text(json.dumps(job_values(write_toy_tables(tmp_path), tmp_path / "run")))
+    shown = command_line("--config", str(config), "--plan")
+    for word in ("parameters", "learning rates", "optimizer states", "tokens at most", "about"):
+        assert word in shown
+    plan = json.loads(command_line("--config", str(config), "--dry-run", "--json"))
+    assert plan["candidates"] == 3
+    assert plan["instructions_per_step"] == 16
+    assert plan["steps"] == 5 * (plan["training_instructions"] // 16)
+    assert not (tmp_path / "run").exists()
+
+
+# Full `small` takes 10 GB here; the other has two layers only, but eight times the instructions.
+@pytest.mark.parametrize(
+    ("layers", "changes"),
+    [
+        (24, {"training": {"batch_size": 1}}),
+        (2, {"training": {"batch_size": 8}, "deepspeed": {"precision": "float32"}}),
+    ],
+    ids=["small", "activations"],
+)
+def test_the_planned_memory_is_what_a_run_takes(tmp_path, layers, changes):
+    config = _small(tmp_path, layers, changes)
+    plan = make_plan(config, 20)
+    measured = _measure(tmp_path, config, plan)
+    assert plan.total == pytest.approx(measured["peak"], rel=0.15)
+
+
+def _small(folder: Path, layers: int, changes: dict[str, dict[str, Any]]) -> TrainJobConfig:
+    """`small` on one CPU worker, with short instructions and so many layers of its base."""
+    base = json.loads((PARTS / SMALL["base"] / "config.json").read_text())
+    base["num_hidden_layers"] = base["max_window_layers"] = layers
+    (folder / "base").mkdir()
+    (folder / "base" / "config.json").write_text(json.dumps(base))
+    config = shipped("small", SMALL, f"model.base={folder / 'base'}")
+    values = config.model_dump(mode="json")
+    values["model"]["max_instruction_tokens"] = 64
+    values["resources"] = {"num_workers": 1, "threads_per_worker": 2}
+    for section, settings in changes.items():
+        values[section] |= settings
+    return TrainJobConfig.model_validate(values)
+
+
+def _measure(folder: Path, config: TrainJobConfig, plan: TrainPlan) -> dict[str, Any]:
+    """Peak memory of some steps of a job's model in a process of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    job = folder / "measured.json"
+    values = {
+        "job": config.model_dump(mode="json"),
+        "candidates": plan.work.candidates,
+        "statements": plan.work.statements,
+        "port": str(port),
+    }
+    job.write_text(json.dumps(values))
+    command = [sys.executable, "-m", "tests.integration.train_jobs.measure_memory", str(job)]
+    environment = os.environ | cpu_environment() | {"OMP_NUM_THREADS": "2"}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-2000:]
+    measured: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    return measured

@@ -1,0 +1,349 @@
+"""What a training job will need, found before anything starts: memory, arithmetic, traffic, time.
+
+Built from the configurations of base and encoder alone; no weights are read and no worker starts.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from modelsat.modeling.card_features import card_features
+from modelsat.training.batches import BatchSampler
+from modelsat.training.footprint import Footprint, PassShape, measure_pass
+from train_jobs.chips import (
+    CHIPS,
+    GPUS_PER_MACHINE,
+    HOST_LINK_GB_PER_S,
+    HOST_MEMORY_GB_PER_S,
+    MACHINE_LINK_GB_PER_S,
+    UTILISATION_FRACTION,
+)
+from train_jobs.config import TrainJobConfig
+from train_jobs.data import TrainingData, read_training_data
+from train_jobs.sharding import (
+    ShardedMemory,
+    kept_gradient_fraction,
+    sharded_memory,
+    traffic_per_step,
+)
+
+_CHARACTERS_PER_TOKEN = 4  # of English, about
+_SPECIAL_TOKENS = 2
+# Of a statement: a task's name and five keywords.
+_STATEMENT_TOKENS = 24
+_PAPER_STATEMENTS = 50
+# Before the first weight: interpreter, torch, DeepSpeed and Ray; with a GPU also its context, here
+# on the GPU. Measured on a CPU worker.
+_RUNTIME_BYTES = {"cpu": 600 << 20, "cuda": 1 << 30}
+_OPTIMIZER_BYTES = 32  # read and written for one weight's update: weight, gradient, two moments
+
+
+@dataclass(frozen=True)
+class WorkLoad:
+    """What there is to learn from.
+
+    Attributes:
+        candidates: real candidates of a batch.
+        statements: statements of a card.
+        instructions: training instructions; None where not known.
+        steps: steps of both stages' epochs together; None where not known.
+    """
+
+    candidates: int
+    statements: int
+    instructions: int | None = None
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
+class TrainPlan:
+    """What one job needs in stage ``all``, in which everything trains.
+
+    Attributes:
+        work: what there is to learn from.
+        footprint: one pass of one worker.
+        memory: one worker's training state by part, bytes.
+        runtime: bytes of the process itself.
+        activations: bytes beside them at the fullest moment of a pass.
+        total: largest sum of one worker's memory (its GPU's, or its process's), bytes.
+        available: bytes of the GPU's memory; None where it is not known.
+        passes_per_step: of each worker.
+        instructions_per_step: of all workers.
+        tokens_per_step: that the base model reads, of all workers, padding included.
+        traffic: bytes a worker sends to others in a step.
+        step_s: estimated time of a step; None where the chip is not known.
+        assumptions: what the estimate rests on.
+    """
+
+    work: WorkLoad
+    footprint: Footprint
+    memory: ShardedMemory
+    runtime: int
+    activations: int
+    total: int
+    available: int | None
+    passes_per_step: int
+    instructions_per_step: int
+    tokens_per_step: int
+    traffic: int
+    step_s: float | None
+    assumptions: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as plain values; bytes stay bytes."""
+        return {
+            "parameters": dict(self.footprint.parameters),
+            "trained_parameters": dict(self.footprint.trained),
+            "parameter_groups": [vars(group) for group in self.footprint.groups],
+            "memory_bytes": {
+                "runtime": self.runtime,
+                **vars(self.memory),
+                "activations": self.activations,
+                "total": self.total,
+                "available": self.available,
+            },
+            "candidates": self.work.candidates,
+            "statements": self.work.statements,
+            "training_instructions": self.work.instructions,
+            "steps": self.work.steps,
+            "passes_per_step": self.passes_per_step,
+            "instructions_per_step": self.instructions_per_step,
+            "tokens_per_step": self.tokens_per_step,
+            "flop_per_step_and_worker": self.footprint.flop * self.passes_per_step,
+            "traffic_bytes_per_step": self.traffic,
+            "step_s": self.step_s,
+            "assumptions": list(self.assumptions),
+        }
+
+
+def make_plan(config: TrainJobConfig, candidates: int | None = None) -> TrainPlan:
+    """Plan a job.
+
+    Args:
+        config: the job.
+        candidates: real candidates to plan for, with the paper's 50 statements each, in place of
+            reading the job's tables.
+
+    Raises:
+        ArtifactError: a table or the configuration of base or encoder cannot be read.
+    """
+    work = _read_work(config) if candidates is None else WorkLoad(candidates, _PAPER_STATEMENTS)
+    training, options, resources = config.training, config.deepspeed, config.resources
+    shape = pass_shape(config, work)
+    kept = kept_gradient_fraction(options, resources.num_workers)
+    footprint = measure_pass(
+        config.model,
+        training,
+        shape,
+        precision=options.precision,
+        recomputes=options.activation_checkpointing,
+        kept_gradient_fraction=kept,
+        fused_attention=resources.use_gpu,
+    )
+    trained = sum(footprint.trained.values())
+    memory = sharded_memory(
+        options,
+        num_workers=resources.num_workers,
+        accumulates=training.gradient_accumulation_steps > 1,
+        parameters=sum(footprint.parameters.values()),
+        trained=trained,
+        largest_parameter=footprint.largest_parameter,
+        largest_group=max(group.parameters for group in footprint.groups),
+    )
+    runtime = _RUNTIME_BYTES["cuda" if resources.use_gpu else "cpu"]
+    one_pass_gradients = int(kept * trained * (2 if options.precision == "bf16" else 4))
+    activations = max(0, footprint.peak_bytes - one_pass_gradients)
+    passes = training.gradient_accumulation_steps
+    instructions = training.batch_size * passes * resources.num_workers
+    traffic = traffic_per_step(
+        options,
+        num_workers=resources.num_workers,
+        passes=passes,
+        trained=trained,
+        parameters=sum(footprint.parameters.values()),
+    )
+    step_s, assumptions = _step_time(config, footprint, trained, traffic)
+    chip = CHIPS.get(resources.accelerator_type or "")
+    return TrainPlan(
+        work=work,
+        footprint=footprint,
+        memory=memory,
+        runtime=runtime,
+        activations=activations,
+        total=_total(config, memory, runtime, activations),
+        available=int(chip.memory_gib * 2**30) if chip and resources.use_gpu else None,
+        passes_per_step=passes,
+        instructions_per_step=instructions,
+        tokens_per_step=instructions * _base_tokens_per_instruction(config, shape),
+        traffic=traffic,
+        step_s=step_s,
+        assumptions=assumptions,
+    )
+
+
+def pass_shape(config: TrainJobConfig, work: WorkLoad) -> PassShape:
+    """Sizes of a job's longest pass: every instruction at its limit."""
+    model = config.model
+    inquiry_tokens = len(model.inquiry) // _CHARACTERS_PER_TOKEN + _SPECIAL_TOKENS
+    return PassShape(
+        instructions=config.training.batch_size,
+        candidates=work.candidates + config.training.composites,
+        statements=work.statements,
+        base_tokens=model.max_instruction_tokens + inquiry_tokens,
+        encoder_tokens=min(model.max_encoder_tokens, model.max_instruction_tokens),
+        statement_tokens=min(model.max_encoder_tokens, _STATEMENT_TOKENS),
+    )
+
+
+def _read_work(config: TrainJobConfig) -> WorkLoad:
+    data = read_training_data(config)
+    return WorkLoad(
+        candidates=max(len(matrix.cards) for matrix in data.training),
+        statements=max(len(card_features(matrix.cards).texts) for matrix in data.training),
+        instructions=sum(len(matrix) for matrix in data.training),
+        steps=_count_steps(config, data),
+    )
+
+
+def _count_steps(config: TrainJobConfig, data: TrainingData) -> int:
+    training = config.training
+    return sum(
+        stage.epochs
+        * BatchSampler(
+            data.training,
+            batch_size=training.batch_size,
+            composites=0,
+            seed=0,
+            max_steps=stage.max_steps,
+            num_workers=config.resources.num_workers,
+            accumulation=training.gradient_accumulation_steps,
+        ).steps_per_epoch
+        for stage in (training.connector_stage, training.all_stage)
+    )
+
+
+def _base_tokens_per_instruction(config: TrainJobConfig, shape: PassShape) -> int:
+    if config.model.layout == "capability_first":
+        return shape.candidates * (shape.base_tokens + 1)
+    return shape.base_tokens + shape.candidates
+
+
+def _total(config: TrainJobConfig, memory: ShardedMemory, runtime: int, activations: int) -> int:
+    held = memory.weights + memory.gradients
+    if not config.deepspeed.offload_optimizer:
+        held += memory.master_weights + memory.optimizer_states
+    elif not config.resources.use_gpu:
+        held += memory.host
+    return runtime + held + max(activations + memory.buffers, memory.step)
+
+
+def _step_time(
+    config: TrainJobConfig, footprint: Footprint, trained: int, traffic: int
+) -> tuple[float | None, tuple[str, ...]]:
+    resources, options = config.resources, config.deepspeed
+    flop = footprint.flop * config.training.gradient_accumulation_steps
+    if not resources.use_gpu:
+        rate = _measured_flop_per_s(resources.threads_per_worker, options.precision)
+        note = f"matrix products run at {rate / 1e9:.0f} GFLOP/s, as measured here just now"
+        return flop / rate, (note, "reducing gradients and the optimizer are left out")
+    chip = CHIPS.get(resources.accelerator_type or "")
+    if chip is None:
+        known = ", ".join(CHIPS)
+        return None, (f"no step time: set resources.accelerator_type to one of {known}",)
+    peak = chip.float32_tflop_per_s if options.precision == "float32" else chip.bf16_tflop_per_s
+    crosses = resources.num_workers > GPUS_PER_MACHINE
+    link = MACHINE_LINK_GB_PER_S if crosses else chip.link_gb_per_s
+    seconds = flop / (UTILISATION_FRACTION * peak * 1e12) + traffic / (link * 1e9)
+    notes = [
+        f"{UTILISATION_FRACTION:.0%} of {peak:g} TFLOP/s are reached",
+        f"{link:g} GB/s between GPUs, {GPUS_PER_MACHINE} in a machine, not hidden by arithmetic",
+    ]
+    if options.offload_optimizer:
+        shard = trained / resources.num_workers
+        gradients = 2 * shard * config.training.gradient_accumulation_steps
+        seconds += (gradients + 2 * shard) / (HOST_LINK_GB_PER_S * 1e9)
+        seconds += _OPTIMIZER_BYTES * shard / (HOST_MEMORY_GB_PER_S * 1e9)
+        notes.append(
+            f"{HOST_LINK_GB_PER_S:g} GB/s to the host, whose memory gives each GPU's optimizer "
+            f"{HOST_MEMORY_GB_PER_S:g} GB/s"
+        )
+    return seconds, tuple(notes)
+
+
+def _measured_flop_per_s(num_threads: int, precision: str) -> float:
+    """Rate of one layer's matrix product on this machine's CPUs."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
+    dtype = torch.float32 if precision == "float32" else torch.bfloat16
+    rows, width = 512, 1024
+    left, right = torch.randn(rows, width, dtype=dtype), torch.randn(width, width, dtype=dtype)
+    best_s = float("inf")
+    for _ in range(5):
+        start_s = time.perf_counter()
+        left @ right
+        best_s = min(best_s, time.perf_counter() - start_s)
+    torch.set_num_threads(before)
+    return 2 * rows * width * width / best_s
+
+
+def plan_lines(config: TrainJobConfig, plan: TrainPlan) -> list[str]:
+    """The plan for people, a line each."""
+    parts = plan.footprint.parameters
+    rows: Mapping[str, int] = {
+        "runtime": plan.runtime,
+        "weights": plan.memory.weights,
+        "master weights": plan.memory.master_weights,
+        "optimizer states": plan.memory.optimizer_states,
+        "gradients": plan.memory.gradients,
+        "activations": plan.activations,
+        "buffers": plan.memory.buffers,
+        "copies at the step": plan.memory.step,
+    }
+    where = "GPU" if config.resources.use_gpu else "worker"
+    note = " (in the host's memory)" if config.deepspeed.offload_optimizer else ""
+    offloaded = ("master weights", "optimizer states")
+    lines = ["parameters"]
+    lines += [f"  {name:<18} {count / 1e6:>10,.1f} M" for name, count in parts.items()]
+    lines += [f"  {'all':<18} {sum(parts.values()) / 1e6:>10,.1f} M", "learning rates"]
+    lines += [
+        f"  {group.learning_rate:<8g} decay {group.weight_decay:<5g} "
+        f"{group.parameters / 1e6:>7,.1f} M"
+        for group in plan.footprint.groups
+    ]
+    lines.append(f"memory of a {where}, stage 2")
+    lines += [
+        f"  {name:<18} {size / 2**30:>10,.2f} GiB{note if name in offloaded else ''}"
+        for name, size in rows.items()
+    ]
+    lines.append(f"  {'at most':<18} {plan.total / 2**30:>10,.2f} GiB{_verdict(plan)}")
+    if plan.memory.host:
+        lines.append(f"  {'of the host':<18} {plan.memory.host / 2**30:>10,.2f} GiB for each GPU")
+    return lines + _step_lines(config, plan)
+
+
+def _verdict(plan: TrainPlan) -> str:
+    if plan.available is None:
+        return ""
+    fits = "fits in" if plan.total <= plan.available else "MORE THAN"
+    return f", {fits} {plan.available / 2**30:.0f}"
+
+
+def _step_lines(config: TrainJobConfig, plan: TrainPlan) -> list[str]:
+    lines = [
+        "step",
+        f"  {config.resources.num_workers} workers x {plan.passes_per_step} passes x "
+        f"{config.training.batch_size} instructions = {plan.instructions_per_step} instructions "
+        f"with {plan.work.candidates} + {config.training.composites} candidates",
+        f"  {plan.tokens_per_step:,} tokens at most, "
+        f"{plan.footprint.flop * plan.passes_per_step / 1e12:,.1f} TFLOP and "
+        f"{plan.traffic / 1e9:,.2f} GB sent by each worker",
+    ]
+    if plan.step_s is not None:
+        lines.append(f"  about {plan.step_s:,.1f} s")
+    if plan.work.steps is not None and plan.step_s is not None:
+        hours = plan.work.steps * plan.step_s / 3600
+        lines.append(f"  {plan.work.steps:,} steps of both stages: about {hours:,.1f} h")
+    return lines + [f"  assumed: {note}" for note in plan.assumptions]
