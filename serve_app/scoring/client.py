@@ -77,7 +77,7 @@ class ServeScorerClient:
     async def _ask(self, together: Sequence[_Waiting]) -> None:
         texts = [waiting.text for waiting in together]
         try:
-            found = await _answer(self._handle.score.remote(texts))
+            found: Sequence[Scores] = await _answer(self._handle.score.remote(texts))
         except Exception as error:  # noqa: BLE001 - those who wait raise it
             for waiting in together:
                 if not waiting.scores.done():
