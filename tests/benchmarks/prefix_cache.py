@@ -5,6 +5,7 @@ questions with five worked examples, as :mod:`profiling.engine` asks for the opt
 and as one would by the prompt's, and prints how many prompt tokens came from the cache.
 """
 
+import argparse
 import json
 import os
 import sys
@@ -24,6 +25,9 @@ STEM_WORDS = 90
 
 def main() -> None:
     """Ask and print one JSON object."""
+    argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.prefix_cache", description=__doc__
+    ).parse_args()
     # One process, so that outputs tell of the cache; stdout belongs to the result.
     os.environ.update(
         HF_HUB_OFFLINE="1", VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_LOGGING_LEVEL="ERROR"
