@@ -4,6 +4,7 @@ Torch-free and engine-free: ``llm_config`` stays the raw mapping that Ray's ``LL
 takes, because Ray's object does not survive a round trip.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -151,12 +152,46 @@ class OpenAICandidate(Candidate):
     def _without_slash(cls, base_url: str) -> str:
         return base_url.rstrip("/")
 
+    def read_api_key(self) -> str | None:
+        """The key that requests to it bring; None where it names none.
+
+        Raises:
+            ZooError: the environment variable is not set, or holds what cannot be a key.
+        """
+        if self.api_key_env is None:
+            return None
+        return read_key(self.api_key_env, of=f"candidate {self.name!r}")
+
     def content_hash(self) -> str:
         """Hash of what is known to change its answers; the model behind the URL may still."""
         return content_hash({"base_url": self.base_url, "model": self.model})
 
 
 ZooCandidate = VllmCandidate | OpenAICandidate
+
+
+def read_key(variable: str, of: str) -> str:
+    """The API key that an environment variable holds.
+
+    Args:
+        variable: its name.
+        of: whose key it is, for errors.
+
+    Raises:
+        ZooError: it is not set, or holds what cannot be a key.
+    """
+    key = os.environ.get(variable, "")
+    if not key:
+        raise ZooError(
+            f"{of}: environment variable {variable} is not set; set it to the provider's key for "
+            "the processes that ask it, those of a cluster included"
+        )
+    if not all("!" <= char <= "~" for char in key):
+        raise ZooError(
+            f"{of}: environment variable {variable} holds characters that no key has (blanks, "
+            "line ends or non-ASCII); set it to the key alone"
+        )
+    return key
 
 
 class Zoo(FrozenConfig):

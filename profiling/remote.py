@@ -6,7 +6,6 @@ redirection, no header but the client's own and the key that the zoo names.
 """
 
 import asyncio
-import os
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -254,25 +253,6 @@ class Pace:
             await self._sleep(start_s - now_s)
 
 
-def read_api_key(candidate: OpenAICandidate) -> str | None:
-    """The key that requests to a candidate bring; None where the zoo names none.
-
-    Raises:
-        ZooError: the environment variable is not set, or holds what cannot be a key.
-    """
-    name = candidate.api_key_env
-    if name is None:
-        return None
-    key = os.environ.get(name, "")
-    if not key or not all("!" <= char <= "~" for char in key):
-        state = "holds characters that no key has (blanks, line ends)" if key else "is not set"
-        raise ZooError(
-            f"candidate {candidate.name!r}: environment variable {name} {state}; set it to the "
-            "provider's key where the run starts, or for the machines of the cluster it joins"
-        )
-    return key
-
-
 def request_fields(limits: RemoteConfig, max_new_tokens: int) -> dict[str, Any]:
     """Fields of a request beside model and messages; a null of the configuration removes one."""
     fields = {
@@ -293,7 +273,7 @@ def open_client(
     """
     import openai
 
-    key = read_api_key(candidate)
+    key = candidate.read_api_key()
     pace = Pace(limits.requests_per_minute, replicas)
     return openai.AsyncOpenAI(
         base_url=candidate.base_url,

@@ -6,7 +6,6 @@ import socket
 from modelsat.errors import MachineError
 from modelsat.zoo import OpenAICandidate, Zoo
 from serve_app.api.key_file import read_keys
-from serve_app.candidates.remote import read_api_key
 from serve_app.config import ServeConfig
 from serve_app.registry.seed import read_seed
 
@@ -27,7 +26,7 @@ def check_artifacts(config: ServeConfig) -> Zoo:
     zoo = read_seed(config).zoo
     for candidate in zoo.candidates:
         if isinstance(candidate, OpenAICandidate):
-            read_api_key(candidate)
+            candidate.read_api_key()
         else:
             candidate.check_local_model()
     if config.security.keys is not None:

@@ -1,6 +1,5 @@
 """Asks a live candidate a few questions over HTTP, as ``modelsat cards drift`` needs it."""
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from typing import Any
 import httpx
 
 from modelsat.errors import ConfigError, MachineError, ZooError
-from modelsat.zoo import OpenAICandidate, load_zoo
+from modelsat.zoo import OpenAICandidate, load_zoo, read_key
 
 _CONNECT_TIMEOUT_S = 10
 _CONCURRENCY = 4  # a check beside real traffic takes little of a candidate
@@ -100,8 +99,9 @@ def find_live_candidate(
         key_env: environment variable that holds the endpoint's key.
 
     Raises:
-        ConfigError: not exactly one of zoo and url, no address, or the variable is not set.
-        ZooError: the zoo does not hold the candidate, or it has no URL there.
+        ConfigError: not exactly one of zoo and url, or no address.
+        ZooError: the zoo does not hold the candidate, it has no URL there, or the variable holds
+            no key.
     """
     if (zoo is None) == (url is None):
         raise ConfigError(
@@ -115,9 +115,8 @@ def find_live_candidate(
                 f"candidate {name!r} has no URL of its own in {zoo}; serve it, and give the "
                 "endpoint's address with --url"
             )
-        return LiveCandidate(
-            candidate.base_url, candidate.model, _key(key_env or candidate.api_key_env)
-        )
+        key = _named_key(key_env) or candidate.read_api_key()
+        return LiveCandidate(candidate.base_url, candidate.model, key)
     try:
         parsed = httpx.URL(url or "")
     except httpx.InvalidURL:
@@ -125,19 +124,11 @@ def find_live_candidate(
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ConfigError(f"--url {url!r} is no address; write it as http://HOST:PORT/v1")
     base_url = str(parsed).rstrip("/").removesuffix("/v1") + "/v1"
-    return LiveCandidate(base_url, name, _key(key_env))
+    return LiveCandidate(base_url, name, _named_key(key_env))
 
 
-def _key(name: str | None) -> str | None:
-    if name is None:
-        return None
-    key = os.environ.get(name, "")
-    if not key or not all("!" <= char <= "~" for char in key):
-        raise ConfigError(
-            f"the environment variable {name} is not set or holds no key; put the key there, or "
-            "name another variable with --key-env"
-        )
-    return key
+def _named_key(variable: str | None) -> str | None:
+    return None if variable is None else read_key(variable, of="--key-env")
 
 
 def _text(answer: httpx.Response) -> str | None:

@@ -8,7 +8,6 @@ are not used, redirections are not followed, cookies are neither kept nor sent.
 """
 
 import asyncio
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +15,6 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from modelsat.errors import ZooError
 from modelsat.zoo import Endpoint, OpenAICandidate
 from serve_app.candidates.answer import Answer, CandidateFailure, Document
 from serve_app.candidates.refusals import failure_of, refusal
@@ -55,29 +53,6 @@ def open_session(max_connections: int, connect_timeout_s: float) -> aiohttp.Clie
     )
 
 
-def read_api_key(candidate: OpenAICandidate) -> str | None:
-    """The key that requests to a candidate bring; None where the zoo names none.
-
-    Raises:
-        ZooError: the environment variable is not set, or holds what cannot be a key.
-    """
-    name = candidate.api_key_env
-    if name is None:
-        return None
-    key = os.environ.get(name, "")
-    if not key:
-        raise ZooError(
-            f"candidate {candidate.name!r}: environment variable {name} is not set; "
-            "set it to the provider's key for the processes of the server"
-        )
-    if not all("!" <= char <= "~" for char in key):
-        raise ZooError(
-            f"candidate {candidate.name!r}: environment variable {name} holds characters that "
-            "no key has (blanks, line ends or non-ASCII); set it to the key alone"
-        )
-    return key
-
-
 class RemoteClient:
     """Sends requests to one remote candidate."""
 
@@ -93,7 +68,7 @@ class RemoteClient:
             endpoint: URL(candidate.base_url + path, encoded=True)
             for endpoint, path in _PATHS.items()
         }
-        self._key = read_api_key(candidate)
+        self._key = candidate.read_api_key()
         self._headers = {"Content-Type": "application/json"}
         if self._key is not None:
             self._headers["Authorization"] = f"Bearer {self._key}"

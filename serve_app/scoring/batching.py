@@ -82,6 +82,7 @@ class Batcher(Generic[Item, Result]):
             self._free = [lane for lane in self._free if lane not in taken]
             task = asyncio.get_running_loop().create_task(self._answer(batch, taken, is_alone))
             self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def _is_due(self) -> bool:
         if len(self._waiting) >= self._max_batch_size:
@@ -116,6 +117,5 @@ class Batcher(Generic[Item, Result]):
                     waiting.answer.set_result(result)
         finally:
             self._free = sorted([*self._free, *lanes])
-            self._tasks.discard(asyncio.current_task())  # type: ignore[arg-type]
             # Soon: who has just been answered may ask again at once.
             asyncio.get_running_loop().call_soon(self._start_batches)

@@ -144,7 +144,7 @@ class ScoringEngine:
         if not cards:
             return Explanation(served.state.version, {})
         part = readable_part(text, served.max_tokens)
-        told = await served.run(served.scorer.explain, part, cards, top_k)
+        told = await served.run(self._explain, served, part, top_k)
         by_name = {card.candidate: one for card, one in zip(cards, told, strict=True)}
         return Explanation(
             served.state.version,
@@ -188,6 +188,10 @@ class ScoringEngine:
     def _compute(self, served: _Served, parts: Sequence[str], lane: int | None) -> Any:
         self._set_num_threads(self._num_threads if lane is None else 1)
         return served.scorer.score(parts, served.state.cards)
+
+    def _explain(self, served: _Served, part: str, top_k: int) -> Any:
+        self._set_num_threads(1)  # other lanes may be at work
+        return served.scorer.explain(part, served.state.cards, top_k)
 
     def _goes_with(self, one: str, other: str) -> bool:
         limit = readable_chars(self._served.max_tokens)

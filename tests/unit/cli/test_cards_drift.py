@@ -137,7 +137,7 @@ def test_what_passes_by_itself_is_asked_again(upstream):
     [
         ((), ConfigError, "either --zoo"),
         (("--url", "nowhere"), ConfigError, "is no address"),
-        (("--url", "http://h/v1", "--key-env", "NO_SUCH_KEY"), ConfigError, "NO_SUCH_KEY"),
+        (("--url", "http://h/v1", "--key-env", "NO_SUCH_KEY"), ZooError, "NO_SUCH_KEY"),
         (("--url", "http://127.0.0.1:9/v1"), MachineError, "cannot be reached"),
         (("--url", "http://127.0.0.1:9/v1", "--num-questions", "25"), ConfigError, "of 24"),
         (("--zoo", "ZOO"), ZooError, "has no URL of its own"),

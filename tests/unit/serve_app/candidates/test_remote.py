@@ -8,7 +8,6 @@ import pytest
 from modelsat.errors import ZooError
 from serve_app.candidates import remote
 from serve_app.candidates.answer import CandidateFailure
-from serve_app.candidates.remote import read_api_key
 from tests.fakes.upstream import running_upstream
 from tests.unit.serve_app.candidates.raw_upstream import (
     CHAT,
@@ -100,7 +99,7 @@ def test_a_key_that_cannot_be_one_is_refused_by_the_name_of_its_variable(monkeyp
     if value is not None:
         monkeypatch.setenv("GIRAFFE_KEY", value)
     with pytest.raises(ZooError, match=r"org/giraffe.*GIRAFFE_KEY") as error:
-        read_api_key(candidate("http://127.0.0.1/v1", api_key_env="GIRAFFE_KEY"))
+        candidate("http://127.0.0.1/v1", api_key_env="GIRAFFE_KEY").read_api_key()
     assert not value or value not in str(error.value)
 
 

@@ -158,9 +158,10 @@ def test_a_lone_text_has_all_threads_and_others_have_one_each():
         numbers.clear()
         await engine.score("ab")
         await asyncio.gather(*(engine.score("ab") for _ in range(4)))
+        await engine.explain("ab", 1)
 
     asyncio.run(main())
-    assert numbers == [2, 1, 1]
+    assert numbers == [2, 1, 1, 1]
 
 
 def test_a_router_is_loaded_and_asked_in_one_thread_that_ends_with_it():
