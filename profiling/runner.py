@@ -233,6 +233,7 @@ def _job(work: Work, kept: pa.Table, plan: Plan, config: ProfileConfig) -> Candi
         num_batches=config.num_batches,
         max_new_tokens=config.max_new_tokens,
         prompts=plan.prompts,
-        start_timeout_s=config.candidate_deadline_s,
+        # Longer than the deadline, which says more, whichever of the two is looked at first.
+        start_timeout_s=2 * config.candidate_deadline_s,
         limits=config.limits(work.candidate.name),
     )

@@ -83,8 +83,8 @@ def served(
     lite_artifacts: Artifacts, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServeConfig]:
     """Both candidates behind the endpoint, left running by the public command."""
-    # Not by the default candidate, however many ask two cores at once.
-    config = lite_artifacts.config(routing={"scorer_timeout_s": 20})
+    # Enough for all that ask two cores at once, and less than a scorer takes to start.
+    config = lite_artifacts.config(routing={"scorer_timeout_s": 5})
     path = write_config(tmp_path_factory.mktemp("config") / "serve.yaml", config)
     address = ray.get_runtime_context().gcs_address
     process = start_serve(path, "--no-block", RAY_ADDRESS=address)
