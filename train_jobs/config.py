@@ -87,6 +87,8 @@ class TrainJobConfig(FrozenConfig):
         name: name of the run; its checkpoints lie under it.
         storage_path: where checkpoints go; shared between the workers.
         router_dir: where the router directory is written.
+        keep_checkpoints: checkpoints to keep of the best by validation loss; the last one is kept
+            besides.
         data: one or more data sets; the router reads the cards of all their aptitude tests.
         model: what the router is made of.
         training: how it is trained.
@@ -97,6 +99,7 @@ class TrainJobConfig(FrozenConfig):
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$")
     storage_path: Path
     router_dir: Path
+    keep_checkpoints: int = Field(default=1, ge=1)
     data: tuple[DataSetConfig, ...] = Field(min_length=1)
     model: ModelConfig
     training: TrainingConfig

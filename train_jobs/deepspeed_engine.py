@@ -7,6 +7,7 @@ from typing import Any
 import deepspeed
 import torch
 from deepspeed.ops.adam import DeepSpeedCPUAdam
+from deepspeed.utils.zero_to_fp32 import get_fp32_state_dict_from_zero_checkpoint
 from torch import Tensor
 
 from modelsat.errors import CheckpointError
@@ -49,9 +50,8 @@ class DeepSpeedEngine:
         """Hand model, optimizer and schedule to DeepSpeed."""
         if options.activation_checkpointing:
             recompute_activations(model)
-        optimizer = _optimizer(
-            parameter_groups(model, config.stage(stage), config.weight_decay), options
-        )
+        self._rates = config.stage(stage)
+        optimizer = _optimizer(parameter_groups(model, self._rates, config.weight_decay), options)
         factor = schedule(config, total_steps)
         self._options = options
         self._engine, *_ = deepspeed.initialize(
@@ -85,6 +85,17 @@ class DeepSpeedEngine:
         """End a pass; after a step's last one clip, update, advance the schedule, clear."""
         self._engine.step()
 
+    def learning_rates(self) -> dict[str, float]:
+        """Present learning rate of each part that trains at a peak rate of its own."""
+        present = {
+            group["initial_lr"]: float(group["lr"]) for group in self._engine.optimizer.param_groups
+        }
+        peaks = {
+            "base": self._rates.learning_rate,
+            "capability": self._rates.capability_learning_rate,
+        }
+        return {part: present[peak] for part, peak in peaks.items() if peak in present}
+
     def full_state(self) -> dict[str, Tensor]:
         """Every parameter, whole, in float32 on the CPU, on every worker."""
         state = {}
@@ -110,6 +121,16 @@ class DeepSpeedEngine:
             raise CheckpointError(
                 f"{directory} holds no usable training checkpoint; remove it to start over"
             )
+
+
+def read_weights(directory: Path) -> dict[str, Tensor]:
+    """Every parameter of a checkpoint, whole, in float32 on the CPU.
+
+    Args:
+        directory: a folder that :meth:`DeepSpeedEngine.save` wrote on every worker.
+    """
+    state: dict[str, Tensor] = get_fp32_state_dict_from_zero_checkpoint(str(directory), tag=_TAG)
+    return state
 
 
 def _optimizer(groups: list[dict[str, Any]], options: DeepSpeedConfig) -> torch.optim.Optimizer:

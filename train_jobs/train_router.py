@@ -17,11 +17,20 @@ from modelsat.artifacts.router_description import DESCRIPTION_NAME, read_descrip
 from modelsat.errors import ArtifactError, CheckpointError, ModelSatError
 from modelsat.modeling.card_features import statement_text
 from modelsat.modeling.tiny import TINY, write_tiny_parts
+from train_jobs.checkpoints import retention
 from train_jobs.config import TrainJobConfig
 from train_jobs.data import TrainingData, data_hashes, read_training_data
 from train_jobs.sharding import cpu_environment
 from train_jobs.worker import train_loop_per_worker
 
+# Settings that move no weight: a job whose run differs in them alone is the same job.
+_WITHOUT_EFFECT: dict[str, Any] = {
+    "name": True,
+    "storage_path": True,
+    "router_dir": True,
+    "keep_checkpoints": True,
+    "training": {"validate_every_steps"},
+}
 _LOGICAL_CPUS = 8  # for a cluster of our own: workers wait more than they compute
 
 
@@ -72,7 +81,7 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
             name=f"{config.name}-{work_hash}",
             storage_path=str(resolved.storage_path),
             failure_config=ray.train.FailureConfig(max_failures=config.resources.max_failures),
-            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
+            checkpoint_config=retention(config.keep_checkpoints),
             worker_runtime_env={"env_vars": _worker_environment(config)},
         ),
     )
@@ -121,7 +130,7 @@ def _worker_environment(config: TrainJobConfig) -> dict[str, str]:
 
 
 def _work_hash(config: TrainJobConfig) -> str:
-    settings = config.model_dump(mode="json", exclude={"router_dir", "storage_path", "name"})
+    settings = config.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
     settings["data"] = [
         {**hashes, "sources": data.sources, "candidates": data.candidates}
         for hashes, data in zip(data_hashes(config.data), config.data, strict=True)

@@ -1,13 +1,11 @@
 """What every training worker runs: both stages, epoch by epoch, resumable between epochs."""
 
-import json
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray.train
 import torch
+from ray.train.collective import broadcast_from_rank_zero
 from torch import Tensor
 
 from modelsat.modeling.checkpoint import Router, save_router
@@ -18,25 +16,17 @@ from modelsat.modeling.tokenization import InstructionTokenizer
 from modelsat.training.batches import BatchSampler
 from modelsat.training.config import StageName
 from modelsat.training.data import Floats, OutcomeMatrix
-from modelsat.training.loop import EpochResult, StageRunner, all_cells, validation_loss
-from modelsat.training.metrics import cell_auc
+from modelsat.training.loop import StageRunner, StepResult
 from modelsat.training.outputs import FittedOutputs, fit_outputs, network_scores
 from modelsat.training.stages import STAGES, freeze_for_stage
+from train_jobs.checkpoints import Progress, best_checkpoint, best_epoch, last_checkpoint, report
 from train_jobs.config import TrainJobConfig
 from train_jobs.data import TrainingData, read_training_data
-from train_jobs.deepspeed_engine import DeepSpeedEngine, start_distributed
+from train_jobs.deepspeed_engine import DeepSpeedEngine, read_weights, start_distributed
+from train_jobs.progress import TrainingProgress
+from train_jobs.validation import judge
 
-_PROGRESS = "progress.json"
-_STEPS_PER_LINE = 25  # training steps between two lines of progress
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run has come: the last finished epoch and what every epoch did."""
-
-    stage: StageName
-    epoch: int
-    history: tuple[dict[str, Any], ...]
+_EVENTS = "tensorboard"  # folder of the event files, within the run's
 
 
 def train_loop_per_worker(settings: dict[str, Any]) -> None:
@@ -52,6 +42,7 @@ def train_loop_per_worker(settings: dict[str, Any]) -> None:
     worker = RouterWorker(config)
     worker.run()
     worker.save(settings["manifest"])
+    worker.progress.close()
 
 
 class RouterWorker:
@@ -67,28 +58,31 @@ class RouterWorker:
         self.model: ModelSat
         self.tokenizer: InstructionTokenizer
         self.model, self.tokenizer = build_model(config.model, config.training.seed)
+        self.samplers = {stage: self._sampler(stage) for stage in STAGES}
         self.history: list[dict[str, Any]] = []
+        self.progress: TrainingProgress
 
     def run(self) -> None:
         """Run the stages that are not done."""
-        checkpoint = ray.train.get_checkpoint()
-        if checkpoint is None:
-            for stage in STAGES:
-                self._run_stage(stage, None, None)
-            return
-        with checkpoint.as_directory() as directory:
-            progress = Progress(**json.loads((Path(directory) / _PROGRESS).read_text()))
-            self.history = list(progress.history)
-            self._print(f"continuing after stage {progress.stage}, epoch {progress.epoch}")
-            for stage in STAGES[STAGES.index(progress.stage) :]:
-                resumed = progress if stage == progress.stage else None
-                self._run_stage(stage, resumed, Path(directory))
+        with last_checkpoint() as found:
+            if found is None:
+                self.progress = self._follow(None)
+                for stage in STAGES:
+                    self._run_stage(stage, None, None)
+                return
+            last, directory = found
+            self.history = list(last.history)
+            self.progress = self._follow(last)
+            self.progress.say(f"continuing after stage {last.stage}, epoch {last.epoch}")
+            for stage in STAGES[STAGES.index(last.stage) :]:
+                resumed = last if stage == last.stage else None
+                self._run_stage(stage, resumed, directory)
 
     def save(self, manifest: dict[str, Any]) -> None:
         """Fit effects and calibration on the finished network and write the router directory."""
         if self.rank != 0:
             return
-        self._print("fitting effects of known cards and calibration")
+        self.progress.say("fitting effects of known cards and calibration")
         fitted = self._fit_outputs()
         known = zip(self.data.training, fitted.known_cards, strict=True)
         router = Router(
@@ -105,7 +99,7 @@ class RouterWorker:
             },
         )
         save_router(router, self.config.router_dir)
-        self._print(f"router written to {self.config.router_dir}")
+        self.progress.say(f"router written to {self.config.router_dir}")
 
     def _fit_outputs(self) -> FittedOutputs:
         device = ray.train.torch.get_device() if self.config.resources.use_gpu else "cpu"
@@ -132,70 +126,86 @@ class RouterWorker:
         self, stage: StageName, resumed: Progress | None, directory: Path | None
     ) -> None:
         training = self.config.training
-        sampler = self._sampler(stage)
-        epochs = training.stage(stage).epochs
+        settings = training.stage(stage)
         freeze_for_stage(self.model, stage, training.frozen_layers)
-        engine = DeepSpeedEngine(
-            self.model, stage, training, self.config.deepspeed, epochs * sampler.steps_per_epoch
-        )
+        steps = settings.epochs * self.samplers[stage].steps_per_epoch
+        engine = DeepSpeedEngine(self.model, stage, training, self.config.deepspeed, steps)
         if resumed is not None and directory is not None:
             engine.load(directory)
         runner = StageRunner(engine, self.tokenizer, self.data.training, training, engine.device)
-        start = 0 if resumed is None else resumed.epoch + 1
-        for epoch in range(start, epochs + 1):
-            self._run_epoch(engine, runner, sampler, stage, epoch)
-        self._rebuild(engine.full_state())
+        epoch = -1 if resumed is None else resumed.epoch
+        while epoch < settings.epochs and not self._is_over(stage, epoch):
+            epoch += 1
+            self._run_epoch(engine, runner, stage, epoch)
+        best = epoch if settings.patience is None else best_epoch(self.history, stage)
+        if best == epoch:
+            self._rebuild(engine.full_state())
+            return
+        self.progress.say(f"stage {stage} ends after epoch {epoch} with the weights of {best}")
+        with best_checkpoint(stage) as folder:
+            self._rebuild(read_weights(folder))
 
     def _run_epoch(
+        self, engine: DeepSpeedEngine, runner: StageRunner, stage: StageName, epoch: int
+    ) -> None:
+        loss = None
+        self.progress.start_epoch(stage, epoch)
+        if epoch:
+            freeze_for_stage(engine.model, stage, self.config.training.frozen_layers)
+            loss = runner.train_epoch(
+                self.samplers[stage],
+                epoch,
+                lambda result: self._after_step(engine, runner, stage, result),
+            )
+        found = self._validate(engine, runner, training_loss=loss)
+        self.history.append({"stage": stage, "epoch": epoch, "training_loss": loss, **found})
+        report(engine, Progress(stage, epoch, tuple(self.history)))
+
+    def _after_step(
+        self, engine: DeepSpeedEngine, runner: StageRunner, stage: StageName, result: StepResult
+    ) -> None:
+        self.progress.step(result, engine.learning_rates())
+        every = self.config.training.validate_every_steps
+        is_last = result.step == self.samplers[stage].steps_per_epoch
+        if every is None or result.step % every or is_last:
+            return
+        self._validate(engine, runner, step=result.step)
+        freeze_for_stage(engine.model, stage, self.config.training.frozen_layers)
+
+    def _validate(
         self,
         engine: DeepSpeedEngine,
         runner: StageRunner,
-        sampler: BatchSampler,
-        stage: StageName,
-        epoch: int,
-    ) -> None:
-        loss = None
-        if epoch:
-            freeze_for_stage(engine.model, stage, self.config.training.frozen_layers)
-
-            def on_step(step: int, value: float) -> None:
-                if step % _STEPS_PER_LINE == 0:
-                    steps = sampler.steps_per_epoch
-                    self._print(
-                        f"stage {stage}, epoch {epoch}: step {step}/{steps}, loss {value:.4f}"
-                    )
-
-            loss = runner.train_epoch(sampler, epoch, on_step)
-        scores = self._validate(engine, runner)
-        validation = self.data.validation
-        result = EpochResult(
-            stage,
-            epoch,
-            loss,
-            validation_loss(scores, validation, self.config.training.loss),
-            cell_auc(*all_cells(scores, validation)),
-        )
-        self.history.append(result.as_dict())
-        shown = "-" if loss is None else f"{loss:.4f}"
-        self._print(
-            f"stage {stage}, epoch {epoch}: training loss {shown}, "
-            f"validation loss {result.validation_loss:.4f}, AUC {result.validation_auc or 0:.4f}"
-        )
-        self._report(engine, Progress(stage, epoch, tuple(self.history)))
-
-    def _validate(self, engine: DeepSpeedEngine, runner: StageRunner) -> list[Floats]:
+        *,
+        step: int | None = None,
+        training_loss: float | None = None,
+    ) -> dict[str, float | None]:
+        started_s = self.progress.now_s()
         engine.model.eval()
-        return runner.validation_scores(self.data.validation)
+        scores = runner.validation_scores(self.data.validation)
+        found = judge(scores, self.data.validation, self.config.training.loss)
+        self.progress.validated(found, started_s, step=step, training_loss=training_loss)
+        # Workers that saw another last digit must not part over whether a stage is over.
+        return broadcast_from_rank_zero(found.as_dict())
 
-    def _report(self, engine: DeepSpeedEngine, progress: Progress) -> None:
-        with tempfile.TemporaryDirectory() as name:
-            directory = Path(name)
-            engine.save(directory)
-            if self.rank == 0:
-                (directory / _PROGRESS).write_text(json.dumps(vars(progress)))
-            ray.train.report(
-                progress.history[-1], checkpoint=ray.train.Checkpoint.from_directory(directory)
-            )
+    def _is_over(self, stage: StageName, epoch: int) -> bool:
+        """Whether no epoch was better than the best for as long as the stage is patient."""
+        patience = self.config.training.stage(stage).patience
+        if patience is None or epoch < 0:
+            return False
+        return epoch - best_epoch(self.history, stage) >= patience
+
+    def _follow(self, last: Progress | None) -> TrainingProgress:
+        stages = {stage: self.config.training.stage(stage) for stage in STAGES}
+        per_epoch = {stage: self.samplers[stage].steps_per_epoch for stage in STAGES}
+        return TrainingProgress(
+            self.config.storage_path / ray.train.get_context().get_experiment_name() / _EVENTS,
+            epochs={stage: settings.epochs for stage, settings in stages.items()},
+            steps_per_epoch=per_epoch,
+            num_workers=self.num_workers,
+            speaks=self.rank == 0,
+            resumed_after=None if last is None else (last.stage, last.epoch),
+        )
 
     def _rebuild(self, state: dict[str, Tensor]) -> None:
         """A fresh model with the trained weights: ZeRO leaves the old one flattened."""
@@ -216,7 +226,3 @@ class RouterWorker:
             rank=self.rank,
             num_workers=self.num_workers,
         )
-
-    def _print(self, line: str) -> None:
-        if self.rank == 0:
-            print(line, flush=True)  # noqa: T201 - Ray carries workers' output to the job's log

@@ -86,17 +86,21 @@ def encoder_config(vocabulary_size: int = _VOCABULARY_SIZE, **special_ids: int) 
 
 
 def _train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
+    lines = [*texts, "yes no"]
+    characters = {chr(code) for code in range(33, 127)}
+    characters |= {character for line in lines for character in line.lower()}
+    alphabet = sorted(character for character in characters if not character.isspace())
     trainer = trainers.WordPieceTrainer(
         vocab_size=_VOCABULARY_SIZE,
-        special_tokens=list(_SPECIAL_TOKENS),
-        initial_alphabet=[chr(code) for code in range(33, 127)],
+        # The trainer numbers what continues a word as it comes, in an order that differs from run
+        # to run, and breaks ties by number; special tokens it numbers in the order given.
+        special_tokens=[*_SPECIAL_TOKENS, *(f"##{character}" for character in alphabet)],
+        initial_alphabet=alphabet,
         show_progress=False,
     )
-    tokenizer.train_from_iterator([*texts, "yes no"], trainer)
+    learnt = _tokenizer(models.WordPiece(unk_token="[UNK]"))
+    learnt.train_from_iterator(lines, trainer)
+    tokenizer = _tokenizer(models.WordPiece(vocab=learnt.get_vocab(), unk_token="[UNK]"))
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token="[PAD]",
@@ -105,6 +109,14 @@ def _train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
         eos_token="[EOS]",
         model_max_length=_MAX_TOKENS,
     )
+
+
+def _tokenizer(model: models.WordPiece) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    return tokenizer
 
 
 def _write_base(path: Path, tokenizer: PreTrainedTokenizerFast) -> None:

@@ -21,12 +21,15 @@ class StageConfig(FrozenConfig):
             connector alone learns in a fraction of a pass.
         learning_rate: peak rate of the base model and read-out.
         capability_learning_rate: peak rate of the encoder and connector; the paper's is larger.
+        patience: epochs without a lower validation loss after which the stage ends, with the
+            weights of its best epoch; None runs all epochs and takes the last.
     """
 
     epochs: int = Field(ge=1)
     max_steps: int | None = Field(default=None, ge=1)
     learning_rate: float = Field(gt=0)
     capability_learning_rate: float = Field(gt=0)
+    patience: int | None = Field(default=None, ge=1)
 
 
 class LossConfig(FrozenConfig):
@@ -59,6 +62,8 @@ class TrainingConfig(FrozenConfig):
             ``batch_size * gradient_accumulation_steps`` instructions of each worker.
         composites: composite candidates added to the real ones at each step.
         validation_fraction: share of the instructions kept apart for validation and calibration.
+        validate_every_steps: steps between two looks at the validation instructions within an
+            epoch; None looks at its end only. Changes no weight.
         effect_instructions: training instructions of each data set on which the effects of known
             cards are fitted once the network is trained.
         warmup_fraction: share of a stage's steps in which the rates rise from 0; after it they
@@ -78,6 +83,7 @@ class TrainingConfig(FrozenConfig):
     gradient_accumulation_steps: int = Field(default=1, ge=1)
     composites: int = Field(default=16, ge=0)
     validation_fraction: float = Field(default=0.15, gt=0, lt=1)
+    validate_every_steps: int | None = Field(default=None, ge=1)
     effect_instructions: int = Field(default=4000, ge=1)
     warmup_fraction: float = Field(default=0.1, ge=0, lt=1)
     max_grad_norm: float = Field(default=1.0, gt=0)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from modelsat.modeling.card_features import card_features
 from modelsat.modeling.model import ModelSat
-from modelsat.modeling.tokenization import InstructionTokenizer
+from modelsat.modeling.tokenization import InstructionTokenizer, InstructionTokens
 from modelsat.training.batches import Batch, BatchSampler
 from modelsat.training.config import LossConfig, StageName, TrainingConfig
 from modelsat.training.data import Floats, OutcomeMatrix
@@ -71,6 +71,21 @@ class TorchEngine:
 
 
 @dataclass(frozen=True)
+class StepResult:
+    """What one step did.
+
+    Attributes:
+        step: number within the epoch, from 1.
+        loss: mean over this worker's passes, nats.
+        tokens: of the instructions that this worker read, inquiries included and padding not.
+    """
+
+    step: int
+    loss: float
+    tokens: int
+
+
+@dataclass(frozen=True)
 class EpochResult:
     """What one epoch did.
 
@@ -122,7 +137,7 @@ class StageRunner:
         self.device = device
 
     def train_epoch(
-        self, sampler: BatchSampler, epoch: int, on_step: Callable[[int, float], None]
+        self, sampler: BatchSampler, epoch: int, on_step: Callable[[StepResult], None]
     ) -> float:
         """Train one epoch; returns the mean loss of this worker's passes, in nats.
 
@@ -131,20 +146,28 @@ class StageRunner:
         """
         entropy = np.random.SeedSequence((sampler.seed, epoch, sampler.rank))
         torch.manual_seed(int(entropy.generate_state(1)[0]))
-        total = 0.0
+        losses: list[float] = []
+        num_tokens = 0
         for passes, batch in enumerate(sampler.epoch(epoch), start=1):
-            loss = self._loss(batch, epoch)
+            tokens = self.tokenizer(batch.instructions)
+            num_tokens += int(tokens.mask_BS.sum())
+            loss = self._loss(batch, tokens.to(self.device), epoch)
             self.engine.backward(loss)
             self.engine.step()
-            total += float(loss.detach())
-            if passes % sampler.accumulation == 0:
-                on_step(passes // sampler.accumulation, float(loss.detach()))
-        return total / (sampler.steps_per_epoch * sampler.accumulation)
+            losses.append(float(loss.detach()))
+            step, passes_left = divmod(passes, sampler.accumulation)
+            if not passes_left:
+                mean = float(np.mean(losses[-sampler.accumulation :]))
+                on_step(StepResult(step, mean, num_tokens))
+                num_tokens = 0
+        return float(np.mean(losses))
 
-    def _loss(self, batch: Batch, epoch: int) -> Tensor:
+    def _loss(self, batch: Batch, tokens: InstructionTokens, epoch: int) -> Tensor:
         rng = np.random.default_rng((self.config.seed, epoch, batch.number, 1))
-        log_odds_BM, log_relevance_BT = self._forward(
-            batch.matrix, batch.instructions, batch.weights
+        log_odds_BM, log_relevance_BT = self.engine.forward(
+            tokens,
+            self.statements[batch.matrix],
+            torch.from_numpy(batch.weights).to(self.device),
         )
         options = self.config.loss
         alignment = alignment_loss(log_relevance_BT, batch.statement)
@@ -163,13 +186,6 @@ class StageRunner:
             network_scores(self.engine.forward, self.tokenizer, matrix, self.device)[0]
             for matrix in matrices
         ]
-
-    def _forward(
-        self, number: int, instructions: Sequence[str], weights: Floats
-    ) -> tuple[Tensor, Tensor]:
-        tokens = self.tokenizer(instructions).to(self.device)
-        weights_MT = torch.from_numpy(weights).to(self.device)
-        return self.engine.forward(tokens, self.statements[number], weights_MT)
 
     def _statements(self, matrix: OutcomeMatrix, device: torch.device) -> dict[str, Tensor]:
         features = self.tokenizer.encoder_features(card_features(matrix.cards).texts)
@@ -232,7 +248,7 @@ def train_in_process(
             loss = None
             if epoch:
                 freeze_for_stage(model, stage, config.frozen_layers)
-                loss = runner.train_epoch(sampler, epoch, lambda step, value: None)
+                loss = runner.train_epoch(sampler, epoch, lambda result: None)
             model.eval()
             scores = runner.validation_scores(validation)
             yield EpochResult(

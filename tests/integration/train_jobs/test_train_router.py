@@ -104,7 +104,7 @@ def stage_1(settings: dict[str, Any]) -> None:
         model, "connector", config.training, config.deepspeed, sampler.steps_per_epoch
     )
     runner = StageRunner(engine, tokenizer, data.training, config.training, engine.device)
-    runner.train_epoch(sampler, 1, lambda step, loss: None)
+    runner.train_epoch(sampler, 1, lambda result: None)
     after = engine.full_state()
     moved = sorted(name for name, value in after.items() if not torch.equal(value, before[name]))
     if ray.train.get_context().get_world_rank() == 0:

@@ -56,7 +56,7 @@ def train(case: dict[str, Any], parts: dict[str, str], out: Path) -> None:
     runner = StageRunner(engine, tokenizer, [matrix], config, engine.device)
     for epoch in range(first, EPOCHS + 1):
         freeze_for_stage(engine.model, "all")
-        runner.train_epoch(sampler, epoch, lambda step, loss: None)
+        runner.train_epoch(sampler, epoch, lambda result: None)
         if epoch < EPOCHS:
             engine.save(out / case["name"])
     state = engine.full_state()

@@ -1,0 +1,74 @@
+"""A job that learns by heart stops in time, tells of it as it goes, and is not moved by a look."""
+
+import numpy as np
+import pytest
+import torch
+
+from modelsat.modeling.checkpoint import load_router
+from modelsat.training.loop import validation_loss
+from modelsat.training.outputs import network_scores
+from tests.integration.train_jobs.toy_job import PATIENCE, overfitting_job, same_weights
+from tests.unit.event_files import read_scalars
+from train_jobs.data import read_training_data
+from train_jobs.train_router import train_router
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.usefixtures("ray_cluster"),
+    # Ray 2.60 sets, copying its own settings, those it calls deprecated.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context"),
+]
+
+STEPS_PER_EPOCH = 12
+
+
+def test_the_stage_stops_in_time_and_its_best_epoch_wins(stopped):
+    config, summary = stopped
+    entries = [entry for entry in summary.history if entry["stage"] == "all"]
+    losses = [entry["validation_loss"] for entry in entries]
+    best = int(np.argmin(losses))
+    assert 0 < best == len(losses) - 1 - PATIENCE < config.training.all_stage.epochs - PATIENCE
+    assert entries[-1]["training_loss"] < entries[best]["training_loss"]
+    router = load_router(config.router_dir)
+    validation = read_training_data(config).validation
+    scores = [
+        network_scores(router.model, router.tokenizer, matrix, torch.device("cpu"))[0]
+        for matrix in validation
+    ]
+    found = validation_loss(scores, validation, config.training.loss)
+    assert found == pytest.approx(losses[best], rel=1e-5)
+
+
+def test_event_files_tell_what_the_history_tells(stopped):
+    config, summary = stopped
+    (folder,) = config.storage_path.glob("toy-*/tensorboard")
+    scalars = read_scalars(folder)
+    for stage, before in (("connector", 0), ("all", STEPS_PER_EPOCH)):
+        entries = [entry for entry in summary.history if entry["stage"] == stage]
+        last = before + STEPS_PER_EPOCH * (len(entries) - 1)
+        losses = scalars[f"{stage}/loss"]
+        assert list(losses) == list(range(before + 1, last + 1))
+        for name in ("validation_loss", "calibration_error", "routing_accuracy"):
+            shown = scalars[f"{stage}/validation/{name}"]
+            at_ends = [shown[step] for step in range(before, last + 1, STEPS_PER_EPOCH)]
+            assert at_ends == pytest.approx([entry[name] for entry in entries], rel=1e-6)
+            assert {5, 10, 12} <= {step - before for step in shown}
+        for entry in entries[1:]:
+            end = before + STEPS_PER_EPOCH * entry["epoch"]
+            steps = [losses[step] for step in range(end - STEPS_PER_EPOCH + 1, end + 1)]
+            assert np.mean(steps) == pytest.approx(entry["training_loss"], rel=1e-5)
+        for name in ("step_s", "tokens_per_s", "peak_memory_gib"):
+            assert min(scalars[f"{stage}/{name}"].values()) > 0
+    base, capability = (scalars[f"all/learning_rate/{part}"] for part in ("base", "capability"))
+    assert max(base.values()) == pytest.approx(2e-3)
+    assert all(capability[step] == pytest.approx(1.5 * rate) for step, rate in base.items())
+    assert set(scalars["connector/learning_rate/capability"]) == set(range(1, STEPS_PER_EPOCH + 1))
+    assert "connector/learning_rate/base" not in scalars
+
+
+def test_a_look_at_validation_moves_no_weight(stopped, noisy_tables, tmp_path):
+    config = overfitting_job(noisy_tables, tmp_path)
+    unwatched = config.training.model_copy(update={"validate_every_steps": None})
+    config = config.model_copy(update={"training": unwatched})
+    train_router(config)
+    assert same_weights(stopped[0], config)

@@ -1,0 +1,121 @@
+"""What a run tells, on a clock of its own."""
+
+from pathlib import Path
+
+import pytest
+
+from modelsat.training.loop import StepResult
+from tests.unit.event_files import read_scalars
+from train_jobs.progress import TrainingProgress
+from train_jobs.validation import Validation
+
+FOUND = Validation(
+    validation_loss=0.5,
+    validation_auc=0.75,
+    calibration_error=0.125,
+    routing_accuracy=0.625,
+    best_single_accuracy=0.5,
+)
+RATES = {"base": 1e-5, "capability": 1e-4}
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def follow(folder: Path, clock: Clock, **changes) -> TrainingProgress:
+    settings = {
+        "epochs": {"connector": 1, "all": 2},
+        "steps_per_epoch": {"connector": 30, "all": 50},
+        "num_workers": 2,
+        "speaks": True,
+        **changes,
+    }
+    return TrainingProgress(folder, clock=clock, **settings)
+
+
+def look(progress: TrainingProgress, clock: Clock, **at) -> None:
+    started_s = progress.now_s()
+    clock.seconds += 3
+    progress.validated(FOUND, started_s, **at)
+
+
+def steps(progress: TrainingProgress, clock: Clock, first: int, last: int) -> None:
+    for step in range(first, last + 1):
+        clock.seconds += 2
+        progress.step(StepResult(step, 1 / step, tokens=100), RATES)
+
+
+def test_a_line_tells_pace_and_what_is_left(tmp_path, capsys):
+    clock = Clock()
+    progress = follow(tmp_path, clock)
+    progress.start_epoch("connector", 0)
+    look(progress, clock)
+    progress.start_epoch("connector", 1)
+    steps(progress, clock, 1, 25)
+    first, last = capsys.readouterr().out.splitlines()
+    assert first == (
+        "stage connector, epoch 0: validation loss 0.5000, AUC 0.7500, calibration error 0.125, "
+        "routed 62.5%, best single 50.0%"
+    )
+    assert "stage connector, epoch 1, step 25/30: loss 0.0400" in last
+    assert "learning rates base 1e-05, capability 0.0001, 2 s a step, 100 tokens/s" in last
+    # 5 + 2 * 50 steps of 2 s, and 1 + 3 looks of 3 s: 222 s.
+    assert last.endswith("about 4 min left")
+
+
+def test_a_look_within_an_epoch_is_no_part_of_a_step(tmp_path, capsys):
+    clock = Clock()
+    progress = follow(tmp_path, clock)
+    progress.start_epoch("all", 2)
+    steps(progress, clock, 1, 24)
+    look(progress, clock, step=24)
+    steps(progress, clock, 25, 25)
+    assert "2 s a step, 100 tokens/s" in capsys.readouterr().out
+    progress.close()
+    scalars = read_scalars(tmp_path)
+    # Steps of connector, then of the first epoch, then of this one.
+    assert set(scalars["all/step_s"]) == {30 + 50 + step for step in range(1, 26)}
+    assert set(scalars["all/step_s"].values()) == {2.0}
+    assert scalars["all/loss"][30 + 50 + 4] == 0.25
+    assert scalars["all/learning_rate/capability"][81] == pytest.approx(1e-4)
+    assert scalars["all/validation/routing_accuracy"] == {104: 0.625}
+    assert scalars["all/peak_memory_gib"][81] > 0
+
+
+def test_a_resumed_run_hides_the_steps_that_it_repeats(tmp_path):
+    clock = Clock()
+    progress = follow(tmp_path, clock)
+    progress.start_epoch("connector", 1)
+    steps(progress, clock, 1, 30)
+    look(progress, clock, training_loss=0.7)
+    progress.start_epoch("all", 1)
+    steps(progress, clock, 1, 40)
+    progress.close()
+    (events,) = tmp_path.iterdir()
+    events.rename(tmp_path / "events.out.tfevents.0")
+    again = follow(tmp_path, clock, resumed_after=("connector", 1))
+    again.start_epoch("all", 1)
+    steps(again, clock, 1, 10)
+    again.close()
+    scalars = read_scalars(tmp_path)
+    assert set(scalars["connector/loss"]) == set(range(1, 31))
+    assert scalars["connector/epoch_loss"] == {30: pytest.approx(0.7)}
+    assert set(scalars["all/loss"]) == set(range(31, 41))
+
+
+def test_other_workers_say_and_write_nothing(tmp_path, capsys):
+    clock = Clock()
+    progress = follow(tmp_path, clock, speaks=False)
+    progress.start_epoch("connector", 1)
+    steps(progress, clock, 1, 30)
+    look(progress, clock, training_loss=0.7)
+    progress.close()
+    assert not list(tmp_path.iterdir())
+    assert capsys.readouterr().out == ""
