@@ -1,18 +1,10 @@
 """Profiling killed with -9 at every place goes on where it stopped and ends the same."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -23,6 +15,7 @@ from modelsat.capability.cards import Card, read_cards
 from modelsat.errors import GradingError
 from profiling.aptitude_test import profile_zoo
 from profiling.config import ProfileConfig
+from tests.integration.profiling.killable import Run, starting_runs
 from tests.integration.profiling.tiny_model import (
     CONTEXT_WINDOW,
     WORDS,
@@ -34,7 +27,6 @@ from tests.integration.profiling.tiny_model import (
 # Six starts of engines: about three minutes on a quiet machine.
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(1500)]
 
-ROOT = Path(__file__).parents[3]
 NUM_QUESTIONS = 300
 NUM_TOO_LONG = 6  # 2 %, spread over the table: refused by the engine, below max_failed_fraction
 NUM_CORE = 40
@@ -102,83 +94,17 @@ def _question(i: int) -> dict[str, Any]:
     }
 
 
-@dataclass
-class Run:
-    """The public command at work, and what is on disk.
-
-    Attributes:
-        process: the command.
-        checkpoints: the candidate's folder.
-        num_rows: answers by file, as far as seen.
-    """
-
-    process: subprocess.Popen[str]
-    checkpoints: Path
-    num_rows: dict[Path, int] = field(default_factory=dict)
-
-    def num_kept(self) -> int:
-        """Answers on disk."""
-        for path in self.checkpoints.glob("*/answered/*.parquet"):
-            if path not in self.num_rows:
-                self.num_rows[path] = pq.read_metadata(path).num_rows
-        return sum(self.num_rows.values())
-
-    def num_lost(self) -> int:
-        """Questions that were before an engine when it was killed."""
-        return sum(
-            len(read_json(path)["question_ids"])
-            for path in self.checkpoints.glob("*/asked/*.json")
-            if not (path.parents[1] / "answered" / f"{path.stem}.parquet").exists()
-        )
-
-    def wait_until_kept(self, fraction: float) -> None:
-        """Return as soon as that share is answered on disk; fail if the run ends before."""
-        while self.num_kept() < fraction * NUM_QUESTIONS:
-            assert self.process.poll() is None, self.process.communicate()[1]
-            time.sleep(0.01)
-
-    def workers(self, title: str) -> list[psutil.Process]:
-        """The run's processes whose title begins so."""
-        found = []
-        for child in psutil.Process(self.process.pid).children(recursive=True):
-            with suppress(psutil.Error):  # it ended since it was listed
-                if any(part.startswith(title) for part in child.cmdline()):
-                    found.append(child)
-        return found
-
-    def kill_worker(self, title: str) -> None:
-        """Kill -9 the run's one process of that title."""
-        [worker] = self.workers(title)
-        worker.kill()
-
-
 @pytest.fixture
 def start(scene: Scene) -> Iterator[Callable[..., Run]]:
     """Start the public command, with a Ray of its own that does not outlive the test."""
-    kept = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
-    started = []
+    with starting_runs() as begin:
 
-    def _start(out: str, *changes: str) -> Run:
-        config = scene.folder / f"{out}.yaml"
-        config.write_text(yaml.safe_dump(scene.values(out)))
-        options = [option for change in changes for option in ("--set", change)]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "profiling.aptitude_test", "--config", str(config), *options],
-            cwd=ROOT,
-            env=kept,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(process)
-        return Run(process, scene.folder / out / "checkpoints" / "alpha")
+        def _start(out: str, *changes: str) -> Run:
+            config = scene.folder / f"{out}.yaml"
+            config.write_text(yaml.safe_dump(scene.values(out)))
+            return begin(config, scene.folder / out / "checkpoints" / "alpha", *changes)
 
-    yield _start
-    for process in started:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        yield _start
 
 
 def test_a_run_killed_at_every_place_repeats_a_block_each_and_ends_the_same(
@@ -186,21 +112,20 @@ def test_a_run_killed_at_every_place_repeats_a_block_each_and_ends_the_same(
 ) -> None:
     # The driver, with all that hangs on it.
     run = start("killed", f"replicas={REPLICAS}")
-    run.wait_until_kept(0.4)
+    run.wait_until_kept(NUM_QUESTIONS * 0.4)
     engines = run.workers("ray::MapWorker") + run.workers("VLLM::EngineCore")
     assert len(engines) == 2 * REPLICAS
-    run.process.kill()
-    run.process.communicate()
-    assert psutil.wait_procs(engines, timeout=60)[1] == []
+    run.kill_driver()
+    assert not any(engine.is_running() for engine in engines)
     kept_1, lost_1 = run.num_kept(), run.num_lost()
     assert kept_1 < NUM_QUESTIONS - NUM_TOO_LONG
     assert lost_1 <= REPLICAS * BLOCK_SIZE
 
     # The worker that runs the candidate's pipeline: the command says so and ends.
     run = start("killed")
-    run.wait_until_kept(0.6)
+    run.wait_until_kept(NUM_QUESTIONS * 0.6)
     run.kill_worker("ray::answer_questions")
-    _, stderr = run.process.communicate(timeout=400)
+    stderr = run.end()
     assert run.process.returncode == GradingError.exit_code, stderr
     assert f"alpha: {kept_1} questions are settled by an earlier run" in stderr
     kept_2, lost_2 = run.num_kept(), run.num_lost()
@@ -209,9 +134,9 @@ def test_a_run_killed_at_every_place_repeats_a_block_each_and_ends_the_same(
 
     # The engine: Ray starts another one and the run goes on, to more failed rows than allowed.
     run = start("killed", "max_failed_fraction=0.01", "max_asking_runs=1")
-    run.wait_until_kept(0.8)
+    run.wait_until_kept(NUM_QUESTIONS * 0.8)
     run.kill_worker("ray::MapWorker")
-    _, stderr = run.process.communicate(timeout=400)
+    stderr = run.end()
     assert run.process.returncode == GradingError.exit_code, stderr
     assert f"{NUM_TOO_LONG} of {NUM_QUESTIONS} questions failed" in stderr
     assert not (scene.folder / "killed" / "cards.parquet").exists()
@@ -220,7 +145,7 @@ def test_a_run_killed_at_every_place_repeats_a_block_each_and_ends_the_same(
 
     # Allowed again, there is nothing left to ask.
     run = start("killed", "max_asking_runs=1")
-    _, stderr = run.process.communicate(timeout=400)
+    stderr = run.end()
     assert run.process.returncode == 0, stderr
     [alpha] = read_json(scene.folder / "killed" / "report.json")["candidates"]
     assert alpha["num_failed"] == NUM_TOO_LONG
