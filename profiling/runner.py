@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from modelsat.zoo import OpenAICandidate
 from profiling.config import ProfileConfig
@@ -132,7 +133,10 @@ def _choose(
 def _start(
     work: Work, kept: pa.Table, plan: Plan, config: ProfileConfig, *, has_room: bool
 ) -> _Run:
-    task = ray.remote(answer_questions).options(num_cpus=0, max_retries=0)
+    # Beside the driver, with which it ends anyway: of other nodes that are lost, their replicas'
+    # blocks are asked again and the pipeline goes on.
+    home = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    task = ray.remote(answer_questions).options(num_cpus=0, max_retries=0, scheduling_strategy=home)
     return _Run(
         work=work,
         stream=task.remote(_job(work, kept, plan, config)),

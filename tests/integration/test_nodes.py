@@ -1,0 +1,144 @@
+"""Both jobs on a cluster of several nodes, of which one is lost on the way."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+import yaml
+
+from modelsat.artifacts.schemas import OUTCOMES
+from modelsat.artifacts.store import read_json, read_table
+from profiling.aptitude_test import profile_zoo
+from profiling.config import ProfileConfig
+from tests.fakes.upstream import running_upstream
+from tests.integration.nodes import Nodes, simulated_nodes
+from tests.integration.profiling.killable import ROOT, starting_runs
+from tests.integration.profiling.tiny_model import save_tiny_model, zoo_entry
+from tests.integration.profiling.url_bench import (
+    BLOCK_SIZE,
+    CONTEXT_WORDS,
+    NUM_QUESTIONS,
+    NUM_TOO_LONG,
+    configure,
+    remote,
+    write_inputs,
+)
+from tests.integration.train_jobs.toy_job import job_values, write_toy_tables
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+
+REPLICA = "ray::MapWorker(MapBatches(RemoteReplica"
+ENGINE = "ray::MapWorker(MapBatches(KeepingEngine"
+TRAINING_WORKER = "ray::RayTrainWorker"
+CHAT = "/v1/chat/completions"
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    with simulated_nodes() as nodes:
+        nodes.add(num_cpus=4)
+        yield nodes
+
+
+def test_a_lost_node_costs_an_aptitude_test_a_block_per_replica(
+    nodes: Nodes, ray_cluster: None, tmp_path: Path
+) -> None:
+    """Beside it, a candidate whose engine finds the one node with what it asks for."""
+    write_inputs(tmp_path)
+    save_tiny_model(tmp_path / "tiny", seed=0)
+    special = zoo_entry("special", tmp_path / "tiny")
+    special["llm_config"]["placement_group_config"]["bundles"] = [{"CPU": 1, "special": 1}]
+    only = nodes.add(num_cpus=1, special=1)
+    with (
+        running_upstream(context_words=CONTEXT_WORDS, latency_s=0.5) as upstream,
+        starting_runs(RAY_ADDRESS=nodes.address) as start,
+    ):
+        far = remote("far", upstream.url)
+        config = configure(
+            tmp_path, "lost", far, special, max_parallel_candidates=2, candidate_deadline_s=300
+        )
+        run = start(config, tmp_path / "lost" / "checkpoints" / "far")
+        run.wait_until_kept(0.4 * NUM_QUESTIONS)
+        [lost] = nodes.holding(REPLICA)
+        nodes.add(num_cpus=4)
+        nodes.kill(lost)
+        run.wait_until(lambda: bool(nodes.holding(ENGINE)))
+        assert nodes.holding(ENGINE) == [only]
+        said = run.end()
+        num_requests = upstream.num_requests[CHAT]
+        unbroken = configure(tmp_path, "unbroken", far, special)
+        values = yaml.safe_load(unbroken.read_text()) | {"candidates": ["far"]}
+        profile_zoo(ProfileConfig.model_validate(values))
+    assert run.process.returncode == 0, said
+    rows = {row["candidate"]: row for row in read_json(tmp_path / "lost/report.json")["candidates"]}
+    assert 0 < rows["far"]["num_repeated"] <= BLOCK_SIZE
+    assert num_requests <= NUM_QUESTIONS + NUM_TOO_LONG + BLOCK_SIZE
+    assert rows["special"]["num_failed"] == 0
+    assert _far(tmp_path / "lost") == _far(tmp_path / "unbroken")
+
+
+def _far(out: Path) -> list[dict[str, Any]]:
+    rows = read_table(OUTCOMES, out / "outcomes.parquet").to_pylist()
+    return [row for row in rows if row["candidate"] == "far"]
+
+
+def test_training_goes_on_without_a_lost_node(nodes: Nodes, tmp_path: Path) -> None:
+    tables = write_toy_tables(tmp_path / "tables")
+    weights = []
+    for name in ("unbroken", "lost"):
+        values = job_values(tables, tmp_path / name)
+        values["training"]["all_stage"]["epochs"] = 6
+        values["resources"] = {"num_workers": 2, "max_failures": 1}
+        config = tmp_path / f"{name}.yaml"
+        config.write_text(yaml.safe_dump(values))
+        run = _start_training(config, nodes)
+        try:
+            if name == "lost":
+                _lose_a_worker(run, nodes, tmp_path / name)
+            said, _ = run.communicate(timeout=300)
+        finally:
+            run.kill()
+            run.communicate()
+        assert run.returncode == 0, said
+        assert ("continuing after stage" in said) == (name == "lost")
+        weights.append(_weights(tmp_path / name / "router"))
+    assert weights[0].keys() == weights[1].keys()
+    for key, value in weights[0].items():
+        torch.testing.assert_close(weights[1][key], value, rtol=1e-4, atol=1e-5)
+
+
+def _weights(router: Path) -> dict[str, torch.Tensor]:
+    return {
+        f"{path.relative_to(router)}: {key}": value
+        for path in sorted(router.rglob("*.safetensors"))
+        for key, value in safetensors.torch.load_file(path).items()
+    }
+
+
+def _start_training(config: Path, nodes: Nodes) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "train_jobs.train_router", "--config", str(config)],
+        cwd=ROOT,
+        env=os.environ | {"RAY_ADDRESS": nodes.address},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _lose_a_worker(run: subprocess.Popen[str], nodes: Nodes, out: Path) -> None:
+    """Kill a node with a training worker once two checkpoints are there."""
+    assert run.stdout is not None
+    for line in run.stdout:
+        if len(list((out / "training").glob("toy-*/checkpoint_*/progress.json"))) >= 1:
+            break
+        assert "Error" not in line
+    lost = nodes.holding(TRAINING_WORKER)[0]
+    nodes.add(num_cpus=4)
+    nodes.kill(lost)
