@@ -229,8 +229,8 @@ def test_every_shipped_configuration_is_valid(path):
     if path == ROOT / "modelsat" / "quality" / "zoos.yaml":
         assert load_zoos(path)
         return
-    if serve_manifest(path) is not None:
-        return  # held to Serve's own schema below
+    if path.parent.name == "manifests":
+        return  # held to Ray's own schemas, below and in tests/unit/test_manifests.py
     module, name = CONFIGURATIONS[path.relative_to(ROOT).parts[0]]
     load_config(getattr(importlib.import_module(module), name), path)
 
@@ -312,7 +312,7 @@ def test_documented_modules_answer_help(module):
         [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr
-    assert ("usage:" if module.startswith("tests.") else "--config") in result.stdout
+    assert ("usage:" if module.startswith("tests.") else "--config") in result.stdout.lower()
 
 
 def test_the_architecture_page_is_short_and_names_every_module():

@@ -1,0 +1,100 @@
+"""What is shipped for clusters is read by the code of Ray that reads it there."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+from ray.autoscaler._private.kuberay.autoscaling_config import (
+    _derive_autoscaling_config_from_ray_cr as autoscaling_config,
+)
+from ray.dashboard.modules.job.cli import job_cli_group
+from ray.dashboard.modules.job.common import JobSubmitRequest
+from ray.runtime_env import RuntimeEnv
+
+ROOT = Path(__file__).parents[2]
+JOBS = {
+    "profiling.aptitude_test": ROOT / "profiling" / "manifests" / "rayjob.yaml",
+    "train_jobs.train_router": ROOT / "train_jobs" / "manifests" / "rayjob.yaml",
+}
+SERVICE = ROOT / "serve_app" / "manifests" / "rayservice.yaml"
+# Of KubeRay's RayJobSpec, ray.io/v1; Kubernetes drops others without a word.
+JOB_FIELDS = {
+    *("activeDeadlineSeconds", "backoffLimit", "clusterSelector", "entrypoint", "jobId"),
+    *("entrypointNumCpus", "entrypointNumGpus", "entrypointResources", "metadata"),
+    *("rayClusterSpec", "runtimeEnvYAML", "shutdownAfterJobFinishes", "submissionMode"),
+    *("submitterPodTemplate", "suspend", "ttlSecondsAfterFinished"),
+}
+STOP_WAIT = "RAY_JOB_STOP_WAIT_TIME_S"
+
+
+def manifest(path):
+    return yaml.safe_load(path.read_text())
+
+
+def clusters():
+    specs = {name: manifest(path)["spec"]["rayClusterSpec"] for name, path in JOBS.items()}
+    return specs | {"serve_app": manifest(SERVICE)["spec"]["rayClusterConfig"]}
+
+
+def as_cluster(spec):
+    """The resource that the operator makes of a job's or service's cluster."""
+    return {"metadata": {"name": "model-sat", "namespace": "default"}, "spec": spec}
+
+
+@pytest.mark.parametrize("module", JOBS)
+def test_ray_takes_the_jobs_request(module):
+    document = manifest(JOBS[module])
+    spec = document["spec"]
+    assert (document["apiVersion"], document["kind"]) == ("ray.io/v1", "RayJob")
+    assert set(spec) <= JOB_FIELDS
+    environment = RuntimeEnv(**yaml.safe_load(spec["runtimeEnvYAML"]))
+    assert environment.env_vars()[STOP_WAIT] == "30"
+    JobSubmitRequest(entrypoint=spec["entrypoint"], runtime_env=dict(environment))
+    words = shlex.split(spec["entrypoint"])
+    assert words[:4] == ["python", "-m", module, "--config"]
+    assert importlib.util.find_spec(module) is not None
+    with pytest.raises(TypeError, match="env_vars"):
+        RuntimeEnv(env_vars={STOP_WAIT: 30})
+
+
+@pytest.mark.parametrize("name", clusters())
+def test_rays_autoscaler_takes_the_cluster(name):
+    spec = clusters()[name]
+    assert spec["enableInTreeAutoscaling"] is True
+    config = autoscaling_config(as_cluster(spec))  # which holds it to ray-schema.json
+    types = config["available_node_types"]
+    head = types.pop(config["head_node_type"])
+    gpus = [node["resources"].get("GPU", 0) for node in types.values()]
+    assert "GPU" not in head["resources"]
+    assert max(gpus) == 1
+    assert all(node["max_workers"] > node["min_workers"] for node in types.values())
+    if name in JOBS:
+        assert head["resources"]["CPU"] == 0
+        assert min(gpus) == 0  # work without a GPU has workers of its own
+    spec["workerGroupSpecs"][0]["template"]["spec"]["containers"][0]["resources"] = {}
+    with pytest.raises(ValueError, match="failed to detect `CPU`"):
+        autoscaling_config(as_cluster(spec))
+
+
+def submissions():
+    """Every `ray job submit` of the documents, with continued lines joined."""
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "cluster.yaml"]
+    for path in documents:
+        text = re.sub(r" *\\\n[# ]*", " ", path.read_text())
+        for command in re.findall(r"ray job submit (--[^\n]*)", text):
+            yield pytest.param(command, id=f"{path.name}: {command[:40]}")
+
+
+@pytest.mark.parametrize("command", list(submissions()))
+def test_ray_takes_every_documented_submission(command):
+    submit = job_cli_group.commands["submit"]
+    options = submit.make_context("submit", shlex.split(command)).params
+    environment = RuntimeEnv(**yaml.safe_load(options["runtime_env_json"]))
+    assert environment.env_vars()[STOP_WAIT] == "30"
+    assert options["entrypoint"][2] in JOBS
+    with pytest.raises(click.NoSuchOption):
+        submit.make_context("submit", ["--runtime-env-yaml", "x", "--", "python"])
