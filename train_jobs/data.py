@@ -1,51 +1,121 @@
-"""The tables of a training job, read on every worker."""
+"""The data of a training job: tables made into files by the driver, files read by every worker."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset
 
 from modelsat.aptitude.tasks import TaskSet, load_tasks
-from modelsat.artifacts.hashing import file_hash
-from modelsat.capability.cards import read_cards, select_cards
-from modelsat.training.data import OutcomeMatrix, load_matrix, split_validation
+from modelsat.artifacts.hashing import content_hash, file_hash
+from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
+from modelsat.artifacts.store import check_table
+from modelsat.capability.cards import Card, check_same_tasks, read_cards, select_cards
+from modelsat.training.data import OutcomeMatrix, is_validation
+from modelsat.training.stored import StoredOutcomes
 from train_jobs.config import DataSetConfig, TrainJobConfig
+from train_jobs.outcome_files import Split, open_outcome_files, write_outcome_files
+
+DataHashes = dict[str, str | list[str]]
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Training and validation instructions of every data set, and the aptitude tests behind."""
+    """Training and validation instructions of every data set, and the aptitude tests behind.
 
-    training: tuple[OutcomeMatrix, ...]
+    Attributes:
+        training: read some at a time.
+        validation: in memory, as many as the configuration allows.
+        task_sets: the aptitude tests, each once.
+        num_unknown: outcomes left out because no question has their id.
+    """
+
+    training: tuple[StoredOutcomes, ...]
     validation: tuple[OutcomeMatrix, ...]
     task_sets: tuple[TaskSet, ...]
+    num_unknown: int
 
 
-def read_training_data(config: TrainJobConfig) -> TrainingData:
-    """Read, check and split the tables.
+@dataclass(frozen=True)
+class DataSize:
+    """What a plan knows of one data set.
+
+    Attributes:
+        cards: of its candidates.
+        num_training: training instructions.
+    """
+
+    cards: tuple[Card, ...]
+    num_training: int
+
+
+def write_training_data(config: TrainJobConfig, hashes: Sequence[DataHashes]) -> list[Path]:
+    """Join, check and split the tables into files below ``storage_path``, with Ray Data.
 
     No data set trains on a question of any aptitude test: two of them may hold the same ones.
+    Files of the same tables and split are used again, by whichever run made them.
+
+    Args:
+        config: the job.
+        hashes: see :func:`data_hashes`.
+
+    Returns:
+        Folder of every data set.
 
     Raises:
         ArtifactError: a table is missing, corrupt or does not fit the others.
         ZooError: a candidate has no card or no outcome.
     """
-    task_sets = [load_tasks(data.tasks) for data in config.data]
-    aptitude = {question for tasks in task_sets for question in tasks.question_ids}
-    splits = [
-        split_validation(
-            _read_matrix(data, tasks.tasks_hash, aptitude),
-            config.training.validation_fraction,
-            config.training.seed,
-        )
-        for data, tasks in zip(config.data, task_sets, strict=True)
+    splits = _splits(config)
+    folders = [
+        _folder(config, data, split, of_files)
+        for data, split, of_files in zip(config.data, splits, hashes, strict=True)
+    ]
+    for data, split, folder in zip(config.data, splits, folders, strict=True):
+        write_outcome_files(data, split, folder)
+    return folders
+
+
+def read_training_data(config: TrainJobConfig, folders: Sequence[Path]) -> TrainingData:
+    """Open the files that :func:`write_training_data` wrote.
+
+    Args:
+        config: the job.
+        folders: of its data sets.
+
+    Raises:
+        ArtifactError: they are gone or damaged.
+    """
+    training = config.training
+    files = [
+        open_outcome_files(folder, split.cards)
+        for folder, split in zip(folders, _splits(config), strict=True)
     ]
     return TrainingData(
-        training=tuple(training for training, _ in splits),
-        validation=tuple(validation for _, validation in splits),
-        task_sets=tuple({tasks.tasks_hash: tasks for tasks in task_sets}.values()),
+        training=tuple(one.training for one in files),
+        validation=tuple(
+            one.validation.sample(training.validation_instructions, training.seed) for one in files
+        ),
+        task_sets=tuple({tasks.tasks_hash: tasks for tasks in _task_sets(config)}.values()),
+        num_unknown=sum(one.num_unknown for one in files),
     )
 
 
-def data_hashes(config: Sequence[DataSetConfig]) -> list[dict[str, str | list[str]]]:
+def measure_training_data(config: TrainJobConfig) -> tuple[DataSize, ...]:
+    """Count the training instructions of every data set; reads ids alone and writes nothing.
+
+    Raises:
+        ArtifactError: a table is missing or has not the columns it needs.
+        ZooError: a candidate has no card.
+    """
+    return tuple(
+        _measure(data, split) for data, split in zip(config.data, _splits(config), strict=True)
+    )
+
+
+def data_hashes(config: Sequence[DataSetConfig]) -> list[DataHashes]:
     """Content hash of every file the router learns from, wherever it lies.
 
     Raises:
@@ -62,12 +132,62 @@ def data_hashes(config: Sequence[DataSetConfig]) -> list[dict[str, str | list[st
     ]
 
 
-def _read_matrix(data: DataSetConfig, tasks_hash: str, aptitude: set[str]) -> OutcomeMatrix:
-    cards = read_cards(data.cards, [tasks_hash])
-    return load_matrix(
-        data.questions,
-        data.outcomes,
-        select_cards(cards, data.candidates),
-        sources=data.sources,
-        exclude_questions=aptitude,
-    )
+def _task_sets(config: TrainJobConfig) -> list[TaskSet]:
+    return [load_tasks(data.tasks) for data in config.data]
+
+
+def _splits(config: TrainJobConfig) -> list[Split]:
+    task_sets = _task_sets(config)
+    excluded = frozenset(question for tasks in task_sets for question in tasks.question_ids)
+    return [
+        Split(
+            cards=_cards(data, tasks.tasks_hash),
+            excluded=excluded,
+            validation_fraction=config.training.validation_fraction,
+            seed=config.training.seed,
+        )
+        for data, tasks in zip(config.data, task_sets, strict=True)
+    ]
+
+
+def _folder(config: TrainJobConfig, data: DataSetConfig, split: Split, hashes: DataHashes) -> Path:
+    made_from = {
+        **hashes,
+        "sources": data.sources,
+        "candidates": data.candidates,
+        "excluded": sorted(split.excluded),
+        "validation_fraction": split.validation_fraction,
+        "seed": split.seed,
+    }
+    return config.storage_path / f"outcomes-{content_hash(made_from)}"
+
+
+def _cards(data: DataSetConfig, tasks_hash: str) -> tuple[Card, ...]:
+    cards = tuple(select_cards(read_cards(data.cards, [tasks_hash]), data.candidates))
+    check_same_tasks(cards, source=str(data.cards))
+    return cards
+
+
+def _measure(data: DataSetConfig, split: Split) -> DataSize:
+    for path in data.questions:
+        check_table(QUESTIONS, path)
+    check_table(OUTCOMES, data.outcomes)
+    wanted = pc.field("candidate").isin([card.candidate for card in split.cards])
+    wanted &= pc.field("correct").is_valid()
+    if data.sources is not None:
+        wanted &= pc.field("source").isin(list(data.sources))
+    outcomes = _column(data.outcomes, OUTCOMES.arrow, ["question_id"], wanted)
+    answered = set(pc.unique(outcomes["question_id"]).to_pylist()) - split.excluded
+    groups: list[str] = []
+    for path in data.questions:
+        questions = _column(path, QUESTIONS.arrow, ["question_id", "dup_group"])
+        pairs = zip(*(column.to_pylist() for column in questions.columns), strict=True)
+        groups += [group or question for question, group in pairs if question in answered]
+    held_Q = is_validation(groups, split.validation_fraction, split.seed)
+    return DataSize(split.cards, int((~held_Q).sum()))
+
+
+def _column(
+    path: Path, schema: pa.Schema, names: list[str], wanted: pc.Expression | None = None
+) -> pa.Table:
+    return pyarrow.dataset.dataset(path, schema=schema).to_table(columns=names, filter=wanted)

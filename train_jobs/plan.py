@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from modelsat.modeling.card_features import card_features
-from modelsat.training.batches import BatchSampler
+from modelsat.training.batches import count_steps
 from modelsat.training.footprint import Footprint, PassShape, measure_pass
 from train_jobs.chips import (
     CHIPS,
@@ -22,7 +22,7 @@ from train_jobs.chips import (
     UTILISATION_FRACTION,
 )
 from train_jobs.config import TrainJobConfig
-from train_jobs.data import TrainingData, read_training_data
+from train_jobs.data import measure_training_data
 from train_jobs.sharding import (
     ShardedMemory,
     kept_gradient_fraction,
@@ -199,29 +199,18 @@ def pass_shape(config: TrainJobConfig, work: WorkLoad) -> PassShape:
 
 
 def _read_work(config: TrainJobConfig) -> WorkLoad:
-    data = read_training_data(config)
-    return WorkLoad(
-        candidates=max(len(matrix.cards) for matrix in data.training),
-        statements=max(len(card_features(matrix.cards).texts) for matrix in data.training),
-        instructions=sum(len(matrix) for matrix in data.training),
-        steps=_count_steps(config, data),
-    )
-
-
-def _count_steps(config: TrainJobConfig, data: TrainingData) -> int:
+    data = measure_training_data(config)
     training = config.training
-    return sum(
-        stage.epochs
-        * BatchSampler(
-            data.training,
-            batch_size=training.batch_size,
-            composites=0,
-            seed=0,
-            max_steps=stage.max_steps,
-            num_workers=config.resources.num_workers,
-            accumulation=training.gradient_accumulation_steps,
-        ).steps_per_epoch
-        for stage in (training.connector_stage, training.all_stage)
+    sizes = [one.num_training for one in data]
+    passes = config.resources.num_workers * training.gradient_accumulation_steps
+    return WorkLoad(
+        candidates=max(len(one.cards) for one in data),
+        statements=max(len(card_features(one.cards).texts) for one in data),
+        instructions=sum(sizes),
+        steps=sum(
+            stage.epochs * count_steps(sizes, training.batch_size * passes, stage.max_steps)
+            for stage in (training.connector_stage, training.all_stage)
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,13 @@ from modelsat.modeling.card_features import statement_text
 from modelsat.modeling.tiny import TINY, write_tiny_parts
 from train_jobs.checkpoints import retention
 from train_jobs.config import TrainJobConfig
-from train_jobs.data import TrainingData, data_hashes, read_training_data
+from train_jobs.data import (
+    DataHashes,
+    TrainingData,
+    data_hashes,
+    read_training_data,
+    write_training_data,
+)
 from train_jobs.sharding import cpu_environment
 from train_jobs.worker import train_loop_per_worker
 
@@ -31,6 +37,7 @@ _WITHOUT_EFFECT: dict[str, Any] = {
     "keep_checkpoints": True,
     "training": {"validate_every_steps"},
 }
+_TINY_TEXTS = 10_000  # of each data set, from which the vocabulary of `tiny` is made
 _LOGICAL_CPUS = 8  # for a cluster of our own: workers wait more than they compute
 
 
@@ -59,17 +66,24 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
         ModelSatError: data, model or configuration are refused before any worker starts.
         CheckpointError: the workers failed more often than allowed.
     """
-    work_hash = _work_hash(config)
+    hashes = data_hashes(config.data)
+    work_hash = _work_hash(config, hashes)
     history = _finished_history(config.router_dir, work_hash)
     if history is not None:
         return TrainSummary(config.router_dir, was_done=True, history=history)
-    data = read_training_data(config)
-    resolved = _with_parts(_absolute(config), data, work_hash)
-    manifest = _manifest(config, data, work_hash)
     _start_ray()
+    absolute = _absolute(config)
+    folders = write_training_data(absolute, hashes)
+    data = read_training_data(absolute, folders)
+    resolved = _with_parts(absolute, data, work_hash)
+    manifest = _manifest(config, data, hashes, work_hash)
     trainer = TorchTrainer(
         train_loop_per_worker,
-        train_loop_config={"config": resolved.model_dump(mode="json"), "manifest": manifest},
+        train_loop_config={
+            "config": resolved.model_dump(mode="json"),
+            "folders": [str(folder) for folder in folders],
+            "manifest": manifest,
+        },
         torch_config=TorchConfig(backend="nccl" if config.resources.use_gpu else "gloo"),
         scaling_config=ray.train.ScalingConfig(
             num_workers=config.resources.num_workers,
@@ -129,11 +143,11 @@ def _worker_environment(config: TrainJobConfig) -> dict[str, str]:
     return environment
 
 
-def _work_hash(config: TrainJobConfig) -> str:
+def _work_hash(config: TrainJobConfig, hashes: Sequence[DataHashes]) -> str:
     settings = config.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
     settings["data"] = [
-        {**hashes, "sources": data.sources, "candidates": data.candidates}
-        for hashes, data in zip(data_hashes(config.data), config.data, strict=True)
+        {**of_files, "sources": data.sources, "candidates": data.candidates}
+        for of_files, data in zip(hashes, config.data, strict=True)
     ]
     return content_hash(settings)
 
@@ -159,8 +173,9 @@ def _with_parts(config: TrainJobConfig, data: TrainingData, work_hash: str) -> T
     """Replace ``tiny`` by a base and an encoder written for this run."""
     if TINY not in (config.model.base, config.model.encoder):
         return config
-    texts = [text for matrix in data.training for text in matrix.instructions]
-    texts += [statement_text(s) for matrix in data.training for s in matrix.cards[0].statements]
+    samples = [source.sample(_TINY_TEXTS, config.training.seed) for source in data.training]
+    texts = [text for sample in samples for text in sample.instructions]
+    texts += [statement_text(s) for sample in samples for s in sample.cards[0].statements]
     directory = config.storage_path / f"{config.name}-{work_hash}-parts"
     base, encoder = write_tiny_parts(directory, texts, config.training.seed)
     parts = {"base": base, "encoder": encoder}
@@ -168,12 +183,15 @@ def _with_parts(config: TrainJobConfig, data: TrainingData, work_hash: str) -> T
     return config.model_copy(update={"model": config.model.model_copy(update=tiny)})
 
 
-def _manifest(config: TrainJobConfig, data: TrainingData, work_hash: str) -> Mapping[str, Any]:
+def _manifest(
+    config: TrainJobConfig, data: TrainingData, hashes: Sequence[DataHashes], work_hash: str
+) -> Mapping[str, Any]:
     return {
         "work_hash": work_hash,
-        "data": data_hashes(config.data),
-        "candidates": [list(matrix.candidates) for matrix in data.training],
-        "num_training_instructions": [len(matrix) for matrix in data.training],
+        "data": list(hashes),
+        "candidates": [[card.candidate for card in source.cards] for source in data.training],
+        "num_training_instructions": [len(source) for source in data.training],
+        "num_outcomes_without_question": data.num_unknown,
         "num_validation_instructions": [len(matrix) for matrix in data.validation],
         "training": config.training.model_dump(mode="json"),
         "deepspeed": config.deepspeed.model_dump(mode="json"),

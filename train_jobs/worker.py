@@ -1,5 +1,6 @@
 """What every training worker runs: both stages, epoch by epoch, resumable between epochs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,13 @@ def train_loop_per_worker(settings: dict[str, Any]) -> None:
     """Train and, on the first worker, write the router directory.
 
     Args:
-        settings: ``config``, a TrainJobConfig as plain values, and ``manifest``, facts to store
-            with the router.
+        settings: ``config``, a TrainJobConfig as plain values; ``folders``, where the outcomes of
+            its data sets are; and ``manifest``, facts to store with the router.
     """
     config = TrainJobConfig.model_validate(settings["config"])
     torch.set_num_threads(config.resources.threads_per_worker)
     start_distributed("nccl" if config.resources.use_gpu else "gloo")
-    worker = RouterWorker(config)
+    worker = RouterWorker(config, [Path(folder) for folder in settings["folders"]])
     worker.run()
     worker.save(settings["manifest"])
     worker.progress.close()
@@ -48,13 +49,13 @@ def train_loop_per_worker(settings: dict[str, Any]) -> None:
 class RouterWorker:
     """One worker's share of a run."""
 
-    def __init__(self, config: TrainJobConfig) -> None:
-        """Read the data and build the model, alike on every worker."""
+    def __init__(self, config: TrainJobConfig, folders: Sequence[Path]) -> None:
+        """Open the data and build the model, alike on every worker."""
         context = ray.train.get_context()
         self.config = config
         self.rank: int = context.get_world_rank()
         self.num_workers: int = context.get_world_size()
-        self.data: TrainingData = read_training_data(config)
+        self.data: TrainingData = read_training_data(config, folders)
         self.model: ModelSat
         self.tokenizer: InstructionTokenizer
         self.model, self.tokenizer = build_model(config.model, config.training.seed)
@@ -91,7 +92,7 @@ class RouterWorker:
             config=self.config.model,
             calibration=fitted.calibration,
             task_sets=self.data.task_sets,
-            known_cards=merged((matrix.cards[0].tasks_hash, cards) for matrix, cards in known),
+            known_cards=merged((source.cards[0].tasks_hash, cards) for source, cards in known),
             manifest={
                 **manifest,
                 "history": self.history,

@@ -61,6 +61,21 @@ OUTCOMES = TableSchema(
     key=("question_id", "candidate", "source"),
 )
 
+# Outcomes by instruction; `correct` has one value for each candidate of a set of cards.
+INSTRUCTIONS = TableSchema(
+    name="instructions",
+    version=1,
+    fields=(
+        pa.field("question_id", pa.string(), nullable=False),
+        pa.field("prompt", pa.string(), nullable=False),
+        pa.field("task", pa.string(), nullable=False),
+        pa.field("category", pa.string()),
+        pa.field("dup_group", pa.string()),
+        pa.field("correct", pa.list_(pa.float32()), nullable=False),
+    ),
+    key=("question_id",),
+)
+
 CANDIDATES = TableSchema(
     name="candidates",
     version=1,

@@ -82,7 +82,24 @@ def read_table(schema: TableSchema, path: str | Path) -> pa.Table:
     """
     path = Path(path)
     table = _read_parquet(schema, path)
-    metadata = table.schema.metadata or {}
+    _check_kind(schema, table.schema.metadata or {}, path)
+    return _conform(schema, table, source=str(path))
+
+
+def check_table(schema: TableSchema, path: str | Path) -> None:
+    """Check a table's kind, version and columns without reading its rows.
+
+    Raises:
+        ArtifactError: as :func:`read_table`, but for what only the rows tell.
+    """
+    path = Path(path)
+    _check_readable(schema, path)
+    header = pq.read_schema(path)
+    _check_kind(schema, header.metadata or {}, path)
+    _conform(schema, header.empty_table(), source=str(path))
+
+
+def _check_kind(schema: TableSchema, metadata: Mapping[bytes, bytes], path: Path) -> None:
     kind = metadata.get(_SCHEMA_KEY, schema.name.encode()).decode()
     if kind != schema.name:
         raise ArtifactError(f"{path} holds a {kind} table; expected a {schema.name} table")
@@ -92,7 +109,6 @@ def read_table(schema: TableSchema, path: str | Path) -> pa.Table:
             f"{path} has {schema.name} schema version {version}; this release reads version "
             f"{schema.version}: write it anew, or use the release that wrote it"
         )
-    return _conform(schema, table, source=str(path))
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
@@ -216,16 +232,29 @@ def _from_rows(schema: TableSchema, rows: Sequence[Mapping[str, Any]], names: se
 
 
 def _read_parquet(schema: TableSchema, path: Path) -> pa.Table:
+    names = _check_readable(schema, path)
+    with _reading(path):
+        return pq.read_table(path, columns=[n for n in schema.arrow.names if n in names])
+
+
+def _check_readable(schema: TableSchema, path: Path) -> list[str]:
+    """Names of the columns of a parquet file that has all which are required."""
     if not path.exists():
         raise ArtifactError(f"{schema.name} table {path} does not exist")
+    with _reading(path):
+        names: list[str] = pq.read_schema(path).names
+    missing = [f.name for f in schema.fields if not f.nullable and f.name not in names]
+    if missing:
+        raise ArtifactError(
+            f"{path} lacks the {schema.name} columns {missing}; found {sorted(names)}"
+        )
+    return names
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
     try:
-        names = pq.read_schema(path).names
-        missing = [f.name for f in schema.fields if not f.nullable and f.name not in names]
-        if missing:
-            raise ArtifactError(
-                f"{path} lacks the {schema.name} columns {missing}; found {sorted(names)}"
-            )
-        return pq.read_table(path, columns=[n for n in schema.arrow.names if n in names])
+        yield
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise ArtifactError(f"{path} is not a readable parquet file: {reason}") from None

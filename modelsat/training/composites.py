@@ -12,11 +12,14 @@ Shapes: B instructions, M real candidates, S sources (M and the two ideal ones),
 T statements.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
+from modelsat.capability.cards import Card
 from modelsat.modeling.card_features import card_features, evidence
-from modelsat.training.data import Floats, OutcomeMatrix
+from modelsat.training.data import Floats, Ints
 
 # Concentration of the Dirichlet prior from which a composite draws how often it takes each source:
 # 0.5 gives everything between near copies and even mixtures.
@@ -25,35 +28,37 @@ _IDEAL_CORRECT = (1.0, 0.0)  # outcomes of the ideal sources: always right, alwa
 
 
 class CompositeMaker:
-    """Draws composites over the candidates of one outcome matrix.
+    """Draws composites over real candidates.
 
     Attributes:
         composites: C, composites of each draw.
-        statement_Q: place of each instruction's own statement, -1 where it has none, int64 [Q].
 
     Args:
-        matrix: outcomes and cards of the real candidates.
+        cards: of the real candidates.
         composites: C.
     """
 
-    def __init__(self, matrix: OutcomeMatrix, composites: int) -> None:
-        """Find the statement each instruction belongs to."""
+    def __init__(self, cards: Sequence[Card], composites: int) -> None:
+        """Count what each source answered rightly."""
         self.composites = composites
-        features = card_features(matrix.cards)
+        features = card_features(cards)
         most_shots_T = features.num_shots_MT.max(axis=0)
         ideal_2T = np.outer(_IDEAL_CORRECT, most_shots_T).astype(np.float32)
         self._correct_ST = np.concatenate([features.num_correct_MT, ideal_2T])
         self._shots_ST = np.concatenate([features.num_shots_MT, [most_shots_T, most_shots_T]])
-        column = {s.task: t for t, s in enumerate(matrix.cards[0].statements)}
-        self.statement_Q = np.array([column.get(task, -1) for task in matrix.tasks])
+        self._place = {s.task: place for place, s in enumerate(cards[0].statements)}
+
+    def statements(self, tasks: Sequence[str]) -> Ints:
+        """Place of the statement on each task, -1 where there is none, int64 [B]."""
+        return np.array([self._place.get(task, -1) for task in tasks], dtype=np.int64)
 
     def draw(
-        self, rows: npt.NDArray[np.int64], real_BM: Floats, rng: np.random.Generator
+        self, statement_B: Ints, real_BM: Floats, rng: np.random.Generator
     ) -> tuple[Floats, Floats]:
         """Draw composites and their answers.
 
         Args:
-            rows: which instructions of the matrix.
+            statement_B: place of each instruction's own statement; see :meth:`statements`.
             real_BM: the real candidates' outcomes on them, NaN where there is none.
             rng: draws sources and shares.
 
@@ -62,12 +67,11 @@ class CompositeMaker:
             where the source has none and on instructions outside the core tasks, to which no
             composite has a definite answer.
         """
-        ideal_B2 = np.tile(np.array(_IDEAL_CORRECT, dtype=np.float32), (len(rows), 1))
+        ideal_B2 = np.tile(np.array(_IDEAL_CORRECT, dtype=np.float32), (len(statement_B), 1))
         answers_BS = np.concatenate([real_BM, ideal_B2], axis=1)
         sources_2CT = self._draw_sources(rng)
         share_CT = rng.beta(_CONCENTRATION, _CONCENTRATION, size=sources_2CT.shape[1:])
-        statement_B = self.statement_Q[rows]
-        uses_first_BC = rng.random((len(rows), self.composites)) < share_CT[:, statement_B].T
+        uses_first_BC = rng.random((len(statement_B), self.composites)) < share_CT[:, statement_B].T
         source_BC = np.where(
             uses_first_BC, sources_2CT[0][:, statement_B].T, sources_2CT[1][:, statement_B].T
         )

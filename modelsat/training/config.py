@@ -62,6 +62,8 @@ class TrainingConfig(FrozenConfig):
             ``batch_size * gradient_accumulation_steps`` instructions of each worker.
         composites: composite candidates added to the real ones at each step.
         validation_fraction: share of the instructions kept apart for validation and calibration.
+        validation_instructions: most validation instructions of each data set that are used; they
+            are in memory, drawn from those kept apart.
         validate_every_steps: steps between two looks at the validation instructions within an
             epoch; None looks at its end only. Changes no weight.
         effect_instructions: training instructions of each data set on which the effects of known
@@ -83,6 +85,7 @@ class TrainingConfig(FrozenConfig):
     gradient_accumulation_steps: int = Field(default=1, ge=1)
     composites: int = Field(default=16, ge=0)
     validation_fraction: float = Field(default=0.15, gt=0, lt=1)
+    validation_instructions: int = Field(default=20_000, ge=1)
     validate_every_steps: int | None = Field(default=None, ge=1)
     effect_instructions: int = Field(default=4000, ge=1)
     warmup_fraction: float = Field(default=0.1, ge=0, lt=1)

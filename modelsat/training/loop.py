@@ -13,7 +13,7 @@ from modelsat.modeling.model import ModelSat
 from modelsat.modeling.tokenization import InstructionTokenizer, InstructionTokens
 from modelsat.training.batches import Batch, BatchSampler
 from modelsat.training.config import LossConfig, StageName, TrainingConfig
-from modelsat.training.data import Floats, OutcomeMatrix
+from modelsat.training.data import Floats, OutcomeMatrix, OutcomeSource
 from modelsat.training.losses import alignment_loss, scoring_loss
 from modelsat.training.metrics import cell_auc
 from modelsat.training.outputs import network_scores
@@ -116,7 +116,7 @@ class StageRunner:
     Args:
         engine: holds the weights.
         tokenizer: turns instructions into tokens.
-        matrices: the training outcomes, whose cards' statements are read.
+        sources: the training outcomes, whose cards' statements are read.
         config: the training run.
         device: where the engine's weights are.
     """
@@ -125,14 +125,14 @@ class StageRunner:
         self,
         engine: Engine,
         tokenizer: InstructionTokenizer,
-        matrices: Sequence[OutcomeMatrix],
+        sources: Sequence[OutcomeSource],
         config: TrainingConfig,
         device: torch.device,
     ) -> None:
         """Tokenize the statements; nothing runs yet."""
         self.engine = engine
         self.tokenizer = tokenizer
-        self.statements = [self._statements(matrix, device) for matrix in matrices]
+        self.statements = [self._statements(source, device) for source in sources]
         self.config = config
         self.device = device
 
@@ -166,7 +166,7 @@ class StageRunner:
         rng = np.random.default_rng((self.config.seed, epoch, batch.number, 1))
         log_odds_BM, log_relevance_BT = self.engine.forward(
             tokens,
-            self.statements[batch.matrix],
+            self.statements[batch.source],
             torch.from_numpy(batch.weights).to(self.device),
         )
         options = self.config.loss
@@ -187,8 +187,8 @@ class StageRunner:
             for matrix in matrices
         ]
 
-    def _statements(self, matrix: OutcomeMatrix, device: torch.device) -> dict[str, Tensor]:
-        features = self.tokenizer.encoder_features(card_features(matrix.cards).texts)
+    def _statements(self, source: OutcomeSource, device: torch.device) -> dict[str, Tensor]:
+        features = self.tokenizer.encoder_features(card_features(source.cards).texts)
         return {name: value.to(device) for name, value in features.items()}
 
 

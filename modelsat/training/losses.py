@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from modelsat.training.config import LossConfig
-from modelsat.training.data import Floats
-
-Ints = npt.NDArray[np.int64]
+from modelsat.training.data import Floats, Ints
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modelsat.capability.cards import Card
 from modelsat.modeling.calibration import Calibration, fit_calibration
 from modelsat.modeling.card_features import card_features
 from modelsat.modeling.known_cards import KnownCards, fit_effects
 from modelsat.modeling.tokenization import InstructionTokenizer
-from modelsat.training.data import Floats, OutcomeMatrix
+from modelsat.training.data import Floats, OutcomeMatrix, OutcomeSource
 
 # Answers that a candidate's mean counts for against what is seen on one task; chosen on
 # validation instructions.
@@ -30,7 +31,7 @@ class FittedOutputs:
     """What turns the network's log-odds into probabilities.
 
     Attributes:
-        known_cards: one per outcome matrix.
+        known_cards: one per source of training outcomes.
         calibration: of log-odds with effects.
         precision: of the prior on the effects, as chosen.
     """
@@ -71,7 +72,7 @@ def network_scores(
 
 def fit_outputs(
     score: Callable[[OutcomeMatrix], tuple[Floats, Floats]],
-    training: Sequence[OutcomeMatrix],
+    training: Sequence[OutcomeSource],
     validation: Sequence[OutcomeMatrix],
     *,
     num_instructions: int,
@@ -83,10 +84,10 @@ def fit_outputs(
         score: log-odds and relevance of a matrix's instructions and cards.
         training: the training outcomes.
         validation: outcomes kept apart, matrix by matrix.
-        num_instructions: training instructions to take of each matrix, drawn at random.
+        num_instructions: training instructions to take of each source, drawn at random.
         seed: seeds the draw.
     """
-    samples = [_sample(matrix, num_instructions, seed) for matrix in training]
+    samples = [source.sample(num_instructions, seed) for source in training]
     fitted_on = [(*score(sample), sample.correct_QM) for sample in samples]
     judged_on = [(*score(matrix), matrix.correct_QM) for matrix in validation]
     outcomes = np.concatenate([correct_QM.ravel() for _, _, correct_QM in judged_on])
@@ -110,22 +111,17 @@ def fit_outputs(
     effects, calibration, precision = best[1]
     return FittedOutputs(
         tuple(
-            _known_cards(matrix, effects_MT)
-            for matrix, effects_MT in zip(training, effects, strict=True)
+            _known_cards(source.cards, effects_MT)
+            for source, effects_MT in zip(training, effects, strict=True)
         ),
         calibration,
         precision,
     )
 
 
-def _known_cards(matrix: OutcomeMatrix, effects_MT: Floats) -> KnownCards:
-    features = card_features(matrix.cards)
+def _known_cards(cards: Sequence[Card], effects_MT: Floats) -> KnownCards:
+    features = card_features(cards)
     return KnownCards(features.texts, features.num_correct_MT, effects_MT)
-
-
-def _sample(matrix: OutcomeMatrix, num_instructions: int, seed: int) -> OutcomeMatrix:
-    order = np.random.default_rng(seed).permutation(len(matrix))[:num_instructions]
-    return matrix.rows(np.sort(order).tolist())
 
 
 def _log_loss(probabilities: Floats, correct: Floats) -> float:

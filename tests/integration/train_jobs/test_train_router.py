@@ -83,16 +83,15 @@ def test_a_refused_job_starts_no_worker_and_writes_nothing(tables, tmp_path):
 def stage_1(settings: dict[str, Any]) -> None:
     """Train stage 1 on one worker and note which parameters moved."""
     from modelsat.modeling.loading import build_model
-    from train_jobs.data import read_training_data
     from train_jobs.deepspeed_engine import DeepSpeedEngine, start_distributed
 
     config = TrainJobConfig.model_validate(settings)
     start_distributed("gloo")
-    data = read_training_data(config)
+    outcomes = [make_matrix()]
     model, tokenizer = build_model(config.model, seed=0)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     sampler = BatchSampler(
-        data.training,
+        outcomes,
         batch_size=8,
         composites=8,
         seed=0,
@@ -103,7 +102,7 @@ def stage_1(settings: dict[str, Any]) -> None:
     engine = DeepSpeedEngine(
         model, "connector", config.training, config.deepspeed, sampler.steps_per_epoch
     )
-    runner = StageRunner(engine, tokenizer, data.training, config.training, engine.device)
+    runner = StageRunner(engine, tokenizer, outcomes, config.training, engine.device)
     runner.train_epoch(sampler, 1, lambda result: None)
     after = engine.full_state()
     moved = sorted(name for name, value in after.items() if not torch.equal(value, before[name]))

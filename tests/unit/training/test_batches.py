@@ -69,9 +69,9 @@ def test_each_batch_comes_from_one_matrix_and_small_ones_repeat():
     both = BatchSampler([large, small], batch_size=16, composites=4, seed=0)
     seen = [[], []]
     for batch in both.epoch(1):
-        assert set(batch.instructions) <= set((large, small)[batch.matrix].instructions)
+        assert set(batch.instructions) <= set((large, small)[batch.source].instructions)
         assert len(batch.instructions) == 16
-        seen[batch.matrix] += batch.instructions
+        seen[batch.source] += batch.instructions
     assert sorted(seen[0]) == sorted(large.instructions)
     assert set(seen[1]) == set(small.instructions)
     assert both.steps_per_epoch == 10 + 1
