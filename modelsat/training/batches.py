@@ -15,7 +15,7 @@ import numpy as np
 from modelsat.modeling.card_features import card_features
 from modelsat.training.composites import CompositeMaker
 from modelsat.training.data import Floats, Ints, OutcomeMatrix, OutcomeSource, joined
-from modelsat.training.losses import TermWeights, term_weights
+from modelsat.training.losses import TermWeights, candidate_weights, term_weights
 
 # Steps whose instructions are sorted by length together: padding falls to a few percent while the
 # batches still differ from epoch to epoch.
@@ -57,6 +57,7 @@ class BatchSampler:
         batch_size: instructions of one pass.
         composites: composite candidates per step.
         max_steps: steps after which an epoch ends; None: when every instruction was seen.
+        strength_exponent: how much more stronger candidates count; see :class:`LossConfig`.
         seed: seeds order and composites.
         rank: which worker's share to draw.
         num_workers: number of workers.
@@ -72,6 +73,7 @@ class BatchSampler:
         composites: int,
         seed: int,
         max_steps: int | None = None,
+        strength_exponent: float = 0.0,
         rank: int = 0,
         num_workers: int = 1,
         accumulation: int = 1,
@@ -80,6 +82,7 @@ class BatchSampler:
         self.sources = tuple(sources)
         self.batch_size = batch_size
         self.max_steps = max_steps
+        self.strength_exponent = strength_exponent
         self.seed = seed
         self.rank = rank
         self.accumulation = accumulation
@@ -138,6 +141,8 @@ class BatchSampler:
         maker = self._makers[number]
         statement_G = maker.statements(rows.tasks)
         weights_CT, composed_GC = maker.draw(statement_G, rows.correct_QM, rng)
+        weights_MT = np.concatenate([self._weights[number], weights_CT])
+        counted_M = candidate_weights(weights_MT, self.strength_exponent)
         correct_GM = np.concatenate([rows.correct_QM, composed_GC], axis=1)
         # Every pass takes each n-th row, so that instructions of all passes are of like length.
         parts = [slice(first, None, self.passes_per_step) for first in range(self.passes_per_step)]
@@ -149,10 +154,10 @@ class BatchSampler:
                 source=number,
                 number=step * self.passes_per_step + place,
                 instructions=rows.instructions[parts[place]],
-                weights=np.concatenate([self._weights[number], weights_CT]),
+                weights=weights_MT,
                 correct=correct[place],
                 statement=statement[place],
-                terms=term_weights(correct, statement, place),
+                terms=term_weights(correct, statement, place, counted_M),
             )
 
 

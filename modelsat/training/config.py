@@ -41,6 +41,9 @@ class LossConfig(FrozenConfig):
         pointwise_weight: weight of the per-answer term that makes scores comparable between
             candidates, which Eq. 5 alone cannot (docs/decisions).
         ordering_weight: weight of the term that orders the candidates of one instruction.
+        strength_exponent: a candidate's outcomes and groups count by its accuracy, as its card
+            tells it, to this power; 0 counts all candidates alike (paper: stronger candidates are
+            sampled with more weight; it does not say how much).
         alignment_weight: weight of the term that teaches the encoder which statement an
             instruction of a core task belongs to (docs/experiments.md).
     """
@@ -49,6 +52,7 @@ class LossConfig(FrozenConfig):
     in_batch_weight: float = Field(default=1.0, ge=0)
     pointwise_weight: float = Field(default=1.0, ge=0)
     ordering_weight: float = Field(default=0.0, ge=0)
+    strength_exponent: float = Field(default=0.0, ge=0)
     alignment_weight: float = Field(default=1.0, ge=0)
 
 

@@ -237,6 +237,7 @@ def train_in_process(
             batch_size=config.batch_size,
             composites=config.composites,
             max_steps=config.stage(stage).max_steps,
+            strength_exponent=config.loss.strength_exponent,
             accumulation=config.gradient_accumulation_steps,
             seed=config.seed + number,
         )

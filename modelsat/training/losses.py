@@ -28,42 +28,65 @@ class TermWeights:
         groups: of the term over groups.
         pairs: of the term over pairs of candidates.
         statements: of the term over instructions with a statement.
+        candidates: how much each candidate's outcomes and groups count within the first two terms,
+            float32 [M]; None: all alike.
     """
 
     cells: float = 1.0
     groups: float = 1.0
     pairs: float = 1.0
     statements: float = 1.0
+    candidates: Floats | None = None
 
 
-def term_weights(correct: Sequence[Floats], statement: Sequence[Ints], number: int) -> TermWeights:
+def candidate_weights(evidence_MT: Floats, exponent: float) -> Floats:
+    """How much candidates count, by what they can: their accuracy to a power, 1 on average.
+
+    Args:
+        evidence_MT: log-odds of success of each card on each task.
+        exponent: 0 lets all count alike.
+
+    Returns:
+        Weights, float32 [M].
+    """
+    accuracy_M = (1 / (1 + np.exp(-evidence_MT.astype(np.float64)))).mean(axis=1)
+    weights_M = accuracy_M**exponent
+    return (weights_M / weights_M.mean()).astype(np.float32)
+
+
+def term_weights(
+    correct: Sequence[Floats], statement: Sequence[Ints], number: int, candidates_M: Floats
+) -> TermWeights:
     """Weights of one pass among those of its step.
 
     Args:
         correct: outcomes of every pass, NaN where there is none, float32 [B, M] each.
         statement: place of each instruction's statement of every pass, int64 [B] each.
         number: which pass.
+        candidates_M: how much each candidate counts; see :func:`candidate_weights`.
     """
     counts_P4 = np.array(
-        [_count_terms(*one) for one in zip(correct, statement, strict=True)], dtype=np.float64
+        [_count_terms(*one, candidates_M) for one in zip(correct, statement, strict=True)]
     )
     total_4 = counts_P4.sum(axis=0)
-    weights_4 = counts_P4[number] * len(counts_P4) / np.maximum(total_4, 1)
-    return TermWeights(*weights_4.tolist())
+    weights_4 = counts_P4[number] * len(counts_P4) / np.where(total_4 > 0, total_4, 1)
+    return TermWeights(*weights_4.tolist(), candidates=candidates_M)
 
 
-def _count_terms(correct_BM: Floats, statement_B: Ints) -> tuple[int, int, int, int]:
+def _count_terms(
+    correct_BM: Floats, statement_B: Ints, candidates_M: Floats
+) -> tuple[float, float, int, int]:
     right_BM, wrong_BM = correct_BM >= 0.5, correct_BM < 0.5
     right_M, wrong_M = right_BM.sum(0), wrong_BM.sum(0)
     return (
-        int((~np.isnan(correct_BM)).sum()),
-        int(right_M[wrong_M > 0].sum()),
+        float((~np.isnan(correct_BM)).sum(0) @ candidates_M),
+        float((right_M * (wrong_M > 0)) @ candidates_M),
         int((right_BM.sum(1) * wrong_BM.sum(1)).sum()),
         int((statement_B >= 0).sum()),
     )
 
 
-def in_batch_loss(log_odds_GK: Tensor) -> Tensor:
+def in_batch_loss(log_odds_GK: Tensor, weights_G: Tensor | None = None) -> Tensor:
     """In-batch cross-entropy over the "Yes" scores of groups.
 
     A group holds one candidate's positive instruction first, then K - 1 negative ones; the loss
@@ -71,6 +94,7 @@ def in_batch_loss(log_odds_GK: Tensor) -> Tensor:
 
     Args:
         log_odds_GK: log-odds of "Yes", float [G, K].
+        weights_G: how much each group counts; None: all alike.
 
     Returns:
         Mean over groups, in nats; 0 when there is no group.
@@ -82,10 +106,12 @@ def in_batch_loss(log_odds_GK: Tensor) -> Tensor:
     if not len(log_odds_GK):
         return log_odds_GK.sum()
     target_G = torch.zeros(len(log_odds_GK), dtype=torch.long, device=log_odds_GK.device)
-    return functional.cross_entropy(log_odds_GK, target_G)
+    return _mean(functional.cross_entropy(log_odds_GK, target_G, reduction="none"), weights_G)
 
 
-def pointwise_loss(log_odds_BM: Tensor, correct_BM: Tensor) -> Tensor:
+def pointwise_loss(
+    log_odds_BM: Tensor, correct_BM: Tensor, weights_M: Tensor | None = None
+) -> Tensor:
     """Binary cross-entropy of every known outcome, which fixes the level of each candidate.
 
     Eq. 5 is unchanged when a constant is added to all scores of a candidate, so it alone cannot
@@ -94,6 +120,7 @@ def pointwise_loss(log_odds_BM: Tensor, correct_BM: Tensor) -> Tensor:
     Args:
         log_odds_BM: log-odds of "Yes", float [B, M].
         correct_BM: outcomes 0..1, NaN where there is none.
+        weights_M: how much each candidate counts; None: all alike.
 
     Returns:
         Mean over known outcomes, in nats; 0 when none is known.
@@ -101,7 +128,14 @@ def pointwise_loss(log_odds_BM: Tensor, correct_BM: Tensor) -> Tensor:
     known_BM = ~correct_BM.isnan()
     if not known_BM.any():
         return log_odds_BM.sum() * 0.0
-    return functional.binary_cross_entropy_with_logits(log_odds_BM[known_BM], correct_BM[known_BM])
+    loss = functional.binary_cross_entropy_with_logits(
+        log_odds_BM[known_BM], correct_BM[known_BM], reduction="none"
+    )
+    return _mean(loss, None if weights_M is None else weights_M.expand_as(log_odds_BM)[known_BM])
+
+
+def _mean(values: Tensor, weights: Tensor | None) -> Tensor:
+    return values.mean() if weights is None else (values * weights).sum() / weights.sum()
 
 
 def ordering_loss(log_odds_BM: Tensor, correct_BM: Tensor) -> Tensor:
@@ -162,11 +196,16 @@ def scoring_loss(
     """
     correct_BM = torch.from_numpy(correct).to(log_odds_BM.device)
     log_odds_BM = log_odds_BM.float()
-    loss = config.pointwise_weight * weights.cells * pointwise_loss(log_odds_BM, correct_BM)
+    weights_M = None
+    if weights.candidates is not None:
+        weights_M = torch.from_numpy(weights.candidates).to(log_odds_BM.device)
+    pointwise = pointwise_loss(log_odds_BM, correct_BM, weights_M)
+    loss = config.pointwise_weight * weights.cells * pointwise
     if config.in_batch_weight:
         groups = torch.from_numpy(sample_groups(correct, config.group_size, rng))
         rows_GK, columns_GK = groups.to(log_odds_BM.device).unbind(-1)
-        in_batch = in_batch_loss(log_odds_BM[rows_GK, columns_GK])
+        weights_G = None if weights_M is None else weights_M[columns_GK[:, 0]]
+        in_batch = in_batch_loss(log_odds_BM[rows_GK, columns_GK], weights_G)
         loss = loss + config.in_batch_weight * weights.groups * in_batch
     if config.ordering_weight:
         ordering = ordering_loss(log_odds_BM, correct_BM)

@@ -10,11 +10,13 @@ from hypothesis.extra.numpy import arrays
 from modelsat.training.config import LossConfig
 from modelsat.training.losses import (
     alignment_loss,
+    candidate_weights,
     in_batch_loss,
     ordering_loss,
     pointwise_loss,
     sample_groups,
     scoring_loss,
+    term_weights,
 )
 
 OUTCOMES = arrays(
@@ -83,6 +85,54 @@ def test_pointwise_loss_leaves_unknown_cells_out():
     y = np.array([1.0, 0.0, 0.25])
     expected = -(y * np.log(p) + (1 - y) * np.log(1 - p)).mean()
     assert float(pointwise_loss(log_odds, correct)) == pytest.approx(expected)
+
+
+def test_stronger_candidates_count_more():
+    evidence = np.log(
+        np.array([[0.9, 0.7], [0.4, 0.4], [0.1, 0.3]]) / [[0.1, 0.3], [0.6] * 2, [0.9, 0.7]]
+    )
+    assert candidate_weights(evidence, 0.0) == pytest.approx([1, 1, 1])
+    weights = candidate_weights(evidence, 1.0)
+    assert weights == pytest.approx(np.array([0.8, 0.4, 0.2]) * 3 / 1.4, rel=1e-6)
+    rng = np.random.default_rng(5)
+    log_odds = rng.normal(size=(6, 3))
+    correct = (rng.random((6, 3)) < 0.5).astype(np.float32)
+    correct[0, 0] = np.nan
+    known = ~np.isnan(correct)
+    cells = np.log1p(np.exp(np.where(correct == 1, -log_odds, log_odds)))
+    counted = np.broadcast_to(weights, cells.shape)
+    expected = (cells * counted)[known].sum() / counted[known].sum()
+    given = (torch.from_numpy(log_odds).float(), torch.from_numpy(correct))
+    assert float(pointwise_loss(*given, torch.from_numpy(weights))) == pytest.approx(expected)
+    groups = torch.from_numpy(rng.normal(size=(2, 4)))
+    alone = [float(in_batch_loss(groups[i : i + 1])) for i in range(2)]
+    both = float(in_batch_loss(groups, torch.tensor([3.0, 1.0])))
+    assert both == pytest.approx((3 * alone[0] + alone[1]) / 4)
+
+
+def test_however_a_step_is_cut_its_candidates_count_alike():
+    rng = np.random.default_rng(6)
+    log_odds = torch.from_numpy(rng.normal(size=(8, 3)).astype(np.float32))
+    correct = (rng.random((8, 3)) < 0.5).astype(np.float32)
+    correct[:5, 2] = np.nan
+    weights = np.array([1.6, 1.0, 0.4], dtype=np.float32)
+    config = LossConfig(in_batch_weight=0.0)
+    parts = [slice(0, 3), slice(3, 8)]
+    statement = [np.zeros(len(correct[part]), dtype=np.int64) for part in parts]
+    passes = [
+        float(
+            scoring_loss(
+                log_odds[part],
+                correct[part],
+                config,
+                rng,
+                term_weights([correct[one] for one in parts], statement, number, weights),
+            )
+        )
+        for number, part in enumerate(parts)
+    ]
+    whole = pointwise_loss(log_odds, torch.from_numpy(correct), torch.from_numpy(weights))
+    assert np.mean(passes) == pytest.approx(float(whole), rel=1e-5)
 
 
 def test_no_known_outcome_gives_no_loss_and_a_gradient():
