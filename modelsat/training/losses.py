@@ -51,7 +51,8 @@ def candidate_weights(evidence_MT: Floats, exponent: float) -> Floats:
     """
     accuracy_M = (1 / (1 + np.exp(-evidence_MT.astype(np.float64)))).mean(axis=1)
     weights_M = accuracy_M**exponent
-    return (weights_M / weights_M.mean()).astype(np.float32)
+    counted_M: Floats = (weights_M / weights_M.mean()).astype(np.float32)
+    return counted_M
 
 
 def term_weights(
@@ -70,7 +71,8 @@ def term_weights(
     )
     total_4 = counts_P4.sum(axis=0)
     weights_4 = counts_P4[number] * len(counts_P4) / np.where(total_4 > 0, total_4, 1)
-    return TermWeights(*weights_4.tolist(), candidates=candidates_M)
+    cells, groups, pairs, statements = weights_4.tolist()
+    return TermWeights(cells, groups, pairs, statements, candidates_M)
 
 
 def _count_terms(
