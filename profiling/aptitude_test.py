@@ -1,8 +1,8 @@
 """Entry of the aptitude test: every candidate of a zoo answers the same questions.
 
-Run: ``python -m profiling.aptitude_test --config FILE [--set a.b=value] [--json]``, alone or
-under ``ray job submit``. Joins the cluster that ``RAY_ADDRESS`` names, else starts Ray on this
-machine, and neither if there is nothing to do.
+Run: ``python -m profiling.aptitude_test --config FILE [--set a.b=value] [--json] [--dry-run]``,
+alone or under ``ray job submit``. Joins the cluster that ``RAY_ADDRESS`` names, else starts Ray on
+this machine, and neither if there is nothing to do.
 """
 
 import argparse
@@ -38,23 +38,52 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--set", action="append", default=[], metavar="A.B=VALUE", help="change one value"
     )
     parser.add_argument("--json", action="store_true", help="print the report to stdout")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print what is to be done, and start nothing"
+    )
     options = parser.parse_args(argv)
     with report_errors():
-        run_from_file(options.config, options.set, as_json=options.json)
+        if options.dry_run:
+            print_plan(options.config, options.set, as_json=options.json)
+        else:
+            run_from_file(options.config, options.set, as_json=options.json)
+
+
+def print_plan(path: str, overrides: Sequence[str], *, as_json: bool) -> None:
+    """Print what a run would do; writes nothing and starts neither Ray nor an engine.
+
+    Raises:
+        ModelSatError: configuration, zoo file or questions are wrong.
+    """
+    from profiling.dry_run import describe_plan, plan_lines
+
+    config = load_config(ProfileConfig, path, overrides)
+    described = describe_plan(plan_run(config), config)
+    text = json.dumps(described, indent=2) if as_json else "\n".join(plan_lines(described))
+    sys.stdout.write(text + "\n")
 
 
 def run_from_file(path: str, overrides: Sequence[str], *, as_json: bool) -> None:
     """Profile as a configuration file says, and print the report if asked.
 
+    The last line on stderr says how it ended.
+
     Raises:
         ModelSatError: see :func:`profile_zoo`.
     """
     _interrupt_on_sigterm()
-    report = profile_zoo(load_config(ProfileConfig, path, overrides))
+    config = load_config(ProfileConfig, path, overrides)
+    report = profile_zoo(config)
     if as_json:
         sys.stdout.write(json.dumps(report, indent=2) + "\n")
     if report["failures"]:
         raise _failed(report)
+    kept = [row for row in report["candidates"] if row["status"] == "reused"]
+    num_profiled = len(report["candidates"]) - len(kept)
+    sys.stderr.write(
+        f"profile: {num_profiled} candidate(s) profiled, {len(kept)} kept, 0 failed; "
+        f"{config.output_dir / 'report.html'}\n"
+    )
 
 
 def profile_zoo(config: ProfileConfig) -> dict[str, Any]:

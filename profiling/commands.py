@@ -14,8 +14,12 @@ def profile(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report to stdout as JSON.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what is to be done, and start nothing.")
+    ] = False,
 ) -> None:
     """Let every candidate of a zoo sit the aptitude test; write outcomes and capability cards."""
-    from profiling.aptitude_test import run_from_file
+    from profiling.aptitude_test import print_plan, run_from_file
 
-    run_from_file(str(config), set_ or [], as_json=as_json)
+    run = print_plan if dry_run else run_from_file
+    run(str(config), set_ or [], as_json=as_json)
