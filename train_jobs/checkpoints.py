@@ -2,20 +2,23 @@
 
 import json
 import math
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray.train
 
+from modelsat.artifacts.hashing import content_hash
+from modelsat.errors import CheckpointError
 from modelsat.training.config import StageName
 from modelsat.training.stages import STAGES
 from train_jobs.deepspeed_engine import DeepSpeedEngine
+from train_jobs.storage import PROGRESS_NAME
 
-_PROGRESS = "progress.json"
 _SCORE = "score"
 
 Entry = Mapping[str, Any]
@@ -25,6 +28,7 @@ Entry = Mapping[str, Any]
 class Progress:
     """How far a run has come: the last finished epoch and what every epoch did."""
 
+    num_workers: int
     stage: StageName
     epoch: int
     history: tuple[dict[str, Any], ...]
@@ -41,29 +45,79 @@ def retention(kept: int) -> ray.train.CheckpointConfig:
 
 
 def report(engine: DeepSpeedEngine, progress: Progress) -> None:
-    """Write a checkpoint; every worker calls this after the same epoch."""
+    """Write a checkpoint; every worker calls this after the same epoch.
+
+    What the engine holds is copied to the worker's own disk; from there it goes to the storage
+    while the next epoch trains.
+
+    Raises:
+        CheckpointError: the worker's own disk takes no checkpoint.
+    """
     last = progress.history[-1]
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
+    directory = Path(tempfile.mkdtemp(prefix=_local_prefix()))
+    try:
         engine.save(directory)
         if ray.train.get_context().get_world_rank() == 0:
-            (directory / _PROGRESS).write_text(json.dumps(vars(progress)))
-        ray.train.report(
-            {**last, _SCORE: _score(last)},
-            checkpoint=ray.train.Checkpoint.from_directory(directory),
-        )
+            (directory / PROGRESS_NAME).write_text(json.dumps(vars(progress)))
+    except (OSError, RuntimeError) as error:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise _cannot_write(str(directory), error) from None
+    ray.train.report(
+        {**last, _SCORE: _score(last)},
+        checkpoint=ray.train.Checkpoint.from_directory(directory),
+        checkpoint_dir_name=f"checkpoint_{progress.stage}-{progress.epoch:03d}",
+        checkpoint_upload_mode=ray.train.CheckpointUploadMode.ASYNC,
+        delete_local_checkpoint_after_upload=False,
+        checkpoint_upload_fn=_upload,
+    )
+
+
+def _upload(checkpoint: ray.train.Checkpoint, name: str) -> ray.train.Checkpoint:
+    """Copy a checkpoint to the storage, or leave nothing of it; the local one goes.
+
+    Raises:
+        CheckpointError: the storage takes no checkpoint. The one before it stays the last.
+    """
+    storage = ray.train.get_context().get_storage()
+    try:
+        return storage.persist_current_checkpoint(checkpoint, name)
+    except OSError as error:
+        path = f"{storage.experiment_fs_path}/{name}"
+        with suppress(OSError):
+            storage.storage_filesystem.delete_dir(path)
+        raise _cannot_write(path, error) from None
+    finally:
+        shutil.rmtree(checkpoint.path, ignore_errors=True)
+
+
+def _cannot_write(path: str, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"checkpoint {path} cannot be written: {str(error).splitlines()[0]}; the one before it is "
+        "whole: make room, and run the same command again to continue from it"
+    )
+
+
+def _local_prefix() -> str:
+    """How the names of a run's own local copies begin."""
+    folder = ray.train.get_context().get_storage().experiment_fs_path
+    return f"{ray.train.get_context().get_experiment_name()}-{content_hash(folder)}-"
 
 
 @contextmanager
 def last_checkpoint() -> Iterator[tuple[Progress, Path] | None]:
-    """The checkpoint to go on from and the folder it lies in; None for a new run."""
+    """The checkpoint to go on from and the folder it lies in; None for a new run.
+
+    Local copies that killed workers left behind go: every worker calls this before any writes one.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{_local_prefix()}*"):
+        shutil.rmtree(left, ignore_errors=True)
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
         yield None
         return
     with checkpoint.as_directory() as name:
         directory = Path(name)
-        yield Progress(**json.loads((directory / _PROGRESS).read_text())), directory
+        yield Progress(**json.loads((directory / PROGRESS_NAME).read_text())), directory
 
 
 @contextmanager

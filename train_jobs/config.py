@@ -8,6 +8,7 @@ from pydantic import Field
 from modelsat.config import FrozenConfig
 from modelsat.modeling.config import ModelConfig
 from modelsat.training.config import Precision, TrainingConfig
+from train_jobs.storage import is_url
 
 
 class DataSetConfig(FrozenConfig):
@@ -85,7 +86,8 @@ class TrainJobConfig(FrozenConfig):
 
     Attributes:
         name: name of the run; its checkpoints lie under it.
-        storage_path: where checkpoints go; shared between the workers.
+        storage_path: where checkpoints go, shared between the workers: a folder, or a URL that
+            pyarrow or fsspec can open (``s3://bucket/folder``).
         router_dir: where the router directory is written.
         keep_checkpoints: checkpoints to keep of the best by validation loss; the last one is kept
             besides.
@@ -97,7 +99,7 @@ class TrainJobConfig(FrozenConfig):
     """
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$")
-    storage_path: Path
+    storage_path: str = Field(min_length=1)
     router_dir: Path
     keep_checkpoints: int = Field(default=1, ge=1)
     data: tuple[DataSetConfig, ...] = Field(min_length=1)
@@ -105,3 +107,9 @@ class TrainJobConfig(FrozenConfig):
     training: TrainingConfig
     resources: ResourcesConfig = ResourcesConfig()
     deepspeed: DeepSpeedConfig = DeepSpeedConfig()
+
+    @property
+    def shared_folder(self) -> Path:
+        """Where files lie that every machine reads: beside the router if the storage is a URL."""
+        remote = is_url(self.storage_path)
+        return self.router_dir.parent if remote else Path(self.storage_path)

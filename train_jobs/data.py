@@ -52,7 +52,7 @@ class DataSize:
 
 
 def write_training_data(config: TrainJobConfig, hashes: Sequence[DataHashes]) -> list[Path]:
-    """Join, check and split the tables into files below ``storage_path``, with Ray Data.
+    """Join, check and split the tables into files in the job's shared folder, with Ray Data.
 
     No data set trains on a question of any aptitude test: two of them may hold the same ones.
     Files of the same tables and split are used again, by whichever run made them.
@@ -159,7 +159,7 @@ def _folder(config: TrainJobConfig, data: DataSetConfig, split: Split, hashes: D
         "validation_fraction": split.validation_fraction,
         "seed": split.seed,
     }
-    return config.storage_path / f"outcomes-{content_hash(made_from)}"
+    return config.shared_folder / f"outcomes-{content_hash(made_from)}"
 
 
 def _cards(data: DataSetConfig, tasks_hash: str) -> tuple[Card, ...]:

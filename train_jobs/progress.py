@@ -2,18 +2,22 @@
 
 import math
 import resource
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import torch
+from pyarrow.fs import FileSystem, copy_files
 from tensorboardX import SummaryWriter
 
 from modelsat.training.config import StageName
 from modelsat.training.loop import StepResult
 from modelsat.training.stages import STAGES
+from train_jobs.storage import is_url, open_run
 from train_jobs.validation import Validation
 
+_EVENTS = "tensorboard"
 _STEPS_PER_LINE = 25  # training steps between two lines
 _FLUSH_S = 10  # seconds until a scalar is on disk
 _KEPT_FRACTION = 0.9  # of the mean step time at each step: it covers the last ten or so
@@ -29,7 +33,8 @@ class TrainingProgress:
     that it repeats.
 
     Args:
-        folder: where event files go.
+        storage_path: storage of the run.
+        run: its folder there; event files go to ``tensorboard`` within it.
         epochs: epochs of each stage.
         steps_per_epoch: steps of an epoch of each stage.
         num_workers: workers, each of which reads as many tokens.
@@ -40,7 +45,8 @@ class TrainingProgress:
 
     def __init__(
         self,
-        folder: Path,
+        storage_path: str,
+        run: str,
         *,
         epochs: Mapping[StageName, int],
         steps_per_epoch: Mapping[StageName, int],
@@ -60,9 +66,15 @@ class TrainingProgress:
         self._validation_s = 0.0
         self._last_s = 0.0
         self._writer: SummaryWriter | None = None
+        self._copies_to: tuple[FileSystem, str] | None = None
         if speaks:
             repeated_from = None if resumed_after is None else self._step_of_run() + 1
-            self._writer = SummaryWriter(str(folder), purge_step=repeated_from, flush_secs=_FLUSH_S)
+            folder = f"{storage_path}/{run}/{_EVENTS}"
+            if is_url(storage_path):
+                # The writer appends, which an object store cannot: copies go there.
+                self._copies_to = open_run(storage_path, f"{run}/{_EVENTS}")
+                folder = tempfile.mkdtemp(prefix=_EVENTS)
+            self._writer = SummaryWriter(folder, purge_step=repeated_from, flush_secs=_FLUSH_S)
 
     def start_epoch(self, stage: StageName, epoch: int) -> None:
         """Start the clock of an epoch's first step; epoch 0 is the state before a stage."""
@@ -133,10 +145,22 @@ class TrainingProgress:
         if self._writer is not None:
             print(line, flush=True)  # noqa: T201 - Ray carries workers' output to the job's log
 
+    def publish(self) -> None:
+        """Let the event files be read where the run is stored."""
+        if self._writer is None:
+            return
+        self._writer.flush()
+        if self._copies_to is not None:
+            filesystem, folder = self._copies_to
+            filesystem.create_dir(folder)
+            copy_files(self._writer.logdir, folder, destination_filesystem=filesystem)
+
     def close(self) -> None:
-        """Write what is left."""
+        """End the event file; nothing may follow."""
         if self._writer is not None:
             self._writer.close()
+            if self._copies_to is not None:
+                shutil.rmtree(self._writer.logdir, ignore_errors=True)
 
     def _left_s(self) -> float:
         """Seconds to the end of the last epoch at the stage's present pace.

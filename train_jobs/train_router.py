@@ -14,7 +14,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from modelsat.artifacts.hashing import content_hash
 from modelsat.artifacts.router_description import DESCRIPTION_NAME, read_description
-from modelsat.errors import ArtifactError, CheckpointError, ModelSatError
+from modelsat.errors import ArtifactError, CheckpointError, ConfigError, ModelSatError
 from modelsat.modeling.card_features import statement_text
 from modelsat.modeling.tiny import TINY, write_tiny_parts
 from train_jobs.checkpoints import retention
@@ -27,14 +27,17 @@ from train_jobs.data import (
     write_training_data,
 )
 from train_jobs.sharding import cpu_environment
+from train_jobs.storage import absolute_storage, workers_of_run
 from train_jobs.worker import train_loop_per_worker
 
-# Settings that move no weight: a job whose run differs in them alone is the same job.
+# Settings of which the trained weights do not tell, or which are no part of a run's name: a job
+# that differs in them alone continues the same run.
 _WITHOUT_EFFECT: dict[str, Any] = {
     "name": True,
     "storage_path": True,
     "router_dir": True,
     "keep_checkpoints": True,
+    "resources": True,
     "training": {"validate_every_steps"},
 }
 _TINY_TEXTS = 10_000  # of each data set, from which the vocabulary of `tiny` is made
@@ -63,19 +66,22 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
     from its last checkpoint.
 
     Raises:
-        ModelSatError: data, model or configuration are refused before any worker starts.
+        ModelSatError: data, model or configuration are refused before any worker starts; so is
+            another number of workers than the run began with.
         CheckpointError: the workers failed more often than allowed.
     """
     hashes = data_hashes(config.data)
     work_hash = _work_hash(config, hashes)
-    history = _finished_history(config.router_dir, work_hash)
+    history = _finished_history(config, work_hash)
     if history is not None:
         return TrainSummary(config.router_dir, was_done=True, history=history)
+    run = f"{config.name}-{work_hash}"
+    _check_workers(config, run)
     _start_ray()
     absolute = _absolute(config)
     folders = write_training_data(absolute, hashes)
     data = read_training_data(absolute, folders)
-    resolved = _with_parts(absolute, data, work_hash)
+    resolved = _with_parts(absolute, data, run)
     manifest = _manifest(config, data, hashes, work_hash)
     trainer = TorchTrainer(
         train_loop_per_worker,
@@ -92,18 +98,41 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
             accelerator_type=config.resources.accelerator_type,
         ),
         run_config=ray.train.RunConfig(
-            name=f"{config.name}-{work_hash}",
-            storage_path=str(resolved.storage_path),
+            name=run,
+            storage_path=resolved.storage_path,
             failure_config=ray.train.FailureConfig(max_failures=config.resources.max_failures),
             checkpoint_config=retention(config.keep_checkpoints),
             worker_runtime_env={"env_vars": _worker_environment(config)},
         ),
     )
     _fit(trainer)
-    trained = _finished_history(config.router_dir, work_hash)
+    trained = _finished_history(config, work_hash)
     if trained is None:
         raise CheckpointError(f"training ended without writing {config.router_dir}; run it again")
     return TrainSummary(config.router_dir, was_done=False, history=trained)
+
+
+def run_name(config: TrainJobConfig) -> str:
+    """Name of a job's run, and of its folder in the storage: it changes with what is trained.
+
+    Raises:
+        ArtifactError: a table of the job cannot be read.
+    """
+    return f"{config.name}-{_work_hash(config, data_hashes(config.data))}"
+
+
+def _check_workers(config: TrainJobConfig, run: str) -> None:
+    """Refuse to continue a run with another number of workers.
+
+    A step takes ``batch_size`` instructions of each, and DeepSpeed has one part of the state for
+    each.
+    """
+    before, now = workers_of_run(config.storage_path, run), config.resources.num_workers
+    if before is not None and before != now:
+        raise ConfigError(
+            f"run {run} in {config.storage_path} was begun with {before} workers and cannot go on "
+            f"with {now}: set resources.num_workers={before}, or give another name to start anew"
+        )
 
 
 def _fit(trainer: TorchTrainer) -> None:
@@ -161,7 +190,7 @@ def _absolute(config: TrainJobConfig) -> TrainJobConfig:
     }
     return config.model_copy(
         update={
-            "storage_path": config.storage_path.resolve(),
+            "storage_path": absolute_storage(config.storage_path),
             "router_dir": config.router_dir.resolve(),
             "data": tuple(data.absolute() for data in config.data),
             "model": config.model.model_copy(update=model),
@@ -169,14 +198,14 @@ def _absolute(config: TrainJobConfig) -> TrainJobConfig:
     )
 
 
-def _with_parts(config: TrainJobConfig, data: TrainingData, work_hash: str) -> TrainJobConfig:
+def _with_parts(config: TrainJobConfig, data: TrainingData, run: str) -> TrainJobConfig:
     """Replace ``tiny`` by a base and an encoder written for this run."""
     if TINY not in (config.model.base, config.model.encoder):
         return config
     samples = [source.sample(_TINY_TEXTS, config.training.seed) for source in data.training]
     texts = [text for sample in samples for text in sample.instructions]
     texts += [statement_text(s) for sample in samples for s in sample.cards[0].statements]
-    directory = config.storage_path / f"{config.name}-{work_hash}-parts"
+    directory = config.shared_folder / f"{run}-parts"
     base, encoder = write_tiny_parts(directory, texts, config.training.seed)
     parts = {"base": base, "encoder": encoder}
     tiny = {k: str(path) for k, path in parts.items() if getattr(config.model, k) == TINY}
@@ -199,14 +228,16 @@ def _manifest(
     }
 
 
-def _finished_history(router_dir: Path, work_hash: str) -> tuple[dict[str, Any], ...] | None:
-    if not (router_dir / DESCRIPTION_NAME).is_file():
+def _finished_history(config: TrainJobConfig, work_hash: str) -> tuple[dict[str, Any], ...] | None:
+    if not (config.router_dir / DESCRIPTION_NAME).is_file():
         return None
     try:
-        manifest = read_description(router_dir)["manifest"]
+        manifest = read_description(config.router_dir)["manifest"]
     except ArtifactError:
         return None
-    return tuple(manifest["history"]) if manifest.get("work_hash") == work_hash else None
+    found = (manifest.get("work_hash"), manifest.get("num_workers"))
+    is_same = found == (work_hash, config.resources.num_workers)
+    return tuple(manifest["history"]) if is_same else None
 
 
 if __name__ == "__main__":

@@ -27,8 +27,6 @@ from train_jobs.deepspeed_engine import DeepSpeedEngine, read_weights, start_dis
 from train_jobs.progress import TrainingProgress
 from train_jobs.validation import judge
 
-_EVENTS = "tensorboard"  # folder of the event files, within the run's
-
 
 def train_loop_per_worker(settings: dict[str, Any]) -> None:
     """Train and, on the first worker, write the router directory.
@@ -160,7 +158,8 @@ class RouterWorker:
             )
         found = self._validate(engine, runner, training_loss=loss)
         self.history.append({"stage": stage, "epoch": epoch, "training_loss": loss, **found})
-        report(engine, Progress(stage, epoch, tuple(self.history)))
+        report(engine, Progress(self.num_workers, stage, epoch, tuple(self.history)))
+        self.progress.publish()
 
     def _after_step(
         self, engine: DeepSpeedEngine, runner: StageRunner, stage: StageName, result: StepResult
@@ -200,7 +199,8 @@ class RouterWorker:
         stages = {stage: self.config.training.stage(stage) for stage in STAGES}
         per_epoch = {stage: self.samplers[stage].steps_per_epoch for stage in STAGES}
         return TrainingProgress(
-            self.config.storage_path / ray.train.get_context().get_experiment_name() / _EVENTS,
+            self.config.storage_path,
+            ray.train.get_context().get_experiment_name(),
             epochs={stage: settings.epochs for stage, settings in stages.items()},
             steps_per_epoch=per_epoch,
             num_workers=self.num_workers,

@@ -1,4 +1,4 @@
-"""Ctrl-C during training and during the quickstart, as a terminal sends it."""
+"""Training and the quickstart, interrupted from a terminal or killed with all they started."""
 
 import json
 import os
@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.integration.train_jobs.toy_job import job_values, write_toy_tables
+from tests.integration.train_jobs.toy_job import (
+    job_values,
+    overfitting_job,
+    same_weights,
+    write_toy_tables,
+)
 
 pytestmark = pytest.mark.ray
 
@@ -47,8 +52,8 @@ def start() -> Iterator[Start]:
         process.communicate()
 
 
-def interrupt_at(process: subprocess.Popen[str], words: str) -> str:
-    """Send Ctrl-C once a line holds some words; returns all that was printed."""
+def stop_at(process: subprocess.Popen[str], words: str, sent: signal.Signals) -> str:
+    """Send a signal to all processes once a line holds some words; returns all that was printed."""
     lines = []
     assert process.stdout is not None
     for line in process.stdout:
@@ -57,7 +62,7 @@ def interrupt_at(process: subprocess.Popen[str], words: str) -> str:
             break
     else:
         raise AssertionError(f"{words!r} was never printed: {''.join(lines)}")
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, sent)
     rest, _ = process.communicate(timeout=120)
     return "".join(lines) + rest
 
@@ -69,7 +74,7 @@ def test_interrupted_training_leaves_no_router_and_continues(tmp_path, start):
     config = tmp_path / "job.yaml"
     config.write_text(yaml.safe_dump(values))
     run = start("train", "--config", str(config))
-    output = interrupt_at(run, "stage all, epoch 1: training loss")
+    output = stop_at(run, "stage all, epoch 1: training loss", signal.SIGINT)
     assert run.returncode == 130, output
     assert MESSAGE in output.splitlines()
     assert not (tmp_path / "router").exists()
@@ -92,10 +97,25 @@ def test_interrupted_training_leaves_no_router_and_continues(tmp_path, start):
     ]
 
 
+def test_a_killed_job_goes_on_as_if_nothing_had_been(tmp_path, start, noisy_tables, stopped):
+    """Driver, workers and the whole cluster, as when the machine loses power."""
+    config = overfitting_job(noisy_tables, tmp_path)
+    path = tmp_path / "job.yaml"
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    run = start("train", "--config", str(path))
+    stop_at(run, "stage all, epoch 2, step 5/", signal.SIGKILL)
+    assert run.returncode == -signal.SIGKILL
+    assert not config.router_dir.exists()
+    again = start("train", "--config", str(path))
+    output, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, output
+    assert same_weights(stopped[0], config)
+
+
 def test_interrupted_quickstart_keeps_what_is_done(tmp_path, start):
     folders = ("--directory", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"))
     run = start("quickstart", *folders, "--port", "18427")
-    output = interrupt_at(run, "[2/6] train the demo zoo")
+    output = stop_at(run, "[2/6] train the demo zoo", signal.SIGINT)
     assert run.returncode == 130, output
     assert MESSAGE in output.splitlines()
     kept = sorted(path.name for path in (tmp_path / "run").iterdir())

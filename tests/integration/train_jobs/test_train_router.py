@@ -107,7 +107,7 @@ def stage_1(settings: dict[str, Any]) -> None:
     after = engine.full_state()
     moved = sorted(name for name, value in after.items() if not torch.equal(value, before[name]))
     if ray.train.get_context().get_world_rank() == 0:
-        (config.storage_path / "moved.json").write_text(json.dumps(moved))
+        (Path(config.storage_path) / "moved.json").write_text(json.dumps(moved))
 
 
 @pytest.mark.parametrize("zero_stage", [2, 3])
@@ -121,7 +121,7 @@ def test_base_and_encoder_are_bit_equal_after_stage_1(tables, tmp_path, zero_sta
         model={"base": str(base), "encoder": str(encoder)},
         deepspeed={"zero_stage": zero_stage},
     )
-    config.storage_path.mkdir()
+    Path(config.storage_path).mkdir()
     TorchTrainer(
         stage_1,
         train_loop_config=config.model_dump(mode="json"),
@@ -132,6 +132,6 @@ def test_base_and_encoder_are_bit_equal_after_stage_1(tables, tmp_path, zero_sta
             worker_runtime_env={"env_vars": {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}},
         ),
     ).fit()
-    moved = json.loads((config.storage_path / "moved.json").read_text())
+    moved = json.loads((Path(config.storage_path) / "moved.json").read_text())
     assert moved
     assert all(name.startswith("connector.") for name in moved)

@@ -1,5 +1,7 @@
 """A job that learns by heart stops in time, tells of it as it goes, and is not moved by a look."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from modelsat.training.outputs import network_scores
 from tests.integration.train_jobs.toy_job import PATIENCE, overfitting_job, same_weights
 from tests.unit.event_files import read_scalars
 from train_jobs.data import data_hashes, read_training_data, write_training_data
-from train_jobs.train_router import train_router
+from train_jobs.train_router import run_name, train_router
 
 pytestmark = [
     pytest.mark.ray,
@@ -42,7 +44,7 @@ def test_the_stage_stops_in_time_and_its_best_epoch_wins(stopped):
 
 def test_event_files_tell_what_the_history_tells(stopped):
     config, summary = stopped
-    (folder,) = config.storage_path.glob("toy-*/tensorboard")
+    folder = Path(config.storage_path) / run_name(config) / "tensorboard"
     scalars = read_scalars(folder)
     for stage, before in (("connector", 0), ("all", STEPS_PER_EPOCH)):
         entries = [entry for entry in summary.history if entry["stage"] == stage]

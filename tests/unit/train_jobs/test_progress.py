@@ -37,7 +37,7 @@ def follow(folder: Path, clock: Clock, **changes) -> TrainingProgress:
         "speaks": True,
         **changes,
     }
-    return TrainingProgress(folder, clock=clock, **settings)
+    return TrainingProgress(str(folder), "run", clock=clock, **settings)
 
 
 def look(progress: TrainingProgress, clock: Clock, **at) -> None:
@@ -79,7 +79,7 @@ def test_a_look_within_an_epoch_is_no_part_of_a_step(tmp_path, capsys):
     steps(progress, clock, 25, 25)
     assert "2 s a step, 100 tokens/s" in capsys.readouterr().out
     progress.close()
-    scalars = read_scalars(tmp_path)
+    scalars = read_scalars(tmp_path / "run" / "tensorboard")
     # Steps of connector, then of the first epoch, then of this one.
     assert set(scalars["all/step_s"]) == {30 + 50 + step for step in range(1, 26)}
     assert set(scalars["all/step_s"].values()) == {2.0}
@@ -98,13 +98,13 @@ def test_a_resumed_run_hides_the_steps_that_it_repeats(tmp_path):
     progress.start_epoch("all", 1)
     steps(progress, clock, 1, 40)
     progress.close()
-    (events,) = tmp_path.iterdir()
-    events.rename(tmp_path / "events.out.tfevents.0")
+    (events,) = (tmp_path / "run" / "tensorboard").iterdir()
+    events.rename(events.with_name("events.out.tfevents.0"))
     again = follow(tmp_path, clock, resumed_after=("connector", 1))
     again.start_epoch("all", 1)
     steps(again, clock, 1, 10)
     again.close()
-    scalars = read_scalars(tmp_path)
+    scalars = read_scalars(tmp_path / "run" / "tensorboard")
     assert set(scalars["connector/loss"]) == set(range(1, 31))
     assert scalars["connector/epoch_loss"] == {30: pytest.approx(0.7)}
     assert set(scalars["all/loss"]) == set(range(31, 41))

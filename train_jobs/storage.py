@@ -1,0 +1,64 @@
+"""Where a run's checkpoints lie: a folder, or a URL that pyarrow or fsspec can open."""
+
+import json
+from pathlib import Path
+
+from pyarrow.fs import FileSelector, FileSystem, FileType
+
+from modelsat.errors import CheckpointError, ConfigError
+
+PROGRESS_NAME = "progress.json"  # of every checkpoint; names the number of workers
+
+
+def is_url(storage_path: str) -> bool:
+    """Whether a storage path is a URL in place of a folder."""
+    return "://" in storage_path
+
+
+def absolute_storage(storage_path: str) -> str:
+    """The same storage for a process that runs in another folder."""
+    return storage_path if is_url(storage_path) else str(Path(storage_path).resolve())
+
+
+def open_run(storage_path: str, run: str) -> tuple[FileSystem, str]:
+    """The file system of a run and its folder there, which need not exist.
+
+    Raises:
+        ConfigError: nothing opens such a URL.
+    """
+    try:
+        filesystem, root = FileSystem.from_uri(absolute_storage(storage_path))
+    except (ValueError, ImportError, OSError) as error:
+        raise ConfigError(
+            f"storage_path {storage_path} cannot be opened: {_first_line(error)}; give a folder, "
+            "or a URL such as s3://bucket/folder, gs://bucket/folder or fsspec+PROTOCOL://..."
+        ) from None
+    return filesystem, f"{root.rstrip('/')}/{run}"
+
+
+def workers_of_run(storage_path: str, run: str) -> int | None:
+    """Workers that wrote a run's checkpoints; None when there is none yet.
+
+    Raises:
+        ConfigError: nothing opens such a URL.
+        CheckpointError: the storage cannot be read.
+    """
+    filesystem, folder = open_run(storage_path, run)
+    try:
+        found = filesystem.get_file_info(FileSelector(folder, allow_not_found=True))
+        for checkpoint in found:
+            progress = f"{checkpoint.path}/{PROGRESS_NAME}"
+            if filesystem.get_file_info(progress).type != FileType.File:
+                continue
+            with filesystem.open_input_stream(progress) as stream:
+                return int(json.loads(stream.read())["num_workers"])
+    except OSError as error:
+        raise CheckpointError(
+            f"{storage_path} cannot be read: {_first_line(error)}; see that it can be reached "
+            "from here, and run the same command again"
+        ) from None
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
