@@ -93,6 +93,8 @@ class TrainJobConfig(FrozenConfig):
             besides.
         data: one or more data sets; the router reads the cards of all their aptitude tests.
         model: what the router is made of.
+        initial_router: a router directory to go on from with other outcomes: its weights and its
+            tokenizer. ``model`` must be what it was made of.
         training: how it is trained.
         resources: what the workers run on.
         deepspeed: how the training state is sharded.
@@ -104,6 +106,7 @@ class TrainJobConfig(FrozenConfig):
     keep_checkpoints: int = Field(default=1, ge=1)
     data: tuple[DataSetConfig, ...] = Field(min_length=1)
     model: ModelConfig
+    initial_router: Path | None = None
     training: TrainingConfig
     resources: ResourcesConfig = ResourcesConfig()
     deepspeed: DeepSpeedConfig = DeepSpeedConfig()

@@ -12,7 +12,7 @@ import ray
 import ray.train
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from modelsat.artifacts.hashing import content_hash
+from modelsat.artifacts.hashing import content_hash, directory_hash
 from modelsat.artifacts.router_description import DESCRIPTION_NAME, read_description
 from modelsat.errors import ArtifactError, CheckpointError, ConfigError, ModelSatError
 from modelsat.modeling.card_features import statement_text
@@ -77,6 +77,7 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
         return TrainSummary(config.router_dir, was_done=True, history=history)
     run = f"{config.name}-{work_hash}"
     _check_workers(config, run)
+    _check_initial_router(config)
     _start_ray()
     absolute = _absolute(config)
     folders = write_training_data(absolute, hashes)
@@ -87,6 +88,7 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
         train_loop_per_worker,
         train_loop_config={
             "config": resolved.model_dump(mode="json"),
+            "made_of": absolute.model.model_dump(mode="json"),
             "folders": [str(folder) for folder in folders],
             "manifest": manifest,
         },
@@ -135,6 +137,22 @@ def _check_workers(config: TrainJobConfig, run: str) -> None:
         )
 
 
+def _check_initial_router(config: TrainJobConfig) -> None:
+    if config.initial_router is None:
+        return
+    made_of = read_description(config.initial_router)["model"]
+    asked = _absolute(config).model.model_dump(mode="json")
+    other = [name for name in asked if made_of.get(name) != asked[name]]
+    if other:
+        told = ", ".join(
+            f"{name}: {made_of.get(name)!r} in place of {asked[name]!r}" for name in other
+        )
+        raise ConfigError(
+            f"initial_router {config.initial_router} was made of {told}; state the same model, or "
+            "train a new router without it"
+        )
+
+
 def _fit(trainer: TorchTrainer) -> None:
     before = signal.getsignal(signal.SIGINT)
     try:
@@ -174,6 +192,8 @@ def _worker_environment(config: TrainJobConfig) -> dict[str, str]:
 
 def _work_hash(config: TrainJobConfig, hashes: Sequence[DataHashes]) -> str:
     settings = config.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
+    if config.initial_router is not None:
+        settings["initial_router"] = directory_hash(config.initial_router)
     settings["data"] = [
         {**of_files, "sources": data.sources, "candidates": data.candidates}
         for of_files, data in zip(hashes, config.data, strict=True)
@@ -192,6 +212,7 @@ def _absolute(config: TrainJobConfig) -> TrainJobConfig:
         update={
             "storage_path": absolute_storage(config.storage_path),
             "router_dir": config.router_dir.resolve(),
+            "initial_router": config.initial_router and config.initial_router.resolve(),
             "data": tuple(data.absolute() for data in config.data),
             "model": config.model.model_copy(update=model),
         }
@@ -200,7 +221,8 @@ def _absolute(config: TrainJobConfig) -> TrainJobConfig:
 
 def _with_parts(config: TrainJobConfig, data: TrainingData, run: str) -> TrainJobConfig:
     """Replace ``tiny`` by a base and an encoder written for this run."""
-    if TINY not in (config.model.base, config.model.encoder):
+    is_tiny = TINY in (config.model.base, config.model.encoder)
+    if not is_tiny or config.initial_router is not None:
         return config
     samples = [source.sample(_TINY_TEXTS, config.training.seed) for source in data.training]
     texts = [text for sample in samples for text in sample.instructions]
@@ -222,6 +244,7 @@ def _manifest(
         "num_training_instructions": [len(source) for source in data.training],
         "num_outcomes_without_question": data.num_unknown,
         "num_validation_instructions": [len(matrix) for matrix in data.validation],
+        "initial_router": config.initial_router and directory_hash(config.initial_router),
         "training": config.training.model_dump(mode="json"),
         "deepspeed": config.deepspeed.model_dump(mode="json"),
         "num_workers": config.resources.num_workers,

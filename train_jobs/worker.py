@@ -9,7 +9,8 @@ import torch
 from ray.train.collective import broadcast_from_rank_zero
 from torch import Tensor
 
-from modelsat.modeling.checkpoint import Router, save_router
+from modelsat.modeling.checkpoint import Router, load_router, save_router
+from modelsat.modeling.config import ModelConfig
 from modelsat.modeling.known_cards import merged
 from modelsat.modeling.loading import build_model
 from modelsat.modeling.model import ModelSat
@@ -33,14 +34,15 @@ def train_loop_per_worker(settings: dict[str, Any]) -> None:
 
     Args:
         settings: ``config``, a TrainJobConfig as plain values; ``folders``, where the outcomes of
-            its data sets are; and ``manifest``, facts to store with the router.
+            its data sets are; ``made_of``, its model as the router's description tells of it; and
+            ``manifest``, facts to store with the router.
     """
     config = TrainJobConfig.model_validate(settings["config"])
     torch.set_num_threads(config.resources.threads_per_worker)
     start_distributed("nccl" if config.resources.use_gpu else "gloo")
     worker = RouterWorker(config, [Path(folder) for folder in settings["folders"]])
     worker.run()
-    worker.save(settings["manifest"])
+    worker.save(ModelConfig.model_validate(settings["made_of"]), settings["manifest"])
     worker.progress.close()
 
 
@@ -56,7 +58,7 @@ class RouterWorker:
         self.data: TrainingData = read_training_data(config, folders)
         self.model: ModelSat
         self.tokenizer: InstructionTokenizer
-        self.model, self.tokenizer = build_model(config.model, config.training.seed)
+        self.model, self.tokenizer = self._build()
         self.samplers = {stage: self._sampler(stage) for stage in STAGES}
         self.history: list[dict[str, Any]] = []
         self.progress: TrainingProgress
@@ -77,7 +79,7 @@ class RouterWorker:
                 resumed = last if stage == last.stage else None
                 self._run_stage(stage, resumed, directory)
 
-    def save(self, manifest: dict[str, Any]) -> None:
+    def save(self, made_of: ModelConfig, manifest: dict[str, Any]) -> None:
         """Fit effects and calibration on the finished network and write the router directory."""
         if self.rank != 0:
             return
@@ -87,7 +89,7 @@ class RouterWorker:
         router = Router(
             model=self.model,
             tokenizer=self.tokenizer,
-            config=self.config.model,
+            config=made_of,
             calibration=fitted.calibration,
             task_sets=self.data.task_sets,
             known_cards=merged((source.cards[0].tasks_hash, cards) for source, cards in known),
@@ -208,9 +210,16 @@ class RouterWorker:
             resumed_after=None if last is None else (last.stage, last.epoch),
         )
 
+    def _build(self) -> tuple[ModelSat, InstructionTokenizer]:
+        """The model before training."""
+        if self.config.initial_router is None:
+            return build_model(self.config.model, self.config.training.seed)
+        router = load_router(self.config.initial_router)
+        return router.model, router.tokenizer
+
     def _rebuild(self, state: dict[str, Tensor]) -> None:
         """A fresh model with the trained weights: ZeRO leaves the old one flattened."""
-        self.model, self.tokenizer = build_model(self.config.model, self.config.training.seed)
+        self.model, self.tokenizer = self._build()
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():
                 parameter.copy_(state[name])
