@@ -123,6 +123,8 @@ def _write_buckets(data: DataSetConfig, split: Split, folder: Path) -> list[dict
     num_questions = sum(pq.read_metadata(path).num_rows for path in data.questions)
     drawn = {"num_buckets": -(-num_questions // QUESTIONS_PER_FILE), "seed": split.seed}
     names = [card.candidate for card in split.cards]
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = context.print_on_execution_start = False
     questions = _read(data.questions, QUESTIONS, _QUESTION_COLUMNS).map_batches(
         _question_rows, fn_kwargs=drawn, **_STAGE
     )
