@@ -6,7 +6,7 @@ BIN := .venv/bin
 DATA ?= ../shared/data
 OUT ?= runs/router-lite
 
-.PHONY: help setup quickstart test test-unit check fmt proof router-lite benchmark-quality benchmark-serving soak clean
+.PHONY: help setup quickstart test test-unit check fmt proof router-lite benchmark-quality benchmark-serving benchmark-jobs soak clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -47,6 +47,9 @@ benchmark-quality: setup ## five folds over DATA=folder of tables; resumable, ho
 
 benchmark-serving: setup ## overhead, throughput and LiteLLM beside it; about 15 minutes
 	@$(BIN)/python -m tests.benchmarks.serving --out docs/benchmarks/serving.md
+
+benchmark-jobs: setup ## both jobs: kills, replicas, overhead, training speed; under 20 minutes
+	@$(BIN)/python -m tests.benchmarks.jobs --out docs/benchmarks/jobs.md
 
 soak: setup ## the served endpoint for 30 minutes under load and faults
 	@$(BIN)/python -m tests.soak --minutes 30

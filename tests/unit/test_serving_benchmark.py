@@ -3,8 +3,9 @@
 import pytest
 
 from tests.benchmarks.serving.load import Load, make_prompt, run_load
-from tests.benchmarks.serving.measures import Figures, Sequential, Spread, Throughput
+from tests.benchmarks.serving.measures import Figures, Sequential, Throughput
 from tests.benchmarks.serving.page import check_figures, write_page
+from tests.benchmarks.spread import Spread
 from tests.fakes.upstream import running_upstream
 
 MESSAGES = "/v1/chat/completions"

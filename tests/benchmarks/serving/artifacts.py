@@ -74,12 +74,17 @@ def candidate_name(index: int) -> str:
     return f"candidate-{index:04}"
 
 
-def write_lite_router(path: Path, tasks: TaskSet) -> Path:
-    """A router directory of the `lite` preset's shape that reads cards of a task set."""
+def minilm_weights() -> str:
+    """Folder of the real all-MiniLM-L6-v2, offline."""
     spec = find_spec(_WEIGHTS_PACKAGE)
     if spec is None or spec.origin is None:
         raise MachineError(f"package {_WEIGHTS_PACKAGE} is missing; run make setup")
-    weights = str(Path(spec.origin).parent / "model")
+    return str(Path(spec.origin).parent / "model")
+
+
+def write_lite_router(path: Path, tasks: TaskSet) -> Path:
+    """A router directory of the `lite` preset's shape that reads cards of a task set."""
+    weights = minilm_weights()
     preset = read_yaml_mapping(PRESET)["model"]
     config = ModelConfig(**{**preset, "base": weights, "encoder": weights})
     model, tokenizer = build_model(config, SEED)

@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import median
 
 from tests.benchmarks.serving.artifacts import (
     candidate_name,
@@ -23,6 +22,7 @@ from tests.benchmarks.serving.processes import (
     served,
 )
 from tests.benchmarks.serving.scorer_alone import DTYPE, ScorerFigures, measure_scorer
+from tests.benchmarks.spread import Spread
 
 ZOO_SIZES = (5, 100)
 # The last one is measured just before the scorer alone, with which it is compared: a shared
@@ -39,32 +39,6 @@ _DURATION_S = 6.0
 _WARMUP_S = 2.0
 
 Echo = Callable[[str], None]
-
-
-@dataclass
-class Spread:
-    """The same figure from every round."""
-
-    values: list[float] = field(default_factory=list)
-
-    def add(self, value: float) -> None:
-        """Append a round's value."""
-        self.values.append(value)
-
-    @property
-    def median(self) -> float:
-        """Of the rounds."""
-        return median(self.values)
-
-    @property
-    def low(self) -> float:
-        """Smallest."""
-        return min(self.values)
-
-    @property
-    def high(self) -> float:
-        """Largest."""
-        return max(self.values)
 
 
 def _by_percentile() -> dict[int, Spread]:

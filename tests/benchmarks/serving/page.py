@@ -1,6 +1,5 @@
 """Limits on the figures, and the page that shows both."""
 
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +7,8 @@ from modelsat.artifacts.store import write_text
 from modelsat.evaluation.checks import Check, at_least, at_most
 from modelsat.evaluation.provenance import render_page
 from tests.benchmarks.serving import measures
-from tests.benchmarks.serving.measures import Figures, Spread, Throughput
+from tests.benchmarks.serving.measures import Figures, Throughput
+from tests.benchmarks.spread import cpu_model, spread_text
 
 _OVERHEAD_MS = {"auto": {50: 60, 95: 120}, "cached": {50: 25, 95: 60}}
 _DECISION_FACTORS = {100: 2.5, 1000: 10}
@@ -37,8 +37,8 @@ def write_page(
     text = render_page(
         "tests.benchmarks.serving",
         "serving.md.j2",
-        {"spread": _spread, "statuses": _statuses},
-        cpu_model=_cpu_model(),
+        {"spread": spread_text, "statuses": _statuses},
+        cpu_model=cpu_model(),
         figures=figures,
         checks=checks,
         command=command,
@@ -49,16 +49,6 @@ def write_page(
         words=_WORDS,
     )
     write_text(page, text)
-
-
-def _cpu_model() -> str:
-    """As Linux names it; elsewhere the architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def _overhead_checks(figures: Figures) -> list[Check]:
@@ -123,11 +113,6 @@ def _throughput_checks(figures: Figures) -> list[Check]:
 def _num_undeliberate(throughput: Throughput) -> int:
     counts = throughput.statuses.items()
     return sum(count for status, count in counts if status not in _DELIBERATE)
-
-
-def _spread(values: Spread, num_decimals: int = 1) -> str:
-    low, middle, high = (f"{v:.{num_decimals}f}" for v in (values.low, values.median, values.high))
-    return f"{middle} ({low} to {high})"
 
 
 def _statuses(throughput: Throughput) -> str:

@@ -1,0 +1,41 @@
+"""Measure the two jobs on this machine: ``python -m tests.benchmarks.jobs --out PAGE``.
+
+Takes less than 20 minutes on two cores, and needs them for itself. Exits with an error after the
+page is written if a limit is missed.
+"""
+
+import signal
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="Page to write.")] = Path("docs/benchmarks/jobs.md"),
+    rounds: Annotated[int, typer.Option(min=1, help="How often rates are measured.")] = 3,
+    small: Annotated[
+        bool, typer.Option("--small", help="A trial of some minutes; its figures say little.")
+    ] = False,
+) -> None:
+    """Measure, write the page, and fail if a limit is missed."""
+    from modelsat.cli.app_errors import report_errors
+    from modelsat.evaluation.checks import require
+    from tests.benchmarks.jobs.measures import FULL, SMALL, Bench
+    from tests.benchmarks.jobs.page import check_figures, write_page
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is then stopped
+    with report_errors(), tempfile.TemporaryDirectory(prefix="jobs-benchmark-") as work:
+        figures = Bench(Path(work), SMALL if small else FULL, typer.echo).run(rounds)
+        checks = check_figures(figures)
+        for check in checks:
+            typer.echo(check.line())
+        command = f"python -m tests.benchmarks.jobs --rounds {rounds}{' --small' if small else ''}"
+        write_page(figures, checks, out, command=command)
+        typer.echo(f"wrote {out}")
+        require(checks)
+
+
+if __name__ == "__main__":
+    typer.run(main)

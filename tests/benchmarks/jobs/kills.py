@@ -1,0 +1,176 @@
+"""Runs killed with -9 at 40 %, and one with every fault at once: what is repeated and counted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelsat.artifacts.schemas import OUTCOMES
+from modelsat.artifacts.store import read_json, read_table
+from modelsat.errors import GradingError
+from tests.benchmarks.jobs.timed_run import REPORT, write_run
+from tests.fakes.upstream import running_upstream
+from tests.integration.profiling import url_bench
+from tests.integration.profiling.killable import Run, starting_runs
+from tests.integration.profiling.tiny_model import WORDS, save_tiny_model, zoo_entry
+
+KILLED_FRACTION = 0.4
+NUM_QUESTIONS = 200
+BLOCK_SIZE, BATCH_SIZE = 16, 8
+DEADLINE_S = 25  # of a URL that hangs
+_ANSWERS = {"max_new_tokens": 12, "block_size": BLOCK_SIZE, "batch_size": BATCH_SIZE}
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One kill.
+
+    Attributes:
+        what: was killed, and of which candidate.
+        num_asked: questions of the run.
+        allowed: rows that may be asked twice: one block per replica.
+        repeated: rows that were before a replica at the kill, as the report has it.
+        is_same: whether the table is that of a run that nobody killed, row by row.
+    """
+
+    what: str
+    num_asked: int
+    allowed: int
+    repeated: int
+    is_same: bool
+
+
+@dataclass(frozen=True)
+class Faults:
+    """One run with 2 % bad rows, a candidate that cannot load and a URL that hangs.
+
+    Attributes:
+        exit_code: of the command.
+        expected_code: that says that some candidates failed and the others are done.
+        num_questions: of the sound candidate.
+        num_failed: of its rows, as counted.
+        num_bad: rows that were bad.
+        failed: the candidates that the report lists as failed.
+    """
+
+    exit_code: int
+    expected_code: int
+    num_questions: int
+    num_failed: int
+    num_bad: int
+    failed: tuple[str, ...]
+
+
+def kill_url_runs(folder: Path) -> list[Kill]:
+    """Kill the driver of a run over a slow URL with two replicas."""
+    with running_upstream(latency_s=0.3) as upstream:
+        candidate = url_bench.remote("far", upstream.url)
+        return _kill(folder, candidate, "a URL", replicas=2, strikes={"driver": Run.kill_driver})
+
+
+def kill_engine_runs(folder: Path) -> list[Kill]:
+    """Kill the driver, and in another run the engine, of a local candidate."""
+    save_tiny_model(folder / "model", seed=0)
+    candidate = zoo_entry("far", folder / "model")
+    strikes = {
+        "driver": Run.kill_driver,
+        "engine": lambda run: run.kill_worker("ray::MapWorker"),
+    }
+    return _kill(folder, candidate, "vLLM", replicas=1, strikes=strikes)
+
+
+def _kill(
+    folder: Path,
+    candidate: dict[str, Any],
+    kind: str,
+    replicas: int,
+    strikes: dict[str, Callable[[Run], None]],
+) -> list[Kill]:
+    expected = _outcomes(_run_to_end(folder / "unbroken", candidate, replicas, None))
+    kills = []
+    for what, strike in strikes.items():
+        out = _run_to_end(folder / what, candidate, replicas, strike)
+        [row] = read_json(out / REPORT)["candidates"]
+        kills.append(
+            Kill(
+                what=f"{what}, {kind}, {replicas} replica(s)",
+                num_asked=NUM_QUESTIONS,
+                allowed=replicas * BLOCK_SIZE,
+                repeated=row["num_repeated"],
+                is_same=_outcomes(out) == expected,
+            )
+        )
+    return kills
+
+
+def _run_to_end(
+    folder: Path, candidate: dict[str, Any], replicas: int, strike: Callable[[Run], None] | None
+) -> Path:
+    """Run, kill something at 40 %, and run again until it is done; returns the output folder."""
+    config = write_run(folder, [candidate], _questions(), replicas=replicas, **_ANSWERS)
+    out = folder / "out"
+    checkpoints = out / "checkpoints" / candidate["name"]
+    with starting_runs() as start:
+        run = start(config, checkpoints)
+        if strike is not None:
+            run.wait_until_kept(KILLED_FRACTION * NUM_QUESTIONS)
+            strike(run)
+        if strike is Run.kill_driver:
+            run = start(config, checkpoints)
+        said = run.end()
+        if run.process.returncode:
+            raise RuntimeError(f"{config} ended with {run.process.returncode}: {said[-2000:]}")
+    return out
+
+
+def _outcomes(out: Path) -> list[dict[str, Any]]:
+    return read_table(OUTCOMES, out / "outcomes.parquet").to_pylist()
+
+
+def _questions() -> list[dict[str, Any]]:
+    return [
+        {
+            "question_id": f"q{i:03d}",
+            "benchmark": "words",
+            "task": "words",
+            "prompt": " ".join(
+                WORDS[(7 * i + 3 * j + i // 60) % len(WORDS)] for j in range(2 + i % 7)
+            ),
+            "answer": "w1",
+        }
+        for i in range(NUM_QUESTIONS)
+    ]
+
+
+def run_with_faults(folder: Path) -> Faults:
+    """Profile a sound URL with bad rows beside one that hangs and a model that cannot load."""
+    folder.mkdir(parents=True)
+    url_bench.write_inputs(folder)
+    save_tiny_model(folder / "model", seed=0)
+    unloadable = zoo_entry("unloadable", folder / "model", max_model_length=64)  # no such option
+    with (
+        running_upstream(context_words=url_bench.CONTEXT_WORDS) as sound,
+        running_upstream(fault="silence") as silent,
+        starting_runs() as start,
+    ):
+        config = url_bench.configure(
+            folder,
+            "faults",
+            url_bench.remote("sound", sound.url),
+            url_bench.remote("hanging", silent.url),
+            unloadable,
+            max_parallel_candidates=3,
+            candidate_deadline_s=DEADLINE_S,
+        )
+        run = start(config, folder / "faults" / "checkpoints" / "sound")
+        run.end()
+    report = read_json(folder / "faults" / REPORT)
+    [row] = report["candidates"]
+    return Faults(
+        exit_code=run.process.returncode,
+        expected_code=GradingError.exit_code,
+        num_questions=row["num_questions"],
+        num_failed=row["num_failed"],
+        num_bad=url_bench.NUM_TOO_LONG,
+        failed=tuple(sorted(failure["candidate"] for failure in report["failures"])),
+    )
