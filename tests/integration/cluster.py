@@ -42,12 +42,21 @@ class Cluster:
     stranger: dict[str, str]
 
     def submit(
-        self, *entrypoint: str, environment: dict[str, str] | None = None
+        self,
+        *entrypoint: str,
+        options: tuple[str, ...] = (),
+        environment: dict[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run `ray job submit` to the job's end, as a user would."""
-        command = ["ray", "job", "submit", "--address", self.url, "--working-dir", "."]
+        words = ("submit", "--working-dir", ".", *options)
+        return self.job(*words, "--", *entrypoint, environment=environment)
+
+    def job(
+        self, verb: str, *words: str, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `ray job` with a verb of its own."""
         return subprocess.run(
-            [*command, "--", *entrypoint],
+            ["ray", "job", verb, "--address", self.url, *words],
             cwd=ROOT,
             env=environment or self.environment,
             capture_output=True,

@@ -1,6 +1,7 @@
 """Profiling and training as jobs of a Ray cluster that asks for a token."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,26 @@ import yaml
 from modelsat.aptitude.tasks import CoreTask, TaskSet
 from modelsat.artifacts.router_description import read_description
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
-from modelsat.artifacts.store import read_table, write_table
+from modelsat.artifacts.store import read_json, read_table, write_table
 from modelsat.capability.cards import build_cards, read_cards, write_cards
+from tests.fakes.upstream import running_upstream
 from tests.integration.cluster import Cluster
 from tests.integration.profiling.tiny_model import save_tiny_model, zoo_entry
+from tests.integration.profiling.url_bench import (
+    BATCH_SIZE,
+    BLOCK_SIZE,
+    CONTEXT_WORDS,
+    NUM_QUESTIONS,
+    NUM_TOO_LONG,
+    configure,
+    remote,
+    write_inputs,
+)
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
+STOP_WAIT = '{"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "30"}}'  # as the documents have it
 
 
 def test_the_job_server_answers_those_with_the_token_only(cluster: Cluster) -> None:
@@ -65,6 +78,32 @@ def test_a_jobs_mistake_is_readable_and_fails_the_job(cluster: Cluster, tmp_path
     result = cluster.submit("python", "-m", "profiling.aptitude_test", "--config", str(config))
     assert result.returncode != 0
     assert f"error: cannot read configuration {config}" in result.stdout + result.stderr
+
+
+def test_a_stopped_job_ends_by_itself_and_goes_on_when_submitted_again(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    write_inputs(tmp_path)
+    with running_upstream(context_words=CONTEXT_WORDS, latency_s=0.5) as upstream:
+        config = configure(tmp_path, "out", remote("far", upstream.url))
+        entry = ("python", "-m", "profiling.aptitude_test", "--config", str(config))
+        options = ("--no-wait", "--submission-id", "stopped", "--runtime-env-json", STOP_WAIT)
+        submitted = cluster.submit(*entry, options=options)
+        assert submitted.returncode == 0, submitted.stderr
+        answered = tmp_path / "out" / "checkpoints" / "far"
+        while len(list(answered.glob("*/answered/*"))) * BATCH_SIZE < 0.4 * NUM_QUESTIONS:
+            time.sleep(0.1)
+        assert cluster.job("stop", "stopped").returncode == 0
+        assert "STOPPED" in cluster.job("status", "stopped").stdout.upper()
+        log = cluster.job("logs", "stopped").stdout
+        assert "interrupted; run the same command again to continue" in log
+        again = cluster.submit(*entry)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "questions are settled by an earlier run" in again.stdout
+    assert "1 candidate(s) profiled, 0 kept, 0 failed" in again.stdout
+    [row] = read_json(tmp_path / "out" / "report.json")["candidates"]
+    assert row["num_failed"] == NUM_TOO_LONG
+    assert row["num_repeated"] <= BLOCK_SIZE
 
 
 def _profiling_inputs(folder: Path) -> Path:
