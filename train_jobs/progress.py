@@ -2,24 +2,18 @@
 
 import math
 import resource
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 
 import torch
-from pyarrow.fs import FileSystem, copy_files
-from tensorboardX import SummaryWriter
 
 from modelsat.training.config import StageName
 from modelsat.training.loop import StepResult
 from modelsat.training.stages import STAGES
-from train_jobs.storage import is_url, open_run
+from train_jobs.event_file import EventFile
 from train_jobs.validation import Validation
 
-_EVENTS = "tensorboard"
 _STEPS_PER_LINE = 25  # training steps between two lines
-_FLUSH_S = 10  # seconds until a scalar is on disk
 _KEPT_FRACTION = 0.9  # of the mean step time at each step: it covers the last ten or so
 _MINUTE_S = 60
 _HOUR_S = 3600
@@ -65,16 +59,11 @@ class TrainingProgress:
         self._step_s = 0.0
         self._validation_s = 0.0
         self._last_s = 0.0
-        self._writer: SummaryWriter | None = None
-        self._copies_to: tuple[FileSystem, str] | None = None
+        self._speaks = speaks
+        self._events: EventFile | None = None
         if speaks:
-            repeated_from = None if resumed_after is None else self._step_of_run() + 1
-            folder = f"{storage_path}/{run}/{_EVENTS}"
-            if is_url(storage_path):
-                # The writer appends, which an object store cannot: copies go there.
-                self._copies_to = open_run(storage_path, f"{run}/{_EVENTS}")
-                folder = tempfile.mkdtemp(prefix=_EVENTS)
-            self._writer = SummaryWriter(folder, purge_step=repeated_from, flush_secs=_FLUSH_S)
+            repeats_from = None if resumed_after is None else self._step_of_run() + 1
+            self._events = EventFile(storage_path, run, repeats_from=repeats_from, say=self.say)
 
     def start_epoch(self, stage: StageName, epoch: int) -> None:
         """Start the clock of an epoch's first step; epoch 0 is the state before a stage."""
@@ -142,25 +131,18 @@ class TrainingProgress:
 
     def say(self, line: str) -> None:
         """Print a line on the first worker."""
-        if self._writer is not None:
+        if self._speaks:
             print(line, flush=True)  # noqa: T201 - Ray carries workers' output to the job's log
 
     def publish(self) -> None:
         """Let the event files be read where the run is stored."""
-        if self._writer is None:
-            return
-        self._writer.flush()
-        if self._copies_to is not None:
-            filesystem, folder = self._copies_to
-            filesystem.create_dir(folder)
-            copy_files(self._writer.logdir, folder, destination_filesystem=filesystem)
+        if self._events is not None:
+            self._events.publish()
 
     def close(self) -> None:
         """End the event file; nothing may follow."""
-        if self._writer is not None:
-            self._writer.close()
-            if self._copies_to is not None:
-                shutil.rmtree(self._writer.logdir, ignore_errors=True)
+        if self._events is not None:
+            self._events.close()
 
     def _left_s(self) -> float:
         """Seconds to the end of the last epoch at the stage's present pace.
@@ -186,11 +168,10 @@ class TrainingProgress:
         return f"stage {self._stage}, epoch {self._epoch}{within}"
 
     def _write(self, scalars: Mapping[str, float | None]) -> None:
-        if self._writer is None:
+        if self._events is None:
             return
-        for name, value in scalars.items():
-            if value is not None:
-                self._writer.add_scalar(f"{self._stage}/{name}", value, self._step_of_run())
+        named = {f"{self._stage}/{name}": v for name, v in scalars.items() if v is not None}
+        self._events.write(named, self._step_of_run())
 
 
 def _duration(seconds: float) -> str:

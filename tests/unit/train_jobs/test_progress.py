@@ -16,6 +16,7 @@ FOUND = Validation(
     routing_accuracy=0.625,
     best_single_accuracy=0.5,
 )
+FULL = Path("/dev/full")  # every write to it fails as on a full disk
 RATES = {"base": 1e-5, "capability": 1e-4}
 
 
@@ -59,6 +60,7 @@ def test_a_line_tells_pace_and_what_is_left(tmp_path, capsys):
     look(progress, clock)
     progress.start_epoch("connector", 1)
     steps(progress, clock, 1, 25)
+    progress.close()
     first, last = capsys.readouterr().out.splitlines()
     assert first == (
         "stage connector, epoch 0: validation loss 0.5000, AUC 0.7500, calibration error 0.125, "
@@ -108,6 +110,21 @@ def test_a_resumed_run_hides_the_steps_that_it_repeats(tmp_path):
     assert set(scalars["connector/loss"]) == set(range(1, 31))
     assert scalars["connector/epoch_loss"] == {30: pytest.approx(0.7)}
     assert set(scalars["all/loss"]) == set(range(31, 41))
+
+
+def test_a_full_disk_ends_the_events_and_not_the_training(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(
+        "tensorboardX.record_writer.open", lambda *_: FULL.open("wb"), raising=False
+    )
+    clock = Clock()
+    progress = follow(tmp_path, clock)
+    progress.start_epoch("all", 1)
+    steps(progress, clock, 1, 50)
+    progress.publish()
+    progress.close()
+    said = capsys.readouterr().out.splitlines()
+    assert sum("No space left on device" in line for line in said) == 1
+    assert any("step 50/50" in line for line in said)
 
 
 def test_other_workers_say_and_write_nothing(tmp_path, capsys):
