@@ -21,6 +21,7 @@ from tests.integration.profiling.url_bench import remote
 LATENCY_S = 1.0  # of the slow URL, however many it is asked at once
 OPEN_REQUESTS = 16  # of one replica
 PROMPT_TOKENS, NEW_TOKENS = 64, 32
+NUM_THREADS = 2  # of an engine, in the job and without it
 MAX_NUM_SEQS = 64  # sequences that the engine works on at once
 _NUM_TEMPLATE_TOKENS = 3  # of the tiny tokenizer's chat template
 _SHAPE = {
@@ -62,7 +63,10 @@ def save_large_model(folder: Path) -> int:
 def large_candidate(model: Path) -> dict[str, Any]:
     """Its entry of a zoo file."""
     options = {"dtype": "bfloat16", "kv_cache_memory_bytes": 2**29, "max_num_seqs": MAX_NUM_SEQS}
-    return zoo_entry("large", model, **options)
+    entry = zoo_entry("large", model, **options)
+    # Ray gives an engine as many threads as it books CPUs.
+    entry["llm_config"]["placement_group_config"]["bundles"] = [{"CPU": NUM_THREADS}]
+    return entry
 
 
 def measure_engine_run(folder: Path, model: Path, replicas: int, num_questions: int) -> TimedRun:
@@ -98,7 +102,11 @@ def measure_engine_alone(folder: Path, model: Path, num_questions: int) -> float
     )
     process = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.jobs.engine_alone", str(job)],
-        env={**os.environ, **engine_environment(candidate)["env_vars"]},
+        env={
+            **os.environ,
+            **engine_environment(candidate)["env_vars"],
+            "OMP_NUM_THREADS": str(NUM_THREADS),
+        },
         cwd=ROOT,
         capture_output=True,
         text=True,
