@@ -125,11 +125,20 @@ def _keeping_batches(
         async def _answer(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             """Rows with the engine's columns, in the same order; leaves the given ones alone."""
             answers: list[dict[str, Any]] = []
-            async for done in super().__call__({self.data_column: [dict(row) for row in rows]}):
+            batch = {self.data_column: [_asking_for_the_end(row) for row in rows]}
+            async for done in super().__call__(batch):
                 answers += map(_neutral_row, done[self.data_column])
             return answers
 
     return KeepingEngine
+
+
+def _asking_for_the_end(row: dict[str, Any]) -> dict[str, Any]:
+    """A copy whose answer comes once, when it is complete, and not after every token too."""
+    from vllm.sampling_params import RequestOutputKind
+
+    sampling = {**row["sampling_params"], "output_kind": RequestOutputKind.FINAL_ONLY}
+    return {**row, "sampling_params": sampling}
 
 
 def resources_text(candidate: VllmCandidate) -> str:

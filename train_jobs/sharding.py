@@ -73,9 +73,10 @@ def cpu_environment() -> dict[str, str]:
     """Variables of a worker without a GPU.
 
     Left to itself glibc keeps freed tensors of up to 32 MiB: a run of `small`'s shape with 6 layers
-    and 8 instructions then took 5.3 GiB in place of some 4.5.
+    and 8 instructions then took 5.3 GiB in place of some 4.5. Below 16 MiB it may: `lite` trains
+    at two thirds of its speed when everything from 1 MiB on goes back at once.
     """
-    return {"DS_ACCELERATOR": "cpu", "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+    return {"DS_ACCELERATOR": "cpu", "MALLOC_MMAP_THRESHOLD_": str(16 << 20)}
 
 
 def kept_gradient_fraction(options: DeepSpeedConfig, num_workers: int) -> float:

@@ -54,7 +54,7 @@ class Sizes:
     training_steps: int
 
 
-FULL = Sizes(url_questions=400, engine_questions=256, training_steps=10)
+FULL = Sizes(url_questions=400, engine_questions=512, training_steps=10)
 SMALL = Sizes(url_questions=160, engine_questions=64, training_steps=4)
 
 
