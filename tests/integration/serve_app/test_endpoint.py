@@ -346,9 +346,7 @@ def test_no_request_fails_when_the_only_scorer_dies(served: ServeConfig):
     with steady_load(Endpoint(served, Fleet(())), 5) as load:
         load.wait_for(10)
         kill_replica(SCORER_DEPLOYMENT)
-        until(
-            lambda: reasons(1), lambda last: all(reason.startswith(DEFAULTED) for reason in last)
-        )
+        until(lambda: reasons(1), lambda last: all(reason.startswith(DEFAULTED) for reason in last))
         until(lambda: reasons(10), lambda last: last == {"highest_score"}, timeout_s=180)
     assert {reply.status for reply in load.replies} == {200}
 
