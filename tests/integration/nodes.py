@@ -8,11 +8,12 @@ from typing import Any
 import psutil
 from ray.cluster_utils import Cluster
 
-# A node is dead after 2 s of silence; Ray's default is 15 s and more.
+# A node whose processes are gone is dead after some 4 s, where Ray's default is 15 s and more; one
+# that is only slow, as all of them are on two cores, has 3 s for each answer.
 _HEALTH = {
-    "health_check_initial_delay_ms": 1000,
-    "health_check_period_ms": 500,
-    "health_check_timeout_ms": 500,
+    "health_check_initial_delay_ms": 3000,
+    "health_check_period_ms": 1000,
+    "health_check_timeout_ms": 3000,
     "health_check_failure_threshold": 4,
 }
 

@@ -31,7 +31,7 @@ from tests.integration.profiling.url_bench import (
 )
 from tests.integration.train_jobs.toy_job import job_values, write_toy_tables
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
 REPLICA = "ray::MapWorker(MapBatches(RemoteReplica"
 ENGINE = "ray::MapWorker(MapBatches(KeepingEngine"
@@ -61,7 +61,7 @@ def test_a_lost_node_costs_an_aptitude_test_a_block_per_replica(
     ):
         far = remote("far", upstream.url)
         config = configure(
-            tmp_path, "lost", far, special, max_parallel_candidates=2, candidate_deadline_s=300
+            tmp_path, "lost", far, special, max_parallel_candidates=2, candidate_deadline_s=600
         )
         run = start(config, tmp_path / "lost" / "checkpoints" / "far")
         run.wait_until_kept(0.4 * NUM_QUESTIONS)
@@ -70,7 +70,7 @@ def test_a_lost_node_costs_an_aptitude_test_a_block_per_replica(
         nodes.kill(lost)
         run.wait_until(lambda: bool(nodes.holding(ENGINE)))
         assert nodes.holding(ENGINE) == [only]
-        said = run.end()
+        said = run.end(timeout_s=700)
         num_requests = upstream.num_requests[CHAT]
         unbroken = configure(tmp_path, "unbroken", far, special)
         values = yaml.safe_load(unbroken.read_text()) | {"candidates": ["far"]}
@@ -101,7 +101,7 @@ def test_training_goes_on_without_a_lost_node(nodes: Nodes, tmp_path: Path) -> N
         try:
             if name == "lost":
                 _lose_a_worker(run, nodes, tmp_path / name)
-            said, _ = run.communicate(timeout=300)
+            said, _ = run.communicate(timeout=600)
         finally:
             run.kill()
             run.communicate()
@@ -135,10 +135,10 @@ def _start_training(config: Path, nodes: Nodes) -> subprocess.Popen[str]:
 def _lose_a_worker(run: subprocess.Popen[str], nodes: Nodes, out: Path) -> None:
     """Kill a node with a training worker once two checkpoints are there."""
     assert run.stdout is not None
-    for line in run.stdout:
+    for _line in run.stdout:
         if len(list((out / "training").glob("toy-*/checkpoint_*/progress.json"))) >= 1:
             break
-        assert "Error" not in line
+    assert run.poll() is None, "training ended before its node could be lost"
     lost = nodes.holding(TRAINING_WORKER)[0]
     nodes.add(num_cpus=4)
     nodes.kill(lost)
