@@ -4,7 +4,7 @@ Questions and outcomes meet in buckets by a hash of the question. One bucket, so
 questions, is all that a process holds; which machine works on it changes nothing in the files.
 """
 
-import shutil
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,12 @@ import pyarrow.compute as pc
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import ray.data
+from ray.exceptions import RayTaskError
 
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS, TableSchema
-from modelsat.artifacts.store import check_table, read_json, write_json
+from modelsat.artifacts.store import atomic_directory, check_table, read_json, write_json
 from modelsat.capability.cards import Card
-from modelsat.errors import ModelSatError
+from modelsat.errors import ArtifactError, ModelSatError
 from modelsat.training.data import (
     check_answered,
     check_sources,
@@ -96,20 +97,18 @@ def write_outcome_files(data: DataSetConfig, split: Split, folder: Path) -> None
         folder: where the files go; every machine of the cluster sees it.
 
     Raises:
-        ArtifactError: a table is missing or malformed, a candidate has two outcomes for one
-            question, or a side of the split would be empty.
+        ArtifactError: a table is missing or malformed, a question occurs twice, a candidate has
+            two outcomes for one, or a side of the split would be empty.
         ZooError: a card's candidate has no outcome at all.
     """
     if (folder / _INDEX).is_file():
         return
-    shutil.rmtree(folder, ignore_errors=True)
     try:
-        _write_index(_write_buckets(data, split, folder), split, folder)
-    except BaseException as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        cause = getattr(error, "cause", None)  # of Ray's error around one of ours
-        if isinstance(cause, ModelSatError):
-            raise cause from None
+        with atomic_directory(folder) as unfinished:
+            _write_index(_write_buckets(data, split, unfinished), split, unfinished)
+    except RayTaskError as error:
+        if isinstance(error.cause, ModelSatError):
+            raise error.cause from None
         raise
 
 
@@ -121,7 +120,7 @@ def _write_buckets(data: DataSetConfig, split: Split, folder: Path) -> list[dict
     if data.sources is not None:
         check_sources(_sources(data.outcomes), data.sources, origin=str(data.outcomes))
     num_questions = sum(pq.read_metadata(path).num_rows for path in data.questions)
-    drawn = {"num_buckets": -(-num_questions // QUESTIONS_PER_FILE), "seed": split.seed}
+    drawn = {"num_buckets": max(1, -(-num_questions // QUESTIONS_PER_FILE)), "seed": split.seed}
     names = [card.candidate for card in split.cards]
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
@@ -222,6 +221,7 @@ def _write_bucket(rows: pa.Table, split: Split, folder: Path) -> pa.Table:
     outcomes = rows.filter(is_outcome)
     # The order in which rows arrive depends on who read what first.
     questions = rows.filter(pc.invert(is_outcome)).sort_by("question_id")
+    _check_distinct(questions["question_id"].to_pylist())
     matrix = join_outcomes(questions, outcomes, split.cards, exclude_questions=split.excluded)
     held_Q = is_validation(matrix.groups, split.validation_fraction, split.seed)
     is_known = pc.is_in(outcomes["question_id"], value_set=pc.unique(questions["question_id"]))
@@ -236,6 +236,19 @@ def _write_bucket(rows: pa.Table, split: Split, folder: Path) -> pa.Table:
         if chosen.any():
             write_outcomes(matrix.rows(np.flatnonzero(chosen).tolist()), folder / side / name)
     return pa.Table.from_pylist([counts])
+
+
+def _check_distinct(question_ids: Sequence[str]) -> None:
+    """Refuse an id that occurs twice, in one table or in two.
+
+    Args:
+        question_ids: in order.
+    """
+    for before, question_id in itertools.pairwise(question_ids):
+        if before == question_id:
+            raise ArtifactError(
+                f"question {question_id!r} occurs twice in the questions tables; keep it once"
+            )
 
 
 def _write_index(written: Sequence[Mapping[str, Any]], split: Split, folder: Path) -> None:

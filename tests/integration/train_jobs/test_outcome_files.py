@@ -1,5 +1,6 @@
 """Outcomes in files are the outcomes in memory, whoever reads them."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -165,11 +166,12 @@ def test_complete_files_are_not_made_again(files: OutcomeFiles, data: DataSetCon
     [
         ({"sources": ("nowhere",)}, {}, ArtifactError, "no outcome of source 'nowhere'; it has"),
         ({"sources": None}, {}, ArtifactError, "has two outcomes for 'q[0-9]+' .two sources"),
+        ({"questions": "twice"}, {}, ArtifactError, "question 'q[0-9]+' occurs twice in"),
         ({}, {"validation_fraction": 1e-9}, ArtifactError, "too few to keep 0% for validation"),
         ({}, {"cards": (*CARDS, make_cards(5)[4])}, ZooError, "no outcome for candidate-4 on"),
     ],
 )
-def test_what_does_not_fit_is_refused_and_leaves_nothing_complete(
+def test_what_does_not_fit_is_refused_and_leaves_nothing(
     data: DataSetConfig,
     ray_cluster: None,
     tmp_path: Path,
@@ -178,7 +180,9 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing_complete(
     error: type[Exception],
     reason: str,
 ) -> None:
+    if changes.get("questions") == "twice":
+        again = shutil.copy(data.questions[0], tmp_path / "again.parquet")
+        changes = {"questions": (*data.questions, again)}
     with pytest.raises(error, match=reason):
-        write_outcome_files(data.model_copy(update=changes), split_of(**options), tmp_path)
-    with pytest.raises(ArtifactError, match=r"files\.json"):
-        open_outcome_files(tmp_path, CARDS)
+        write_outcome_files(data.model_copy(update=changes), split_of(**options), tmp_path / "out")
+    assert not list(tmp_path.glob("*out*"))

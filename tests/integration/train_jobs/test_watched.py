@@ -11,7 +11,12 @@ from modelsat.training.loop import validation_loss
 from modelsat.training.outputs import network_scores
 from tests.integration.train_jobs.toy_job import PATIENCE, overfitting_job, same_weights
 from tests.unit.event_files import read_scalars
-from train_jobs.data import data_hashes, read_training_data, write_training_data
+from train_jobs.data import (
+    data_hashes,
+    measure_training_data,
+    read_training_data,
+    write_training_data,
+)
 from train_jobs.train_router import run_name, train_router
 
 pytestmark = [
@@ -33,7 +38,10 @@ def test_the_stage_stops_in_time_and_its_best_epoch_wins(stopped):
     assert entries[-1]["training_loss"] < entries[best]["training_loss"]
     router = load_router(config.router_dir)
     folders = write_training_data(config, data_hashes(config.data))
-    validation = read_training_data(config, folders).validation
+    data = read_training_data(config, folders)
+    (planned,) = measure_training_data(config)
+    assert planned.num_training == len(data.training[0])
+    validation = data.validation
     scores = [
         network_scores(router.model, router.tokenizer, matrix, torch.device("cpu"))[0]
         for matrix in validation
