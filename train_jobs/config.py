@@ -10,6 +10,8 @@ from modelsat.modeling.config import ModelConfig
 from modelsat.training.config import Precision, TrainingConfig
 from train_jobs.storage import is_url
 
+TrackerName = Literal["mlflow", "wandb"]
+
 
 class DataSetConfig(FrozenConfig):
     """Outcomes to learn from, and the cards of the candidates that made them.
@@ -89,6 +91,8 @@ class TrainJobConfig(FrozenConfig):
         storage_path: where checkpoints go, shared between the workers: a folder, or a URL that
             pyarrow or fsspec can open (``s3://bucket/folder``).
         router_dir: where the router directory is written.
+        trackers: experiment trackers that are told what TensorBoard's event files hold. Their
+            packages must be installed; their own environment variables say where they are.
         keep_checkpoints: checkpoints to keep of the best by validation loss; the last one is kept
             besides.
         data: one or more data sets; the router reads the cards of all their aptitude tests.
@@ -103,6 +107,7 @@ class TrainJobConfig(FrozenConfig):
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$")
     storage_path: str = Field(min_length=1)
     router_dir: Path
+    trackers: tuple[TrackerName, ...] = ()
     keep_checkpoints: int = Field(default=1, ge=1)
     data: tuple[DataSetConfig, ...] = Field(min_length=1)
     model: ModelConfig

@@ -1,9 +1,9 @@
-"""What a training job tells while it runs: lines in its log, and scalars for TensorBoard."""
+"""What a training job tells as it runs: lines in its log, scalars for TensorBoard and trackers."""
 
 import math
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -11,6 +11,7 @@ from modelsat.training.config import StageName
 from modelsat.training.loop import StepResult
 from modelsat.training.stages import STAGES
 from train_jobs.event_file import EventFile
+from train_jobs.tracker_feed import Tracker, TrackerFeed
 from train_jobs.validation import Validation
 
 _STEPS_PER_LINE = 25  # training steps between two lines
@@ -34,6 +35,7 @@ class TrainingProgress:
         num_workers: workers, each of which reads as many tokens.
         speaks: whether this worker tells anything.
         resumed_after: stage and epoch that the run continues after; None for a new one.
+        trackers: told what the event files are told.
         clock: seconds, from any start.
     """
 
@@ -47,9 +49,10 @@ class TrainingProgress:
         num_workers: int,
         speaks: bool,
         resumed_after: tuple[StageName, int] | None = None,
+        trackers: Sequence[Tracker] = (),
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """Open the event file."""
+        """Open the event file and the trackers."""
         self.now_s = clock
         self._epochs = epochs
         self._steps_per_epoch = steps_per_epoch
@@ -61,9 +64,14 @@ class TrainingProgress:
         self._last_s = 0.0
         self._speaks = speaks
         self._events: EventFile | None = None
+        self._feeds: list[TrackerFeed] = []
         if speaks:
             repeats_from = None if resumed_after is None else self._step_of_run() + 1
             self._events = EventFile(storage_path, run, repeats_from=repeats_from, say=self.say)
+            self._feeds = [
+                TrackerFeed(one, storage_path, run, repeats_from=repeats_from or 0, say=self.say)
+                for one in trackers
+            ]
 
     def start_epoch(self, stage: StageName, epoch: int) -> None:
         """Start the clock of an epoch's first step; epoch 0 is the state before a stage."""
@@ -135,14 +143,20 @@ class TrainingProgress:
             print(line, flush=True)  # noqa: T201 - Ray carries workers' output to the job's log
 
     def publish(self) -> None:
-        """Let the event files be read where the run is stored."""
+        """Let the event files be read where the run is stored, and trackers know of it."""
         if self._events is not None:
             self._events.publish()
+        for feed in self._feeds:
+            feed.publish()
 
     def close(self) -> None:
-        """End the event file; nothing may follow."""
+        """End the event file and the trackers' runs; nothing may follow."""
         if self._events is not None:
             self._events.close()
+        for feed in self._feeds:
+            feed.end()
+        for feed in self._feeds:
+            feed.wait()
 
     def _left_s(self) -> float:
         """Seconds to the end of the last epoch at the stage's present pace.
@@ -168,10 +182,11 @@ class TrainingProgress:
         return f"stage {self._stage}, epoch {self._epoch}{within}"
 
     def _write(self, scalars: Mapping[str, float | None]) -> None:
-        if self._events is None:
-            return
         named = {f"{self._stage}/{name}": v for name, v in scalars.items() if v is not None}
-        self._events.write(named, self._step_of_run())
+        if self._events is not None:
+            self._events.write(named, self._step_of_run())
+        for feed in self._feeds:
+            feed.write(named, self._step_of_run())
 
 
 def _duration(seconds: float) -> str:

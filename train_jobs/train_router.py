@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from train_jobs.data import (
 )
 from train_jobs.sharding import cpu_environment
 from train_jobs.storage import absolute_storage, workers_of_run
+from train_jobs.trackers import check_trackers, tracker_variables
 from train_jobs.worker import train_loop_per_worker
 
 # Settings of which the trained weights do not tell, or which are no part of a run's name: a job
@@ -36,6 +38,7 @@ _WITHOUT_EFFECT: dict[str, Any] = {
     "name": True,
     "storage_path": True,
     "router_dir": True,
+    "trackers": True,
     "keep_checkpoints": True,
     "resources": True,
     "training": {"validate_every_steps"},
@@ -77,6 +80,7 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
         return TrainSummary(config.router_dir, was_done=True, history=history)
     run = f"{config.name}-{work_hash}"
     _check_workers(config, run)
+    check_trackers(config.trackers)
     _check_initial_router(config)
     _start_ray()
     absolute = _absolute(config)
@@ -85,7 +89,7 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
     resolved = _with_parts(absolute, data, run)
     manifest = _manifest(config, data, hashes, work_hash)
     trainer = TorchTrainer(
-        train_loop_per_worker,
+        partial(train_loop_per_worker, tracker_variables(config.trackers)),
         train_loop_config={
             "config": resolved.model_dump(mode="json"),
             "made_of": absolute.model.model_dump(mode="json"),

@@ -1,6 +1,7 @@
 """What every training worker runs: both stages, epoch by epoch, resumable between epochs."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +27,21 @@ from train_jobs.config import TrainJobConfig
 from train_jobs.data import TrainingData, read_training_data
 from train_jobs.deepspeed_engine import DeepSpeedEngine, read_weights, start_distributed
 from train_jobs.progress import TrainingProgress
+from train_jobs.trackers import make_trackers
 from train_jobs.validation import judge
 
 
-def train_loop_per_worker(settings: dict[str, Any]) -> None:
+def train_loop_per_worker(variables: Mapping[str, str], settings: dict[str, Any]) -> None:
     """Train and, on the first worker, write the router directory.
 
     Args:
+        variables: environment variables of the driver's, where the worker has none of that name.
+            They may be secrets: Ray keeps settings and runtime environments for all to see.
         settings: ``config``, a TrainJobConfig as plain values; ``folders``, where the outcomes of
             its data sets are; ``made_of``, its model as the router's description tells of it; and
             ``manifest``, facts to store with the router.
     """
+    os.environ.update({**variables, **os.environ})
     config = TrainJobConfig.model_validate(settings["config"])
     torch.set_num_threads(config.resources.threads_per_worker)
     start_distributed("nccl" if config.resources.use_gpu else "gloo")
@@ -200,14 +205,16 @@ class RouterWorker:
     def _follow(self, last: Progress | None) -> TrainingProgress:
         stages = {stage: self.config.training.stage(stage) for stage in STAGES}
         per_epoch = {stage: self.samplers[stage].steps_per_epoch for stage in STAGES}
+        run = ray.train.get_context().get_experiment_name()
         return TrainingProgress(
             self.config.storage_path,
-            ray.train.get_context().get_experiment_name(),
+            run,
             epochs={stage: settings.epochs for stage, settings in stages.items()},
             steps_per_epoch=per_epoch,
             num_workers=self.num_workers,
             speaks=self.rank == 0,
             resumed_after=None if last is None else (last.stage, last.epoch),
+            trackers=make_trackers(self.config, run),
         )
 
     def _build(self) -> tuple[ModelSat, InstructionTokenizer]:

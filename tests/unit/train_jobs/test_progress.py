@@ -6,6 +6,7 @@ import pytest
 
 from modelsat.training.loop import StepResult
 from tests.unit.event_files import read_scalars
+from tests.unit.train_jobs.recorder import Recorder
 from train_jobs.progress import TrainingProgress
 from train_jobs.validation import Validation
 
@@ -127,12 +128,41 @@ def test_a_full_disk_ends_the_events_and_not_the_training(tmp_path, capsys, monk
     assert any("step 50/50" in line for line in said)
 
 
+def test_a_tracker_hears_what_the_event_files_hold(tmp_path):
+    clock, tracker = Clock(), Recorder()
+    progress = follow(tmp_path, clock, trackers=[tracker])
+    progress.start_epoch("connector", 1)
+    steps(progress, clock, 1, 30)
+    look(progress, clock, training_loss=0.7)
+    progress.publish()
+    # A look before the stage's first step has the number of the step before.
+    progress.start_epoch("all", 0)
+    look(progress, clock)
+    progress.start_epoch("all", 1)
+    steps(progress, clock, 1, 4)
+    look(progress, clock, step=4)
+    steps(progress, clock, 5, 5)
+    progress.close()
+    told: dict[str, dict[int, float]] = {}
+    for step, scalars in tracker.heard:
+        for name, value in scalars.items():
+            assert step not in told.setdefault(name, {})
+            told[name][step] = value
+    held = read_scalars(tmp_path / "run" / "tensorboard")
+    assert told.keys() == held.keys()
+    for name, values in held.items():
+        assert told[name] == pytest.approx(values)
+    assert told["all/validation/routing_accuracy"] == {30: 0.625, 34: 0.625}
+    assert tracker.is_closed
+
+
 def test_other_workers_say_and_write_nothing(tmp_path, capsys):
-    clock = Clock()
-    progress = follow(tmp_path, clock, speaks=False)
+    clock, tracker = Clock(), Recorder()
+    progress = follow(tmp_path, clock, speaks=False, trackers=[tracker])
     progress.start_epoch("connector", 1)
     steps(progress, clock, 1, 30)
     look(progress, clock, training_loss=0.7)
     progress.close()
     assert not list(tmp_path.iterdir())
+    assert not tracker.known
     assert capsys.readouterr().out == ""
