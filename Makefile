@@ -51,6 +51,9 @@ benchmark-serving: setup ## overhead, throughput and LiteLLM beside it; about 15
 benchmark-jobs: setup ## both jobs: kills, replicas, overhead, training speed; under 20 minutes
 	@$(BIN)/python -m tests.benchmarks.jobs --out docs/benchmarks/jobs.md
 
+benchmark-gpu: setup ## training and scoring on one GPU of 80 GB, random weights; about 5 minutes
+	@$(BIN)/python -m tests.benchmarks.gpu --out docs/benchmarks/gpu.md
+
 soak: setup ## the served endpoint for 30 minutes under load and faults
 	@$(BIN)/python -m tests.soak --minutes 30
 

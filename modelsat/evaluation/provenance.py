@@ -26,18 +26,27 @@ class Provenance:
     hardware: str
 
 
-def provenance() -> Provenance:
-    """Those of this moment, of the working directory's repository and of this machine."""
+def provenance(gpu: str | None = None) -> Provenance:
+    """Those of this moment, of the working directory's repository and of this machine.
+
+    Args:
+        gpu: name of the GPU that was used, if one was.
+    """
     processor = platform.processor() or platform.machine()
     return Provenance(
         date=datetime.now(UTC).date().isoformat(),
         commit=_commit(),
-        hardware=f"{os.cpu_count()} CPU cores ({processor}), no GPU used",
+        hardware=f"{os.cpu_count()} CPU cores ({processor}), {gpu or 'no GPU used'}",
     )
 
 
 def render_page(
-    package: str, template: str, filters: Mapping[str, Callable[..., str]], **values: Any
+    package: str,
+    template: str,
+    filters: Mapping[str, Callable[..., str]],
+    *,
+    gpu: str | None = None,
+    **values: Any,
 ) -> str:
     """A Markdown page from a package's template, which also sees the provenance.
 
@@ -45,6 +54,7 @@ def render_page(
         package: whose ``templates`` folder holds it.
         template: file name.
         filters: further filters of the template, by name.
+        gpu: name of the GPU that was used, if one was.
         values: what it shows; a name the template misses is an error.
     """
     environment = Environment(
@@ -55,7 +65,7 @@ def render_page(
         autoescape=False,
     )
     environment.filters |= filters
-    return environment.get_template(template).render(**values, **vars(provenance()))
+    return environment.get_template(template).render(**values, **vars(provenance(gpu)))
 
 
 def _commit() -> str:

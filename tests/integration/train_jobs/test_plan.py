@@ -1,23 +1,20 @@
 """The plan of a job: real shapes, and memory against what a real run takes."""
 
 import json
-import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from modelsat.config import load_config
 from modelsat.modeling.shapes import build_shapes
-from modelsat.training.stages import freeze_for_stage, parameter_groups
+from modelsat.training.stages import adapt_for_stage, freeze_for_stage, parameter_groups
+from tests.integration.train_jobs.measure_memory import measure
 from tests.integration.train_jobs.toy_job import job_values, write_toy_tables
 from train_jobs.config import TrainJobConfig
-from train_jobs.plan import TrainPlan, make_plan
-from train_jobs.sharding import cpu_environment
+from train_jobs.plan import make_plan
 
 ROOT = Path(__file__).parents[3]
 CONFIGS = ROOT / "train_jobs" / "configs"
@@ -75,7 +72,13 @@ def test_paper_has_the_published_layers_and_the_stages_learning_rates():
 
 @pytest.mark.parametrize(
     ("name", "num_workers", "zero_stage"),
-    [("paper-1-gpu", 1, 2), ("paper", 2, 2), ("paper-8-gpus", 8, 2), ("paper-2x8-gpus", 16, 3)],
+    [
+        ("paper-1-gpu", 1, 2),
+        ("paper-1-gpu-lora", 1, 2),
+        ("paper", 2, 2),
+        ("paper-8-gpus", 8, 2),
+        ("paper-2x8-gpus", 16, 3),
+    ],
 )
 def test_paper_fits_its_gpus_with_the_papers_candidates(name, num_workers, zero_stage):
     config = shipped(name, PAPER)
@@ -86,6 +89,18 @@ def test_paper_fits_its_gpus_with_the_papers_candidates(name, num_workers, zero_
     assert plan.total < 0.9 * plan.available
     trained = sum(plan.footprint.trained.values())
     assert plan.memory.optimizer_states == pytest.approx(8 * trained / num_workers, rel=1e-6)
+
+
+def test_adapters_of_paper_stand_beside_every_linear_layer_of_the_base():
+    config = shipped("paper-1-gpu-lora", PAPER)
+    with torch.device("meta"):
+        model = build_shapes(config.model)
+        adapt_for_stage(model, "all", config.training)
+    freeze_for_stage(model, "all")
+    trained = sum(p.numel() for p in model.base.parameters() if p.requires_grad)
+    # Of rank 16 beside qkv, o, gate with up, and down of 32 layers.
+    sizes = (3072 + 9216) + (3072 + 3072) + (3072 + 16384) + (8192 + 3072)
+    assert trained == 16 * 32 * sizes
 
 
 def test_the_command_prints_the_plan_and_starts_nothing(tmp_path):
@@ -109,26 +124,4 @@ def test_the_planned_memory_is_what_a_run_of_small_takes(tmp_path):
     values["resources"] = {"num_workers": 1, "threads_per_worker": 2}
     config = TrainJobConfig.model_validate(values)
     plan = make_plan(config, 20)
-    measured = _measure(tmp_path, config, plan)
-    assert plan.total == pytest.approx(measured["peak"], rel=0.15)
-
-
-def _measure(folder: Path, config: TrainJobConfig, plan: TrainPlan) -> dict[str, Any]:
-    """Peak memory of some steps of a job's model in a process of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    job = folder / "measured.json"
-    values = {
-        "job": config.model_dump(mode="json"),
-        "candidates": plan.work.candidates,
-        "statements": plan.work.statements,
-        "port": str(port),
-    }
-    job.write_text(json.dumps(values))
-    command = [sys.executable, "-m", "tests.integration.train_jobs.measure_memory", str(job)]
-    environment = os.environ | cpu_environment() | {"OMP_NUM_THREADS": "2"}
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-2000:]
-    measured: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
-    return measured
+    assert plan.total == pytest.approx(measure(tmp_path, config, plan).peak, rel=0.15)

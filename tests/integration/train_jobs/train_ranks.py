@@ -21,7 +21,7 @@ from modelsat.modeling.loading import build_model
 from modelsat.training.batches import BatchSampler
 from modelsat.training.config import TrainingConfig
 from modelsat.training.loop import StageRunner
-from modelsat.training.stages import freeze_for_stage
+from modelsat.training.stages import adapt_for_stage, freeze_for_stage, take_trained
 from tests.unit.router_parts import make_matrix
 from train_jobs.config import DeepSpeedConfig
 from train_jobs.deepspeed_engine import DeepSpeedEngine, start_distributed
@@ -47,6 +47,7 @@ def train(case: dict[str, Any], parts: dict[str, str], out: Path) -> None:
         rank=rank,
         num_workers=num_workers,
     )
+    adapt_for_stage(model, "all", config)
     freeze_for_stage(model, "all")
     engine = DeepSpeedEngine(model, "all", config, options, EPOCHS * sampler.steps_per_epoch)
     first = 1
@@ -61,6 +62,10 @@ def train(case: dict[str, Any], parts: dict[str, str], out: Path) -> None:
             engine.save(out / case["name"])
     state = engine.full_state()
     if rank == 0:
+        if config.lora is not None:
+            model, _ = build_model(ModelConfig(**parts, dropout=0.0), seed=0)
+            take_trained(model, "all", config, state)
+            state = dict(model.named_parameters())
         safetensors.torch.save_file(state, out / f"{case['name']}.safetensors")
         safetensors.torch.save_file(start, out / "start.safetensors")
 
@@ -75,7 +80,7 @@ def main(path: str) -> None:
     """Run the cases of a plan."""
     plan = json.loads(Path(path).read_text())
     torch.set_num_threads(1)
-    start_distributed("gloo")
+    start_distributed("gloo" if os.environ["DS_ACCELERATOR"] == "cpu" else "nccl")
     for case in plan["cases"]:
         if case.get("leaves_out_reductions"):
             leave_out_reductions()

@@ -1,0 +1,84 @@
+"""Time of one decision on the GPU, by size of the router, dtype and number of candidates."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from modelsat.config import load_config
+from modelsat.modeling.shapes import build_shapes
+from modelsat.training.footprint import PassShape, pass_inputs
+from tests.benchmarks.gpu.training import CONFIGS, PARTS
+from tests.benchmarks.spread import Spread
+from train_jobs.config import TrainJobConfig
+
+NUM_CANDIDATES = (1, 100, 1000)
+TOKENS = 128
+BATCH_SIZES = (1, 16)
+_STATEMENTS = 50
+_ROUNDS = 20
+_ROUTERS = (
+    ("small", "qwen2.5-0.5b", "bge-small-en-v1.5", "bfloat16"),
+    ("paper, instruction_first", "phi-3-mini-4k-instruct", "e5-large-v2", "bfloat16"),
+)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One decision, or a batch of them, over all candidates.
+
+    Attributes:
+        router: which.
+        candidates: M.
+        instructions: B.
+        milliseconds: of the pass, of 20 rounds.
+        peak_gib: most memory that tensors took meanwhile, weights included.
+    """
+
+    router: str
+    candidates: int
+    instructions: int
+    milliseconds: Spread
+    peak_gib: float
+
+
+def measure_decisions() -> list[Decision]:
+    """Score random tokens by random weights; neither changes what a decision costs."""
+    return [
+        decision
+        for name, base, encoder, dtype in _ROUTERS
+        for decision in _measure_router(name, PARTS / base, PARTS / encoder, dtype)
+    ]
+
+
+@torch.inference_mode()
+def _measure_router(name: str, base: Path, encoder: Path, dtype: str) -> list[Decision]:
+    parts = [f"model.base={base}", f"model.encoder={encoder}"]
+    config = load_config(TrainJobConfig, CONFIGS / "small.yaml", parts)
+    with torch.device("cuda"):
+        model = build_shapes(config.model, getattr(torch, dtype))
+    model.connector.float()
+    model.readout.float()
+    model.prepare_for_inference(getattr(torch, dtype))
+    decisions = []
+    for candidates in NUM_CANDIDATES:
+        for instructions in BATCH_SIZES:
+            shape = PassShape(instructions, candidates, _STATEMENTS, TOKENS, TOKENS, 24)
+            tokens, statements, weights_MT = pass_inputs(shape)
+            tokens = tokens.to(torch.device("cuda"))
+            statements_TE = model.encode({k: v.cuda() for k, v in statements.items()})
+            evidence = weights_MT.cuda()
+            torch.cuda.reset_peak_memory_stats()
+            spread = Spread()
+            for round_number in range(_ROUNDS + 3):
+                start_s = time.perf_counter()
+                log_odds_BM, _ = model.score(tokens, statements_TE, evidence, evidence)
+                log_odds_BM.cpu()
+                if round_number >= 3:
+                    spread.add(1000 * (time.perf_counter() - start_s))
+            peak_gib = torch.cuda.max_memory_allocated() / 2**30
+            decisions.append(Decision(name, candidates, instructions, spread, peak_gib))
+    del model
+    torch.cuda.empty_cache()
+    return decisions

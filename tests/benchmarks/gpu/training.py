@@ -1,0 +1,143 @@
+"""Training on the GPU: memory and time against their plan, weights against those of a CPU."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+
+from modelsat.config import load_config
+from modelsat.modeling.tiny import write_tiny_parts
+from tests.integration.train_jobs.measure_memory import Measured, measure
+from tests.unit.router_parts import make_matrix
+from train_jobs.config import TrainJobConfig
+from train_jobs.plan import TrainPlan, make_plan
+
+ROOT = Path(__file__).parents[3]
+CONFIGS = ROOT / "train_jobs" / "configs"
+PARTS = ROOT / "tests" / "model_configs"
+_PAPER = {"base": "phi-3-mini-4k-instruct", "encoder": "e5-large-v2"}
+_SMALL = {"base": "qwen2.5-0.5b", "encoder": "bge-small-en-v1.5"}
+_H100 = "resources.accelerator_type=H100"
+# Shipped configuration, its parts, candidates, and what is changed of it.
+_CASES = (
+    ("small", _SMALL, 20, (_H100, "resources.threads_per_worker=16")),
+    # 2 passes a step in place of 16, which only repeat; the gradients are summed as with 16.
+    ("paper-1-gpu", _PAPER, 66, ("training.gradient_accumulation_steps=2",)),
+)
+_STEPS = {"epochs": 2, "max_steps": 10, "learning_rate": 1e-3, "capability_learning_rate": 2e-3}
+
+
+@dataclass(frozen=True)
+class MemoryFigures:
+    """One configuration, planned and run.
+
+    Attributes:
+        name: of the shipped configuration.
+        changes: what was set otherwise.
+        plan: its plan.
+        measured: its run.
+    """
+
+    name: str
+    changes: tuple[str, ...]
+    plan: TrainPlan
+    measured: Measured
+
+    @property
+    def ratio(self) -> float:
+        """Measured peak over the planned one."""
+        return self.measured.peak / self.plan.total
+
+
+def measure_memory(folder: Path, echo: Callable[[str], None]) -> list[MemoryFigures]:
+    """Plan and run every case."""
+    figures = []
+    for name, parts, candidates, changes in _CASES:
+        echo(name)
+        local = [f"model.{part}={PARTS / directory}" for part, directory in parts.items()]
+        config = load_config(TrainJobConfig, CONFIGS / f"{name}.yaml", [*local, *changes])
+        plan = make_plan(config, candidates)
+        figures.append(MemoryFigures(name, changes, plan, measure(folder, config, plan)))
+    return figures
+
+
+def measure_weights(folder: Path) -> dict[str, float]:
+    """Distance of weights after 20 steps of a tiny router, over the distance they moved.
+
+    The first runs on CPUs in float32, and every other one is held against it; the one in bfloat16
+    with its optimizer on the host against the one in bfloat16 without.
+    """
+    folder.mkdir()
+    base, encoder = write_tiny_parts(folder / "parts", make_matrix().instructions, seed=0)
+    parts = {"base": str(base), "encoder": str(encoder)}
+    _train(folder, parts, [_case("cpu")], accelerator="cpu")
+    _train(
+        folder,
+        parts,
+        [
+            _case("gpu"),
+            _case("gpu, optimizer on the host", offload_optimizer=True),
+            _case("gpu, recomputed", activation_checkpointing=True),
+            _case("gpu, bf16", precision="bf16"),
+            _case("gpu, bf16, optimizer on the host", precision="bf16", offload_optimizer=True),
+        ],
+        accelerator="cuda",
+    )
+    pairs = [
+        ("cpu", "gpu"),
+        ("gpu", "gpu, optimizer on the host"),
+        ("gpu", "gpu, recomputed"),
+        ("gpu, bf16", "gpu, bf16, optimizer on the host"),
+    ]
+    return {f"{one} and {other}": _moved_apart(folder, one, other) for one, other in pairs}
+
+
+def _case(name: str, **options: Any) -> dict[str, Any]:
+    training = {
+        "batch_size": 16,
+        "composites": 6,
+        "loss": {"in_batch_weight": 1.0, "pointwise_weight": 1.0, "ordering_weight": 0.5},
+        "connector_stage": _STEPS,
+        "all_stage": _STEPS,
+    }
+    return {"name": name, "training": training, "deepspeed": {"zero_stage": 2, **options}}
+
+
+def _train(
+    folder: Path, parts: dict[str, str], cases: list[dict[str, Any]], *, accelerator: str
+) -> None:
+    plan = folder / f"{accelerator}.json"
+    plan.write_text(json.dumps({"parts": parts, "out": str(folder), "cases": cases}))
+    environment = {
+        "DS_ACCELERATOR": accelerator,
+        "RANK": "0",
+        "LOCAL_RANK": "0",
+        "WORLD_SIZE": "1",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": "29511",
+    }
+    process = subprocess.run(
+        [sys.executable, "-m", "tests.integration.train_jobs.train_ranks", str(plan)],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+    )
+    if process.returncode:
+        raise RuntimeError(f"training on {accelerator} failed: {process.stderr[-3000:]}")
+
+
+def _moved_apart(folder: Path, first: str, second: str) -> float:
+    start, one, two = (
+        safetensors.torch.load_file(folder / f"{name}.safetensors")
+        for name in ("start", first, second)
+    )
+    apart = sum(float((one[k] - two[k]).pow(2).sum()) for k in start) ** 0.5
+    moved = sum(float((one[k] - start[k]).pow(2).sum()) for k in start) ** 0.5
+    return apart / moved
