@@ -106,7 +106,7 @@ def test_the_pin_lists_hold_what_the_project_asks_for(accelerator):
 @pytest.mark.parametrize(
     ("package", "extras"),
     [
-        ("modelsat", ["evaluation", "demo"]),
+        ("modelsat", ["evaluation", "demo", "train"]),
         ("profiling", ["profiling"]),
         ("train_jobs", ["train", "trackers"]),
         ("serve_app", ["serve"]),

@@ -107,8 +107,12 @@ class DeepSpeedEngine:
         return state
 
     def save(self, directory: Path) -> None:
-        """Write this worker's part of a checkpoint: private, pickled, never served."""
-        self._engine.save_checkpoint(str(directory), tag=_TAG)
+        """Write this worker's part of a checkpoint: private, pickled, never served.
+
+        What the stage leaves frozen is not in it: the model that goes on is built of the same
+        parts and has it already.
+        """
+        self._engine.save_checkpoint(str(directory), tag=_TAG, exclude_frozen_parameters=True)
 
     def load(self, directory: Path) -> None:
         """Continue from a checkpoint of the same stage and number of workers.
@@ -116,7 +120,7 @@ class DeepSpeedEngine:
         Raises:
             CheckpointError: DeepSpeed finds no usable state there.
         """
-        path, _ = self._engine.load_checkpoint(str(directory), tag=_TAG)
+        path, _ = self._engine.load_checkpoint(str(directory), tag=_TAG, load_module_strict=False)
         if path is None:
             raise CheckpointError(
                 f"{directory} holds no usable training checkpoint; remove it to start over"
@@ -124,7 +128,7 @@ class DeepSpeedEngine:
 
 
 def read_weights(directory: Path) -> dict[str, Tensor]:
-    """Every parameter of a checkpoint, whole, in float32 on the CPU.
+    """Every trained parameter of a checkpoint, whole, in float32 on the CPU.
 
     Args:
         directory: a folder that :meth:`DeepSpeedEngine.save` wrote on every worker.

@@ -18,6 +18,7 @@ from modelsat.artifacts.router_description import DESCRIPTION_NAME, read_descrip
 from modelsat.errors import ArtifactError, CheckpointError, ConfigError, ModelSatError
 from modelsat.modeling.card_features import statement_text
 from modelsat.modeling.tiny import TINY, write_tiny_parts
+from modelsat.training.adapters import check_adapters
 from train_jobs.checkpoints import retention
 from train_jobs.config import TrainJobConfig
 from train_jobs.data import (
@@ -82,6 +83,7 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
     _check_workers(config, run)
     check_trackers(config.trackers)
     _check_initial_router(config)
+    _check_adapters(config)
     _start_ray()
     absolute = _absolute(config)
     folders = write_training_data(absolute, hashes)
@@ -155,6 +157,14 @@ def _check_initial_router(config: TrainJobConfig) -> None:
             f"initial_router {config.initial_router} was made of {told}; state the same model, or "
             "train a new router without it"
         )
+
+
+def _check_adapters(config: TrainJobConfig) -> None:
+    if config.training.lora is None:
+        return
+    earlier = config.initial_router
+    base = config.model.base if earlier is None else str(earlier / "base")
+    check_adapters(base, config.training.lora)
 
 
 def _fit(trainer: TorchTrainer) -> None:

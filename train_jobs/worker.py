@@ -21,7 +21,7 @@ from modelsat.training.config import StageName
 from modelsat.training.data import Floats, OutcomeMatrix
 from modelsat.training.loop import StageRunner, StepResult
 from modelsat.training.outputs import FittedOutputs, fit_outputs, network_scores
-from modelsat.training.stages import STAGES, freeze_for_stage
+from modelsat.training.stages import STAGES, adapt_for_stage, freeze_for_stage, take_trained
 from train_jobs.checkpoints import Progress, best_checkpoint, best_epoch, last_checkpoint, report
 from train_jobs.config import TrainJobConfig
 from train_jobs.data import TrainingData, read_training_data
@@ -133,6 +133,7 @@ class RouterWorker:
     ) -> None:
         training = self.config.training
         settings = training.stage(stage)
+        adapt_for_stage(self.model, stage, training)
         freeze_for_stage(self.model, stage, training.frozen_layers)
         steps = settings.epochs * self.samplers[stage].steps_per_epoch
         engine = DeepSpeedEngine(self.model, stage, training, self.config.deepspeed, steps)
@@ -145,11 +146,11 @@ class RouterWorker:
             self._run_epoch(engine, runner, stage, epoch)
         best = epoch if settings.patience is None else best_epoch(self.history, stage)
         if best == epoch:
-            self._rebuild(engine.full_state())
+            self._rebuild(stage, engine.full_state())
             return
         self.progress.say(f"stage {stage} ends after epoch {epoch} with the weights of {best}")
         with best_checkpoint(stage) as folder:
-            self._rebuild(read_weights(folder))
+            self._rebuild(stage, read_weights(folder))
 
     def _run_epoch(
         self, engine: DeepSpeedEngine, runner: StageRunner, stage: StageName, epoch: int
@@ -224,12 +225,10 @@ class RouterWorker:
         router = load_router(self.config.initial_router)
         return router.model, router.tokenizer
 
-    def _rebuild(self, state: dict[str, Tensor]) -> None:
+    def _rebuild(self, stage: StageName, state: dict[str, Tensor]) -> None:
         """A fresh model with the trained weights: ZeRO leaves the old one flattened."""
         self.model, self.tokenizer = self._build()
-        with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                parameter.copy_(state[name])
+        take_trained(self.model, stage, self.config.training, state)
 
     def _sampler(self, stage: StageName) -> BatchSampler:
         training = self.config.training

@@ -27,7 +27,7 @@ def build_shapes(config: ModelConfig, dtype: torch.dtype = torch.float32) -> Mod
     Raises:
         ArtifactError: the configuration of base or encoder cannot be read.
     """
-    base = AutoModel.from_config(_base_config(config.base), dtype=dtype)
+    base = base_shapes(config.base, dtype)
     encoder = _Encoder(AutoModel.from_config(_encoder_config(config.encoder), dtype=dtype))
     if config.dropout is not None:
         set_dropout(base, config.dropout)
@@ -39,6 +39,16 @@ def build_shapes(config: ModelConfig, dtype: torch.dtype = torch.float32) -> Mod
         return ModelSat(base, encoder, readout_2D, layout=config.layout, num_leading=1)
     finally:
         torch.set_default_dtype(before)
+
+
+def base_shapes(source: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """The base model alone, untrained; arguments as for :func:`build_shapes`.
+
+    Raises:
+        ArtifactError: its configuration cannot be read.
+    """
+    model: PreTrainedModel = AutoModel.from_config(_base_config(source), dtype=dtype)
+    return model
 
 
 class _Encoder(nn.Sequential):

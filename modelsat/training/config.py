@@ -56,6 +56,24 @@ class LossConfig(FrozenConfig):
     alignment_weight: float = Field(default=1.0, ge=0)
 
 
+class LoraConfig(FrozenConfig):
+    """Low-rank adapters in place of the base model's own weights (Hu et al., "LoRA", 2021).
+
+    Attributes:
+        rank: of the product that an adapter adds to its layer's weight.
+        alpha: the product is scaled by ``alpha / rank``.
+        dropout: rate on what an adapter reads while it trains; the base model's own rates stay.
+        target_modules: which linear layers get one, by the last parts of their names
+            (``[q_proj, v_proj]``); ``all-linear`` is every one, of whatever base model. With fewer
+            full training is not matched (Dettmers et al., "QLoRA", 2023, figure 2).
+    """
+
+    rank: int = Field(default=16, ge=1)
+    alpha: float = Field(default=32.0, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+
+
 class TrainingConfig(FrozenConfig):
     """One training run, whatever executes it.
 
@@ -79,9 +97,11 @@ class TrainingConfig(FrozenConfig):
         frozen_layers: lowest layers of base and encoder that stay as they are, embeddings with
             them; None trains everything. Their backward pass is saved: with half of MiniLM's
             layers a step takes 1.65 s in place of 1.9 (docs/experiments.md).
+        lora: adapters that train in stage 2 in place of the base model's own weights; None trains
+            these. The router is the same either way: adapters end in the weights.
         loss: weights of the loss terms.
         connector_stage: stage 1, only the connector trains.
-        all_stage: stage 2, everything trains.
+        all_stage: stage 2, everything trains that is not frozen.
     """
 
     seed: int = 0
@@ -96,6 +116,7 @@ class TrainingConfig(FrozenConfig):
     max_grad_norm: float = Field(default=1.0, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
     frozen_layers: int | None = Field(default=None, ge=0)
+    lora: LoraConfig | None = None
     loss: LossConfig = LossConfig()
     connector_stage: StageConfig
     all_stage: StageConfig

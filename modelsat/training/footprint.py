@@ -24,9 +24,10 @@ from modelsat.modeling.config import ModelConfig
 from modelsat.modeling.model import ModelSat
 from modelsat.modeling.shapes import build_shapes
 from modelsat.modeling.tokenization import InstructionTokens
+from modelsat.training.adapters import is_adapter
 from modelsat.training.config import Precision, StageName, TrainingConfig
 from modelsat.training.recomputation import recompute_activations
-from modelsat.training.stages import freeze_for_stage, parameter_groups
+from modelsat.training.stages import adapt_for_stage, freeze_for_stage, parameter_groups
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Footprint:
     """Cost of one forward and backward pass.
 
     Attributes:
-        parameters: number of parameters by part of the model.
+        parameters: number of parameters by part of the model; ``adapters`` apart from ``base``.
         trained: number of trained ones by part.
         groups: trained parameters by learning rate and decay.
         largest_parameter: elements of the largest trained parameter.
@@ -102,7 +103,7 @@ def measure_pass(
 
     Args:
         config: what the router is made of.
-        training: what is frozen, and the learning rates.
+        training: what is frozen or has adapters, and the learning rates.
         shape: sizes of the pass.
         stage: what trains.
         precision: dtype of weights and products.
@@ -113,9 +114,14 @@ def measure_pass(
 
     Raises:
         ArtifactError: the configuration of base or encoder cannot be read.
+        ConfigError: the base model has no layers that the adapters fit.
+        MachineError: adapters are asked for, and peft is not installed.
     """
-    with FakeTensorMode(allow_non_fake_inputs=True):
+    with torch.device("meta"):
         model = build_shapes(config, torch.bfloat16 if precision == "bf16" else torch.float32)
+        adapt_for_stage(model, stage, training)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        model.to_empty(device="cpu")
         if fused_attention:
             _drop_no_attention(model)
         if recomputes:
@@ -256,11 +262,10 @@ def _ids(*size: int) -> Tensor:
 
 
 def _count_by_part(model: ModelSat, *, trained_only: bool) -> dict[str, int]:
-    return {
-        name: sum(
-            prod(parameter.shape)
-            for parameter in part.parameters()
-            if parameter.requires_grad or not trained_only
-        )
-        for name, part in model.named_children()
-    }
+    counts = {name: 0 for name, _ in model.named_children()}
+    for name, parameter in model.named_parameters():
+        part = "adapters" if is_adapter(name) else name.partition(".")[0]
+        counts.setdefault(part, 0)
+        if parameter.requires_grad or not trained_only:
+            counts[part] += prod(parameter.shape)
+    return counts

@@ -11,13 +11,19 @@ from torch import Tensor
 from modelsat.modeling.card_features import card_features
 from modelsat.modeling.model import ModelSat
 from modelsat.modeling.tokenization import InstructionTokenizer, InstructionTokens
+from modelsat.training.adapters import merge_adapters
 from modelsat.training.batches import Batch, BatchSampler
 from modelsat.training.config import LossConfig, StageName, TrainingConfig
 from modelsat.training.data import Floats, OutcomeMatrix, OutcomeSource
 from modelsat.training.losses import alignment_loss, scoring_loss
 from modelsat.training.metrics import cell_auc
 from modelsat.training.outputs import network_scores
-from modelsat.training.stages import freeze_for_stage, parameter_groups, schedule
+from modelsat.training.stages import (
+    adapt_for_stage,
+    freeze_for_stage,
+    parameter_groups,
+    schedule,
+)
 
 
 class Engine(Protocol):
@@ -242,6 +248,7 @@ def train_in_process(
             seed=config.seed + number,
         )
         epochs = config.stage(stage).epochs
+        adapt_for_stage(model, stage, config)
         freeze_for_stage(model, stage, config.frozen_layers)
         engine = TorchEngine(model, stage, config, epochs * sampler.steps_per_epoch)
         runner = StageRunner(engine, tokenizer, training, config, device)
@@ -259,3 +266,4 @@ def train_in_process(
                 validation_loss(scores, validation, config.loss),
                 cell_auc(*all_cells(scores, validation)),
             )
+        merge_adapters(model.base)

@@ -21,6 +21,8 @@ STEPS_PER_EPOCH = 10
 ALL_TERMS = {"in_batch_weight": 1.0, "pointwise_weight": 1.0, "ordering_weight": 0.5}
 # The members of a group stand in one pass, so this term depends on the size of a pass.
 WITHOUT_GROUPS = {**ALL_TERMS, "in_batch_weight": 0.0}
+LORA = {"lora": {"rank": 4, "alpha": 8.0}}
+ZERO_3 = {"zero_stage": 3}
 
 
 def case(name: str, **changes: Any) -> dict[str, Any]:
@@ -49,9 +51,16 @@ def case(name: str, **changes: Any) -> dict[str, Any]:
 TWO_WORKERS = [
     case("two"),
     case("two-without-groups", training={"loss": WITHOUT_GROUPS}),
-    case("two-zero-3", deepspeed={"zero_stage": 3}),
+    case("two-zero-3", deepspeed=ZERO_3),
     case("two-resumed", continues="two"),
-    case("two-zero-3-resumed", deepspeed={"zero_stage": 3}, continues="two-zero-3"),
+    case("two-zero-3-resumed", deepspeed=ZERO_3, continues="two-zero-3"),
+    case("two-lora", training=LORA),
+    case("two-lora-zero-3", training=LORA, deepspeed=ZERO_3),
+    case("two-lora-resumed", training=LORA, continues="two-lora"),
+    case("two-lora-zero-3-resumed", training=LORA, deepspeed=ZERO_3, continues="two-lora-zero-3"),
+    case(
+        "two-lora-recomputed", training=LORA, deepspeed={**ZERO_3, "activation_checkpointing": True}
+    ),
     case("two-recomputed", deepspeed={"activation_checkpointing": True}),
     case("two-apart", leaves_out_reductions=True),
 ]
@@ -134,14 +143,24 @@ def moved_apart(runs: Path, first: str, second: str) -> float:
         ("one-large", "one-small"),
         ("two", "two-zero-3"),
         ("two", "two-recomputed"),
+        ("two-lora", "two-lora-zero-3"),
+        ("two-lora", "two-lora-recomputed"),
     ],
-    ids=["workers", "batch", "accumulation", "sharding", "recomputation"],
+    ids=[
+        "workers",
+        "batch",
+        "accumulation",
+        "sharding",
+        "recomputation",
+        "sharding-with-adapters",
+        "recomputation-with-adapters",
+    ],
 )
 def test_the_same_step_moves_the_weights_alike(runs, first, second):
     assert moved_apart(runs, first, second) <= TOLERANCE
 
 
-@pytest.mark.parametrize("name", ["two", "two-zero-3"])
+@pytest.mark.parametrize("name", ["two", "two-zero-3", "two-lora", "two-lora-zero-3"])
 def test_a_resumed_run_equals_an_unbroken_one(runs, name):
     assert moved_apart(runs, name, f"{name}-resumed") <= TOLERANCE
 

@@ -6,7 +6,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from modelsat.modeling.config import ModelConfig
 from modelsat.modeling.shapes import build_shapes
-from modelsat.training.config import StageConfig, TrainingConfig
+from modelsat.training.config import LoraConfig, StageConfig, TrainingConfig
 from modelsat.training.footprint import PassShape, measure_pass, pass_inputs
 from tests.unit.router_parts import make_router
 
@@ -47,6 +47,24 @@ def test_arithmetic_equals_the_matrix_products_counted_by_hand():
     assert footprint.flop == pytest.approx(3 * forward, rel=0.02)
     again = measure_pass(TINY, TRAINING, SHAPE, recomputes=True)
     assert 3.6 * forward < again.flop < 4 * forward
+
+
+def test_adapters_cost_their_own_products_and_spare_those_of_the_weights():
+    """Each of rank 4 beside a weight [a, b] holds 4 (a + b) numbers."""
+    per_layer = 4 * (4 * (128 + 128) + 3 * (128 + 512))
+    rows = 3 * (20 + 5)
+    adapted = TRAINING.model_copy(update={"lora": LoraConfig(rank=4)})
+    whole, footprint = (measure_pass(TINY, one, SHAPE) for one in (TRAINING, adapted))
+    assert footprint.parameters == {**whole.parameters, "adapters": 2 * per_layer}
+    assert footprint.trained == {**whole.trained, "base": 0, "adapters": 2 * per_layer}
+    assert sum(g.parameters for g in footprint.groups) == sum(footprint.trained.values())
+    weights = 2 * rows * 2 * (4 * 128 * 128 + 3 * 128 * 512)
+    expected = whole.flop - weights + 3 * 2 * rows * 2 * per_layer
+    assert footprint.flop == pytest.approx(expected, rel=1e-3)
+    assert measure_pass(TINY, adapted, SHAPE, stage="connector").trained["base"] == 0
+    half = measure_pass(TINY, adapted, SHAPE, precision="bf16")
+    assert half.trained == footprint.trained
+    assert half.peak_bytes < 0.7 * footprint.peak_bytes
 
 
 def test_complete_gradients_count_for_the_share_that_stays():

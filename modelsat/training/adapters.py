@@ -1,0 +1,121 @@
+"""Low-rank adapters (LoRA) that train in place of the base model's own weights.
+
+The only module that names peft, which is imported where adapters are asked for. Adapters live as
+long as a stage trains; afterwards their products are added to the weights, and the base model has
+the names, shapes and dtypes that it had before.
+"""
+
+import warnings
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from modelsat.errors import ConfigError, MachineError
+from modelsat.modeling.shapes import base_shapes
+from modelsat.training.config import LoraConfig
+
+
+def add_adapters(base: PreTrainedModel, lora: LoraConfig, seed: int) -> None:
+    """Put adapters beside a base model's linear layers; what it computes stays the same at first.
+
+    A layer ``q_proj`` then holds ``q_proj.base_layer`` and the adapter's two matrices, of which the
+    second starts from 0.
+
+    Args:
+        base: model without a head.
+        lora: which layers, and of what size.
+        seed: seeds the adapters' first matrices.
+
+    Raises:
+        ConfigError: the base model has no such layers.
+        MachineError: peft is not installed.
+    """
+    peft = _import_peft()
+    targets = lora.target_modules
+    options = peft.LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=targets if isinstance(targets, str) else list(targets),
+    )
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        # GPT-2 keeps its matrices transposed; peft sees it and says so.
+        warnings.filterwarnings("ignore", message="fan_in_fan_out")
+        torch.manual_seed(seed)
+        try:
+            peft.inject_adapter_in_model(options, base)
+        except ValueError as error:
+            raise _cannot_adapt(base, targets, error) from None
+    # peft gives a bfloat16 model float32 adapters; their master copies are the optimizer's affair.
+    for name, parameter in base.named_parameters():
+        if is_adapter(name):
+            parameter.data = parameter.data.to(base.dtype)
+
+
+def merge_adapters(base: PreTrainedModel) -> None:
+    """Add what adapters learnt to the weights beside them and drop them.
+
+    A base model without adapters stays as it is.
+    """
+    if not has_adapters(base):
+        return
+    layer_type = _import_peft().tuners.tuners_utils.BaseTunerLayer
+    for name, layer in list(base.named_modules()):
+        if isinstance(layer, layer_type):
+            layer.merge()
+            base.set_submodule(name, layer.get_base_layer(), strict=True)
+    del base.peft_config
+
+
+def check_adapters(source: str, lora: LoraConfig) -> None:
+    """Refuse adapters that cannot be added, from a base model's configuration alone.
+
+    Args:
+        source: hub id or directory of the base model.
+        lora: the adapters.
+
+    Raises:
+        ArtifactError: the base model's configuration cannot be read.
+        ConfigError: the base model has no such layers.
+        MachineError: peft is not installed.
+    """
+    with torch.device("meta"):
+        add_adapters(base_shapes(source), lora, seed=0)
+
+
+def has_adapters(base: nn.Module) -> bool:
+    """Whether a base model has adapters."""
+    return any(is_adapter(name) for name, _ in base.named_parameters())
+
+
+def is_adapter(name: str) -> bool:
+    """Whether a parameter of this name is part of an adapter."""
+    return ".lora_" in name
+
+
+def _import_peft() -> Any:
+    try:
+        import peft
+    except ImportError as error:
+        raise MachineError(
+            f"training.lora needs the package {error.name}, which is not installed: "
+            "pip install 'model-sat[train]', or leave training.lora out"
+        ) from None
+    return peft
+
+
+def _cannot_adapt(
+    base: PreTrainedModel, targets: str | tuple[str, ...], error: ValueError
+) -> ConfigError:
+    linear = {
+        name.rsplit(".", 1)[-1]
+        for name, module in base.named_modules()
+        if isinstance(module, nn.Linear)
+    }
+    reason = " ".join(str(error).split())[:200]
+    return ConfigError(
+        f"training.lora.target_modules {targets!r} do not fit {type(base).__name__}: {reason}; "
+        f"its linear layers are {', '.join(sorted(linear))}: name some, or take all-linear"
+    )
