@@ -84,7 +84,7 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
     check_trackers(config.trackers)
     _check_initial_router(config)
     _check_adapters(config)
-    _start_ray()
+    start_ray()
     absolute = _absolute(config)
     folders = write_training_data(absolute, hashes)
     data = read_training_data(absolute, folders)
@@ -188,12 +188,15 @@ def _fit(trainer: TorchTrainer) -> None:
             signal.signal(signal.SIGINT, before)
 
 
-def _start_ray() -> None:
+def start_ray() -> None:
+    """Join the cluster that ``RAY_ADDRESS`` names, else start one on this machine."""
     if ray.is_initialized():
         return
     if "RAY_ADDRESS" in os.environ:
         ray.init()
     else:
+        # Ray's 15 lets its own processes go before the workers: 7 % fewer tokens per second.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         ray.init(num_cpus=_LOGICAL_CPUS, include_dashboard=False)
 
 

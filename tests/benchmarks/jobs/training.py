@@ -168,13 +168,13 @@ def worker(settings: dict[str, Any]) -> None:
 
 def on_ray(folder: Path, num_steps: int) -> None:
     """Start Ray and one worker as the training job does."""
-    import ray
     import ray.train
     from ray.train.torch import TorchConfig, TorchTrainer
 
     from train_jobs.sharding import cpu_environment
+    from train_jobs.train_router import start_ray
 
-    ray.init(address="local", num_cpus=8, include_dashboard=False, log_to_driver=False)
+    start_ray()
     TorchTrainer(
         worker,
         train_loop_config={"num_steps": num_steps, "out": str(folder / "on_ray.json")},
