@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import safetensors.torch
@@ -15,6 +16,7 @@ from modelsat.config import load_config
 from modelsat.modeling.tiny import write_tiny_parts
 from tests.integration.train_jobs.measure_memory import Measured, measure
 from tests.unit.router_parts import make_matrix
+from train_jobs.chips import CHIPS
 from train_jobs.config import TrainJobConfig
 from train_jobs.plan import TrainPlan, make_plan
 
@@ -53,6 +55,12 @@ class MemoryFigures:
     def ratio(self) -> float:
         """Measured peak over the planned one."""
         return self.measured.peak / self.plan.total
+
+    @property
+    def rate_fraction(self) -> float:
+        """Share of the chip's bfloat16 peak that a whole step reaches, its optimizer included."""
+        flop = self.plan.footprint.flop * self.plan.passes_per_step
+        return flop / fmean(self.measured.step_s[1:]) / (CHIPS["H100"].bf16_tflop_per_s * 1e12)
 
 
 def measure_memory(folder: Path, echo: Callable[[str], None]) -> list[MemoryFigures]:
