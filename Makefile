@@ -48,7 +48,7 @@ benchmark-quality: setup ## five folds over DATA=folder of tables; resumable, ho
 benchmark-serving: setup ## overhead, throughput and LiteLLM beside it; about 15 minutes
 	@$(BIN)/python -m tests.benchmarks.serving --out docs/benchmarks/serving.md
 
-benchmark-jobs: setup ## both jobs: kills, replicas, overhead, training speed; under 20 minutes
+benchmark-jobs: setup ## both jobs: kills, replicas, overhead, training speed; about 25 minutes
 	@$(BIN)/python -m tests.benchmarks.jobs --out docs/benchmarks/jobs.md
 
 benchmark-gpu: setup ## training and scoring on one GPU of 80 GB, random weights; about 5 minutes

@@ -1,4 +1,4 @@
-"""Time of one decision on the GPU, by size of the router, dtype and number of candidates."""
+"""Time of one decision on the GPU, by size of the router and number of candidates."""
 
 import time
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ BATCH_SIZES = (1, 16)
 _STATEMENTS = 50
 _ROUNDS = 20
 _ROUTERS = (
-    ("small", "qwen2.5-0.5b", "bge-small-en-v1.5", "bfloat16"),
-    ("paper, instruction_first", "phi-3-mini-4k-instruct", "e5-large-v2", "bfloat16"),
+    ("small", "qwen2.5-0.5b", "bge-small-en-v1.5"),
+    ("paper, instruction_first", "phi-3-mini-4k-instruct", "e5-large-v2"),
 )
 
 
@@ -47,20 +47,20 @@ def measure_decisions() -> list[Decision]:
     """Score random tokens by random weights; neither changes what a decision costs."""
     return [
         decision
-        for name, base, encoder, dtype in _ROUTERS
-        for decision in _measure_router(name, PARTS / base, PARTS / encoder, dtype)
+        for name, base, encoder in _ROUTERS
+        for decision in _measure_router(name, PARTS / base, PARTS / encoder)
     ]
 
 
 @torch.inference_mode()
-def _measure_router(name: str, base: Path, encoder: Path, dtype: str) -> list[Decision]:
+def _measure_router(name: str, base: Path, encoder: Path) -> list[Decision]:
     parts = [f"model.base={base}", f"model.encoder={encoder}"]
     config = load_config(TrainJobConfig, CONFIGS / "small.yaml", parts)
     with torch.device("cuda"):
-        model = build_shapes(config.model, getattr(torch, dtype))
+        model = build_shapes(config.model, torch.bfloat16)
     model.connector.float()
     model.readout.float()
-    model.prepare_for_inference(getattr(torch, dtype))
+    model.prepare_for_inference(torch.bfloat16)
     decisions = []
     for candidates in NUM_CANDIDATES:
         for instructions in BATCH_SIZES:

@@ -1,20 +1,16 @@
 """Training on the GPU: memory and time against their plan, weights against those of a CPU."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import safetensors.torch
-
 from modelsat.config import load_config
 from modelsat.modeling.tiny import write_tiny_parts
 from tests.integration.train_jobs.measure_memory import Measured, measure
+from tests.integration.train_jobs.test_distributed import moved_apart, run_ranks
 from tests.unit.router_parts import make_matrix
 from train_jobs.chips import CHIPS
 from train_jobs.config import TrainJobConfig
@@ -84,10 +80,11 @@ def measure_weights(folder: Path) -> dict[str, float]:
     folder.mkdir()
     base, encoder = write_tiny_parts(folder / "parts", make_matrix().instructions, seed=0)
     parts = {"base": str(base), "encoder": str(encoder)}
-    _train(folder, parts, [_case("cpu")], accelerator="cpu")
-    _train(
+    _run(folder, parts, "cpu", [_case("cpu")])
+    _run(
         folder,
         parts,
+        "cuda",
         [
             _case("gpu"),
             _case("gpu, optimizer on the host", offload_optimizer=True),
@@ -95,7 +92,6 @@ def measure_weights(folder: Path) -> dict[str, float]:
             _case("gpu, bf16", precision="bf16"),
             _case("gpu, bf16, optimizer on the host", precision="bf16", offload_optimizer=True),
         ],
-        accelerator="cuda",
     )
     pairs = [
         ("cpu", "gpu"),
@@ -103,7 +99,7 @@ def measure_weights(folder: Path) -> dict[str, float]:
         ("gpu", "gpu, recomputed"),
         ("gpu, bf16", "gpu, bf16, optimizer on the host"),
     ]
-    return {f"{one} and {other}": _moved_apart(folder, one, other) for one, other in pairs}
+    return {f"{one} and {other}": moved_apart(folder, one, other) for one, other in pairs}
 
 
 def _case(name: str, **options: Any) -> dict[str, Any]:
@@ -117,35 +113,9 @@ def _case(name: str, **options: Any) -> dict[str, Any]:
     return {"name": name, "training": training, "deepspeed": {"zero_stage": 2, **options}}
 
 
-def _train(
-    folder: Path, parts: dict[str, str], cases: list[dict[str, Any]], *, accelerator: str
+def _run(
+    folder: Path, parts: dict[str, str], accelerator: str, cases: list[dict[str, Any]]
 ) -> None:
     plan = folder / f"{accelerator}.json"
     plan.write_text(json.dumps({"parts": parts, "out": str(folder), "cases": cases}))
-    environment = {
-        "DS_ACCELERATOR": accelerator,
-        "RANK": "0",
-        "LOCAL_RANK": "0",
-        "WORLD_SIZE": "1",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": "29511",
-    }
-    process = subprocess.run(
-        [sys.executable, "-m", "tests.integration.train_jobs.train_ranks", str(plan)],
-        cwd=ROOT,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-    )
-    if process.returncode:
-        raise RuntimeError(f"training on {accelerator} failed: {process.stderr[-3000:]}")
-
-
-def _moved_apart(folder: Path, first: str, second: str) -> float:
-    start, one, two = (
-        safetensors.torch.load_file(folder / f"{name}.safetensors")
-        for name in ("start", first, second)
-    )
-    apart = sum(float((one[k] - two[k]).pow(2).sum()) for k in start) ** 0.5
-    moved = sum(float((one[k] - start[k]).pow(2).sum()) for k in start) ** 0.5
-    return apart / moved
+    run_ranks(plan, 1, accelerator)

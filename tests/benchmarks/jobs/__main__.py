@@ -1,6 +1,6 @@
 """Measure the two jobs on this machine: ``python -m tests.benchmarks.jobs --out PAGE``.
 
-Takes less than 20 minutes on two cores, and needs them for itself. Exits with an error after the
+Takes about 25 minutes on two cores, and needs them for itself. Exits with an error after the
 page is written if a limit is missed.
 """
 

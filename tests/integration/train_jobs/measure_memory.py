@@ -19,7 +19,7 @@ import torch
 
 from modelsat.modeling.shapes import build_shapes
 from modelsat.training.footprint import pass_inputs
-from modelsat.training.stages import freeze_for_stage
+from modelsat.training.stages import adapt_for_stage, freeze_for_stage
 from train_jobs.config import TrainJobConfig
 from train_jobs.plan import TrainPlan, WorkLoad, pass_shape
 from train_jobs.sharding import cpu_environment
@@ -140,6 +140,7 @@ def _train(values: dict[str, Any]) -> dict[str, Any]:
     start_distributed("nccl" if on_gpu else "gloo")
     memory = _Gpu() if on_gpu else _Process()
     model = build_shapes(config.model)
+    adapt_for_stage(model, "all", config.training)
     freeze_for_stage(model, "all", config.training.frozen_layers)
     engine = DeepSpeedEngine(model, "all", config.training, config.deepspeed, NUM_STEPS)
     freeze_for_stage(model, "all", config.training.frozen_layers)

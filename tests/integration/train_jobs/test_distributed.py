@@ -87,7 +87,7 @@ def runs(tmp_path_factory) -> Path:
     return folder
 
 
-def run_ranks(plan: Path, num_workers: int) -> None:
+def run_ranks(plan: Path, num_workers: int, accelerator: str = "cpu") -> None:
     """Run the cases of a plan as so many processes on a port of their own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -97,6 +97,7 @@ def run_ranks(plan: Path, num_workers: int) -> None:
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": port,
         "OMP_NUM_THREADS": "1",
+        "DS_ACCELERATOR": accelerator,
     }
     command = [sys.executable, "-m", "tests.integration.train_jobs.train_ranks", str(plan)]
     ranks = [
