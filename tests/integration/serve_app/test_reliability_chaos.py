@@ -65,7 +65,7 @@ def test_requests_are_answered_while_processes_are_killed(
 def test_the_endpoint_returns_when_the_proxy_of_its_machine_dies(
     endpoint: Endpoint, record_testsuite_property
 ):
-    found = processes("haproxy -db")
+    found = processes("haproxy -dS -db")
     assert found
     for process in found:
         process.kill()
