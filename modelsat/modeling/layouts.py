@@ -98,8 +98,9 @@ def instruction_first(
     sees_BQS = sees_BQS | torch.eye(S + 1, S, dtype=torch.bool, device=embeds_BSD.device)
     if not shares_prefix:
         sees_BQS = _dense(sees_BQS, M)
-    additive_BQS = torch.zeros_like(sees_BQS, dtype=embeds_BSD.dtype)
-    additive_BQS.masked_fill_(~sees_BQS, torch.finfo(embeds_BSD.dtype).min)
+    dtype = _attention_dtype(embeds_BSD)
+    additive_BQS = torch.zeros_like(sees_BQS, dtype=dtype)
+    additive_BQS.masked_fill_(~sees_BQS, torch.finfo(dtype).min)
     readout_M = torch.arange(S, S + M, device=embeds_BSD.device)
     sequence_B = torch.arange(B, device=embeds_BSD.device)
     return BaseInputs(
@@ -110,6 +111,14 @@ def instruction_first(
             [sequence_B[:, None].expand(B, M), readout_M[None].expand(B, M)], -1
         ),
     )
+
+
+def _attention_dtype(embeds_BSD: Tensor) -> torch.dtype:
+    """What attention weights are computed in; a wider mask would widen them all."""
+    device = embeds_BSD.device.type
+    if torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return embeds_BSD.dtype
 
 
 def _dense(sees_BQS: Tensor, num_candidates: int) -> Tensor:

@@ -25,6 +25,7 @@ from modelsat.modeling.model import ModelSat
 from modelsat.modeling.shapes import build_shapes
 from modelsat.modeling.tokenization import InstructionTokens
 from modelsat.training.adapters import is_adapter
+from modelsat.training.attention import write_out_attention
 from modelsat.training.config import Precision, StageName, TrainingConfig
 from modelsat.training.recomputation import recompute_activations
 from modelsat.training.stages import adapt_for_stage, freeze_for_stage, parameter_groups
@@ -124,6 +125,8 @@ def measure_pass(
         model.to_empty(device="cpu")
         if fused_attention:
             _drop_no_attention(model)
+        else:
+            write_out_attention(model, torch.device("cpu"), precision)
         if recomputes:
             recompute_activations(model)
         freeze_for_stage(model, stage, training.frozen_layers)

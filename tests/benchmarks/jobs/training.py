@@ -20,6 +20,7 @@ import torch
 from modelsat.config import load_config
 from modelsat.modeling.card_features import card_features
 from modelsat.modeling.loading import build_model
+from modelsat.training.attention import write_out_attention
 from modelsat.training.batches import BatchSampler
 from modelsat.training.data import OutcomeMatrix
 from modelsat.training.losses import alignment_loss, scoring_loss
@@ -96,6 +97,7 @@ class Load:
         )
         self.model, self.tokenizer = build_model(self.config.model, training.seed)
         freeze_for_stage(self.model, "all", training.frozen_layers)
+        write_out_attention(self.model, torch.device("cpu"), self.config.deepspeed.precision)
 
     def figures(self, ended_s: list[float], mean_loss: float) -> dict[str, float]:
         """Fields of :class:`TrainingFigures`, from the moment at which every step ended."""

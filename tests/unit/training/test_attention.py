@@ -1,0 +1,53 @@
+"""Attention written out for training, against the fused kernel."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from modelsat.training.attention import write_out_attention
+from tests.unit.router_parts import make_router
+
+CPU = torch.device("cpu")
+
+
+def implementations(model: torch.nn.Module) -> set[str]:
+    parts = [part for part in model.modules() if isinstance(part, PreTrainedModel)]
+    assert parts
+    return {part.config._attn_implementation for part in parts}
+
+
+@pytest.mark.parametrize("precision", ["autocast", "bf16"])
+def test_it_is_written_out_where_that_is_faster(tmp_path, precision):
+    model = make_router(tmp_path).model
+    before = implementations(model)
+    write_out_attention(model, torch.device("cuda"), precision)
+    write_out_attention(model, CPU, "float32")
+    assert implementations(model) == before == {"sdpa"}
+    write_out_attention(model, CPU, precision)
+    assert implementations(model) == {"eager"}
+
+
+def test_scores_and_gradients_are_those_of_the_fused_kernel(tmp_path):
+    """As far as bfloat16 allows; the instructions are of unlike length, so one is padded."""
+    router = make_router(tmp_path)
+    model, texts = router.model, ["two plus two", "which of these rivers is the longest of all"]
+    tokens = router.tokenizer(texts)
+    statements = router.tokenizer.encoder_features(["algebra: adds", "rivers: names them"])
+    weights = torch.tensor([[1.0, -1.0], [0.5, 2.0], [-1.0, 0.0]])
+
+    def run() -> tuple[np.ndarray, np.ndarray]:
+        model.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            scores, _ = model(tokens, statements, weights)
+        scores.float().square().sum().backward()
+        gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+        return scores.detach().float().numpy(), torch.cat(gradients).numpy()
+
+    fused_scores, fused = run()
+    write_out_attention(model, CPU, "autocast")
+    scores, gradient = run()
+    np.testing.assert_allclose(scores, fused_scores, atol=0.01 * np.abs(fused_scores).max())
+    assert not np.array_equal(gradient, fused)  # another computation indeed
+    distance = np.linalg.norm(gradient - fused) / np.linalg.norm(fused)
+    assert distance < 0.03
