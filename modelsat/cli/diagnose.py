@@ -10,19 +10,19 @@ from modelsat.cli.judged import (
     Candidates,
     Cards,
     ExcludeQuestions,
+    New,
     Questions,
     Router,
     Source,
     load_scorer_and_matrix,
     names_of,
+    print_signs,
     questions_of,
 )
-from modelsat.cli.output import print_json, print_table
+from modelsat.cli.output import print_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_VERDICTS = {True: "FAULT", False: "fine", None: "not measured"}
 
 
 def diagnose(
@@ -33,9 +33,7 @@ def diagnose(
         Path, typer.Option(help="Outcomes (parquet); their latency_s, if any, times the zoo.")
     ],
     candidates: Candidates = None,
-    new: Annotated[
-        str | None, typer.Option(help="Candidates the router was not trained on, as a,b.")
-    ] = None,
+    new: New = None,
     source: Source = None,
     exclude_questions: ExcludeQuestions = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -68,15 +66,7 @@ def diagnose(
     if as_json:
         print_json({"signs": [asdict(sign) for sign in signs]})
     else:
-        print_table(
-            [
-                {"sign": sign.name, "verdict": _VERDICTS[sign.is_fault], "found": sign.finding}
-                for sign in signs
-            ]
-        )
-        for sign in signs:
-            if sign.is_fault:
-                typer.echo(f"{sign.name}: {sign.likely_cause}")
+        print_signs(signs)
     if any(sign.is_fault for sign in signs):
         raise typer.Exit(1)
 

@@ -11,9 +11,11 @@ from modelsat.cli.judged import (
     Candidates,
     Cards,
     ExcludeQuestions,
+    New,
     Source,
     load_scorer_and_matrix,
     names_of,
+    print_signs,
     questions_of,
 )
 from modelsat.cli.output import print_json, print_table
@@ -43,6 +45,7 @@ def evaluate(
     candidates: Candidates = None,
     source: Source = None,
     exclude_questions: ExcludeQuestions = None,
+    new: New = None,
     training_questions: Annotated[
         Path | None, typer.Option(help="Questions to choose best single and best per task on.")
     ] = None,
@@ -64,15 +67,20 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json.")] = False,
 ) -> None:
-    """Judge a router, or an endpoint's log; candidates and questions may be new to the router."""
+    """Judge a router, or an endpoint's log; candidates and questions may be new to the router.
+
+    Beside the policies stand the method's own experiments: whether the cards show the strengths
+    that the answers show, whether the encoder earns its place (needs the learned baselines), and
+    whether new candidates are judged as well as known ones (needs --new).
+    """
     beside = _Beside(
         source, training_questions, training_outcomes, embed_model, zoo, candidates_table
     )
     if routing_log is not None:
-        if router is not None or exclude_questions is not None:
+        if any(option is not None for option in (router, exclude_questions, new)):
             raise ConfigError(
                 "--routing-log stands in place of --router, and all its questions are judged; "
-                "leave out --router and --exclude-questions"
+                "leave out --router, --exclude-questions and --new"
             )
         judged = _judge_log(routing_log, cards, outcomes, questions, candidates, beside)
         _report_log(judged, report, as_json)
@@ -80,7 +88,9 @@ def evaluate(
     if router is None or questions is None:
         raise ConfigError("give --router and --questions, or --routing-log of an endpoint")
     excluded = questions_of(exclude_questions)
-    result = _judge_router(router, cards, questions, outcomes, candidates, excluded, beside)
+    result = _judge_router(
+        router, cards, questions, outcomes, candidates, excluded, names_of(new) or (), beside
+    )
     _report_router(result, report, as_json)
 
 
@@ -138,6 +148,7 @@ def _judge_router(
     outcomes: Path,
     candidates: str | None,
     excluded: Sequence[str],
+    new: Sequence[str],
     beside: _Beside,
 ) -> dict[str, Any]:
     from modelsat.evaluation.evaluate import evaluate_router
@@ -155,6 +166,7 @@ def _judge_router(
         scorer,
         matrix,
         beside.training(matrix.cards, (*excluded, *matrix.question_ids)),
+        new=new,
         embed=beside.embed(),
         costs=beside.costs(matrix.candidates),
     )
@@ -251,6 +263,7 @@ def _outcome(decisions: dict[str, Any], candidate: str) -> dict[str, Any]:
 
 def _print_policies(result: dict[str, Any], report: Path) -> None:
     from modelsat.evaluation.report import policy_rows
+    from modelsat.evaluation.signs import Sign
 
     print_table(
         [
@@ -258,4 +271,5 @@ def _print_policies(result: dict[str, Any], report: Path) -> None:
             for row in policy_rows(result)
         ]
     )
+    print_signs([Sign(**one) for one in result["experiments"]])
     typer.echo(f"{result['n_questions']} questions; report in {report / 'report.html'}")

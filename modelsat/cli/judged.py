@@ -1,12 +1,15 @@
 """What the commands that judge a router share: their options, and reading what these name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelsat.cli.output import print_table
+
 if TYPE_CHECKING:
+    from modelsat.evaluation.signs import Sign
     from modelsat.routing.scoring import Scorer
     from modelsat.training.data import OutcomeMatrix
 
@@ -16,6 +19,7 @@ Questions = Annotated[Path, typer.Option(help="Questions table (parquet).")]
 Candidates = Annotated[
     str | None, typer.Option(help="Candidates to choose from, as a,b,c; all with a card.")
 ]
+New = Annotated[str | None, typer.Option(help="Candidates the router was not trained on, as a,b.")]
 Source = Annotated[
     str | None,
     typer.Option(help="Take outcomes of these sources only, as a,b; where sources overlap."),
@@ -55,6 +59,21 @@ def load_scorer_and_matrix(
         [questions], outcomes, chosen, sources=names_of(source), exclude_questions=excluded
     )
     return scorer, matrix
+
+
+def print_signs(signs: "Sequence[Sign]") -> None:
+    """What was looked at and found, then the likely cause of every fault."""
+    from modelsat.evaluation.signs import verdict
+
+    print_table(
+        [
+            {"sign": sign.name, "verdict": verdict(sign.is_fault), "found": sign.finding}
+            for sign in signs
+        ]
+    )
+    for sign in signs:
+        if sign.is_fault:
+            typer.echo(f"{sign.name}: {sign.likely_cause}")
 
 
 def questions_of(tasks: Path | None) -> tuple[str, ...]:

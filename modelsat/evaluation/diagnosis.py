@@ -9,45 +9,23 @@ Source:
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from modelsat.errors import ZooError
 from modelsat.evaluation.evaluate import complete_rows
+from modelsat.evaluation.method_experiments import new_candidates
+from modelsat.evaluation.signs import Sign
 from modelsat.routing.scoring import Scorer
 from modelsat.training.data import Floats, OutcomeMatrix
-from modelsat.training.metrics import cell_auc
 
 # Scores of one question that differ less between candidates than half of what their overall
 # accuracies differ say less than a list of averages does.
 MIN_SPREAD_RATIO = 0.5
 MAX_SHARE = 0.95  # of requests to one candidate, when another choice per task would do better
 MIN_TASK_GAIN = 0.01  # by how much best per task must beat that candidate for it to be a fault
-MAX_AUC_DROP = 0.10  # relative, from known to new candidates: the paper's "drop over 10 %"
 MAX_TIME_RATIO = 1.0  # routing time over the answer time of the fastest candidate
 _NUM_TIMED = 20  # requests timed one by one, after one to warm up
-
-
-@dataclass(frozen=True)
-class Sign:
-    """One sign of failure.
-
-    Attributes:
-        name: what was looked at.
-        figure: what was measured; None where it could not be.
-        limit: at which figure it becomes a fault.
-        is_fault: whether it is one; None where nothing could be measured.
-        finding: the figure in words.
-        likely_cause: what to look at when it is a fault.
-    """
-
-    name: str
-    figure: float | None
-    limit: float
-    is_fault: bool | None
-    finding: str
-    likely_cause: str
 
 
 def diagnose(
@@ -71,12 +49,6 @@ def diagnose(
     """
     if len(matrix.candidates) < 2:
         raise ZooError("a zoo of one candidate leaves nothing to diagnose; give at least two")
-    unknown = [name for name in new if name not in matrix.candidates]
-    if unknown:
-        raise ZooError(
-            f"new candidates {', '.join(unknown)} are not in the zoo of "
-            f"{', '.join(matrix.candidates)}"
-        )
     complete = complete_rows(matrix)
     probabilities_QM = scorer.router.calibration.probabilities(
         scorer.log_odds_in_batches(complete.instructions, complete.cards)
@@ -84,7 +56,7 @@ def diagnose(
     return (
         uniform_scores(probabilities_QM, complete),
         one_choice(probabilities_QM, complete),
-        bad_new_candidates(probabilities_QM, complete, new),
+        new_candidates(probabilities_QM, complete, new),
         slow_routing(routing_time_s(scorer, complete), latency_s or {}),
     )
 
@@ -126,27 +98,6 @@ def one_choice(probabilities_QM: Floats, matrix: OutcomeMatrix) -> Sign:
     )
 
 
-def bad_new_candidates(probabilities_QM: Floats, matrix: OutcomeMatrix, new: Sequence[str]) -> Sign:
-    """Whether candidates known by their card alone are judged worse than trained ones."""
-    cause = "the core tasks miss their strengths: widen the aptitude test"
-    is_new_M = np.array([name in new for name in matrix.candidates])
-    known_auc = _mean_auc(probabilities_QM[:, ~is_new_M], matrix.correct_QM[:, ~is_new_M])
-    new_auc = _mean_auc(probabilities_QM[:, is_new_M], matrix.correct_QM[:, is_new_M])
-    name = "new candidates routed badly"
-    if known_auc is None or new_auc is None:
-        finding = "needs new and known candidates, each with right and wrong answers"
-        return Sign(name, None, MAX_AUC_DROP, None, finding, cause)
-    drop = 1 - new_auc / known_auc
-    return Sign(
-        name,
-        drop,
-        MAX_AUC_DROP,
-        drop > MAX_AUC_DROP,
-        f"mean AUC within a candidate {new_auc:.3f} for new ones, {known_auc:.3f} for known ones",
-        cause,
-    )
-
-
 def slow_routing(routing_s: float, latency_s: dict[str, float]) -> Sign:
     """Whether a routing decision takes longer than the fastest candidate's answer."""
     cause = "the router is larger than some candidates: take a smaller base model or a GPU"
@@ -175,12 +126,3 @@ def routing_time_s(scorer: Scorer, matrix: OutcomeMatrix) -> float:
         scorer.score([text], matrix.cards)
         times.append(time.perf_counter() - started)
     return float(np.median(times[1:]))
-
-
-def _mean_auc(probabilities_QM: Floats, correct_QM: Floats) -> float | None:
-    own = [
-        cell_auc(probabilities_Q, correct_Q)
-        for probabilities_Q, correct_Q in zip(probabilities_QM.T, correct_QM.T, strict=True)
-    ]
-    known = [auc for auc in own if auc is not None]
-    return float(np.mean(known)) if known else None

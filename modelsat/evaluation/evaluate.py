@@ -1,5 +1,6 @@
 """Judging a router on questions with known outcomes."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -7,9 +8,16 @@ import numpy as np
 
 from modelsat.errors import ArtifactError
 from modelsat.evaluation.baselines import Baseline, baselines
+from modelsat.evaluation.baselines.card_text import CARD_TEXT
 from modelsat.evaluation.baselines.tuning import Embed, learned_baselines
+from modelsat.evaluation.method_experiments import (
+    aptitude_coverage,
+    encoder_ablation,
+    new_candidates,
+)
 from modelsat.evaluation.metrics import (
     CONFIDENCE,
+    Interval,
     Ints,
     brier_score,
     chosen_correct,
@@ -24,7 +32,7 @@ from modelsat.routing.scoring import Scorer
 from modelsat.training.data import Floats, OutcomeMatrix
 from modelsat.training.metrics import cell_auc
 
-REPORT_VERSION = 2
+REPORT_VERSION = 3
 
 
 def complete_rows(matrix: OutcomeMatrix) -> OutcomeMatrix:
@@ -47,6 +55,7 @@ def evaluate_router(
     matrix: OutcomeMatrix,
     training: OutcomeMatrix | None = None,
     *,
+    new: Sequence[str] = (),
     embed: Embed | None = None,
     costs: CandidateCosts | None = None,
 ) -> dict[str, Any]:
@@ -56,12 +65,16 @@ def evaluate_router(
         scorer: the loaded router.
         matrix: candidates, their cards, and outcomes on questions apart from training.
         training: outcomes to choose best single and best per task on; None: in hindsight.
+        new: candidates that the router was not trained on.
         embed: embeds instructions for the learned baselines, which are fitted on ``training``;
             without both of these the report holds the simple baselines only.
         costs: costs of the candidates, in the order of the matrix, for the cost-quality curve.
 
     Returns:
         The content of ``report.json``; accuracies are fractions.
+
+    Raises:
+        ZooError: a new candidate is not in the zoo.
     """
     complete = complete_rows(matrix)
     log_odds_QM = scorer.log_odds_in_batches(complete.instructions, complete.cards)
@@ -72,6 +85,7 @@ def evaluate_router(
         probabilities_QM.argmax(axis=1),
         training,
         num_excluded=len(matrix) - len(complete),
+        new=new,
         embed=embed,
         costs=costs,
     )
@@ -84,6 +98,7 @@ def evaluate_choices(
     training: OutcomeMatrix | None = None,
     *,
     num_excluded: int = 0,
+    new: Sequence[str] = (),
     embed: Embed | None = None,
     costs: CandidateCosts | None = None,
 ) -> dict[str, Any]:
@@ -95,6 +110,7 @@ def evaluate_choices(
         choice_Q: the candidate chosen for each question, by its place.
         training: as of :func:`evaluate_router`.
         num_excluded: questions left out because an answer was missing.
+        new: as of :func:`evaluate_router`.
         embed: as of :func:`evaluate_router`.
         costs: as of :func:`evaluate_router`.
 
@@ -105,8 +121,13 @@ def evaluate_choices(
     others = baselines(complete, training)
     if training is not None and embed is not None:
         others |= learned_baselines(complete, training, embed)
-    gain = paired_bootstrap(correct_Q, others["best_single"].correct_Q)
-    rows = {name: _row(one, correct_Q, complete) for name, one in others.items()}
+    gains = {name: paired_bootstrap(correct_Q, one.correct_Q) for name, one in others.items()}
+    experiments = (
+        aptitude_coverage(complete),
+        encoder_ablation(gains.get(CARD_TEXT.name)),
+        new_candidates(probabilities_QM, complete, new),
+    )
+    rows = {name: _row(one, gains[name], complete) for name, one in others.items()}
     shares_M = np.bincount(choice_Q, minlength=len(complete.cards)) / len(choice_Q)
     return {
         "version": REPORT_VERSION,
@@ -122,7 +143,7 @@ def evaluate_choices(
         "oracle": others["oracle"].accuracy,
         "router": {
             "accuracy": float(correct_Q.mean()),
-            "gain_over_best_single": asdict(gain),
+            "gain_over_best_single": asdict(gains["best_single"]),
             "confidence": CONFIDENCE,
             "by_category": _by_category(correct_Q, complete),
             **_probability_figures(probabilities_QM, complete.correct_QM),
@@ -132,6 +153,7 @@ def evaluate_choices(
             zip(complete.candidates, complete.correct_QM.mean(axis=0).tolist(), strict=True)
         ),
         "baselines": rows,
+        "experiments": [asdict(one) for one in experiments],
         "tradeoff": tradeoff_report(probabilities_QM, complete.correct_QM, costs)
         if costs is not None
         else None,
@@ -148,14 +170,14 @@ def _probability_figures(probabilities_QM: Floats, correct_QM: Floats) -> dict[s
     }
 
 
-def _row(baseline: Baseline, router_Q: Floats, matrix: OutcomeMatrix) -> dict[str, Any]:
+def _row(baseline: Baseline, gain: Interval, matrix: OutcomeMatrix) -> dict[str, Any]:
     return {
         "accuracy": baseline.accuracy,
         "detail": baseline.detail,
         "by_category": _by_category(baseline.correct_Q, matrix),
         "auc": cell_auc(baseline.scores_QM, matrix.correct_QM),
         "pair_accuracy": pair_accuracy(baseline.scores_QM, matrix.correct_QM),
-        "router_gain": asdict(paired_bootstrap(router_Q, baseline.correct_Q)),
+        "router_gain": asdict(gain),
         "tuning": asdict(baseline.tuning) if baseline.tuning is not None else None,
     }
 

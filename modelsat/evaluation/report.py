@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from modelsat.artifacts.store import write_json, write_text
+from modelsat.evaluation.signs import verdict
 from modelsat.evaluation.tradeoff import tradeoff_plot
 
 _ROUTER_COLOUR = "#1f6feb"
@@ -31,7 +32,9 @@ def render_html(report: Mapping[str, Any]) -> str:
         loader=PackageLoader("modelsat.evaluation"), autoescape=True, undefined=StrictUndefined
     )
     template = environment.get_template("report.html.j2")
-    return template.render(report=report, policies=policy_rows(report), plots=_plots(report))
+    return template.render(
+        report=report, policies=policy_rows(report), plots=_plots(report), verdict=verdict
+    )
 
 
 def policy_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:

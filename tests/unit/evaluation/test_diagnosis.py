@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
@@ -14,7 +13,6 @@ from modelsat.capability.cards import write_cards
 from modelsat.cli.main import app
 from modelsat.errors import ZooError
 from modelsat.evaluation.diagnosis import (
-    bad_new_candidates,
     diagnose,
     one_choice,
     slow_routing,
@@ -48,18 +46,6 @@ def test_one_choice_is_a_fault_only_where_others_would_do_better():
     assert not one_choice(RIGHT, MATRIX).is_fault
     ruler = replace(MATRIX, correct_QM=np.tile(np.float32([1, 0, 0]), (len(MATRIX), 1)))
     assert not one_choice(fixed, ruler).is_fault
-
-
-def test_new_candidates_are_compared_with_known_ones():
-    rng = np.random.default_rng(0)
-    noisy = RIGHT.copy()
-    noisy[:, 1] = rng.random(len(MATRIX))
-    sign = bad_new_candidates(noisy, MATRIX, ["school"])
-    own = roc_auc_score(MATRIX.correct_QM[:, 1], noisy[:, 1])
-    assert sign.figure == pytest.approx(1 - own)
-    assert sign.is_fault
-    assert not bad_new_candidates(RIGHT, MATRIX, ["school"]).is_fault
-    assert bad_new_candidates(RIGHT, MATRIX, []).is_fault is None
 
 
 def test_routing_is_slow_against_the_fastest_candidate():

@@ -1,0 +1,154 @@
+"""The method's own three experiments: aptitude coverage, encoder ablation, new candidates.
+
+Shapes: Q questions, M candidates, T tasks.
+
+Source:
+    Zhang, Zhan, Ye, "Capability Instruction Tuning" (AAAI 2025) and its authors' advice on what to
+    try before a large run. How coverage is measured and its limit: ours.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from modelsat.capability.cards import Card
+from modelsat.errors import ZooError
+from modelsat.evaluation.metrics import Interval
+from modelsat.evaluation.signs import Sign
+from modelsat.modeling.card_features import evidence
+from modelsat.training.data import Floats, OutcomeMatrix
+from modelsat.training.metrics import cell_auc
+
+MAX_AUC_DROP = 0.10  # relative, from known to new candidates: the paper's "drop over 10 %"
+MIN_ENCODER_GAIN = 0.02  # in accuracy: below, the encoder is not needed at this scale (the same)
+_NUM_DIVERSE = 5  # candidates looked at for coverage; the paper: three to five
+_NUM_SHUFFLES = 2000
+_CHANCE = 0.95  # a correlation that more than this share of shuffles stays below is no chance
+_SEED = 0
+
+
+def aptitude_coverage(matrix: OutcomeMatrix) -> Sign:
+    """Whether cards of candidates that differ most show the strengths that answers show.
+
+    A strength is how much better a candidate does on a task than its level and the task's
+    difficulty say. Chance is what shuffling the tasks of the cards gives.
+
+    Args:
+        matrix: questions apart from the test, of its tasks; every candidate has answered them.
+    """
+    name = "aptitude coverage"
+    cause = "the test's tasks do not tell candidates apart: choose more diverse ones"
+    told = [{statement.task for statement in card.statements} for card in matrix.cards]
+    tasks = sorted(set(matrix.tasks).intersection(*told))
+    if len(tasks) < 3 or len(matrix.cards) < 3:
+        finding = "needs three candidates and questions of three tasks of the test"
+        return Sign(name, None, None, None, finding, cause)
+    told_MT = _strengths(np.stack([_evidence(card, tasks) for card in matrix.cards]))
+    row_Q = np.array(matrix.tasks)
+    seen_MT = _strengths(np.stack([matrix.correct_QM[row_Q == t].mean(0) for t in tasks], axis=1))
+    shown = diverse(told_MT, _NUM_DIVERSE)
+    correlation = _correlation(told_MT[shown], seen_MT[shown])
+    rng = np.random.default_rng(_SEED)
+    shuffled = [
+        _correlation(told_MT[shown][:, rng.permutation(len(tasks))], seen_MT[shown])
+        for _ in range(_NUM_SHUFFLES)
+    ]
+    chance = float(np.quantile(shuffled, _CHANCE))
+    names = ", ".join(matrix.candidates[m] for m in shown)
+    finding = (
+        f"strengths on {len(tasks)} tasks as cards of {names} tell them and as their answers show "
+        f"them correlate by {correlation:.2f}; chance reaches {chance:.2f}"
+    )
+    return Sign(name, correlation, chance, correlation <= chance, finding, cause)
+
+
+def encoder_ablation(gain: Interval | None) -> Sign:
+    """Whether the router beats the one that reads cards as plain text, without the encoder.
+
+    Args:
+        gain: router over that baseline, in accuracy; None where it was not trained.
+    """
+    name = "encoder ablation"
+    cause = "encoder and connector are not needed at this scale: plain text tells as much"
+    if gain is None:
+        finding = "needs the learned baselines: training tables and a sentence encoder"
+        return Sign(name, None, MIN_ENCODER_GAIN, None, finding, cause)
+    finding = (
+        f"{100 * gain.difference:+.1f} points on the card as plain text "
+        f"({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
+    )
+    is_fault = gain.difference < MIN_ENCODER_GAIN
+    return Sign(name, gain.difference, MIN_ENCODER_GAIN, is_fault, finding, cause)
+
+
+def new_candidates(probabilities_QM: Floats, matrix: OutcomeMatrix, new: Sequence[str]) -> Sign:
+    """Whether candidates known by their card alone are judged worse than trained ones.
+
+    Args:
+        probabilities_QM: the router's.
+        matrix: their outcomes.
+        new: candidates that the router was not trained on.
+
+    Raises:
+        ZooError: one of them is not in the zoo.
+    """
+    unknown = [name for name in new if name not in matrix.candidates]
+    if unknown:
+        raise ZooError(
+            f"new candidates {', '.join(unknown)} are not in the zoo of "
+            f"{', '.join(matrix.candidates)}"
+        )
+    cause = "the core tasks miss their strengths: widen the aptitude test"
+    is_new_M = np.array([name in new for name in matrix.candidates])
+    known_auc = _mean_auc(probabilities_QM[:, ~is_new_M], matrix.correct_QM[:, ~is_new_M])
+    new_auc = _mean_auc(probabilities_QM[:, is_new_M], matrix.correct_QM[:, is_new_M])
+    name = "new candidates routed badly"
+    if known_auc is None or new_auc is None:
+        finding = "needs new and known candidates, each with right and wrong answers"
+        return Sign(name, None, MAX_AUC_DROP, None, finding, cause)
+    drop = 1 - new_auc / known_auc
+    return Sign(
+        name,
+        drop,
+        MAX_AUC_DROP,
+        drop > MAX_AUC_DROP,
+        f"mean AUC within a candidate {new_auc:.3f} for new ones, {known_auc:.3f} for known ones",
+        cause,
+    )
+
+
+def diverse(strengths_MT: Floats, most: int) -> list[int]:
+    """Rows that lie far apart: the longest first, then always the one farthest from those taken."""
+    chosen = [int(np.linalg.norm(strengths_MT, axis=1).argmax())]
+    while len(chosen) < min(most, len(strengths_MT)):
+        apart_MC = np.linalg.norm(strengths_MT[:, None] - strengths_MT[None, chosen], axis=-1)
+        chosen.append(int(apart_MC.min(axis=1).argmax()))
+    return chosen
+
+
+def _evidence(card: Card, tasks: Sequence[str]) -> Floats:
+    statements = {statement.task: statement for statement in card.statements}
+    asked = [statements[task] for task in tasks]
+    return evidence(
+        np.array([s.num_correct for s in asked], dtype=np.float32),
+        np.array([s.num_shots for s in asked], dtype=np.float32),
+    )
+
+
+def _strengths(values_MT: Floats) -> Floats:
+    centred_MT = values_MT - values_MT.mean(axis=1, keepdims=True)
+    return np.asarray(centred_MT - centred_MT.mean(axis=0, keepdims=True), dtype=np.float32)
+
+
+def _correlation(one: Floats, other: Floats) -> float:
+    lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float((one * other).sum()) / lengths if lengths else 0.0
+
+
+def _mean_auc(probabilities_QM: Floats, correct_QM: Floats) -> float | None:
+    own = [
+        cell_auc(probabilities_Q, correct_Q)
+        for probabilities_Q, correct_Q in zip(probabilities_QM.T, correct_QM.T, strict=True)
+    ]
+    known = [auc for auc in own if auc is not None]
+    return float(np.mean(known)) if known else None
