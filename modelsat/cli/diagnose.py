@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelsat.cli.judged import (
+    AnyTest,
     Candidates,
     Cards,
     ExcludeQuestions,
@@ -34,6 +35,7 @@ def diagnose(
     ],
     candidates: Candidates = None,
     new: New = None,
+    any_test: AnyTest = False,
     source: Source = None,
     exclude_questions: ExcludeQuestions = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -55,6 +57,7 @@ def diagnose(
         candidates=candidates,
         source=source,
         excluded=questions_of(exclude_questions),
+        any_test=any_test,
     )
     rows = of_sources(read_table(OUTCOMES, outcomes), names_of(source), origin=str(outcomes))
     signs = find_signs(

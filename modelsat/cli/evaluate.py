@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modelsat.cli.judged import (
+    AnyTest,
     Candidates,
     Cards,
     ExcludeQuestions,
@@ -46,6 +47,7 @@ def evaluate(
     source: Source = None,
     exclude_questions: ExcludeQuestions = None,
     new: New = None,
+    any_test: AnyTest = False,
     training_questions: Annotated[
         Path | None, typer.Option(help="Questions to choose best single and best per task on.")
     ] = None,
@@ -77,19 +79,26 @@ def evaluate(
         source, training_questions, training_outcomes, embed_model, zoo, candidates_table
     )
     if routing_log is not None:
-        if any(option is not None for option in (router, exclude_questions, new)):
+        if any_test or any(option is not None for option in (router, exclude_questions, new)):
             raise ConfigError(
                 "--routing-log stands in place of --router, and all its questions are judged; "
-                "leave out --router, --exclude-questions and --new"
+                "leave out --router, --exclude-questions, --new and --any-test"
             )
         judged = _judge_log(routing_log, cards, outcomes, questions, candidates, beside)
         _report_log(judged, report, as_json)
         return
     if router is None or questions is None:
         raise ConfigError("give --router and --questions, or --routing-log of an endpoint")
-    excluded = questions_of(exclude_questions)
     result = _judge_router(
-        router, cards, questions, outcomes, candidates, excluded, names_of(new) or (), beside
+        router,
+        cards,
+        questions,
+        outcomes,
+        candidates=candidates,
+        excluded=questions_of(exclude_questions),
+        new=names_of(new) or (),
+        any_test=any_test,
+        beside=beside,
     )
     _report_router(result, report, as_json)
 
@@ -146,9 +155,11 @@ def _judge_router(
     cards: Path,
     questions: Path,
     outcomes: Path,
+    *,
     candidates: str | None,
     excluded: Sequence[str],
     new: Sequence[str],
+    any_test: bool,
     beside: _Beside,
 ) -> dict[str, Any]:
     from modelsat.evaluation.evaluate import evaluate_router
@@ -161,6 +172,7 @@ def _judge_router(
         candidates=candidates,
         source=beside.source,
         excluded=excluded,
+        any_test=any_test,
     )
     return evaluate_router(
         scorer,

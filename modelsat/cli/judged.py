@@ -20,6 +20,14 @@ Candidates = Annotated[
     str | None, typer.Option(help="Candidates to choose from, as a,b,c; all with a card.")
 ]
 New = Annotated[str | None, typer.Option(help="Candidates the router was not trained on, as a,b.")]
+AnyTest = Annotated[
+    bool,
+    typer.Option(
+        "--any-test",
+        help="Take cards of an aptitude test that the router was not trained to read; its "
+        "questions may be harder or easier, which shifts the probabilities.",
+    ),
+]
 Source = Annotated[
     str | None,
     typer.Option(help="Take outcomes of these sources only, as a,b; where sources overlap."),
@@ -43,18 +51,32 @@ def load_scorer_and_matrix(
     candidates: str | None,
     source: str | None,
     excluded: Iterable[str],
+    any_test: bool = False,
 ) -> "tuple[Scorer, OutcomeMatrix]":
     """Load the router, and join the tables over the chosen candidates.
+
+    Args:
+        router: router directory.
+        cards: cards artifact.
+        questions: questions table.
+        outcomes: outcomes table.
+        candidates: their names, as a,b,c; None takes all with a card.
+        source: sources of the outcomes to take, as a,b; None takes all.
+        excluded: ids of questions to leave out.
+        any_test: cards may be of one aptitude test that the router was not trained to read.
 
     Raises:
         ModelSatError: a file is missing, malformed or does not fit the others.
     """
-    from modelsat.capability.cards import read_cards, select_cards
+    from modelsat.capability.cards import check_same_tasks, read_cards, select_cards
     from modelsat.routing.scoring import Scorer
     from modelsat.training.data import load_matrix
 
-    scorer = Scorer.load(router)
-    chosen = select_cards(read_cards(cards, scorer.tasks_hashes), names_of(candidates))
+    found = read_cards(cards)
+    tests = {card.tasks_hash for card in found.values()} if any_test else ()
+    scorer = Scorer.load(router, also_reads=tests)
+    check_same_tasks(tuple(found.values()), scorer.tasks_hashes, source=str(cards))
+    chosen = select_cards(found, names_of(candidates))
     matrix = load_matrix(
         [questions], outcomes, chosen, sources=names_of(source), exclude_questions=excluded
     )

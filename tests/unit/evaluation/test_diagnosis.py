@@ -89,5 +89,13 @@ def test_the_command_names_faults_and_its_exit_code_says_so(tmp_path):
     assert "slow routing: the router is larger than some candidates" in shown.stdout
     document = CliRunner().invoke(app, ["diagnose", *options, "--json"])
     signs = {sign["name"]: sign for sign in json.loads(document.stdout)["signs"]}
+    other = [replace(card, tasks_hash="another") for card in MATRIX.cards]
+    write_cards(other, tmp_path / "cards.parquet")
+    refused = CliRunner().invoke(app, ["diagnose", *options])
+    assert "comes from task set another" in refused.output
+    taken = CliRunner().invoke(app, ["diagnose", *options, "--json", "--any-test"])
+    same = {sign["name"]: sign for sign in json.loads(taken.stdout)["signs"]}
+    uniform = "near-uniform scores"
+    assert same[uniform]["figure"] == pytest.approx(signs[uniform]["figure"])
     assert signs["slow routing"]["is_fault"] is True
     assert signs["new candidates routed badly"]["is_fault"] is None
