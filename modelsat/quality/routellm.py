@@ -23,7 +23,7 @@ from modelsat.quality.experiments import (
 )
 from modelsat.quality.guests import STRONG, WEAK, Guests
 from modelsat.quality.leakage import fold_of
-from modelsat.quality.predictions import Predictions, pooled
+from modelsat.quality.predictions import ROUTER, Predictions, pooled
 from modelsat.training.data import Floats, OutcomeMatrix
 
 _NUM_RESAMPLES = 500  # of the questions; the interval's ends then move by about .005
@@ -111,7 +111,11 @@ def side_by_side(
 
 
 def escalation_rows(predictions: Predictions) -> list[EscalationRow]:
-    """Every predictor's score by the protocol: what it expects the strong candidate to gain.
+    """Every predictor's score by the protocol: how much it expects of the strong candidate.
+
+    Of the router it is the probability that the strong candidate is right and the weak one wrong,
+    as if these were independent. Where it has no labels, the small difference of its two
+    probabilities is mostly noise (docs/experiments.md). Others give what they expect to gain.
 
     Args:
         predictions: of the pair. A score that is no prediction stands in the strong candidate's
@@ -119,10 +123,11 @@ def escalation_rows(predictions: Predictions) -> list[EscalationRow]:
     """
     pair = predictions.of((STRONG, WEAK))
     strong_Q, weak_Q = pair.correct_QM.T
-    return [
-        _row(name, scores_QM[:, 0] - scores_QM[:, 1], strong_Q, weak_Q)
-        for name, scores_QM in pair.scores.items()
-    ]
+    scores = {name: scores_QM[:, 0] - scores_QM[:, 1] for name, scores_QM in pair.scores.items()}
+    if ROUTER in pair.scores:
+        strong_right_Q, weak_right_Q = pair.scores[ROUTER].T
+        scores[ROUTER] = strong_right_Q * (1 - weak_right_Q)
+    return [_row(name, score_Q, strong_Q, weak_Q) for name, score_Q in scores.items()]
 
 
 def with_length(predictions: Predictions, matrix: OutcomeMatrix) -> Predictions:

@@ -8,6 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsat.quality.escalation import escalation
+from modelsat.quality.guests import STRONG, WEAK
+from modelsat.quality.predictions import Predictions
+from modelsat.quality.routellm import escalation_rows
 
 
 def swept(score, strong, weak):
@@ -56,3 +59,21 @@ def test_the_strong_candidate_must_be_the_better():
     ones, zeros = np.ones(4, dtype=np.float32), np.zeros(4, dtype=np.float32)
     with pytest.raises(ValueError, match="must be above"):
         escalation(ones, zeros, ones)
+
+
+def test_the_router_escalates_where_the_strong_one_alone_is_right():
+    """Both are good at the first question, of which a baseline expects the largest gain."""
+    scores = np.array([[0.99, 0.85], [0.60, 0.50], [0.10, 0.05]], dtype=np.float32)
+    correct = np.array([[0, 0], [1, 0], [1, 1]], dtype=np.float32)
+    names = ("q0", "q1", "q2")
+    pair = Predictions(
+        names, ("t",) * 3, (STRONG, WEAK), correct, {"router": scores, "ridge": scores}
+    )
+    curves = {row.name: row.curve.accuracy.tolist() for row in escalation_rows(pair)}
+    expected = {
+        "router": scores[:, 0] * (1 - scores[:, 1]),
+        "ridge": scores[:, 0] - scores[:, 1],
+    }
+    for name, score in expected.items():
+        np.testing.assert_allclose(curves[name], swept(score, *correct.T), atol=1e-6)
+    assert curves["router"] != curves["ridge"]
