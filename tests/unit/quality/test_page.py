@@ -101,7 +101,7 @@ def test_the_page_shows_what_was_measured(results, tmp_path):
     assert f"| {100 * whole.mean():.1f} |" in text
     assert f"| {100 * whole.max(axis=1).mean():.1f} |" in text
     pair = predictions(9, candidates=(STRONG, WEAK), rates=np.array([0.9, 0.6]))
-    score = pair.scores["router"][:, 0] - pair.scores["router"][:, 1]
+    score = pair.scores["router"][:, 0] * (1 - pair.scores["router"][:, 1])
     apgr = escalation(score, *pair.correct_QM.T).apgr
     assert f"| {apgr:.3f} (" in text
     assert "published: causal LLM | 33.6 | 63.3 | 0.622" in text
