@@ -76,11 +76,7 @@ def cpu_environment() -> dict[str, str]:
     and 8 instructions then took 5.3 GiB in place of some 4.5. Below 16 MiB it may: `lite` trains
     at two thirds of its speed when everything from 1 MiB on goes back at once.
     """
-    return {
-        "DS_ACCELERATOR": "cpu",
-        "MALLOC_MMAP_THRESHOLD_": str(16 << 20),
-        "MALLOC_ARENA_MAX": "1",
-    }
+    return {"DS_ACCELERATOR": "cpu", "MALLOC_MMAP_THRESHOLD_": str(16 << 20)}
 
 
 def kept_gradient_fraction(options: DeepSpeedConfig, num_workers: int) -> float:

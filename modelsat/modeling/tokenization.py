@@ -6,14 +6,19 @@ from dataclasses import dataclass
 import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
+from torch.nn import functional
 from transformers import PreTrainedTokenizerBase
 
 from modelsat.modeling.config import ModelConfig
 
+# Widths are rounded up to a multiple of this. On CPUs oneDNN keeps up to 1,024 compiled products,
+# each for one size: with widths of all sizes a training took 5 GiB (docs/experiments.md).
+_WIDTH_STEP = 8
+
 
 @dataclass(frozen=True)
 class InstructionTokens:
-    """Tokenized instructions with the inquiry, padded on the right.
+    """Tokenized instructions with the inquiry, padded on the right to a multiple of 8.
 
     Attributes:
         input_ids_BS: int64 [B, S].
@@ -57,16 +62,27 @@ class InstructionTokenizer:
     def __call__(self, instructions: Sequence[str]) -> InstructionTokens:
         """Tokenize instructions; each keeps its first ``max_instruction_tokens`` tokens."""
         rows = [self._arrange(self._plain_ids(text)) for text in instructions]
-        width = max(len(row) for row in rows)
+        width = _rounded_up(max(len(row) for row in rows))
         ids = [row + [self._pad] * (width - len(row)) for row in rows]
         mask = [[1] * len(row) + [0] * (width - len(row)) for row in rows]
-        features = self.encoder_features(instructions)
+        features = self._widened(self.encoder_features(instructions))
         return InstructionTokens(torch.tensor(ids), torch.tensor(mask), features)
 
     def encoder_features(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """Texts as the capability encoder's input features."""
         features = self._encoder.preprocess(list(texts))
         return {name: value for name, value in features.items() if isinstance(value, Tensor)}
+
+    def _widened(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Features at a rounded width, but no wider than the encoder can read."""
+        width = features["input_ids"].shape[1]
+        rounded = _rounded_up(width)
+        more = min(rounded, self._encoder.max_seq_length or rounded) - width
+        pad = {"input_ids": self._encoder.tokenizer.pad_token_id or 0}
+        return {
+            name: functional.pad(value, (0, more), value=pad.get(name, 0))
+            for name, value in features.items()
+        }
 
     def _plain_ids(self, text: str) -> list[int]:
         ids = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
@@ -77,6 +93,10 @@ class InstructionTokenizer:
         if self.config.layout == "instruction_first":
             return [*self._leading, *self._inquiry, *kept, *self._trailing]
         return [*self._leading, *kept, *self._inquiry, *self._trailing]
+
+
+def _rounded_up(width: int) -> int:
+    return -(-width // _WIDTH_STEP) * _WIDTH_STEP
 
 
 def _special_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
