@@ -18,9 +18,14 @@ from modelsat.modeling.model import ModelSat
 from modelsat.modeling.tokenization import InstructionTokenizer
 from modelsat.training.batches import BatchSampler
 from modelsat.training.config import StageName
-from modelsat.training.data import Floats, OutcomeMatrix
+from modelsat.training.data import OutcomeMatrix
 from modelsat.training.loop import StageRunner, StepResult
-from modelsat.training.outputs import FittedOutputs, fit_outputs, network_scores
+from modelsat.training.outputs import (
+    FittedOutputs,
+    NetworkScores,
+    fit_outputs,
+    network_scores,
+)
 from modelsat.training.stages import STAGES, adapt_for_stage, freeze_for_stage, take_trained
 from train_jobs.checkpoints import Progress, best_checkpoint, best_epoch, last_checkpoint, report
 from train_jobs.config import TrainJobConfig
@@ -95,6 +100,7 @@ class RouterWorker:
             model=self.model,
             tokenizer=self.tokenizer,
             config=made_of,
+            shrinkage=fitted.shrinkage,
             calibration=fitted.calibration,
             task_sets=self.data.task_sets,
             known_cards=merged((source.cards[0].tasks_hash, cards) for source, cards in known),
@@ -111,7 +117,7 @@ class RouterWorker:
         device = ray.train.torch.get_device() if self.config.resources.use_gpu else "cpu"
         model = self.model.eval().to(device)
 
-        def score(matrix: OutcomeMatrix) -> tuple[Floats, Floats]:
+        def score(matrix: OutcomeMatrix) -> NetworkScores:
             with torch.autocast(
                 torch.device(device).type,
                 torch.bfloat16,

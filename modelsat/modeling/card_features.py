@@ -36,6 +36,16 @@ class CardFeatures:
         """Evidence of each card for each statement, float32 [M, T]."""
         return evidence(self.num_correct_MT, self.num_shots_MT)
 
+    @property
+    def mean_evidence_M(self) -> Floats:
+        """Evidence of each card over all its statements, float32 [M]."""
+        return np.asarray(self.weights_MT.mean(axis=1), dtype=np.float32)
+
+
+def with_even_card(rows_MT: Floats) -> Floats:
+    """Evidence or effects of cards after those of a card that says nothing: zeros, [1 + M, T]."""
+    return np.pad(rows_MT, ((1, 0), (0, 0)))
+
 
 def evidence(num_correct: Floats, num_shots: Floats) -> Floats:
     """Log-odds of success on a task, shrunk towards even odds by half an answer each way.

@@ -1,6 +1,6 @@
 """The router artifact: a self-describing directory that loads without Ray or DeepSpeed.
 
-router.json            schema version, model configuration, calibration, training manifest
+router.json            schema version, model configuration, shrinkage, calibration, manifest
 base/                  an ordinary Hugging Face directory: the base model and its tokenizer
 encoder/               an ordinary sentence-transformers directory: the capability encoder
 head.safetensors       connector and read-out
@@ -34,6 +34,7 @@ from modelsat.modeling.config import ModelConfig
 from modelsat.modeling.known_cards import KnownCards
 from modelsat.modeling.loading import assemble_model, load_backbone, load_encoder, load_tokenizer
 from modelsat.modeling.model import ModelSat
+from modelsat.modeling.shrinkage import Shrinkage
 from modelsat.modeling.tokenization import InstructionTokenizer
 
 _HEAD = "head.safetensors"
@@ -51,10 +52,11 @@ class Router:
         model: the network.
         tokenizer: turns instructions into its input.
         config: what it is made of.
-        calibration: turns its log-odds into probabilities.
+        calibration: turns its log-odds, once shrunk, into probabilities.
         task_sets: the aptitude tests whose cards it was trained to read.
         known_cards: by hash of the aptitude test, the cards it was trained with.
         manifest: how it was trained: data hashes, settings, metrics.
+        shrinkage: how far to trust what the network says of one candidate on one instruction.
     """
 
     model: ModelSat
@@ -64,6 +66,7 @@ class Router:
     task_sets: tuple[TaskSet, ...]
     manifest: dict[str, Any]
     known_cards: Mapping[str, KnownCards] = field(default_factory=dict)
+    shrinkage: Shrinkage = field(default_factory=Shrinkage)
 
     @property
     def tasks_hashes(self) -> tuple[str, ...]:
@@ -86,6 +89,7 @@ def save_router(router: Router, path: str | Path) -> None:
         description = {
             "schema_version": ROUTER_SCHEMA_VERSION,
             "model": router.config.model_dump(mode="json"),
+            "shrinkage": router.shrinkage.model_dump(mode="json"),
             "calibration": router.calibration.model_dump(mode="json"),
             "tasks_hashes": list(router.tasks_hashes),
             "known_cards": {key: cards.texts for key, cards in router.known_cards.items()},
@@ -105,6 +109,7 @@ def load_router(path: str | Path) -> Router:
     source = str(directory / DESCRIPTION_NAME)
     try:
         config = parse_config(ModelConfig, description["model"], source=source)
+        shrinkage = parse_config(Shrinkage, description["shrinkage"], source=source)
         calibration = parse_config(Calibration, description["calibration"], source=source)
     except (ConfigError, KeyError) as error:
         raise ArtifactError(f"{source} is corrupt: {error}") from None
@@ -124,6 +129,7 @@ def load_router(path: str | Path) -> Router:
         task_sets=_load_task_sets(directory, description["tasks_hashes"]),
         manifest=dict(description["manifest"]),
         known_cards=_load_known_cards(directory / _KNOWN_CARDS, description["known_cards"]),
+        shrinkage=shrinkage,
     )
 
 

@@ -15,7 +15,12 @@ from torch import Tensor
 
 from modelsat.capability.cards import Card, check_same_tasks
 from modelsat.errors import ArtifactError
-from modelsat.modeling.card_features import CardFeatures, card_features, statement_text
+from modelsat.modeling.card_features import (
+    CardFeatures,
+    card_features,
+    statement_text,
+    with_even_card,
+)
 from modelsat.modeling.checkpoint import Router, load_router
 
 Floats = npt.NDArray[np.float32]
@@ -178,8 +183,10 @@ class Scorer:
         log_odds_BM, relevance_BT = self.router.model.score(
             tokens, zoo.statements_TE, zoo.weights_MT, zoo.effects_MT
         )
-        log_odds_BM = log_odds_BM[:, : len(zoo.cards)]
-        return log_odds_BM.float().cpu().numpy(), relevance_BT.cpu().numpy()
+        log_odds_BM = log_odds_BM[:, : 1 + len(zoo.cards)]
+        even_B1, own_BM = np.split(log_odds_BM.float().cpu().numpy(), [1], axis=1)
+        shrunk_BM = self.router.shrinkage.shrunk(own_BM, even_B1, zoo.mean_evidence_M)
+        return shrunk_BM, relevance_BT.cpu().numpy()
 
     @torch.inference_mode()
     def _read(self, cards: tuple[Card, ...]) -> "_ReadZoo":
@@ -206,8 +213,9 @@ class Scorer:
             cards,
             features,
             statements_TE,
-            torch.from_numpy(_whole_tiles(features.weights_MT)).to(self.device),
-            torch.from_numpy(_whole_tiles(effects)).to(self.device),
+            torch.from_numpy(_whole_tiles(with_even_card(features.weights_MT))).to(self.device),
+            torch.from_numpy(_whole_tiles(with_even_card(effects))).to(self.device),
+            features.mean_evidence_M,
         )
         self._zoo = zoo
         return zoo
@@ -225,13 +233,14 @@ class Scorer:
 
 @dataclass(frozen=True)
 class _ReadZoo:
-    """Cards as the network reads them; M is theirs, made up to whole tiles."""
+    """Cards as the network reads them, after the even card, made up to whole tiles."""
 
     cards: tuple[Card, ...]
     features: CardFeatures
     statements_TE: Tensor
     weights_MT: Tensor
     effects_MT: Tensor
+    mean_evidence_M: Floats
 
 
 def _whole_tiles(rows_MT: Floats) -> Floats:

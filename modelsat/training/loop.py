@@ -189,7 +189,7 @@ class StageRunner:
             matrices: held-back instructions, matrix by matrix.
         """
         return [
-            network_scores(self.engine.forward, self.tokenizer, matrix, self.device)[0]
+            network_scores(self.engine.forward, self.tokenizer, matrix, self.device).log_odds_QM
             for matrix in matrices
         ]
 

@@ -40,7 +40,7 @@ def test_training_begins_with_what_the_earlier_router_knows(stopped, tmp_path):
     folders = write_training_data(config, data_hashes(config.data))
     validation = read_training_data(config, folders).validation
     scores = [
-        network_scores(router.model, router.tokenizer, matrix, torch.device("cpu"))[0]
+        network_scores(router.model, router.tokenizer, matrix, torch.device("cpu")).log_odds_QM
         for matrix in validation
     ]
     known = validation_loss(scores, validation, config.training.loss)

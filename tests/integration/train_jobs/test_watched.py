@@ -43,7 +43,7 @@ def test_the_stage_stops_in_time_and_its_best_epoch_wins(stopped):
     assert planned.num_training == len(data.training[0])
     validation = data.validation
     scores = [
-        network_scores(router.model, router.tokenizer, matrix, torch.device("cpu"))[0]
+        network_scores(router.model, router.tokenizer, matrix, torch.device("cpu")).log_odds_QM
         for matrix in validation
     ]
     found = validation_loss(scores, validation, config.training.loss)

@@ -4,6 +4,7 @@ import socket
 import pytest
 import yaml
 
+from modelsat.artifacts.router_description import ROUTER_SCHEMA_VERSION
 from modelsat.capability.cards import Card, Statement, write_cards
 from modelsat.errors import ArtifactError, MachineError, ZooError
 from serve_app.config import ServeConfig
@@ -39,7 +40,12 @@ def write_zoo(config, *entries):
 
 
 def write_description(config, **changes):
-    description = {"schema_version": 3, "tasks_hashes": [TASKS_HASH], "manifest": {}, **changes}
+    description = {
+        "schema_version": ROUTER_SCHEMA_VERSION,
+        "tasks_hashes": [TASKS_HASH],
+        "manifest": {},
+        **changes,
+    }
     (config.router / "router.json").write_text(json.dumps(description))
 
 

@@ -58,8 +58,8 @@ class Trained:
             self.adapted, self.adapted_scores = copied(self.router.model), self.scores(self.router)
 
     def scores(self, router) -> torch.Tensor:
-        scores, _ = network_scores(router.model.eval(), router.tokenizer, self.matrix, CPU)
-        return torch.from_numpy(scores)
+        scores = network_scores(router.model.eval(), router.tokenizer, self.matrix, CPU)
+        return torch.from_numpy(scores.log_odds_QM)
 
 
 @pytest.fixture(scope="module")

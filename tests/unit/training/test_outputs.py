@@ -6,7 +6,7 @@ import torch
 
 from modelsat.modeling.card_features import card_features
 from modelsat.training.metrics import cell_auc
-from modelsat.training.outputs import fit_outputs, network_scores
+from modelsat.training.outputs import NetworkScores, fit_outputs, network_scores
 from tests.unit.router_parts import make_matrix, make_router
 
 
@@ -16,7 +16,8 @@ def blind_scores(matrix):
     topics = [text.split(":")[0] for text in card_features(matrix.cards).texts]
     for i, task in enumerate(matrix.tasks):
         relevance[i, topics.index(task)] = 1.0
-    return np.zeros(matrix.correct_QM.shape, dtype=np.float32), relevance
+    nothing = np.zeros(matrix.correct_QM.shape, dtype=np.float32)
+    return NetworkScores(nothing, nothing[:, 0], relevance)
 
 
 def test_effects_learn_what_the_network_does_not_know():
@@ -24,9 +25,9 @@ def test_effects_learn_what_the_network_does_not_know():
     training, validation = whole.rows(range(160)), whole.rows(range(160, 320))
     fitted = fit_outputs(blind_scores, [training], [validation], num_instructions=100, seed=0)
     effects = fitted.known_cards[0].effects(card_features(whole.cards))
-    log_odds, relevance = blind_scores(validation)
-    after = log_odds + relevance @ effects.T
-    assert cell_auc(log_odds, validation.correct_QM) == pytest.approx(0.5)
+    scores = blind_scores(validation)
+    after = scores.log_odds_QM + scores.relevance_QT @ effects.T
+    assert cell_auc(scores.log_odds_QM, validation.correct_QM) == pytest.approx(0.5)
     assert cell_auc(after, validation.correct_QM) == pytest.approx(1.0)
     probabilities = fitted.calibration.probabilities(after)
     assert probabilities[validation.correct_QM == 1].min() > 0.9
@@ -52,13 +53,41 @@ def test_effects_of_mere_noise_stay_small():
 def test_network_scores_are_those_of_single_instructions(tmp_path):
     router, matrix = make_router(tmp_path), make_matrix(per_topic=20)
     model = router.model.eval()
-    log_odds, relevance = network_scores(model, router.tokenizer, matrix, torch.device("cpu"))
-    assert relevance.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    scores = network_scores(model, router.tokenizer, matrix, torch.device("cpu"))
+    assert scores.relevance_QT.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
     features = card_features(matrix.cards)
     statements = router.tokenizer.encoder_features(features.texts)
     for i in (0, 41, 79):
         tokens = router.tokenizer([matrix.instructions[i]])
         with torch.no_grad():
             alone, own = model(tokens, statements, torch.from_numpy(features.weights_MT))
-        np.testing.assert_allclose(log_odds[i], alone[0], atol=1e-4)
-        np.testing.assert_allclose(relevance[i], own[0].exp(), atol=1e-5)
+            even, _ = model(tokens, statements, torch.zeros(1, len(features.texts)))
+        np.testing.assert_allclose(scores.log_odds_QM[i], alone[0], atol=1e-4)
+        np.testing.assert_allclose(scores.even_Q[i], even[0, 0], atol=1e-4)
+        np.testing.assert_allclose(scores.relevance_QT[i], own[0].exp(), atol=1e-5)
+
+
+def test_a_network_that_overstates_single_cells_is_shrunk_towards_its_levels():
+    """True log-odds are the levels plus half of what the network says beyond them."""
+    rng = np.random.default_rng(0)
+    whole = make_matrix(per_topic=1000)
+    ability = card_features(whole.cards).mean_evidence_M
+    ease = rng.normal(size=len(whole)).astype(np.float32)
+    single = rng.normal(size=whole.correct_QM.shape).astype(np.float32)
+    truth = ease[:, None] + ability[None] + 0.5 * single
+    correct = (rng.random(truth.shape) < 1 / (1 + np.exp(-truth))).astype(np.float32)
+    matrix = type(whole)(**{**vars(whole), "correct_QM": correct})
+    said = truth + 0.5 * single
+    place = {question: i for i, question in enumerate(whole.question_ids)}
+
+    def score(asked):
+        rows = [place[question] for question in asked.question_ids]
+        relevance = np.full((len(asked), 4), 0.25, dtype=np.float32)
+        return NetworkScores(said[rows], ease[rows], relevance)
+
+    training, validation = matrix.rows(range(2000)), matrix.rows(range(2000, 4000))
+    fitted = fit_outputs(score, [training], [validation], num_instructions=2000, seed=0)
+    scale, shrinkage = fitted.calibration.scale, fitted.shrinkage
+    assert scale == pytest.approx(0.5, abs=0.1)
+    assert scale * (1 + shrinkage.instruction) == pytest.approx(1.0, abs=0.1)
+    assert 0.4 < shrinkage.candidate < 1.4  # effects of known cards carry a part of it

@@ -1,8 +1,10 @@
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
+from modelsat.artifacts.router_description import ROUTER_SCHEMA_VERSION
 from modelsat.capability.cards import write_cards
 from modelsat.errors import ArtifactError, ConfigError, ZooError
 from serve_app.config import RoutingOptions, ServeConfig
@@ -93,7 +95,7 @@ def test_what_does_not_fit_together_is_refused(files):
     with pytest.raises(ConfigError, match="default_candidate 'b' is no candidate"):
         read_seed(files.config(routing=RoutingOptions(default_candidate="b")))
     (files.root / "router" / "router.json").write_text(
-        '{"schema_version": 3, "tasks_hashes": ["x"]}'
+        json.dumps({"schema_version": ROUTER_SCHEMA_VERSION, "tasks_hashes": ["x"]})
     )
     with pytest.raises(ArtifactError, match="comes from task set"):
         read_seed(files.config())

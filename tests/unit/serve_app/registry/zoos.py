@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from modelsat.artifacts.router_description import ROUTER_SCHEMA_VERSION
 from modelsat.capability.cards import Card, Statement
 from modelsat.zoo import Zoo, ZooCandidate
 from serve_app.registry.changes import Rules
@@ -61,7 +62,10 @@ def candidate(entry: dict[str, Any]) -> ZooCandidate:
 
 def write_router(path: Path, *tasks_hashes: str) -> str:
     path.mkdir(parents=True)
-    description = {"schema_version": 3, "tasks_hashes": list(tasks_hashes or (TASKS_HASH,))}
+    description = {
+        "schema_version": ROUTER_SCHEMA_VERSION,
+        "tasks_hashes": list(tasks_hashes or (TASKS_HASH,)),
+    }
     (path / "router.json").write_text(json.dumps(description))
     return str(path)
 
