@@ -117,6 +117,8 @@ def evaluate_choices(
     Returns:
         The content of ``report.json``; accuracies are fractions.
     """
+    # Before the baselines are trained: it refuses names that are not in the zoo.
+    of_new = new_candidates(probabilities_QM, complete, new)
     correct_Q = chosen_correct(complete.correct_QM, choice_Q)
     others = baselines(complete, training)
     if training is not None and embed is not None:
@@ -125,7 +127,7 @@ def evaluate_choices(
     experiments = (
         aptitude_coverage(complete),
         encoder_ablation(gains.get(CARD_TEXT.name)),
-        new_candidates(probabilities_QM, complete, new),
+        of_new,
     )
     rows = {name: _row(one, gains[name], complete) for name, one in others.items()}
     shares_M = np.bincount(choice_Q, minlength=len(complete.cards)) / len(choice_Q)
