@@ -49,12 +49,11 @@ def nodes() -> Iterator[Nodes]:
 def test_a_lost_node_costs_an_aptitude_test_a_block_per_replica(
     nodes: Nodes, ray_cluster: None, tmp_path: Path
 ) -> None:
-    """Beside it, a candidate whose engine finds the one node with what it asks for."""
+    """Beside it, a candidate waits for a node with what it asks for, and its engine finds it."""
     write_inputs(tmp_path)
     save_tiny_model(tmp_path / "tiny", seed=0)
     special = zoo_entry("special", tmp_path / "tiny")
     special["llm_config"]["placement_group_config"]["bundles"] = [{"CPU": 1, "special": 1}]
-    only = nodes.add(num_cpus=1, special=1)
     with (
         running_upstream(context_words=CONTEXT_WORDS, latency_s=0.5) as upstream,
         starting_runs(RAY_ADDRESS=nodes.address) as start,
@@ -67,6 +66,7 @@ def test_a_lost_node_costs_an_aptitude_test_a_block_per_replica(
         run.wait_until_kept(0.4 * NUM_QUESTIONS)
         [lost] = nodes.holding(REPLICA)
         nodes.add(num_cpus=4)
+        only = nodes.add(num_cpus=1, special=1)
         nodes.kill(lost)
         run.wait_until(lambda: bool(nodes.holding(ENGINE)))
         assert nodes.holding(ENGINE) == [only]
@@ -78,7 +78,8 @@ def test_a_lost_node_costs_an_aptitude_test_a_block_per_replica(
     assert run.process.returncode == 0, said
     rows = {row["candidate"]: row for row in read_json(tmp_path / "lost/report.json")["candidates"]}
     assert 0 < rows["far"]["num_repeated"] <= BLOCK_SIZE
-    assert num_requests <= NUM_QUESTIONS + NUM_TOO_LONG + BLOCK_SIZE
+    # A question that is too long is asked twice, of the lost block's at most one both times.
+    assert num_requests <= NUM_QUESTIONS + NUM_TOO_LONG + BLOCK_SIZE + 1
     assert rows["special"]["num_failed"] == 0
     assert _far(tmp_path / "lost") == _far(tmp_path / "unbroken")
 
