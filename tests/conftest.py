@@ -4,12 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # No test asks a model hub; every model is a local directory.
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Ray reports usage over the network and colours its logs unless told not to.
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_COLOR_PREFIX"] = "0"
+# An example that is slow once, on a machine that others use too, is no failure.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -22,7 +22,11 @@ def train(
     out: Annotated[Path, typer.Option(help="Router directory to write.")],
     preset: Preset = LITE,
 ) -> None:
-    """Train a router on all questions and candidates of a folder; resumable."""
+    """Train a router on all that its sources answered in a folder; resumable.
+
+    These are MMLU, MMLU-Pro, RouteLLM's pair on GSM8K, and FastEval's zoo on BBH, GSM8K and MATH,
+    as far as the folder holds them; what is left out is said.
+    """
     from modelsat.quality.router import train_on_everything
 
     train_on_everything(data, out, preset, typer.echo)
@@ -41,14 +45,19 @@ def benchmark(
         Path | None, typer.Option(help="Zoo set-ups (YAML) instead of those of the package.")
     ] = None,
 ) -> None:
-    """Measure routers against every baseline in five folds; resumable, hours."""
+    """Measure routers against every baseline in five folds; resumable, hours.
+
+    A missed limit is an error, after the page is written.
+    """
+    from modelsat.evaluation.checks import require
     from modelsat.quality.benchmark import run_benchmark
     from modelsat.quality.limits import check_benchmark
     from modelsat.quality.page import write_page
 
     results = run_benchmark(data, work, preset, zoos, typer.echo)
     checks = check_benchmark(results)
-    write_page(results, checks, page)
+    write_page(results, checks, page, preset=preset)
     for check in checks:
         typer.echo(check.line())
     typer.echo(f"written to {page}")
+    require(checks)

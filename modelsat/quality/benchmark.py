@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
-from modelsat.artifacts.store import read_table
 from modelsat.evaluation.baselines.learner import Questions
 from modelsat.evaluation.baselines.neighbours import NEIGHBOURS
+from modelsat.evaluation.baselines.simple import Tuning
 from modelsat.evaluation.baselines.tuning import tune
 from modelsat.quality.edits import CardEdit, edit_cards
+from modelsat.quality.effort import Effort, total_effort
 from modelsat.quality.experiments import (
     NUM_FOLDS,
     DataSet,
@@ -26,14 +26,14 @@ from modelsat.quality.experiments import (
     TrainedRouter,
 )
 from modelsat.quality.gains import BEST_SINGLE
-from modelsat.quality.guests import Guests, guests_from
-from modelsat.quality.leakage import with_leak_groups
+from modelsat.quality.guests import CROWD_SOURCE, GSM8K, PAIR_TEST, Guests
 from modelsat.quality.out_of_domain import OutOfDomain, out_of_domain
 from modelsat.quality.predictions import ROUTER, Predictions, without_scores
-from modelsat.quality.preparation import load_slices
 from modelsat.quality.releases import Arrival, arrivals
-from modelsat.quality.routellm import GSM8K, EscalationRow, side_by_side
+from modelsat.quality.routellm import EscalationRow, side_by_side
 from modelsat.quality.router import encoder_source
+from modelsat.quality.slices import SliceTables
+from modelsat.quality.tables import load_tables
 from modelsat.quality.zoos import EVERYONE, ZooSetups, load_zoos
 from modelsat.routing.scoring import Scorer
 
@@ -54,14 +54,22 @@ class SliceResults:
     Attributes:
         name: of the slice.
         setups: its zoos.
+        left_out: number of answers of each candidate that answered too little to be judged.
+        num_incomplete: questions that are not judged, as some candidate did not answer them.
         folds: router and baselines on each fold's test questions, all candidates.
+        tunings: of each fold's learned baselines, how their settings were chosen.
+        validated_elsewhere: judged questions on which another fold's router was validated.
         seeds: the router of other seeds on the first fold, by seed.
         held_out: the router that was not trained on the held-out candidates, first fold.
     """
 
     name: str
     setups: ZooSetups
+    left_out: Mapping[str, int]
+    num_incomplete: int
     folds: tuple[Predictions, ...]
+    tunings: tuple[Mapping[str, Tuning], ...]
+    validated_elsewhere: frozenset[str]
     seeds: Mapping[int, Predictions]
     held_out: Predictions | None
 
@@ -76,6 +84,7 @@ class BenchmarkResults:
         edits: per slice, what an edit of one line of the cards does; first fold.
         routellm: per setting its rows; empty where the tables lack that source.
         out_of_domain: FastEval's zoo on benchmarks that its cards say nothing of.
+        effort: what all of it took.
     """
 
     slices: tuple[SliceResults, ...]
@@ -83,6 +92,7 @@ class BenchmarkResults:
     edits: Mapping[str, CardEdit]
     routellm: Mapping[str, list[EscalationRow]]
     out_of_domain: tuple[OutOfDomain, ...]
+    effort: Effort
 
 
 def run_benchmark(
@@ -101,19 +111,16 @@ def run_benchmark(
         ModelSatError: the tables are refused, or a command failed.
     """
     setups = load_zoos(zoos)
-    questions = with_leak_groups(read_table(QUESTIONS, data_dir / "questions.parquet"))
-    outcomes = read_table(OUTCOMES, data_dir / "outcomes.parquet")
-    pair = guests_from("routellm", questions, outcomes)
-    crowd = guests_from("fasteval", questions, outcomes)
+    tables = load_tables(data_dir, echo)
     laboratory = Laboratory(
         work=work,
         preset=preset,
-        slices=load_slices(data_dir, echo),
-        answered={"mmlu": pair.answered("mmlu")} if pair is not None else {},
+        slices=tables.slices,
+        answered=tables.answered,
         encoder=encoder_source(preset, echo),
         echo=echo,
     )
-    return _Benchmark(laboratory, setups, pair, crowd).run()
+    return _Benchmark(laboratory, setups, tables.pair, tables.crowd).run()
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,9 @@ class _Benchmark:
         folds = [self._train_fold(Experiment(f"fold-{k}", k)) for k in range(NUM_FOLDS)]
         held_out = self.laboratory.train(Experiment("held-out", 0, held_out=self._held_out()))
         seeds = {seed: self._train_fold(Experiment(f"seed-{seed}", 0, seed)) for seed in SEEDS}
-        slices = tuple(self._slice(name, folds, held_out, seeds) for name in names)
+        slices = tuple(
+            self._slice(tables, folds, held_out, seeds) for tables in self.laboratory.slices
+        )
         return BenchmarkResults(
             slices=slices,
             releases=tuple(self._releases(names[0])),
@@ -137,21 +146,22 @@ class _Benchmark:
             if self.pair is not None
             else {},
             out_of_domain=out_of_domain(
-                held_out, self.crowd, self.setups.get("fasteval", EVERYONE), self.laboratory.echo
+                held_out, self.crowd, self.setups.get(CROWD_SOURCE, EVERYONE), self.laboratory.echo
             )
             if self.crowd is not None
             else (),
+            effort=total_effort(self.laboratory.work),
         )
 
     def _train_fold(self, experiment: Experiment) -> TrainedRouter:
         """A router that also learns from the RouteLLM pair's answers to GSM8K in its folds."""
 
         def labelled(prepared: Prepared) -> list[DataSet]:
-            if self.pair is None or "mmlu" not in prepared or not self.pair.answered(GSM8K):
+            if self.pair is None or PAIR_TEST not in prepared or not self.pair.answered(GSM8K):
                 return []
             directory = self.laboratory.work / experiment.name / GSM8K
-            tasks = prepared["mmlu"].tasks
-            return [self.pair.data_set(GSM8K, tasks, experiment.is_training, directory)]
+            tasks = prepared[PAIR_TEST].tasks
+            return [self.pair.data_set(GSM8K, tasks, directory, experiment.is_training)]
 
         return self.laboratory.train(experiment, labelled)
 
@@ -165,23 +175,29 @@ class _Benchmark:
 
     def _slice(
         self,
-        name: str,
+        tables: SliceTables,
         folds: Sequence[TrainedRouter],
         held_out: TrainedRouter,
         seeds: Mapping[int, TrainedRouter],
     ) -> SliceResults:
+        name = tables.slice.name
         setups = self._setups(name)
-        judged = []
+        judged, tunings = [], []
         for trained in folds:
             router = self.laboratory.predict(trained, name)
-            others = self.laboratory.baselines(trained, name)
+            others, tuned = self.laboratory.baselines(trained, name)
             judged.append(router.with_scores(others.scores))
+            tunings.append(tuned)
         return SliceResults(
-            name,
-            setups,
-            tuple(judged),
-            {seed: self.laboratory.predict(trained, name) for seed, trained in seeds.items()},
-            self.laboratory.predict(held_out, name) if setups.held_out else None,
+            name=name,
+            setups=setups,
+            left_out=tables.left_out,
+            num_incomplete=sum(trained.num_incomplete(name) for trained in folds),
+            folds=tuple(judged),
+            tunings=tuple(tunings),
+            validated_elsewhere=frozenset().union(*(t.validated_elsewhere(name) for t in folds)),
+            seeds={seed: self.laboratory.predict(one, name) for seed, one in seeds.items()},
+            held_out=self.laboratory.predict(held_out, name) if setups.held_out else None,
         )
 
     def _edits(self, trained: TrainedRouter) -> dict[str, CardEdit]:

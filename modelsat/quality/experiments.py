@@ -5,7 +5,7 @@ stopped and a changed preset or table is trained anew.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,15 @@ from typing import Any
 import numpy as np
 
 from modelsat.artifacts.hashing import content_hash, directory_hash, file_hash
+from modelsat.artifacts.router_description import DESCRIPTION_NAME, read_description
+from modelsat.artifacts.schemas import QUESTIONS
+from modelsat.artifacts.store import read_json, read_table, write_json
 from modelsat.capability.cards import Card, read_cards, select_cards
 from modelsat.evaluation.baselines.learner import Questions
-from modelsat.evaluation.baselines.simple import baselines
+from modelsat.evaluation.baselines.simple import Tuning, baselines
 from modelsat.evaluation.baselines.tuning import LEARNERS, Embed, tune
 from modelsat.evaluation.evaluate import complete_rows
+from modelsat.quality.effort import recorded
 from modelsat.quality.embeddings import cached_embedder
 from modelsat.quality.leakage import fold_of
 from modelsat.quality.predictions import (
@@ -30,7 +34,7 @@ from modelsat.quality.preparation import PreparedSlice, prepare_slice
 from modelsat.quality.router import run_training
 from modelsat.quality.slices import SliceTables
 from modelsat.routing.scoring import Scorer
-from modelsat.training.data import OutcomeMatrix, load_matrix
+from modelsat.training.data import OutcomeMatrix, is_validation, load_matrix
 
 Echo = Callable[[str], None]
 DataSet = dict[str, Any]
@@ -38,6 +42,7 @@ Prepared = Mapping[str, PreparedSlice]
 
 NUM_FOLDS = 5
 _SIMPLE = ("best_single", "best_per_task", "card_lookup")
+_BASELINES_CODE = Path(baselines.__code__.co_filename).parent
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,10 @@ class Laboratory:
         }
         router_dir = directory / "router"
         data = [*(one.data_set() for one in prepared.values()), *extra(prepared)]
-        run_training(self.preset, data, router_dir, directory, seed=experiment.seed, echo=self.echo)
+        with recorded(directory, router_dir / DESCRIPTION_NAME):
+            run_training(
+                self.preset, data, router_dir, directory, seed=experiment.seed, echo=self.echo
+            )
         return TrainedRouter(experiment, directory, prepared, router_dir)
 
     def predict(self, trained: "TrainedRouter", name: str) -> Predictions:
@@ -122,34 +130,51 @@ class Laboratory:
         matrix = trained.test_matrix(name)
         return predicted_by_router(trained, matrix, f"{name}-{ROUTER}", self.echo)
 
-    def baselines(self, trained: "TrainedRouter", name: str) -> Predictions:
-        """Every baseline on the same questions, fitted on the training questions of the fold."""
+    def baselines(
+        self, trained: "TrainedRouter", name: str
+    ) -> tuple[Predictions, dict[str, Tuning]]:
+        """Every baseline on the same questions, fitted on the training questions of the fold.
+
+        Returns:
+            What they predict, and how the settings of the learned ones were chosen.
+        """
         prepared = trained.prepared[name]
         key = content_hash(
             [file_hash(path) for path in (prepared.training_questions, prepared.test_questions)]
             + [file_hash(prepared.outcomes), file_hash(prepared.cards)]
             + [self.encoder]
-            + [[learner.name, str(learner.grid)] for learner in LEARNERS]
+            + [file_hash(path) for path in sorted(_BASELINES_CODE.glob("*.py"))]
         )
         path = trained.directory / "predictions" / f"{name}-baselines-{key}.npz"
         if not path.is_file():
             self.echo(f"{trained.experiment.name}: baselines on {name}")
-            self._fit_baselines(trained, name).save(path)
-        return load_predictions(path)
+            with recorded(trained.directory, path):
+                made, tunings = self._fit_baselines(trained, name)
+                found = {learner: asdict(tuning) for learner, tuning in tunings.items()}
+                write_json(path.with_suffix(".json"), found)
+                made.save(path)
+        read = read_json(path.with_suffix(".json"))
+        return load_predictions(path), {key: Tuning(**one) for key, one in read.items()}
 
-    def _fit_baselines(self, trained: "TrainedRouter", name: str) -> Predictions:
+    def _fit_baselines(
+        self, trained: "TrainedRouter", name: str
+    ) -> tuple[Predictions, dict[str, Tuning]]:
         matrix, training = trained.test_matrix(name), trained.training_matrix(name)
+        beside_the_test = trained.training_matrix(name, with_test=False)
         simple = baselines(matrix, training)
         scores = {key: simple[key].scores_QM for key in _SIMPLE}
-        embeddings_QE = self.embed(training.instructions)
         asked = Questions(self.embed(matrix.instructions), matrix.tasks)
+        tunings = {}
         for learner in LEARNERS:
-            tuned = tune(learner, training, embeddings_QE)
+            own = beside_the_test if learner.reads_cards else training
+            tuned = tune(learner, own, self.embed(own.instructions))
             self.echo(f"  {learner.name}: {tuned.tuning.text()}")
+            tunings[learner.name] = tuned.tuning
             scores[learner.name] = tuned.predictor.scores(asked, matrix.cards)
-        return without_scores(matrix).with_scores(
+        made = without_scores(matrix).with_scores(
             {key: np.asarray(value, dtype=np.float32) for key, value in scores.items()}
         )
+        return made, tunings
 
 
 @dataclass(frozen=True)
@@ -184,10 +209,35 @@ class TrainedRouter:
             load_matrix([prepared.test_questions], prepared.outcomes, self.cards(name))
         )
 
-    def training_matrix(self, name: str) -> OutcomeMatrix:
-        """The training questions of a slice, those of the aptitude test among them."""
+    def num_incomplete(self, name: str) -> int:
+        """Test questions of a slice that are not judged: some candidate did not answer them."""
+        asked = read_table(QUESTIONS, self.prepared[name].test_questions)
+        return int(asked.num_rows) - len(self.test_matrix(name))
+
+    def training_matrix(self, name: str, *, with_test: bool = True) -> OutcomeMatrix:
+        """The training questions of a slice, those of the aptitude test among them or not."""
         prepared = self.prepared[name]
-        return load_matrix([prepared.training_questions], prepared.outcomes, self.cards(name))
+        test = () if with_test else prepared.task_set().question_ids
+        return load_matrix(
+            [prepared.training_questions],
+            prepared.outcomes,
+            self.cards(name),
+            exclude_questions=test,
+        )
+
+    def validated_elsewhere(self, name: str) -> frozenset[str]:
+        """Test questions on which the routers of the other folds were validated.
+
+        Whoever compares several routers' validation figures has seen these questions.
+        """
+        training = read_description(self.router_dir)["manifest"]["training"]
+        matrix = self.test_matrix(name)
+        held_Q = is_validation(matrix.groups, training["validation_fraction"], training["seed"])
+        return frozenset(
+            question
+            for question, is_held in zip(matrix.question_ids, held_Q, strict=True)
+            if is_held
+        )
 
 
 def predicted_by_router(
@@ -207,8 +257,9 @@ def predicted_by_router(
     if not path.is_file():
         echo(f"{trained.experiment.name}: {name}, {len(matrix)} questions")
         tests = {card.tasks_hash for card in matrix.cards}
-        scorer = Scorer.load(trained.router_dir, also_reads=tests)
-        log_odds_QM = scorer.log_odds_in_batches(matrix.instructions, matrix.cards)
-        probabilities_QM = scorer.router.calibration.probabilities(log_odds_QM)
-        without_scores(matrix).with_scores({ROUTER: probabilities_QM}).save(path)
+        with recorded(trained.directory, path):
+            scorer = Scorer.load(trained.router_dir, also_reads=tests)
+            log_odds_QM = scorer.log_odds_in_batches(matrix.instructions, matrix.cards)
+            probabilities_QM = scorer.router.calibration.probabilities(log_odds_QM)
+            without_scores(matrix).with_scores({ROUTER: probabilities_QM}).save(path)
     return load_predictions(path)

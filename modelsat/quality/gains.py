@@ -10,6 +10,7 @@ import numpy as np
 
 from modelsat.evaluation.metrics import (
     Interval,
+    auc_gain,
     expected_calibration_error,
     pair_accuracy,
     paired_bootstrap,
@@ -53,10 +54,12 @@ class Pooled:
     Attributes:
         zoos: their names.
         gains: mean accuracy over best single, of router and baselines.
+        over_best_baseline: the router's mean accuracy over the best baseline's.
     """
 
     zoos: tuple[str, ...]
     gains: Mapping[str, Interval]
+    over_best_baseline: Interval
 
     @property
     def router(self) -> Interval:
@@ -66,9 +69,8 @@ class Pooled:
     @property
     def best_baseline(self) -> tuple[str, Interval]:
         """The baseline with the greatest gain, and its gain."""
-        others = {name: gain for name, gain in self.gains.items() if name != ROUTER}
-        best = max(others, key=lambda name: others[name].difference)
-        return best, others[best]
+        best = _best_baseline(self.gains)
+        return best, self.gains[best]
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,12 @@ def best_auc(figures: Mapping[str, Discrimination]) -> str:
     return max(others, key=lambda name: figures[name].auc or 0.0)
 
 
+def auc_lead(predictions: Predictions, baseline: str) -> Interval:
+    """The router's AUC over all cells less that of a baseline."""
+    scores = predictions.scores
+    return auc_gain(scores[ROUTER], scores[baseline], predictions.correct_QM)
+
+
 def zoo_figures(predictions: Predictions, setups: ZooSetups) -> list[ZooFigures]:
     """Every zoo of a slice, in the order of the set-ups."""
     return [
@@ -122,15 +130,17 @@ def pooled_gains(predictions: Predictions, setups: ZooSetups, zoos: Iterable[str
     """Router and baselines over best single, the mean of some zoos."""
     names = tuple(zoos)
     members = [setups.zoos[name] or predictions.candidates for name in names]
-    gains = {
-        predictor: paired_bootstrap(
-            _mean_correct(predictions, members, predictor),
-            _mean_correct(predictions, members, BEST_SINGLE),
-        )
+    correct = {
+        predictor: _mean_correct(predictions, members, predictor)
         for predictor in predictions.scores
+    }
+    gains = {
+        predictor: paired_bootstrap(correct_Q, correct[BEST_SINGLE])
+        for predictor, correct_Q in correct.items()
         if predictor != BEST_SINGLE
     }
-    return Pooled(names, gains)
+    best = correct[_best_baseline(gains)]
+    return Pooled(names, gains, paired_bootstrap(correct[ROUTER], best))
 
 
 def calibration_errors(
@@ -163,6 +173,11 @@ def _one_zoo(name: str, zoo: Predictions, *, is_close: bool) -> ZooFigures:
         best_baseline=best,
         gain_over_baseline=paired_bootstrap(chosen[ROUTER], chosen[best]),
     )
+
+
+def _best_baseline(gains: Mapping[str, Interval]) -> str:
+    others = [name for name in gains if name != ROUTER]
+    return max(others, key=lambda name: gains[name].difference)
 
 
 def _mean_correct(

@@ -3,7 +3,7 @@
 Shapes: Q questions, M candidates.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,12 @@ from modelsat.training.data import OutcomeMatrix, build_matrix
 
 # RouteLLM's pair, strong and weak (arXiv 2406.18665, section 5).
 STRONG, WEAK = "gpt-4-1106-preview", "Mixtral-8x7B-Instruct-v0.1"
+PAIR_SOURCE = "routellm"
+PAIR_TEST = "mmlu"  # slice whose aptitude test the pair sits
+GSM8K = "gsm8k"  # what it answered beside that
+CROWD_SOURCE = "fasteval"
+CROWD_TEST = "mmlu"  # benchmark that is the crowd's aptitude test, all that it answered of it
+CROWD_BENCHMARKS = ("bbh", "gsm8k", "math")  # what it answered beside that
 _MIN_SHOTS = 5  # a core task of FastEval's smaller MMLU needs as many: 3 and 4 say next to nothing
 
 
@@ -41,20 +47,9 @@ class Guests:
         """Questions of a benchmark that at least one of them answered."""
         return frozenset(self.answered_questions(benchmark)["question_id"].to_pylist())
 
-    def matrix(
-        self, benchmark: str, cards: tuple[Card, ...], only: Collection[str] | None = None
-    ) -> OutcomeMatrix:
-        """Their outcomes on the questions of a benchmark that all of them answered.
-
-        Args:
-            benchmark: whose questions.
-            cards: their cards.
-            only: ids of the questions to take; None takes all.
-        """
-        rows = self.answered_questions(benchmark)
-        if only is not None:
-            rows = rows.filter(pc.is_in(rows["question_id"], pa.array(sorted(only), pa.string())))
-        return complete_rows(build_matrix(rows, self.outcomes, cards))
+    def matrix(self, benchmark: str, cards: tuple[Card, ...]) -> OutcomeMatrix:
+        """Their outcomes on the questions of a benchmark that all of them answered."""
+        return complete_rows(build_matrix(self.answered_questions(benchmark), self.outcomes, cards))
 
     def answered_questions(self, benchmark: str) -> pa.Table:
         """The rows of these questions."""
@@ -63,15 +58,19 @@ class Guests:
         return own.filter(pc.is_in(own["question_id"], answered))
 
     def data_set(
-        self, benchmark: str, tasks: Path, is_training: Callable[[str], bool], directory: Path
+        self,
+        benchmark: str,
+        tasks: Path,
+        directory: Path,
+        is_training: Callable[[str], bool] = lambda group: True,
     ) -> dict[str, Any]:
         """Their outcomes on some questions as an entry of a training job's ``data``.
 
         Args:
             benchmark: whose questions.
             tasks: aptitude test that they have sat.
-            is_training: whether a leak group may be learned from.
             directory: folder to write.
+            is_training: whether a leak group may be learned from.
         """
         rows = self.answered_questions(benchmark)
         rows = rows.filter(

@@ -9,12 +9,11 @@ from modelsat.capability.cards import build_cards
 from modelsat.evaluation.metrics import Interval, paired_bootstrap
 from modelsat.quality.experiments import TrainedRouter, predicted_by_router
 from modelsat.quality.gains import BEST_SINGLE
-from modelsat.quality.guests import Guests, whole_benchmark_test
+from modelsat.quality.guests import CROWD_BENCHMARKS, CROWD_TEST, Guests, whole_benchmark_test
 from modelsat.quality.predictions import ROUTER, Predictions, pooled
 from modelsat.quality.zoos import ZooSetups
 
-_CARDS_FROM = "mmlu"
-_BENCHMARKS = ("bbh", "gsm8k", "math")
+TOGETHER = "together"  # all benchmarks as one
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,11 @@ def out_of_domain(
         setups: their zoos.
         echo: receives progress.
     """
-    tasks = whole_benchmark_test(guests, _CARDS_FROM)
+    tasks = whole_benchmark_test(guests, CROWD_TEST)
     cards = build_cards(guests.outcomes, tasks)
     accuracy_M = np.array([card.accuracy_fraction for card in cards], dtype=np.float32)
     parts = {}
-    for benchmark in _BENCHMARKS:
+    for benchmark in CROWD_BENCHMARKS:
         if not guests.answered(benchmark):
             continue
         matrix = guests.matrix(benchmark, cards)
@@ -67,7 +66,7 @@ def out_of_domain(
         single_QM = np.tile(accuracy_M, (len(router), 1))
         parts[benchmark] = router.with_scores({BEST_SINGLE: single_QM})
     if len(parts) > 1:
-        parts["together"] = pooled(list(parts.values()))
+        parts[TOGETHER] = pooled(list(parts.values()))
     zoos = setups.among([card.candidate for card in cards]).zoos
     return tuple(
         _row(benchmark, zoo, predictions.of(members or predictions.candidates))

@@ -18,17 +18,20 @@ from modelsat.quality.gains import (
     Discrimination,
     Pooled,
     ZooFigures,
+    auc_lead,
+    best_auc,
     calibration_errors,
     discrimination,
     pooled_gains,
     zoo_figures,
 )
-from modelsat.quality.limits import held_out_auc
-from modelsat.quality.predictions import ROUTER, pooled
+from modelsat.quality.limits import held_out_auc, held_out_loss
+from modelsat.quality.predictions import ROUTER, Predictions, pooled
 from modelsat.quality.releases import Arrival
 from modelsat.quality.routellm import PUBLISHED, EscalationRow
 from modelsat.training.metrics import cell_auc
 
+ALL_ZOOS = "all zoos"
 _STYLE = {ROUTER: "#1f6feb", BEST_SINGLE: "#57606a", "knn": "#bf8700", "random": "#9aa4b2"}
 
 
@@ -39,32 +42,72 @@ class SliceSection:
     Attributes:
         name: of the slice.
         num_questions: judged questions of all folds.
+        num_incomplete: questions left out, as some candidate did not answer them.
+        left_out: number of answers of each candidate that answered too little to be judged.
         num_candidates: its candidates.
+        members: candidates by zoo.
         discrimination: AUC and pair accuracy by predictor, the router first, then by AUC.
+        best_auc: the baseline with the largest AUC.
+        auc_lead: the router's AUC less that.
         zoos: every zoo.
         pooled: all zoos, and the close ones.
+        others: the figures on questions on which no router was validated.
+        tunings: by learned baseline, its setting in each fold.
         ece: over all cells.
         ece_by_candidate: of each candidate.
         held_out: AUC by held-out candidate, router without and with it in training.
+        held_out_loss: AUC lost on their cells by not training on them.
         held_out_ece: over the held-out candidates' cells, of the router without them.
         seeds: AUC and mean gain over best single in points on the first fold, by seed.
     """
 
     name: str
     num_questions: int
+    num_incomplete: int
+    left_out: Mapping[str, int]
     num_candidates: int
+    members: Mapping[str, Sequence[str]]
     discrimination: Mapping[str, Discrimination]
+    best_auc: str
+    auc_lead: Interval
     zoos: Sequence[ZooFigures]
     pooled: Mapping[str, Pooled]
+    others: "OtherQuestions"
+    tunings: Mapping[str, Sequence[str]]
     ece: float
     ece_by_candidate: Mapping[str, float]
     held_out: Mapping[str, tuple[float, float]]
+    held_out_loss: Interval | None
     held_out_ece: float | None
     seeds: Mapping[int, tuple[float, float]]
 
 
-def write_page(results: BenchmarkResults, checks: Sequence[Check], page: Path) -> None:
-    """Write the page and, in a folder of its name, the plots; each atomically."""
+@dataclass(frozen=True)
+class OtherQuestions:
+    """Figures on the questions on which no fold's router was validated.
+
+    Attributes:
+        num_questions: number of them.
+        auc_lead: the router's AUC less that of the baseline with the largest over all questions.
+        gain: router over best single, mean of all zoos.
+    """
+
+    num_questions: int
+    auc_lead: Interval
+    gain: Interval
+
+
+def write_page(
+    results: BenchmarkResults, checks: Sequence[Check], page: Path, *, preset: Path
+) -> None:
+    """Write the page and, in a folder of its name, the plots; each atomically.
+
+    Args:
+        results: what was measured.
+        checks: limits on it.
+        page: file to write.
+        preset: the training job of all routers.
+    """
     plots = page.with_suffix("")
     made = _plots(results)
     for name, figure in made.items():
@@ -73,7 +116,13 @@ def write_page(results: BenchmarkResults, checks: Sequence[Check], page: Path) -
     text = render_page(
         "modelsat.quality",
         "quality.md.j2",
-        {"percent": _percent, "points": _points, "three": "{:.3f}".format},
+        {
+            "percent": _percent,
+            "points": _points,
+            "auc_points": _auc_points,
+            "three": "{:.3f}".format,
+            "words": lambda name: name.replace("_", " "),
+        },
         slices=[section(one) for one in results.slices],
         releases=results.releases,
         edits=results.edits,
@@ -82,6 +131,9 @@ def write_page(results: BenchmarkResults, checks: Sequence[Check], page: Path) -
         published=PUBLISHED,
         out_of_domain=results.out_of_domain,
         checks=checks,
+        missed=[check for check in checks if not check.is_met],
+        effort=results.effort,
+        preset=preset.stem,
         plots={name: f"{plots.name}/{name}.svg" for name in made},
     )
     write_text(page, text)
@@ -92,7 +144,8 @@ def section(results: SliceResults) -> SliceSection:
     whole, setups = pooled(results.folds), results.setups
     figures = discrimination(results.folds)
     order = sorted(figures, key=lambda name: (name != ROUTER, -(figures[name].auc or 0.0)))
-    groups = {"all zoos": tuple(setups.zoos), "close zoos": setups.close}
+    groups = {ALL_ZOOS: tuple(setups.zoos), "close zoos": setups.close}
+    best = best_auc(figures)
     error, by_candidate = calibration_errors(whole.scores[ROUTER], whole)
     held_out_ece = None
     if results.held_out is not None:
@@ -101,16 +154,42 @@ def section(results: SliceResults) -> SliceSection:
     return SliceSection(
         name=results.name,
         num_questions=len(whole),
+        num_incomplete=results.num_incomplete,
+        left_out=results.left_out,
         num_candidates=len(whole.candidates),
+        members={name: members or whole.candidates for name, members in setups.zoos.items()},
         discrimination={name: figures[name] for name in order},
+        best_auc=best,
+        auc_lead=auc_lead(whole, best),
         zoos=zoo_figures(whole, setups),
         pooled={label: pooled_gains(whole, setups, zoos) for label, zoos in groups.items() if zoos},
+        others=_others(results, whole, best),
+        tunings=_tunings(results),
         ece=error,
         ece_by_candidate=by_candidate,
         held_out=held_out_auc(results),
+        held_out_loss=held_out_loss(results),
         held_out_ece=held_out_ece,
         seeds=_seeds(results),
     )
+
+
+def _others(results: SliceResults, whole: Predictions, best: str) -> OtherQuestions:
+    is_other_Q = [question not in results.validated_elsewhere for question in whole.question_ids]
+    rest = whole.rows(np.array(is_other_Q))
+    gains = pooled_gains(rest, results.setups, results.setups.zoos)
+    return OtherQuestions(len(rest), auc_lead(rest, best), gains.router)
+
+
+def _tunings(results: SliceResults) -> dict[str, list[str]]:
+    return {
+        name: [
+            f"{', '.join(f'{value:g}' for value in fold[name].setting.values())} "
+            f"({fold[name].validation_auc:.3f})"
+            for fold in results.tunings
+        ]
+        for name in results.tunings[0]
+    }
 
 
 def _seeds(results: SliceResults) -> dict[int, tuple[float, float]]:
@@ -192,6 +271,10 @@ def _figure() -> tuple[Figure, Any]:
 
 def _percent(value: float) -> str:
     return f"{100 * value:.1f}"
+
+
+def _auc_points(interval: Interval) -> str:
+    return f"{interval.difference:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})"
 
 
 def _points(interval: Interval) -> str:

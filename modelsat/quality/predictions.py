@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from modelsat.artifacts.store import atomic_path
 from modelsat.errors import ArtifactError, ZooError
@@ -59,6 +60,17 @@ class Predictions:
             tuple(candidates),
             self.correct_QM[:, columns],
             {name: scores_QM[:, columns] for name, scores_QM in self.scores.items()},
+        )
+
+    def rows(self, is_kept_Q: npt.NDArray[np.bool_]) -> "Predictions":
+        """The same for some questions only."""
+        kept = np.flatnonzero(is_kept_Q).tolist()
+        return Predictions(
+            tuple(self.question_ids[i] for i in kept),
+            tuple(self.tasks[i] for i in kept),
+            self.candidates,
+            self.correct_QM[kept],
+            {name: scores_QM[kept] for name, scores_QM in self.scores.items()},
         )
 
     def with_scores(self, scores: Mapping[str, Floats]) -> "Predictions":

@@ -12,11 +12,9 @@ from modelsat.aptitude.keywords import load_keywords
 from modelsat.aptitude.selection import select_task_set
 from modelsat.aptitude.tasks import TaskSet, load_tasks
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
-from modelsat.artifacts.store import read_table, write_json, write_table
+from modelsat.artifacts.store import write_json, write_table
 from modelsat.capability.cards import build_cards, write_cards
-from modelsat.errors import ArtifactError
-from modelsat.quality.leakage import with_leak_groups
-from modelsat.quality.slices import SLICES, SliceTables, take_slice
+from modelsat.quality.slices import SliceTables
 
 Echo = Callable[[str], None]
 
@@ -73,33 +71,6 @@ class PreparedSlice:
             "tasks": str(self.tasks),
             "candidates": list(self.trained_on),
         }
-
-
-def load_slices(data_dir: Path, echo: Echo) -> tuple[SliceTables, ...]:
-    """Read the questions and outcomes tables of a folder and take every slice they hold.
-
-    Raises:
-        ArtifactError: a table is missing or malformed, an outcome stands for an unknown question,
-            or no slice is there.
-    """
-    questions = with_leak_groups(read_table(QUESTIONS, data_dir / "questions.parquet"))
-    outcomes = read_table(OUTCOMES, data_dir / "outcomes.parquet")
-    _refuse_unknown(questions, outcomes, data_dir)
-    slices = []
-    for slice_ in SLICES:
-        tables = take_slice(slice_, questions, outcomes)
-        if tables is None:
-            echo(f"{slice_.name}: not in {data_dir}")
-            continue
-        echo(
-            f"{slice_.name}: {tables.questions.num_rows} questions, "
-            f"{len(tables.candidates)} candidates{_left_out(tables)}"
-        )
-        slices.append(tables)
-    if not slices:
-        wanted = ", ".join(f"{s.benchmark} ({' + '.join(s.sources)})" for s in SLICES)
-        raise ArtifactError(f"{data_dir} holds none of the benchmarks to train on: {wanted}")
-    return tuple(slices)
 
 
 def prepare_slice(
@@ -173,20 +144,3 @@ def _complete(outcomes: pa.Table, questions: pa.Table, candidates: Collection[st
     counts = own.group_by("question_id").aggregate([("correct", "count")])
     full = counts.filter(pc.equal(counts["correct_count"], len(candidates)))["question_id"]
     return own.filter(pc.is_in(own["question_id"], full.combine_chunks()))
-
-
-def _refuse_unknown(questions: pa.Table, outcomes: pa.Table, data_dir: Path) -> None:
-    known = pc.is_in(outcomes["question_id"], questions["question_id"].combine_chunks())
-    unknown = outcomes.filter(pc.invert(known))["question_id"]
-    if len(unknown):
-        raise ArtifactError(
-            f"{data_dir}: {len(unknown)} outcomes stand for questions that questions.parquet "
-            f"lacks, the first is {unknown[0].as_py()!r}; give the questions they belong to"
-        )
-
-
-def _left_out(tables: SliceTables) -> str:
-    parts = [f"{name} ({count} answers)" for name, count in tables.left_out.items()]
-    if tables.num_blank:
-        parts.append(f"{tables.num_blank} questions without text")
-    return f"; left out: {', '.join(parts)}" if parts else ""

@@ -21,14 +21,13 @@ from modelsat.quality.experiments import (
     TrainedRouter,
     predicted_by_router,
 )
-from modelsat.quality.guests import STRONG, WEAK, Guests
+from modelsat.quality.guests import GSM8K, PAIR_TEST, STRONG, WEAK, Guests
 from modelsat.quality.leakage import fold_of
-from modelsat.quality.predictions import ROUTER, Predictions, pooled
+from modelsat.quality.predictions import Predictions, pooled
 from modelsat.training.data import Floats, OutcomeMatrix
 
 _NUM_RESAMPLES = 500  # of the questions; the interval's ends then move by about .005
 LENGTH = "question_length"
-GSM8K = "gsm8k"
 GSM8K_UNLABELLED = "gsm8k, no GSM8K label"
 GSM8K_FIVE_FOLD = "gsm8k, five-fold labels"
 MMLU_FIVE_FOLD = "mmlu, five-fold"
@@ -71,11 +70,14 @@ class EscalationRow:
         curve: accuracy by share of strong calls, with its figures.
         apgr_interval: bootstrap interval of the APGR over questions; resamples in which the strong
             candidate is not the better one are left out.
+        apgr_by_gain: APGR of the other way to make a score of two probabilities, their difference;
+            None for a score that is none.
     """
 
     name: str
     curve: Escalation
     apgr_interval: Interval
+    apgr_by_gain: float | None
 
 
 def side_by_side(
@@ -111,23 +113,30 @@ def side_by_side(
 
 
 def escalation_rows(predictions: Predictions) -> list[EscalationRow]:
-    """Every predictor's score by the protocol: how much it expects of the strong candidate.
+    """Every predictor's score by the protocol: how much a question calls for the strong candidate.
 
-    Of the router it is the probability that the strong candidate is right and the weak one wrong,
-    as if these were independent. Where it has no labels, the small difference of its two
-    probabilities is mostly noise (docs/experiments.md). Others give what they expect to gain.
+    Of two probabilities it is that of the strong candidate being right and the weak one wrong, as
+    if these were independent: without labels a small difference of two probabilities is mostly
+    noise (docs/experiments.md). What the difference gives stands beside it.
 
     Args:
-        predictions: of the pair. A score that is no prediction stands in the strong candidate's
-            column, with zeros in the other.
+        predictions: of the pair. The number of words stands in the strong candidate's column, with
+            zeros in the other.
     """
     pair = predictions.of((STRONG, WEAK))
     strong_Q, weak_Q = pair.correct_QM.T
-    scores = {name: scores_QM[:, 0] - scores_QM[:, 1] for name, scores_QM in pair.scores.items()}
-    if ROUTER in pair.scores:
-        strong_right_Q, weak_right_Q = pair.scores[ROUTER].T
-        scores[ROUTER] = strong_right_Q * (1 - weak_right_Q)
-    return [_row(name, score_Q, strong_Q, weak_Q) for name, score_Q in scores.items()]
+    rows = []
+    for name, scores_QM in pair.scores.items():
+        difference_Q = scores_QM[:, 0] - scores_QM[:, 1]
+        if name == LENGTH:
+            rows.append(_row(name, difference_Q, strong_Q, weak_Q, by_gain=None))
+            continue
+        strong_right_Q, weak_right_Q = np.clip(scores_QM, 0, 1).T
+        by_gain = escalation(difference_Q, strong_Q, weak_Q).apgr
+        rows.append(
+            _row(name, strong_right_Q * (1 - weak_right_Q), strong_Q, weak_Q, by_gain=by_gain)
+        )
+    return rows
 
 
 def with_length(predictions: Predictions, matrix: OutcomeMatrix) -> Predictions:
@@ -157,7 +166,7 @@ def in_domain_baselines(
 
 
 def _matrix(pair: Guests, trained: TrainedRouter, benchmark: str) -> OutcomeMatrix:
-    cards = build_cards(pair.outcomes, trained.prepared["mmlu"].task_set())
+    cards = build_cards(pair.outcomes, trained.prepared[PAIR_TEST].task_set())
     return pair.matrix(benchmark, cards)
 
 
@@ -197,11 +206,12 @@ def _cross_fitted(
     return scores_QM
 
 
-def _row(name: str, score_Q: Floats, strong_Q: Floats, weak_Q: Floats) -> EscalationRow:
+def _row(
+    name: str, score_Q: Floats, strong_Q: Floats, weak_Q: Floats, *, by_gain: float | None
+) -> EscalationRow:
     curve = escalation(score_Q, strong_Q, weak_Q)
-    return EscalationRow(
-        name, curve, _interval(lambda rows: _apgr(score_Q, strong_Q, weak_Q, rows), len(score_Q))
-    )
+    interval = _interval(lambda rows: _apgr(score_Q, strong_Q, weak_Q, rows), len(score_Q))
+    return EscalationRow(name, curve, interval, by_gain)
 
 
 def _apgr(score_Q: Floats, strong_Q: Floats, weak_Q: Floats, rows: np.ndarray) -> float:

@@ -11,7 +11,17 @@ from modelsat.artifacts.store import write_text
 from modelsat.command import run_command
 from modelsat.config import read_yaml_mapping
 from modelsat.errors import ConfigError
-from modelsat.quality.preparation import load_slices, prepare_slice
+from modelsat.quality.guests import (
+    CROWD_BENCHMARKS,
+    CROWD_SOURCE,
+    CROWD_TEST,
+    GSM8K,
+    PAIR_TEST,
+    Guests,
+    whole_benchmark_test,
+)
+from modelsat.quality.preparation import PreparedSlice, prepare_slice
+from modelsat.quality.tables import RealTables, load_tables
 
 Echo = Callable[[str], None]
 
@@ -33,13 +43,40 @@ def train_on_everything(data_dir: Path, router_dir: Path, preset: Path, echo: Ec
         ModelSatError: the tables are refused, or a command failed.
     """
     work = router_dir.with_name(f"{router_dir.name}-work")
-    slices = [
-        prepare_slice(tables, work / tables.slice.name, echo=echo)
-        for tables in load_slices(data_dir, echo)
-    ]
-    run_training(preset, [one.data_set() for one in slices], router_dir, work, echo=echo)
-    for prepared in slices:
-        echo(f"{prepared.name}: aptitude test {prepared.tasks}, cards {prepared.cards}")
+    tables = load_tables(data_dir, echo)
+    prepared = {
+        one.slice.name: prepare_slice(
+            one, work / one.slice.name, answered=tables.answered.get(one.slice.name), echo=echo
+        )
+        for one in tables.slices
+    }
+    data = [*(one.data_set() for one in prepared.values()), *_guests(tables, prepared, work, echo)]
+    run_training(preset, data, router_dir, work, echo=echo)
+    for one in prepared.values():
+        echo(f"{one.name}: aptitude test {one.tasks}, cards {one.cards}")
+
+
+def _guests(
+    tables: RealTables, prepared: Mapping[str, PreparedSlice], work: Path, echo: Echo
+) -> list[dict[str, Any]]:
+    """What the candidates of the smaller sources answered beside their aptitude tests."""
+    made = []
+
+    def add(guests: Guests, benchmark: str, tasks: Path) -> None:
+        num_questions = len(guests.answered(benchmark))
+        if num_questions:
+            directory = work / tasks.parent.name / benchmark
+            made.append(guests.data_set(benchmark, tasks, directory))
+            echo(f"{directory.relative_to(work)}: {num_questions} questions")
+
+    if tables.pair is not None and PAIR_TEST in prepared:
+        add(tables.pair, GSM8K, prepared[PAIR_TEST].tasks)
+    if tables.crowd is not None and tables.crowd.answered(CROWD_TEST):
+        tasks = work / CROWD_SOURCE / "tasks.json"
+        whole_benchmark_test(tables.crowd, CROWD_TEST).save(tasks)
+        for benchmark in CROWD_BENCHMARKS:
+            add(tables.crowd, benchmark, tasks)
+    return made
 
 
 def run_training(

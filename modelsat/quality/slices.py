@@ -69,7 +69,7 @@ def take_slice(slice_: Slice, questions: pa.Table, outcomes: pa.Table) -> SliceT
     """The rows of a slice; None where the tables hold neither its questions nor its sources.
 
     Raises:
-        ArtifactError: the tables hold only a part of its sources, or no outcome on its questions.
+        ArtifactError: no outcome on its questions.
     """
     own = questions.filter(pc.equal(questions["benchmark"], slice_.benchmark))
     known = set(pc.unique(outcomes["source"]).to_pylist())

@@ -83,4 +83,5 @@ CARD_TEXT = Learner(
     "card's plain text and of the instruction's embedding; the ablation without encoder",
     fit_card_text,
     {"min_cells": (40, 160, 640)},
+    reads_cards=True,
 )

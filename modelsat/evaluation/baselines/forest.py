@@ -134,4 +134,5 @@ FOREST = Learner(
     "evidence over all tasks and for the nearest ones, and the embedding's principal components",
     fit_forest,
     {"min_cells": (40, 160, 640)},
+    reads_cards=True,
 )

@@ -159,6 +159,7 @@ CARD_LOOKUP_SHRUNK = Learner(
     "told the task; its card statement, shrunk towards the card's mean and the task's difficulty",
     fit_card_rates,
     {"strength": STRENGTHS},
+    reads_cards=True,
 )
 TASK_MEAN_SHRUNK = Learner(
     "task_mean_shrunk",

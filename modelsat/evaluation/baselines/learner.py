@@ -50,12 +50,15 @@ class Learner:
         detail: what it is, in the report.
         fit: makes a predictor from training outcomes, their embeddings [Q, E] and a setting.
         grid: the values to choose from of each part of the setting.
+        reads_cards: the cards tell it outcomes of the aptitude test, which are then nothing to
+            learn from or to choose a setting on.
     """
 
     name: str
     detail: str
     fit: Callable[..., Predictor]
     grid: Mapping[str, tuple[float, ...]]
+    reads_cards: bool = False
 
 
 def columns_of(candidates: Sequence[str], cards: Sequence[Card]) -> Ints:

@@ -8,9 +8,11 @@ import pytest
 import yaml
 
 from modelsat.aptitude.keywords import load_keywords
+from modelsat.artifacts.router_description import read_description
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import write_table
-from modelsat.command import run_command
+from modelsat.capability.cards import read_cards
+from modelsat.command import CommandError, run_command
 from modelsat.modeling.tiny import write_tiny_parts
 from modelsat.quality.guests import STRONG, WEAK
 
@@ -87,14 +89,12 @@ def preset(tmp_path_factory) -> Path:
     return folder / "preset.yaml"
 
 
-def run(data: Path, preset: Path, work: Path, page: Path) -> list[str]:
-    lines: list[str] = []
+def run(data: Path, preset: Path, work: Path, page: Path) -> None:
+    """Two steps make no router that meets a limit."""
     arguments = ["quality", "benchmark", "--data", str(data), "--zoos", str(data / "zoos.yaml")]
-    run_command(
-        [*arguments, "--preset", str(preset), "--work", str(work), "--page", str(page)],
-        lines.append,
-    )
-    return lines
+    arguments += ["--preset", str(preset), "--work", str(work), "--page", str(page)]
+    with pytest.raises(CommandError, match="MISSED mmlu: AUC over the best baseline"):
+        run_command(arguments, print)
 
 
 @pytest.mark.timeout(1800)
@@ -112,6 +112,7 @@ def test_the_benchmark_trains_judges_writes_and_is_not_done_twice(data, preset, 
         "## Candidates arriving by card only",
     ):
         assert heading in text, heading
+    assert re.search(r"trained and judged in 0\.\d hours", text)
     judged = re.search(r"6 candidates, (\d+) questions", text)
     assert judged is not None
     assert int(judged.group(1)) == len(TASKS) * PER_TASK
@@ -126,3 +127,22 @@ def test_the_benchmark_trains_judges_writes_and_is_not_done_twice(data, preset, 
     run(data, preset, tmp_path / "work", page)
     assert {path: path.stat().st_mtime_ns for path in written} == written
     assert page.read_text() == text
+
+
+@pytest.mark.timeout(600)
+def test_a_router_for_use_learns_from_every_source(data, preset, tmp_path):
+    out = tmp_path / "router"
+    run_command(
+        ["quality", "train", "--data", str(data), "--out", str(out), "--preset", str(preset)], print
+    )
+    manifest = read_description(out)["manifest"]
+    assert [set(names) for names in manifest["candidates"]] == [
+        set(SKILL),
+        {STRONG, WEAK},
+        {"one", "two"},
+        {"one", "two"},
+    ]
+    assert len(read_description(out)["tasks_hashes"]) == 2
+    work = tmp_path / "router-work"
+    assert set(read_cards(work / "mmlu" / "gsm8k" / "cards.parquet")) == {STRONG, WEAK}
+    assert (work / "fasteval" / "math" / "questions-training.parquet").is_file()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from modelsat.quality.escalation import escalation
 from modelsat.quality.guests import STRONG, WEAK
 from modelsat.quality.predictions import Predictions
-from modelsat.quality.routellm import escalation_rows
+from modelsat.quality.routellm import LENGTH, escalation_rows
 
 
 def swept(score, strong, weak):
@@ -61,19 +61,28 @@ def test_the_strong_candidate_must_be_the_better():
         escalation(ones, zeros, ones)
 
 
-def test_the_router_escalates_where_the_strong_one_alone_is_right():
-    """Both are good at the first question, of which a baseline expects the largest gain."""
+def test_a_question_is_escalated_where_the_strong_candidate_alone_is_right():
+    """Both are good at the first question, where the difference of the two is largest."""
     scores = np.array([[0.99, 0.85], [0.60, 0.50], [0.10, 0.05]], dtype=np.float32)
+    words = np.array([[30, 0], [20, 0], [10, 0]], dtype=np.float32)
     correct = np.array([[0, 0], [1, 0], [1, 1]], dtype=np.float32)
     names = ("q0", "q1", "q2")
     pair = Predictions(
-        names, ("t",) * 3, (STRONG, WEAK), correct, {"router": scores, "ridge": scores}
+        names,
+        ("t",) * 3,
+        (STRONG, WEAK),
+        correct,
+        {"router": scores, "ridge": scores, LENGTH: words},
     )
-    curves = {row.name: row.curve.accuracy.tolist() for row in escalation_rows(pair)}
-    expected = {
-        "router": scores[:, 0] * (1 - scores[:, 1]),
-        "ridge": scores[:, 0] - scores[:, 1],
-    }
-    for name, score in expected.items():
-        np.testing.assert_allclose(curves[name], swept(score, *correct.T), atol=1e-6)
-    assert curves["router"] != curves["ridge"]
+    rows = {row.name: row for row in escalation_rows(pair)}
+    alone = scores[:, 0] * (1 - scores[:, 1])
+    for name in ("router", "ridge"):
+        accuracy = swept(alone, *correct.T)
+        np.testing.assert_allclose(rows[name].curve.accuracy, accuracy, atol=1e-6)
+        by_difference = escalation(scores[:, 0] - scores[:, 1], *correct.T).apgr
+        assert rows[name].apgr_by_gain == pytest.approx(by_difference)
+        assert rows[name].apgr_by_gain < rows[name].curve.apgr
+    np.testing.assert_allclose(
+        rows[LENGTH].curve.accuracy, swept(words[:, 0], *correct.T), atol=1e-6
+    )
+    assert rows[LENGTH].apgr_by_gain is None

@@ -68,7 +68,7 @@ def test_a_data_set_holds_the_training_groups_only(tables, tmp_path):
     tasks = whole_benchmark_test(crowd, "mmlu")
     tasks.save(tmp_path / "tasks.json")
     entry = crowd.data_set(
-        "gsm8k", tmp_path / "tasks.json", lambda group: group.endswith("1"), tmp_path / "gsm8k"
+        "gsm8k", tmp_path / "tasks.json", tmp_path / "gsm8k", lambda group: group.endswith("1")
     )
     (path,) = entry["questions"]
     rows = read_table(QUESTIONS, path)

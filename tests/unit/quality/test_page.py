@@ -1,13 +1,17 @@
 """The benchmark's page and limits, from predictions made up for the purpose."""
 
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from modelsat.evaluation.baselines.simple import Tuning
 from modelsat.evaluation.metrics import Interval
 from modelsat.quality.benchmark import BenchmarkResults, SliceResults
 from modelsat.quality.edits import CardEdit
+from modelsat.quality.effort import Effort
 from modelsat.quality.escalation import escalation
 from modelsat.quality.guests import STRONG, WEAK
 from modelsat.quality.limits import check_benchmark, held_out_auc
@@ -49,7 +53,17 @@ def results():
         {"all": "*", "two": ["a", "b"], "close": ["two"], "held_out": ["b", "d"]}
     ).among(CANDIDATES)
     folds = tuple(predictions(k) for k in range(5))
-    slice_ = SliceResults("mmlu", setups, folds, {1: predictions(0)}, predictions(0))
+    slice_ = SliceResults(
+        name="mmlu",
+        setups=setups,
+        left_out={"idle": 12},
+        num_incomplete=34,
+        folds=folds,
+        tunings=5 * ({"knn": Tuning({"neighbours": (5.0, 9.0)}, {"neighbours": 9.0}, 0.612)},),
+        validated_elsewhere=frozenset(f"{k}/0" for k in range(5)),
+        seeds={1: predictions(0)},
+        held_out=predictions(0),
+    )
     pair = predictions(9, candidates=(STRONG, WEAK), rates=np.array([0.9, 0.6]))
     releases = arrivals(
         predictions(3), CANDIDATES, dict(zip(CANDIDATES, RATES, strict=True)), CANDIDATES[:2]
@@ -60,8 +74,9 @@ def results():
         edits={"mmlu": CardEdit("algebra", "law", 20, 0.95, 0.2, 0.02)},
         routellm={GSM8K_UNLABELLED: escalation_rows(pair)},
         out_of_domain=(
-            OutOfDomain("math", "all", 9, 0.2, 0.4, 0.5, Interval(0.1, -0.1, 0.3), 0.45, 0.8),
+            OutOfDomain("together", "all", 9, 0.2, 0.4, 0.5, Interval(0.1, -0.1, 0.3), 0.45, 0.8),
         ),
+        effort=Effort(3600.0, ("2026-01-02",), ("abc", "def"), ("2 cores",)),
     )
 
 
@@ -81,8 +96,13 @@ def test_a_useless_router_misses_them(results):
         part.with_scores({"router": rng.random(part.correct_QM.shape).astype(np.float32)})
         for part in one.folds
     )
-    worse = BenchmarkResults((SliceResults(one.name, one.setups, blind, {}, None),), (), {}, {}, ())
+    worse = replace(
+        results,
+        slices=(replace(one, folds=blind),),
+        effort=replace(results.effort, seconds=6 * 3600.0),
+    )
     missed = {check.what for check in check_benchmark(worse) if not check.is_met}
+    assert "hours for the whole benchmark" in missed
     assert "mmlu: AUC over the best baseline (knn)" in missed
     assert "mmlu: ECE" in missed
     assert "mmlu: gain on zoo two, points" in missed
@@ -91,7 +111,7 @@ def test_a_useless_router_misses_them(results):
 def test_the_page_shows_what_was_measured(results, tmp_path):
     page = tmp_path / "docs" / "quality.md"
     checks = check_benchmark(results)
-    write_page(results, checks, page)
+    write_page(results, checks, page, preset=Path("somewhere/mine.yaml"))
     text = page.read_text()
     assert "{{" not in text
     assert "{%" not in text
@@ -103,8 +123,20 @@ def test_the_page_shows_what_was_measured(results, tmp_path):
     pair = predictions(9, candidates=(STRONG, WEAK), rates=np.array([0.9, 0.6]))
     score = pair.scores["router"][:, 0] * (1 - pair.scores["router"][:, 1])
     apgr = escalation(score, *pair.correct_QM.T).apgr
-    assert f"| {apgr:.3f} (" in text
+    by_difference = escalation(np.diff(pair.scores["router"])[:, 0] * -1, *pair.correct_QM.T).apgr
+    assert re.search(rf"\| {apgr:.3f} \([^|]*\| {by_difference:.3f} \|", text)
     assert "published: causal LLM | 33.6 | 63.3 | 0.622" in text
+    for said in (
+        "preset `mine`",
+        "in 1.0 hours",
+        "34 questions more are not judged",
+        "idle (12)",
+        "On the 1495 questions on which no router was validated",
+        "| knn | 9 (0.612) | 9 (0.612) |",
+        "- two: a, b",
+        f"{len(checks)} of {len(checks)} limits are met.",
+    ):
+        assert said in text, said
     tables = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
     for table in tables:
         widths = {line.count("|") for line in table.strip().split("\n")}

@@ -15,8 +15,9 @@ from modelsat.cli.main import app
 from modelsat.config import load_config
 from modelsat.errors import ArtifactError, ConfigError
 from modelsat.quality.leakage import fold_of
-from modelsat.quality.preparation import load_slices, prepare_slice
+from modelsat.quality.preparation import prepare_slice
 from modelsat.quality.router import write_job
+from modelsat.quality.tables import load_tables
 from modelsat.training.data import load_matrix
 from train_jobs.config import TrainJobConfig
 
@@ -62,7 +63,7 @@ def write_outcomes(cells, folder: Path) -> None:
 
 def test_a_slice_says_what_it_leaves_out(data):
     lines: list[str] = []
-    (tables,) = load_slices(data, lines.append)
+    (tables,) = load_tables(data, lines.append).slices
     assert tables.candidates == ("held", "middle", "strong", "weak")
     assert tables.left_out == {"idle": 99}
     assert tables.num_blank == 1
@@ -71,7 +72,7 @@ def test_a_slice_says_what_it_leaves_out(data):
 
 
 def test_test_questions_and_held_out_candidates_reach_no_training(data, tmp_path):
-    (tables,) = load_slices(data, print)
+    (tables,) = load_tables(data, print).slices
     prepared = prepare_slice(
         tables,
         tmp_path / "mmlu",
@@ -110,14 +111,14 @@ def test_what_the_held_out_candidate_answered_changes_no_choice_of_questions(dat
     write_outcomes([(q, c, 1 - v if c == "held" else v) for q, c, v in cells], other)
     chosen = []
     for folder, name in ((data, "one"), (other, "two")):
-        (tables,) = load_slices(folder, print)
+        (tables,) = load_tables(folder, print).slices
         prepared = prepare_slice(tables, tmp_path / name, held_out={"held"}, echo=print)
         chosen.append(load_tasks(prepared.tasks))
     assert chosen[0] == chosen[1]
 
 
 def test_the_lite_job_is_valid_and_its_tables_load(data, tmp_path):
-    (tables,) = load_slices(data, print)
+    (tables,) = load_tables(data, print).slices
     prepared = prepare_slice(tables, tmp_path / "mmlu", echo=print)
     lines: list[str] = []
     path = write_job(
@@ -142,7 +143,7 @@ def test_outcomes_of_unknown_questions_are_refused(data, tmp_path):
     (tmp_path / "q").rename(tmp_path / "questions.parquet")
     write_outcomes([("nowhere", "weak", 1.0)], tmp_path)
     with pytest.raises(ArtifactError, match=r"1 outcomes stand for questions .* 'nowhere'"):
-        load_slices(tmp_path, print)
+        load_tables(tmp_path, print)
 
 
 def test_a_folder_without_the_benchmarks_is_refused(tmp_path):
@@ -150,7 +151,7 @@ def test_a_folder_without_the_benchmarks_is_refused(tmp_path):
     write_table(QUESTIONS, [row], tmp_path / "questions.parquet")
     write_outcomes([("q", "weak", 1.0)], tmp_path)
     with pytest.raises(ArtifactError, match="none of the benchmarks to train on: mmlu"):
-        load_slices(tmp_path, print)
+        load_tables(tmp_path, print)
 
 
 def test_a_preset_that_is_no_job_is_refused(tmp_path):
