@@ -1,8 +1,9 @@
 """Capability cards: one statement per core task, built from graded outcomes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -48,7 +49,15 @@ class Statement:
 
 @dataclass(frozen=True)
 class Card:
-    """The aptitude test result of one candidate."""
+    """The aptitude test result of one candidate.
+
+    Attributes:
+        candidate: its name.
+        tasks_hash: of the aptitude test.
+        statements: one per core task.
+        notes: free text for people; no router reads it.
+        provenance: where the card came from.
+    """
 
     candidate: str
     tasks_hash: str
@@ -58,7 +67,7 @@ class Card:
 
     @property
     def card_version(self) -> str:
-        """Hash of what the router reads; the candidate's name and provenance are no part."""
+        """Hash of what the card says; the candidate's name and provenance are no part."""
         # float: 15 and the 15.0 that comes back from a file are the same count.
         statements = [
             {**vars(statement), "num_correct": float(statement.num_correct)}
@@ -85,6 +94,7 @@ def build_cards(
     tasks: TaskSet,
     *,
     max_failed_fraction: float = 0.05,
+    notes: Mapping[str, str] = MappingProxyType({}),
     provenance: str = "",
 ) -> tuple[Card, ...]:
     """Aggregate outcomes on the core tasks' questions into one card per candidate.
@@ -93,9 +103,11 @@ def build_cards(
         outcomes: outcomes table; rows of other questions are ignored.
         tasks: the aptitude test.
         max_failed_fraction: largest share of failed questions at which a card is written.
+        notes: free text for people, by candidate.
         provenance: free text stored with each card.
 
     Raises:
+        ZooError: notes on a candidate without outcomes.
         GradingError: a candidate failed on too many questions, lacks a question, has two
             sources for one question, or has correctness outside 0..1.
     """
@@ -117,10 +129,17 @@ def build_cards(
             "the outcomes hold no answer to any aptitude question; give the outcomes of the "
             f"task set with hash {tasks.tasks_hash}"
         )
-    return tuple(
+    strangers = sorted(set(notes) - set(answers))
+    if strangers:
+        raise ZooError(
+            f"notes on {', '.join(strangers)}, who have no outcome on the aptitude test; there are "
+            f"outcomes of {', '.join(sorted(answers))}"
+        )
+    cards = (
         _build_card(name, answers[name], tasks, max_failed_fraction, provenance)
         for name in sorted(answers)
     )
+    return tuple(replace(card, notes=notes.get(card.candidate, "")) for card in cards)
 
 
 def _build_card(

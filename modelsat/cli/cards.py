@@ -35,6 +35,10 @@ def build(
         str | None,
         typer.Option(help="Take outcomes of these sources only, as a,b; where sources overlap."),
     ] = None,
+    notes: Annotated[
+        Path | None,
+        typer.Option(help="Free text by candidate (YAML), for people: no router reads it."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Build one card per candidate from its outcomes on the aptitude questions."""
@@ -57,7 +61,12 @@ def build(
         "source": source,
         "outcomes_manifest": read_manifest(outcomes),
     }
-    cards = build_cards(rows, task_set, provenance=json.dumps(provenance, sort_keys=True))
+    cards = build_cards(
+        rows,
+        task_set,
+        notes=_read_notes(notes),
+        provenance=json.dumps(provenance, sort_keys=True),
+    )
     write_cards(cards, out)
     _print_cards(cards, out, as_json)
 
@@ -213,6 +222,18 @@ def _print_drift(drift: "Drift", num_failed: int) -> None:
             f"the card holds at significance {drift.significance:g}; a change by "
             f"{drift.detectable_fraction:.0%} on all tasks would have been seen in 80 % of cases"
         )
+
+
+def _read_notes(path: Path | None) -> dict[str, str]:
+    from modelsat.config import read_yaml_mapping
+
+    notes = read_yaml_mapping(path) if path is not None else {}
+    for candidate, text in notes.items():
+        if not isinstance(candidate, str) or not isinstance(text, str):
+            raise ConfigError(
+                f"{path}: {candidate!r} has {text!r}; notes are a text for each candidate's name"
+            )
+    return notes
 
 
 def _check_questions(questions: "pa.Table", tasks: "TaskSet", path: Path) -> None:

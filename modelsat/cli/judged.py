@@ -1,6 +1,6 @@
 """What the commands that judge a router share: their options, and reading what these name."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,10 +50,10 @@ def load_scorer_and_matrix(
     *,
     candidates: str | None,
     source: str | None,
-    excluded: Iterable[str],
+    excluded: Sequence[str],
     any_test: bool = False,
 ) -> "tuple[Scorer, OutcomeMatrix]":
-    """Load the router, and join the tables over the chosen candidates.
+    """Load the router, join the tables over the chosen candidates, and say what is left out.
 
     Args:
         router: router directory.
@@ -67,20 +67,29 @@ def load_scorer_and_matrix(
 
     Raises:
         ModelSatError: a file is missing, malformed or does not fit the others.
+        ZooError: there is but one candidate.
     """
+    from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
+    from modelsat.artifacts.store import read_table
     from modelsat.capability.cards import check_same_tasks, read_cards, select_cards
+    from modelsat.errors import ZooError
     from modelsat.routing.scoring import Scorer
-    from modelsat.training.data import load_matrix
+    from modelsat.training.data import build_matrix, of_sources
+    from modelsat.training.left_out import count_left_out, with_text
 
     found = read_cards(cards)
     tests = {card.tasks_hash for card in found.values()} if any_test else ()
     scorer = Scorer.load(router, also_reads=tests)
     check_same_tasks(tuple(found.values()), scorer.tasks_hashes, source=str(cards))
     chosen = select_cards(found, names_of(candidates))
-    matrix = load_matrix(
-        [questions], outcomes, chosen, sources=names_of(source), exclude_questions=excluded
-    )
-    return scorer, matrix
+    if len(chosen) < 2:
+        raise ZooError("one candidate leaves nothing to choose between; give cards of at least two")
+    asked = read_table(QUESTIONS, questions)
+    rows = of_sources(read_table(OUTCOMES, outcomes), names_of(source), origin=str(outcomes))
+    left_out = count_left_out(asked, rows, found, exclude_questions=excluded).text()
+    if left_out:
+        typer.echo(f"left out: {left_out}", err=True)
+    return scorer, build_matrix(with_text(asked), rows, chosen, exclude_questions=excluded)
 
 
 def print_signs(signs: "Sequence[Sign]") -> None:

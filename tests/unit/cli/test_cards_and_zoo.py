@@ -9,7 +9,7 @@ from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import write_table
 from modelsat.capability.cards import read_cards
 from modelsat.cli.main import app
-from modelsat.errors import ArtifactError, GradingError, ZooError
+from modelsat.errors import ArtifactError, ConfigError, GradingError, ZooError
 
 TASKS = TaskSet(
     benchmark="demo",
@@ -75,6 +75,24 @@ def test_json_holds_the_whole_cards(build):
     card = document["cards"][0]
     assert (card["candidate"], card["accuracy_fraction"]) == ("a", 1.0)
     assert card["statements"][0]["num_shots"] == 2
+
+
+def test_notes_stand_with_the_card_they_are_on(build, tmp_path):
+    notes = tmp_path / "notes.yaml"
+    notes.write_text("b: tuned on sums\n")
+    assert build(GOOD, "--notes", notes).exit_code == 0
+    assert [card.notes for card in read_cards(tmp_path / "cards.parquet").values()] == [
+        "",
+        "tuned on sums",
+    ]
+    shown = run("cards", "show", tmp_path / "cards.parquet", "--candidate", "b")
+    assert "tuned on sums" in shown.output
+    notes.write_text("c: nobody\n")
+    refused = build(GOOD, "--notes", notes)
+    assert refused.exit_code == ZooError.exit_code
+    assert "notes on c, who have no outcome" in refused.stderr
+    notes.write_text("b: [1]\n")
+    assert build(GOOD, "--notes", notes).exit_code == ConfigError.exit_code
 
 
 def test_one_source_is_taken_where_two_overlap(build, tmp_path):
