@@ -50,24 +50,26 @@ def run(config: "ServeConfig", *, block: bool) -> None:
 
     Raises:
         MachineError: it is not to stay, and there is no cluster that would keep it running.
-        KeyboardInterrupt: Ctrl-C or SIGTERM, after everything was shut down.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, after everything was shut down; while it started,
+            see :func:`serve_app.lifecycle.deploy`.
     """
     from serve_app import lifecycle
 
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     lifecycle.raise_on_signals()
+    if not block and not lifecycle.connect(config.cluster_cpus):
+        raise MachineError(
+            "no Ray cluster is running that would keep the endpoint up; start one with "
+            "`ray start --head`, name one with RAY_ADDRESS, or leave out --no-block"
+        )
+    lifecycle.deploy(config, report=_say)
+    _say(_greeting(config))
+    if not block:
+        return
     try:
-        if not block and not lifecycle.connect(config.cluster_cpus):
-            raise MachineError(
-                "no Ray cluster is running that would keep the endpoint up; start one with "
-                "`ray start --head`, name one with RAY_ADDRESS, or leave out --no-block"
-            )
-        lifecycle.deploy(config, report=_say)
-        _say(_greeting(config))
-        if block:
-            lifecycle.raise_on_signals()
-            _say("press Ctrl-C to stop")
-            threading.Event().wait()
+        lifecycle.raise_on_signals()
+        _say("press Ctrl-C to stop")
+        threading.Event().wait()
     except KeyboardInterrupt:
         _say("shutting down")
         lifecycle.shutdown()

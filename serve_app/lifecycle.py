@@ -41,6 +41,9 @@ def deploy(config: ServeConfig, report: Report = print) -> None:
     Uses the cluster this process is connected to; else joins the one that ``RAY_ADDRESS`` or
     ``ray start`` names; else starts one that ends with this process.
 
+    What fails or is interrupted leaves nothing behind, unless the endpoint ran before: then it
+    stays: clients may use it, and Serve keeps its replicas until new ones are ready.
+
     Args:
         config: what to serve.
         report: receives one line of progress at a time.
@@ -61,12 +64,20 @@ def deploy(config: ServeConfig, report: Report = print) -> None:
     num_gpus = ray.cluster_resources().get("GPU", 0)
     for candidate in zoo.local:
         check_hardware(candidate, num_gpus)
+    ran_before = ROUTER_APPLICATION in serve.status().applications
     remote = len(zoo.candidates) - len(zoo.local)
     report(f"starting {len(zoo.local)} candidates and the router; {remote} answer elsewhere")
     try:
         _deploy_applications(config, started_at, report)
     except BaseException:
-        shutdown()
+        if ran_before:
+            report(
+                "the endpoint that ran before is left running; serve its own configuration again "
+                "to take back what this one changed"
+            )
+        else:
+            report("shutting down")
+            shutdown()
         raise
 
 
