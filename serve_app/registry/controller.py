@@ -150,7 +150,8 @@ class ZooController:
             )
 
         verb = "change" if candidate.name in self._state.zoo.names else "add"
-        return await self._change(f"{verb} candidate {candidate.name!r}", compute)
+        what = f"{verb} candidate {candidate.name!r}"
+        return await self._change(what, compute, named=candidate.name)
 
     async def remove_candidate(self, name: str) -> dict[str, Any]:
         """Remove a candidate; when this returns agreed, no replica sends it another request.
@@ -223,10 +224,10 @@ class ZooController:
         self._sessions.put(session_id, candidate)
 
     async def _change(
-        self, what: str, compute: Callable[[], Awaitable[ZooState]]
+        self, what: str, compute: Callable[[], Awaitable[ZooState]], named: str | None = None
     ) -> dict[str, Any]:
         async def carry_out() -> dict[str, Any]:
-            return await self._carry_out(what, await compute())
+            return await self._carry_out(what, await compute(), named)
 
         # Shielded: it goes on when the caller's connection ends.
         return await asyncio.shield(self._spawn(self._exclusively(what, carry_out)))
@@ -239,12 +240,12 @@ class ZooController:
             finally:
                 self._changing = None
 
-    async def _carry_out(self, what: str, state: ZooState) -> dict[str, Any]:
+    async def _carry_out(self, what: str, state: ZooState, named: str | None) -> dict[str, Any]:
         before = self._state
         router_hash = self._record.router_hash
         if state.router != before.router:
             router_hash = await asyncio.to_thread(directory_hash, state.router)
-        started = await self._engines.start_for(before.zoo.local, state.zoo.local)
+        started = await self._engines.start_for(before.zoo.local, state.zoo.local, named)
         try:
             record = self._store.write(
                 state, change=what, router_hash=router_hash, seed=self._record.seed

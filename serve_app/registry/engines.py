@@ -74,9 +74,20 @@ class Engines:
         return extra
 
     async def start_for(
-        self, before: Sequence[VllmCandidate], after: Sequence[VllmCandidate]
+        self,
+        before: Sequence[VllmCandidate],
+        after: Sequence[VllmCandidate],
+        named: str | None = None,
     ) -> tuple[str, ...]:
         """Start the engines that a changed zoo needs beyond those it had.
+
+        One that could not start is the affair of whoever names it: another change neither waits
+        for it nor fails by it.
+
+        Args:
+            before: local candidates of the zoo so far.
+            after: those of the changed zoo.
+            named: the candidate that the change is about; it is tried again if it has a problem.
 
         Returns:
             The applications that were started.
@@ -84,8 +95,9 @@ class Engines:
         Raises:
             ModelSatError: one cannot start; then none of them is left.
         """
-        running = {c.application_name for c in before if c.name not in self.problems}
-        new = [candidate for candidate in after if candidate.application_name not in running]
+        retried = {named} & self.problems.keys()
+        known = {c.application_name for c in before if c.name not in retried}
+        new = [candidate for candidate in after if candidate.application_name not in known]
         if not new:
             return ()
         for candidate in new:

@@ -366,6 +366,38 @@ def test_what_cannot_start_at_the_start_is_told_and_the_rest_is_served(tmp_path)
     play(World(tmp_path, local_entry("a"), local_entry("b"), serve=serve), scene)
 
 
+def test_engines_that_cannot_start_are_in_the_way_of_no_other_change(tmp_path):
+    async def scene(world, controller):
+        start = now()
+        await controller.put_candidate(remote_entry("d"), document("d"), False)
+        await controller.remove_candidate("c")
+        assert now() == start
+        # Each of the two that are broken is mended, or removed, without the other one.
+        world.serve.broken.remove("a")
+        await controller.put_candidate(local_entry("a"), None, False)
+        assert world.serve.counts == {"candidate-a": 1}
+        assert (await controller.describe())["candidates"][1]["problem"] == "b cannot start"
+        await controller.remove_candidate("b")
+        assert world.store.newest()[0].zoo.names == ("a", "d")
+
+    serve = FakeServe()
+    serve.broken.update("ab")
+    play(World(tmp_path, local_entry("a"), local_entry("b"), remote_entry("c"), serve=serve), scene)
+
+
+def test_what_is_put_again_and_still_cannot_start_changes_nothing(tmp_path):
+    async def scene(world, controller):
+        with pytest.raises(ZooError, match="a cannot start"):
+            await controller.put_candidate(local_entry("a"), None, False)
+        described = await controller.describe()
+        assert described["version"] == 1
+        assert described["candidates"][0]["problem"] == "a cannot start"
+
+    serve = FakeServe()
+    serve.broken.add("a")
+    play(World(tmp_path, local_entry("a"), local_entry("b"), serve=serve), scene)
+
+
 def test_replicas_of_what_scales_to_zero_are_counted(tmp_path):
     elastic = local_entry("b", autoscaling_config={"min_replicas": 0, "max_replicas": 2})
 
