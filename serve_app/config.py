@@ -193,6 +193,15 @@ class SecurityOptions(FrozenConfig):
     allow_anonymous: bool = False
     cors_origins: tuple[str, ...] = ()
 
+    def refusal(self, host: str) -> str | None:
+        """Why an endpoint that listens on an address would be open by accident; None: it is not."""
+        if _is_loopback(host) or self.keys or self.allow_anonymous:
+            return None
+        return (
+            f"host {host} can be reached from other machines and there are no API keys; "
+            "name a file of keys in security.keys, or set security.allow_anonymous: true"
+        )
+
 
 class RoutingLogOptions(FrozenConfig):
     """A table of what was decided, for ``modelsat evaluate``.
@@ -292,12 +301,9 @@ class ServeConfig(FrozenConfig):
 
     @model_validator(mode="after")
     def _not_open_by_accident(self) -> "ServeConfig":
-        security = self.security
-        if not (_is_loopback(self.host) or security.keys or security.allow_anonymous):
-            raise ValueError(
-                f"host {self.host} can be reached from other machines and there are no API keys; "
-                "name a file of keys in security.keys, or set security.allow_anonymous: true"
-            )
+        refusal = self.security.refusal(self.host)
+        if refusal is not None:
+            raise ValueError(refusal)
         return self
 
     @property

@@ -18,6 +18,7 @@ from serve_app.candidates.waking import ServeWaker
 from serve_app.config import ServeConfig
 from serve_app.observe.metrics import Readings
 from serve_app.observe.observation import Observation
+from serve_app.preflight import check_exposure
 from serve_app.registry.client import ControllerClient
 from serve_app.registry.follower import ZooFollower
 from serve_app.registry.state import ZooState
@@ -46,9 +47,11 @@ class Ingress:
             controller: deployment that holds the zoo.
 
         Raises:
-            ModelSatError: the zoo, its router directory or the keys cannot be read.
+            ModelSatError: the zoo, its router directory or the keys cannot be read, or there
+                are no keys and other machines reach Serve.
         """
         config = ServeConfig.model_validate(settings)
+        await asyncio.to_thread(check_exposure, config.security)
         self._config = config
         self._controller = ControllerClient(controller)
         self._follower = ZooFollower(self._controller, "ingress", self._follow)

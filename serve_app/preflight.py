@@ -3,10 +3,12 @@
 import errno
 import socket
 
-from modelsat.errors import MachineError
+from ray.serve import context
+
+from modelsat.errors import ConfigError, MachineError
 from modelsat.zoo import OpenAICandidate, Zoo
 from serve_app.api.key_file import read_keys
-from serve_app.config import ServeConfig
+from serve_app.config import SecurityOptions, ServeConfig
 from serve_app.registry.seed import read_seed
 
 
@@ -32,6 +34,23 @@ def check_artifacts(config: ServeConfig) -> Zoo:
     if config.security.keys is not None:
         read_keys(config.security.keys)
     return zoo
+
+
+def check_exposure(security: SecurityOptions) -> None:
+    """Refuse to answer where Serve listens, if anybody could ask there by accident.
+
+    For a process on the cluster, which this blocks until the Serve controller answers. A Serve
+    that another file or a manifest started listens where that one says, not at the ``host`` of
+    the configuration.
+
+    Raises:
+        ConfigError: other machines reach it, and there are neither keys nor
+            ``allow_anonymous``.
+    """
+    host = context._get_global_client().http_config.host  # None: it does not listen at all
+    refusal = None if host is None else security.refusal(host)
+    if refusal is not None:
+        raise ConfigError(f"Ray Serve's http_options: {refusal}")
 
 
 def check_port(host: str, port: int) -> None:

@@ -80,6 +80,17 @@ def test_rays_autoscaler_takes_the_cluster(name):
         autoscaling_config(as_cluster(spec))
 
 
+def test_a_user_other_than_root_reads_the_mounted_secrets():
+    spec = clusters()["serve_app"]
+    for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"]):
+        pod = group["template"]["spec"]
+        secrets = [volume["secret"] for volume in pod["volumes"] if "secret" in volume]
+        assert secrets
+        for secret in secrets:
+            # Files are root's; Kubernetes' default mode is 0644.
+            assert secret.get("defaultMode", 0o644) & 0o004 or "fsGroup" in pod["securityContext"]
+
+
 def submissions():
     """Every `ray job submit` of the documents, with continued lines joined."""
     documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "cluster.yaml"]

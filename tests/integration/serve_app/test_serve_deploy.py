@@ -91,3 +91,28 @@ def test_the_manifest_serves_all_but_the_candidate_that_cannot_start(
             assert answer.status_code == 200, answer.text
             assert answer.json()["model"] != "misspelt"
         serve_command(cluster, "shutdown", "--yes")
+
+
+def test_a_file_that_listens_everywhere_serves_nobody_without_keys(
+    cluster: Cluster, artifacts: Artifacts, tmp_path: Path
+):
+    manifest = yaml.safe_load(MANIFEST.read_text())
+    manifest["http_options"] |= {"host": "0.0.0.0", "port": free_port()}
+    config = artifacts.config(
+        zoo=write_zoo(tmp_path / "zoo.yaml", [remote_entry("remote", "http://127.0.0.1:1/v1")]),
+        cards=write_card_table(tmp_path / "cards.parquet", ["remote"]),
+    )
+    manifest["applications"][0]["args"]["config"] = str(
+        write_config(tmp_path / "serve.yaml", config)
+    )
+    (tmp_path / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    serve_command(cluster, "deploy", str(tmp_path / "manifest.yaml"))
+    until(
+        lambda: serve_command(cluster, "status"),
+        lambda told: "host 0.0.0.0 can be reached from other machines" in told,
+        timeout_s=READY_TIMEOUT_S,
+    )
+    url = f"http://127.0.0.1:{manifest['http_options']['port']}"
+    answer = httpx.get(f"{url}/v1/models", trust_env=False, timeout=30)
+    assert answer.status_code >= 400
+    serve_command(cluster, "shutdown", "--yes")

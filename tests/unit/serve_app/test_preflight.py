@@ -1,14 +1,19 @@
+import asyncio
 import json
 import socket
+from types import SimpleNamespace
 
 import pytest
 import yaml
+from ray.serve import context
+from ray.serve.config import HTTPOptions
 
 from modelsat.artifacts.router_description import ROUTER_SCHEMA_VERSION
 from modelsat.capability.cards import Card, Statement, write_cards
-from modelsat.errors import ArtifactError, MachineError, ZooError
-from serve_app.config import ServeConfig
-from serve_app.preflight import check_artifacts, check_port
+from modelsat.errors import ArtifactError, ConfigError, MachineError, ZooError
+from serve_app.config import SecurityOptions, ServeConfig
+from serve_app.ingress import Ingress
+from serve_app.preflight import check_artifacts, check_exposure, check_port
 
 TASKS_HASH = "tasks-1"
 
@@ -123,3 +128,40 @@ def test_a_port_in_use_is_named(host):
 def test_an_address_of_another_machine_is_refused():
     with pytest.raises(MachineError, match="cannot be used"):
         check_port("192.0.2.1", 8000)
+
+
+@pytest.fixture
+def listening(monkeypatch):
+    """Lets the Serve of this process listen on an address."""
+
+    def listen(host):
+        client = SimpleNamespace(http_config=HTTPOptions(host=host))
+        monkeypatch.setattr(context, "_get_global_client", lambda: client)
+
+    return listen
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.5"])
+def test_where_serve_listens_counts_whatever_the_configuration_says(files, listening, host):
+    listening(host)
+    assert files.host == "127.0.0.1"
+    with pytest.raises(ConfigError, match=rf"http_options: host {host} .*security\.keys"):
+        check_exposure(files.security)
+    settings = files.model_dump(mode="json")
+    with pytest.raises(ConfigError, match="http_options"):
+        asyncio.run(Ingress.__init__(SimpleNamespace(), settings, None, None))
+
+
+@pytest.mark.parametrize(
+    ("host", "options"),
+    [
+        ("127.0.0.1", {}),
+        ("localhost", {}),
+        (None, {}),  # no proxy at all
+        ("0.0.0.0", {"keys": "keys.yaml"}),
+        ("0.0.0.0", {"allow_anonymous": True}),
+    ],
+)
+def test_an_endpoint_that_is_meant_to_be_reached_so_is_accepted(listening, host, options):
+    listening(host)
+    check_exposure(SecurityOptions(**options))
