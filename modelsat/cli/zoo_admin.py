@@ -23,6 +23,8 @@ from modelsat.zoo import VllmCandidate, load_zoo
 
 _CONNECT_TIMEOUT_S = 10
 _ANSWER_TIMEOUT_S = 3600  # an engine may take many minutes to start
+# Ray Serve ends every request after the time of one that asks models, unless it says otherwise.
+_TIMEOUT_HEADER = {"x-request-timeout-seconds": str(_ANSWER_TIMEOUT_S)}
 _ERRORS: dict[str, type[ModelSatError]] = {
     "artifact_error": ArtifactError,
     "config_error": ConfigError,
@@ -70,7 +72,7 @@ class AdminClient:
                 answer = client.request(
                     method,
                     self._base + path,
-                    headers={"Authorization": f"Bearer {self._key}"},
+                    headers={"Authorization": f"Bearer {self._key}", **_TIMEOUT_HEADER},
                     json=body,
                 )
         except (httpx.HTTPError, UnicodeEncodeError) as error:

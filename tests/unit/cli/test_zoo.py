@@ -20,11 +20,13 @@ from modelsat.command import CommandError
 from modelsat.errors import ArtifactError, ConfigError, MachineError, ZooError
 from serve_app.api.admin import add_admin_routes
 from serve_app.api.errors import ApiError
+from serve_app.api.gate import TIMEOUT_HEADER
 from tests.unit.serve_app.registry.zoos import card, local_entry, remote_entry
 
 pytestmark = pytest.mark.usefixtures("loopback")
 
 KEY = "sk-modelsat-admin"
+SERVE_TIMEOUT_S = 630  # of the shipped Serve file, for requests that do not name another
 PRICE = {"input_usd_per_mtok": 0.5, "output_usd_per_mtok": 1.5}
 
 
@@ -34,6 +36,7 @@ class FakeZoo:
     def __init__(self):
         self.calls = []
         self.error = None
+        self.allowed_s = 0.0
         self.followers = [
             {"id": "ingress/1", "version": 2, "problem": None},
             {"id": "scorer/2", "version": 2, "problem": None},
@@ -81,9 +84,10 @@ class FakeZoo:
 
 
 def administration(zoo: FakeZoo) -> FastAPI:
-    """An application that administrates a zoo."""
+    """An application that administrates a zoo, where Ray Serve would let it."""
 
     def authorize(request: Request) -> None:
+        zoo.allowed_s = float(request.headers.get(TIMEOUT_HEADER, SERVE_TIMEOUT_S))
         if request.headers.get("authorization") != f"Bearer {KEY}":
             raise ApiError(401, "the API key is not valid", code="invalid_api_key")
 
@@ -217,6 +221,13 @@ def test_removes_rolls_back_and_changes_the_router(run, zoo, tmp_path, monkeypat
         assert run(*words).exit_code == 0
     router = str(tmp_path / "new-router")
     assert zoo.calls == [("remove", "tiny/a"), ("rollback", 1), ("router", router)]
+
+
+def test_an_engine_may_take_longer_to_start_than_an_answer(run, zoo, files):
+    cards = files / "cards.parquet"
+    added = run("add", "b", "--zoo", files / "zoo.yaml", "--cards", cards)
+    assert added.exit_code == 0, added.output
+    assert zoo.allowed_s == 3600
 
 
 def test_versions_are_listed(run):
