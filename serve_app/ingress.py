@@ -54,13 +54,15 @@ class Ingress:
         await asyncio.to_thread(check_exposure, config.security)
         self._config = config
         self._controller = ControllerClient(controller)
-        self._follower = ZooFollower(self._controller, "ingress", self._follow)
         self._keys = None
         if config.security.keys is not None:
             self._keys = KeyRing(config.security.keys, num_replicas=config.ingress.num_replicas)
         self._health = CandidateHealth(config.fallback)
         self._clients = CandidateClients(
             config.ingress.max_in_flight, config.fallback.connect_timeout_s
+        )
+        self._follower = ZooFollower(
+            self._controller, "ingress", self._follow, on_count=self._clients.count
         )
         scorer_client = ServeScorerClient(scorer, config.scorer.max_batch_size)
         self._scores = ScoreSource(scorer_client, config.routing)

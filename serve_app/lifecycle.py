@@ -14,7 +14,7 @@ import ray
 from ray import serve
 from ray.actor import ActorHandle
 from ray.exceptions import RayError
-from ray.serve.schema import ApplicationStatus
+from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 
 from modelsat.errors import ArtifactError, MachineError, ZooError
 from serve_app.builder import CONTROLLER_DEPLOYMENT, ROUTER_APPLICATION, run_router
@@ -240,10 +240,21 @@ def _not_ready(
         application = applications.get(entry["application"])
         if application is None or entry["name"] in ready:
             continue
-        if application.status == ApplicationStatus.RUNNING:
+        if _runs(application, entry["running_replicas"]):
             ready.add(entry["name"])
             report(f"candidate {entry['name']} ready after {limit.elapsed_s:.1f} s")
     return [entry["name"] for entry in local if entry["name"] not in ready]
+
+
+def _runs(application: ApplicationStatusOverview, num_counted: int | None) -> bool:
+    """Whether it runs and the zoo controller knows, without which no request is sent to it.
+
+    One that scales to zero may run without a replica.
+    """
+    deployments = application.deployments.values()
+    has_replicas = any(deployment.replica_states.get("RUNNING") for deployment in deployments)
+    is_known = bool(num_counted) or not has_replicas
+    return application.status == ApplicationStatus.RUNNING and is_known
 
 
 def _describe_zoo(reader: ActorHandle, limit: _StartLimit) -> dict[str, Any]:

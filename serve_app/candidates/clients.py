@@ -1,10 +1,12 @@
 """A client for every candidate of the zoo that is served now."""
 
 import logging
+from collections.abc import Mapping
 
 from modelsat.errors import ZooError
-from modelsat.zoo import OpenAICandidate, Zoo, ZooCandidate
+from modelsat.zoo import OpenAICandidate, VllmCandidate, Zoo, ZooCandidate
 from serve_app.candidates.answer import CandidateClient
+from serve_app.candidates.llm_config import scales_to_zero
 from serve_app.candidates.local import LocalClient
 from serve_app.candidates.remote import RemoteClient, open_session
 
@@ -18,6 +20,7 @@ class CandidateClients:
         """Open the pool, inside a running loop; see `open_session`."""
         self._session = open_session(max_connections, connect_timeout_s)
         self._clients: dict[str, tuple[ZooCandidate, CandidateClient]] = {}
+        self._num_replicas: Mapping[str, int] = {}
 
     def follow(self, zoo: Zoo) -> tuple[str, ...]:
         """Serve the candidates of a zoo and no others; unchanged ones keep their client.
@@ -42,14 +45,36 @@ class CandidateClients:
         self._clients = clients
         return tuple(kept)
 
+    def count(self, num_replicas: Mapping[str, int]) -> None:
+        """Take running replicas of local candidates; whoever is not listed runs.
+
+        Requests that wait for a candidate without any fail now, for others to be asked.
+        """
+        self._num_replicas = num_replicas
+        for candidate, client in self._clients.values():
+            if isinstance(client, LocalClient) and self._is_gone(candidate):
+                client.give_up()
+
     def get(self, candidate: str) -> CandidateClient | None:
-        """Its client; None when it is not served or cannot be asked."""
+        """Its client; None when it is not served or cannot be asked.
+
+        A local candidate without a replica can be asked if it scales to zero: then the request
+        starts one. Another one starts or has lost its last replica, and nobody knows how long
+        the next one takes.
+        """
         known = self._clients.get(candidate)
-        return None if known is None else known[1]
+        return None if known is None or self._is_gone(known[0]) else known[1]
 
     async def close(self) -> None:
         """Close every connection."""
         await self._session.close()
+
+    def _is_gone(self, candidate: ZooCandidate) -> bool:
+        return (
+            isinstance(candidate, VllmCandidate)
+            and self._num_replicas.get(candidate.name) == 0
+            and not scales_to_zero(candidate)
+        )
 
     def _client(self, candidate: ZooCandidate) -> CandidateClient:
         if isinstance(candidate, OpenAICandidate):

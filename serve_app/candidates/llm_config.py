@@ -4,6 +4,7 @@ Whatever the zoo file states is kept; only what it leaves open is filled in.
 """
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,13 @@ def complete_llm_config(candidate: VllmCandidate, options: CandidateOptions) -> 
             defaults.update(_NO_COMPILATION)
     runtime_env["env_vars"] = {**defaults, **(runtime_env.get("env_vars") or {})}
     return llm_config
+
+
+def scales_to_zero(candidate: VllmCandidate) -> bool:
+    """Whether a candidate may have no replica while nobody asks for it."""
+    deployment = candidate.llm_config.get("deployment_config") or {}
+    autoscaling = deployment.get("autoscaling_config") or {}
+    return isinstance(autoscaling, Mapping) and autoscaling.get("min_replicas") == 0
 
 
 def check_hardware(candidate: VllmCandidate, num_gpus: float) -> None:

@@ -14,7 +14,7 @@ from ray.serve.exceptions import (
 from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 
 from modelsat.zoo import Endpoint
-from serve_app.candidates.answer import Answer, CandidateFailure, Document
+from serve_app.candidates.answer import Answer, CandidateFailure, Document, FailureKind
 from serve_app.candidates.refusals import failure_of, refusal
 from serve_app.candidates.rewriting import Rewriter, UpstreamError
 from serve_app.candidates.stream import EventParts
@@ -28,6 +28,7 @@ class LocalClient:
         self._name = candidate
         self._application = application
         self._handle: DeploymentHandle | None = None
+        self._waiting: set[asyncio.Timeout] = set()
 
     async def open(
         self, endpoint: Endpoint, body: Mapping[str, Any], *, timeout_s: float
@@ -36,11 +37,25 @@ class LocalClient:
 
         Waiting includes the start of a replica where the application was scaled to zero.
         """
+        limit = asyncio.timeout(timeout_s)
+        self._waiting.add(limit)
         try:
-            async with asyncio.timeout(timeout_s):
+            async with limit:
                 return await self._open(endpoint, body)
         except TimeoutError:
-            raise CandidateFailure("timeout") from None
+            kind: FailureKind = "timeout" if limit in self._waiting else "unreachable"
+            raise CandidateFailure(kind) from None
+        finally:
+            self._waiting.discard(limit)
+
+    def give_up(self) -> None:
+        """Let all that wait for the first part of an answer fail: no replica will give it.
+
+        Ray would let them wait for the next replica, however long that takes to start.
+        """
+        for limit in [limit for limit in self._waiting if not limit.expired()]:
+            self._waiting.discard(limit)
+            limit.reschedule(0)
 
     async def _open(self, endpoint: Endpoint, body: Mapping[str, Any]) -> Answer:
         while True:

@@ -23,6 +23,9 @@ from serve_app.config import CandidateOptions
 _PREFIX = "candidate-"
 _POLL_INTERVAL_S = 0.5
 _DEAD = (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.DELETING)
+# Besides those that run: the node of one is drained and it answers until another does; one is found
+# again by a Serve controller that was started anew; one takes over new options.
+_ANSWERING = ("RUNNING", "PENDING_MIGRATION", "RECOVERING", "UPDATING")
 
 
 class ServeApplications:
@@ -58,9 +61,13 @@ class ServeApplications:
         await asyncio.to_thread(serve.delete, application)
 
     async def replicas(self) -> Mapping[str, int]:
-        """Running replicas of each application of a candidate."""
+        """Replicas of each application of a candidate that take requests."""
         return {
-            name: sum(d.replica_states.get("RUNNING", 0) for d in overview.deployments.values())
+            name: sum(
+                deployment.replica_states.get(state, 0)
+                for deployment in overview.deployments.values()
+                for state in _ANSWERING
+            )
             for name, overview in (await _overviews()).items()
         }
 

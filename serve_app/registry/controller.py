@@ -82,7 +82,7 @@ class ZooController:
 
         Followers hear from the first answer on which engines do not run yet.
         """
-        await self._engines.expect(self._state.zoo.local)
+        await self._engines.count(self._state.zoo.local)
         self._spawn(self._exclusively("start the engines of the zoo", self._reconcile))
         self._spawn(self._engines.watch(lambda: self._state.zoo.local))
 

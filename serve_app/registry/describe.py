@@ -17,7 +17,7 @@ def describe_state(
     Args:
         state: the zoo.
         record: what is said of that version.
-        replicas: running replicas by candidate, where they are counted.
+        replicas: running replicas by candidate, for local ones.
         problems: why a candidate is not served, by name.
     """
     cards = {card.candidate: card for card in state.cards}

@@ -30,7 +30,7 @@ class Applications(Protocol):
         """Delete an application once its replicas have finished what they work on."""
 
     async def replicas(self) -> Mapping[str, int]:
-        """Running replicas of each application of a candidate, by the application's name."""
+        """Replicas of each application of a candidate that take requests, by its name."""
 
 
 class Engines:
@@ -40,7 +40,6 @@ class Engines:
         """Take the applications, and what to call when ``availability`` has changed."""
         self._applications = applications
         self._announce = announce
-        self._starting: set[str] = set()
         self._retiring: set[str] = set()
         self._deleting: set[str] = set()
         self.problems: dict[str, str] = {}
@@ -65,8 +64,6 @@ class Engines:
             _log.exception("the engines cannot be started")
             self.problems = {c.name: " ".join(str(error).split())[:300] for c in candidates}
             return ()
-        finally:
-            self._starting.clear()
         for name, problem in self.problems.items():
             _log.error("candidate %r is not served: %s", name, problem)
         extra = tuple(set(existing) - {c.application_name for c in candidates})
@@ -118,6 +115,7 @@ class Engines:
             raise error
         for candidate in new:
             self.problems.pop(candidate.name, None)
+        await self.count(after)  # so that nobody passes them over for want of a replica
         return started
 
     def retire(
@@ -150,42 +148,20 @@ class Engines:
             if isinstance(result, Exception):
                 _log.warning("application %s cannot be deleted: %s", name, result)
 
-    async def expect(self, candidates: Sequence[VllmCandidate]) -> None:
-        """Count the replicas of candidates that :meth:`start_all` is going to look after."""
-        self._starting = {candidate.name for candidate in candidates}
-        await self._count(candidates)
-
     async def watch(self, candidates: Callable[[], Sequence[VllmCandidate]]) -> None:
-        """Keep ``availability`` true, for as long as the task lives.
-
-        Counts only while there is a reason: a candidate scales to zero, starts, or is not served.
-        """
+        """Keep ``availability`` true, for as long as the task lives."""
         while True:
             await asyncio.sleep(_COUNT_INTERVAL_S)
-            await self._count(candidates())
+            await self.count(candidates())
 
-    async def _count(self, candidates: Sequence[VllmCandidate]) -> None:
-        listed = [candidate for candidate in candidates if self._is_uncertain(candidate)]
+    async def count(self, candidates: Sequence[VllmCandidate]) -> None:
+        """Count replicas now; what is known stays while Serve does not answer."""
         try:
-            counts = await self._applications.replicas() if listed else {}
+            counts = await self._applications.replicas() if candidates else {}
         except Exception as error:  # noqa: BLE001 - the next second asks again
             _log.warning("replicas cannot be counted: %s", error)
             return
-        found = {c.name: counts.get(c.application_name, 0) for c in listed}
+        found = {c.name: counts.get(c.application_name, 0) for c in candidates}
         if found != self.availability:
             self.availability = found
             self._announce()
-
-    def _is_uncertain(self, candidate: VllmCandidate) -> bool:
-        return (
-            candidate.name in self._starting
-            or candidate.name in self.problems
-            or scales_to_zero(candidate)
-        )
-
-
-def scales_to_zero(candidate: VllmCandidate) -> bool:
-    """Whether a candidate may have no replica while nobody asks for it."""
-    deployment = candidate.llm_config.get("deployment_config") or {}
-    autoscaling = deployment.get("autoscaling_config") or {}
-    return isinstance(autoscaling, Mapping) and autoscaling.get("min_replicas") == 0

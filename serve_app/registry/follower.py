@@ -19,6 +19,7 @@ _MAX_PROBLEM_CHARS = 300
 _log = logging.getLogger("ray.serve.modelsat")
 
 OnChange = Callable[[ZooState], Awaitable[None] | None]
+OnCount = Callable[[Mapping[str, int]], None]
 
 
 class ZooFollower:
@@ -34,6 +35,7 @@ class ZooFollower:
         kind: str,
         on_change: OnChange,
         *,
+        on_count: OnCount = lambda _availability: None,
         follower_id: str | None = None,
     ) -> None:
         """Follow a controller.
@@ -42,11 +44,13 @@ class ZooFollower:
             controller: whom to follow.
             kind: what the replica is: ``ingress`` or ``scorer``.
             on_change: makes the replica work by a state. If it fails, it is called again later.
+            on_count: receives running replicas by candidate at every answer of the controller.
             follower_id: names this replica; drawn at random when not given.
         """
         self._controller = controller
         self._kind = kind
         self._on_change = on_change
+        self._on_count = on_count
         self._id = follower_id or uuid4().hex[:12]
         self._received: ZooState | None = None
         self._applied: ZooState | None = None
@@ -110,6 +114,7 @@ class ZooFollower:
                 continue
             pause_s = _FIRST_PAUSE_S
             self._availability = update.availability
+            self._on_count(update.availability)
             if update.state is not None:
                 self._received = update.state
                 self._news.set()

@@ -40,8 +40,8 @@ class Update:
 
     Attributes:
         state: the zoo, if the follower does not know this version.
-        availability: running replicas by name, for local candidates while some may have none:
-            those that scale to zero, and all at the start. Whoever is not listed is available.
+        availability: running replicas of local candidates by name. Whoever is not listed is
+            available.
     """
 
     state: ZooState | None

@@ -355,7 +355,35 @@ def test_no_request_fails_when_the_only_scorer_dies(served: ServeConfig):
     assert {reply.status for reply in load.replies} == {200}
 
 
-def test_the_engine_of_a_killed_replica_ends_with_it(lite_artifacts: Artifacts, client: OpenAI):
+def test_a_candidate_answers_while_serves_own_controller_starts_anew(client: OpenAI):
+    """Its replicas are found again, and meanwhile are not taken for dead."""
+
+    def ask() -> str:
+        answer = client.chat.completions.create(model=STEADY, messages=user("Hi"), max_tokens=1)
+        return answer.model
+
+    def controllers_after_a_request() -> list[psutil.Process]:
+        assert ask() == STEADY
+        return [process for process in processes("ray::ServeController") if process != killed]
+
+    (killed,) = processes("ray::ServeController")
+    killed.kill()
+    until(controllers_after_a_request, bool)
+    assert {ask() for _ in range(100)} == {STEADY}
+
+
+def test_the_engine_of_a_killed_replica_ends_with_it_and_nobody_waits_for_the_next(
+    lite_artifacts: Artifacts, client: OpenAI
+):
+    def ask(model: str, **fields: object) -> str:
+        try:
+            answer = client.chat.completions.create(
+                model=model, messages=user("Hi"), max_tokens=1, extra_body=fields
+            )
+        except openai.InternalServerError as error:
+            return error.message
+        return answer.model
+
     application = load_zoo(lite_artifacts.zoo).get(STEADY).application_name
     (replica,) = processes(f"ServeReplica:{application}:")
     engine = [child for child in replica.children(recursive=True) if "EngineCore" in title(child)]
@@ -363,9 +391,9 @@ def test_the_engine_of_a_killed_replica_ends_with_it(lite_artifacts: Artifacts, 
     replica.kill()
     for process in engine:
         process.wait(timeout=30)
-    until(lambda: [p for p in processes(f"ServeReplica:{application}:") if p != replica], bool)
-    answer = client.chat.completions.create(model=STEADY, messages=user("Hi"), max_tokens=1)
-    assert answer.model == STEADY
+    until(lambda: ask(STEADY), lambda told: "can be asked" in told)
+    assert ask("auto", models=[STEADY, ELASTIC]) == ELASTIC
+    until(lambda: ask(STEADY), lambda told: told == STEADY, timeout_s=180)
 
 
 def title(process: psutil.Process) -> str:

@@ -38,7 +38,7 @@ FRESH, SLEEPER = "tiny-fresh", "tiny-sleeper"
 
 
 def entries_of(described: dict) -> list[dict]:
-    """Candidates as they are configured; replicas are counted at the start only."""
+    """Candidates as they are configured; their replicas may come and go."""
     return [{**entry, "running_replicas": None} for entry in described["candidates"]]
 
 

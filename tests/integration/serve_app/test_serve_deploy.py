@@ -73,7 +73,7 @@ def test_the_manifest_serves_all_but_the_candidate_that_cannot_start(
 
         def is_settled(found: dict[str, dict]) -> bool:
             return bool(found) and all(
-                candidate["problem"] or candidate["running_replicas"] is None
+                candidate["problem"] or candidate["running_replicas"] != 0
                 for candidate in found.values()
             )
 

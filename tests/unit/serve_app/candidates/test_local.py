@@ -210,6 +210,32 @@ def test_a_candidate_that_hangs_is_cancelled_at_the_limit(client, num_parts):
     assert asyncio.run(wait_too_long())
 
 
+@pytest.mark.parametrize("num_parts", [0, 1])
+def test_nobody_waits_for_a_candidate_that_is_given_up(client, num_parts):
+    async def give_up_while_waiting():
+        small, response, _handle = client(*["200"] * num_parts, asyncio.Event().wait())
+        waiting = asyncio.create_task(small.open("chat", {}, timeout_s=3600))
+        await asyncio.sleep(0.05)  # until it asks Ray for the handle, in a thread
+        small.give_up()
+        with pytest.raises(CandidateFailure, match="unreachable"):
+            await waiting
+        return response.cancelled
+
+    assert asyncio.run(give_up_while_waiting())
+
+
+def test_giving_up_leaves_answers_that_have_begun_and_later_requests(client, serve):
+    async def give_up_between():
+        small, _response, handle = client("200", CHUNK, CHUNK, DONE)
+        handle.responses.append(FakeResponse("200", json.dumps(DOCUMENT)))
+        answer = await small.open("chat", STREAM, timeout_s=5)
+        small.give_up()
+        assert len([part async for part in answer.parts]) == 3
+        assert (await collect(small))[0] == 200
+
+    asyncio.run(give_up_between())
+
+
 def test_an_application_that_does_not_run_yet_is_asked_for_again(serve):
     small = LocalClient("small", "candidate-small")
     with pytest.raises(CandidateFailure, match="unreachable"):

@@ -338,7 +338,7 @@ def test_followers_hear_at_once_which_engines_do_not_run_yet(tmp_path):
         follower = await world.follow(controller)
         assert follower.availability == {"a": 0, "b": 1}
         await asyncio.sleep(62)  # the engine takes a minute
-        assert follower.availability == {}
+        assert follower.availability == {"a": 1, "b": 1}
         await follower.stop()
         await controller.stop()
 
@@ -354,12 +354,14 @@ def test_what_cannot_start_at_the_start_is_told_and_the_rest_is_served(tmp_path)
         }
         follower = await world.follow(controller)
         await asyncio.sleep(1)
-        assert follower.availability == {"a": 0}
+        assert follower.availability == {"a": 0, "b": 1}
         # Putting it again tries again.
         world.serve.broken.clear()
         await controller.put_candidate(local_entry("a"), None, False)
         assert world.serve.counts == {"candidate-a": 1, "candidate-b": 1}
         assert (await controller.describe())["candidates"][0]["problem"] is None
+        await asyncio.sleep(0.1)
+        assert follower.availability == {"a": 1, "b": 1}
 
     serve = FakeServe()
     serve.broken.add("a")
@@ -398,18 +400,39 @@ def test_what_is_put_again_and_still_cannot_start_changes_nothing(tmp_path):
     play(World(tmp_path, local_entry("a"), local_entry("b"), serve=serve), scene)
 
 
-def test_replicas_of_what_scales_to_zero_are_counted(tmp_path):
+def test_replicas_of_every_local_candidate_are_counted(tmp_path):
     elastic = local_entry("b", autoscaling_config={"min_replicas": 0, "max_replicas": 2})
 
     async def scene(world, controller):
         follower = await world.follow(controller)
-        assert follower.availability == {"b": 1}
-        world.serve.counts["candidate-b"] = 0
-        await asyncio.sleep(1.1)
-        assert follower.availability == {"b": 0}
-        assert (await controller.describe())["candidates"][1]["running_replicas"] == 0
+        assert follower.availability == {"a": 1, "b": 1}
+        for name, candidate in (("candidate-b", 1), ("candidate-a", 0)):
+            world.serve.counts[name] = 0
+            await asyncio.sleep(1.1)
+            described = (await controller.describe())["candidates"]
+            assert described[candidate]["running_replicas"] == 0
+        assert follower.availability == {"a": 0, "b": 0}
+        assert described[2]["running_replicas"] is None
 
-    play(World(tmp_path, local_entry("a"), elastic), scene)
+    play(World(tmp_path, local_entry("a"), elastic, remote_entry("c")), scene)
+
+
+def test_what_is_known_of_replicas_stays_while_serve_does_not_answer(tmp_path):
+    class Restarting(FakeServe):
+        answers = True
+
+        async def replicas(self):
+            if not self.answers:
+                raise RuntimeError("the Serve controller died")
+            return await super().replicas()
+
+    async def scene(world, controller):
+        follower = await world.follow(controller)
+        world.serve.answers = False
+        await asyncio.sleep(5)
+        assert follower.availability == {"a": 1}
+
+    play(World(tmp_path, local_entry("a"), serve=Restarting("candidate-a")), scene)
 
 
 def test_a_change_goes_on_when_its_caller_leaves(tmp_path):

@@ -50,6 +50,26 @@ def test_a_controller_that_never_answers_fails_the_start():
     run(scene())
 
 
+def test_counts_are_handed_on_before_the_first_version_is_applied():
+    class Counting(FakeController):
+        async def follow(self, report, timeout_s):
+            update = await super().follow(report, timeout_s)
+            return Update(update.state, {"a": 0})
+
+    async def scene():
+        heard = []
+
+        def apply(_state):
+            heard.append("applied")
+
+        follower = ZooFollower(Counting((0, 1)), "ingress", apply, on_count=heard.append)
+        await follower.start(30)
+        assert heard[:2] == [{"a": 0}, "applied"]
+        await follower.stop()
+
+    run(scene())
+
+
 def test_a_first_version_that_cannot_be_applied_fails_the_start():
     def refuse(_state):
         raise ArtifactError("no weights")

@@ -1,0 +1,115 @@
+"""Who of a zoo can be asked, by what is known of its replicas."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from serve_app.candidates import local
+from serve_app.candidates.answer import CandidateFailure, Deadline
+from serve_app.candidates.clients import CandidateClients
+from serve_app.candidates.dispatch import Dispatcher, DispatchError
+from serve_app.candidates.health import CandidateHealth
+from serve_app.config import FallbackOptions
+from tests.unit.serve_app.registry.zoos import local_entry, remote_entry, zoo
+
+ZERO = {"min_replicas": 0, "max_replicas": 2}
+ZOO = zoo(local_entry("steady"), local_entry("elastic", autoscaling_config=ZERO), remote_entry("r"))
+
+
+@asynccontextmanager
+async def following(served=ZOO):
+    clients = CandidateClients(max_connections=4, connect_timeout_s=5)
+    clients.follow(served)
+    try:
+        yield clients
+    finally:
+        await clients.close()
+
+
+def askable(clients):
+    return {name for name in ZOO.names if clients.get(name) is not None}
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ({}, {"steady", "elastic", "r"}),
+        ({"steady": 1, "elastic": 0}, {"steady", "elastic", "r"}),
+        ({"steady": 0, "elastic": 1}, {"elastic", "r"}),
+    ],
+)
+def test_without_a_replica_only_what_scales_to_zero_is_asked(counts, expected):
+    async def scene():
+        async with following() as clients:
+            clients.count(counts)
+            assert askable(clients) == expected
+            clients.follow(zoo(local_entry("other")))
+            clients.follow(ZOO)  # clients of their own, of whom the same is known
+            assert askable(clients) == expected
+            clients.count({"steady": 1, "elastic": 1})
+            assert askable(clients) == {"steady", "elastic", "r"}
+
+    asyncio.run(scene())
+
+
+def test_a_candidate_without_a_replica_costs_no_attempt_and_no_health():
+    async def scene():
+        async with following() as clients:
+            clients.count({"steady": 0})
+            health = CandidateHealth(FallbackOptions())
+            dispatcher = Dispatcher(clients, health, FallbackOptions())
+            for _ in range(5):
+                with pytest.raises(DispatchError) as refused:
+                    await dispatcher.send(
+                        ["steady"], "chat", {}, stream=False, deadline=Deadline(60)
+                    )
+                assert (refused.value.status, refused.value.attempts) == (503, ())
+            assert health.begin("steady") is not None
+
+    asyncio.run(scene())
+
+
+def test_those_who_wait_for_a_last_replica_that_died_are_let_go(monkeypatch):
+    """Of a candidate that scales to zero they wait on: the request itself starts a replica."""
+
+    class NoReplica:
+        def options(self, **_options):
+            return self
+
+        @property
+        def answer(self):
+            return self
+
+        def remote(self, *_arguments):
+            return self
+
+        async def __anext__(self):
+            await asyncio.Event().wait()
+
+        def cancel(self):
+            pass
+
+    async def scene():
+        async with following() as clients:
+            found = asyncio.Semaphore(0)
+            loop = asyncio.get_running_loop()
+
+            def get_app_handle(_name):
+                loop.call_soon_threadsafe(found.release)
+                return NoReplica()
+
+            monkeypatch.setattr(local.serve, "get_app_handle", get_app_handle)
+            steady, elastic = (
+                asyncio.create_task(clients.get(name).open("chat", {}, timeout_s=3600))
+                for name in ("steady", "elastic")
+            )
+            for _ in range(2):
+                await found.acquire()
+            clients.count({"steady": 0, "elastic": 0})
+            with pytest.raises(CandidateFailure, match="unreachable"):
+                await steady
+            assert not elastic.done()
+            elastic.cancel()
+
+    asyncio.run(scene())
