@@ -51,17 +51,14 @@ def write_report(
     return report
 
 
-def group_by_task(plan: Plan) -> dict[str, list[int]]:
-    """Places of the questions, from 0, by task: the core tasks, else the tables' own tasks."""
-    groups: dict[str, list[int]] = {}
-    if plan.tasks is None:
-        for place, task in enumerate(plan.question_tasks):
-            groups.setdefault(task, []).append(place)
-        return groups
-    places = {question_id: place for place, question_id in enumerate(plan.question_ids)}
-    for core in plan.tasks.tasks:
-        groups[core.task] = [places[question_id] for question_id in core.question_ids]
-    return groups
+def group_by_task(plan: Plan) -> dict[str, Sequence[str]]:
+    """Ids of the questions by task: the core tasks, else the tables' own tasks."""
+    if plan.tasks is not None:
+        return {core.task: core.question_ids for core in plan.tasks.tasks}
+    groups: dict[str, list[str]] = {}
+    for question_id, task in zip(plan.question_ids, plan.question_tasks, strict=True):
+        groups.setdefault(task, []).append(question_id)
+    return {**groups}
 
 
 def count_outcomes(table: pa.Table) -> dict[str, int]:
@@ -112,16 +109,19 @@ def accuracy(table: pa.Table) -> dict[str, Any]:
     }
 
 
-def _describe(work: Work, reused: bool, groups: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+def _describe(work: Work, reused: bool, groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     table, manifest = read_table(OUTCOMES, work.path), read_manifest(work.path)
     # Tables of earlier releases do not say all of it.
     wall_s, num_resumed = manifest["wall_s"], manifest.get("num_resumed", 0)
+    # By id: an earlier run may have been given the questions in another order.
+    places = {question_id: i for i, question_id in enumerate(table["question_id"].to_pylist())}
+    tasks = {task: table.take([places[i] for i in ids]) for task, ids in groups.items()}
     return {
         "candidate": work.candidate.name,
         "status": "reused" if reused else "profiled",
         **count_outcomes(table),
         **accuracy(table),
-        "tasks": [_describe_task(task, table.take(rows)) for task, rows in groups.items()],
+        "tasks": [_describe_task(task, rows) for task, rows in tasks.items()],
         **count_tokens(table),
         "cost_usd": cost_usd(table, work.candidate.price),
         "num_resumed": num_resumed,

@@ -6,7 +6,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from modelsat.artifacts.schemas import OUTCOMES
+from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
+from modelsat.artifacts.store import write_table
 from modelsat.zoo import Price
 from profiling.checkpoint import GRADED
 from profiling.config import ProfileConfig
@@ -15,7 +16,7 @@ from profiling.report_page import draw_heat_map
 from profiling.results import merge_results, save_answers
 from profiling.runner import Answers
 from profiling.work import Plan, plan_run
-from tests.unit.profiling.zoo_files import QUESTION_IDS
+from tests.unit.profiling.zoo_files import QUESTION_IDS, questions
 
 
 def _outcomes(*rows: tuple[float | None, int | None, int | None]) -> pa.Table:
@@ -82,6 +83,23 @@ def test_without_a_task_set_the_tables_name_the_tasks(config: ProfileConfig) -> 
     config = config.model_copy(update={"tasks": None})
     [row] = write_report(plan.works[:1], set(), {}, plan, config)["candidates"]
     assert [(task["task"], task["num_questions"]) for task in row["tasks"]] == [("t", 6)]
+
+
+@pytest.mark.parametrize("has_tasks", [True, False])
+def test_tasks_of_a_kept_candidate_are_its_own_when_tables_are_given_in_another_order(
+    config: ProfileConfig, has_tasks: bool
+) -> None:
+    other = [{**row, "task": "u"} for row in questions(*QUESTION_IDS[3:])]
+    write_table(QUESTIONS, other, config.questions[1])
+    changes = {} if has_tasks else {"tasks": None}
+    config = config.model_copy(update=changes)
+    _save(config, {"q0": 0.0, "q1": 0.0, "q2": 0.0})
+    config = config.model_copy(update={"questions": config.questions[::-1]})
+    plan = plan_run(config)
+    assert plan.works[0].is_done()
+    [row] = write_report(plan.works[:1], {"alpha"}, {}, plan, config)["candidates"]
+    found = {task["task"]: task["accuracy_fraction"] for task in row["tasks"]}
+    assert found == ({"t": 0.0} if has_tasks else {"u": 1.0, "t": 0.0})
 
 
 def test_page_shows_candidates_failures_and_the_cards(config: ProfileConfig) -> None:
