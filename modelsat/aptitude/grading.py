@@ -3,7 +3,7 @@
 import re
 from enum import StrEnum
 
-GRADING_VERSION = 1  # raise it whenever any answer would be graded otherwise
+GRADING_VERSION = 2  # raise it whenever any answer would be graded otherwise
 MAX_CHOICES = 26
 
 
@@ -19,13 +19,17 @@ _OPTION = re.compile(r"^\s*\(?([A-Z])[).:]\s+(.*\S)\s*$", re.MULTILINE)  # "B) s
 _EMPHASIS = str.maketrans("", "", "*_`$")  # markdown and TeX marks around an answer
 # A letter that stands alone at the start: "B", "(B)", "b) 7", "B. seven".
 _LEADING_LETTER = re.compile(r"^\s*[(\[]?([A-Za-z])(?:[)\].:,]|\s*$|\s*\n)")
-# A letter named after a word for answer: "The answer is B", "Option: (C)". A lower-case letter
-# counts only where the clause ends after it, so "the answer is a number" names none.
-_NAMED_LETTER = re.compile(
-    r"\b(?i:answer|option|choice)\s*(?:(?i:is)\b|[:=])?\s*[(\[]?"
-    r"(?:([A-Z])\b|([a-z])(?=\s*(?:[)\].:,;]|$)))",
+# A lower-case letter counts only where the clause ends after it, so "the answer is a number" names
+# none.
+_LETTER = r"[(\[]?(?:([A-Z])\b|([a-z])(?=\s*(?:[)\].:,;]|$)))"
+# Said to be the answer: "The answer is B", "Option: (C)", "Answer: choice D".
+_ANSWER_LETTER = re.compile(
+    r"\b(?i:answer\s*(?:is\b)?\s*[:=]?|(?:option|choice)\s*(?:is\b\s*[:=]?|[:=]))\s*"
+    r"(?i:(?:option|choice)\s+)?" + _LETTER,
     re.MULTILINE,
 )
+# Merely named: "I choose option A", but also "Option A is wrong because".
+_OPTION_LETTER = re.compile(r"\b(?i:option|choice)\s*" + _LETTER, re.MULTILINE)
 # What follows "answer is" or "answer:" is the answer; the words before it are not.
 _NAMED_TEXT = re.compile(r"\banswer\s*(?:is\b:?|:)\s*(.*)$", re.IGNORECASE)
 
@@ -58,7 +62,7 @@ def parse_choice(output: str, n_choices: int, prompt: str = "") -> str | None:
     """The option letter an answer names, upper case; None if it names none of those offered.
 
     A capital letter alone counts first, then the text of exactly one option, then a letter that
-    opens the answer, then the last one named as the answer.
+    opens the answer, then the last one said to be the answer, then the last option named at all.
     """
     offered = [chr(ord("A") + i) for i in range(min(n_choices, MAX_CHOICES))]
     if output.strip() in offered:
@@ -80,7 +84,7 @@ def _named_letter(output: str, offered: list[str]) -> str | None:
     if leading:
         letter = leading.group(1).upper()
     else:
-        named = _NAMED_LETTER.findall(text)
+        named = _ANSWER_LETTER.findall(text) or _OPTION_LETTER.findall(text)
         if not named:
             return None
         letter = "".join(named[-1]).upper()
