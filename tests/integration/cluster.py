@@ -1,6 +1,7 @@
 """A Ray cluster of its own, started as a platform team starts one: with a token."""
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -65,14 +67,23 @@ class Cluster:
 
     def status(self, token: str | None) -> int:
         """HTTP status of the job list."""
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        request = urllib.request.Request(f"{self.url}/api/jobs/", headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with self._open("/api/jobs/", token) as response:
                 return int(response.status)
         except urllib.error.HTTPError as error:
             with error:
                 return error.code
+
+    def has_ended(self, submission_id: str) -> bool:
+        """Whether a job is over, however it ended; asked over HTTP, in some milliseconds."""
+        token = self.environment["RAY_AUTH_TOKEN"]
+        with self._open(f"/api/jobs/{submission_id}", token) as response:
+            return json.load(response)["status"] in ("STOPPED", "SUCCEEDED", "FAILED")
+
+    def _open(self, path: str, token: str | None) -> Any:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        request = urllib.request.Request(self.url + path, headers=headers)
+        return urllib.request.urlopen(request, timeout=10)
 
 
 @contextmanager

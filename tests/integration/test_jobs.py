@@ -92,11 +92,14 @@ def test_a_stopped_job_ends_by_itself_and_goes_on_when_submitted_again(
         assert submitted.returncode == 0, submitted.stderr
         answered = tmp_path / "out" / "checkpoints" / "far"
         while len(list(answered.glob("*/answered/*"))) * BATCH_SIZE < 0.4 * NUM_QUESTIONS:
+            assert not cluster.has_ended("stopped"), cluster.job("logs", "stopped").stdout
             time.sleep(0.1)
+        upstream.behave(fault="silence")  # however late it is stopped, it has not ended before
         assert cluster.job("stop", "stopped").returncode == 0
         assert "STOPPED" in cluster.job("status", "stopped").stdout.upper()
         log = cluster.job("logs", "stopped").stdout
         assert "interrupted; run the same command again to continue" in log
+        upstream.behave(context_words=CONTEXT_WORDS)
         again = cluster.submit(*entry)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "questions are settled by an earlier run" in again.stdout

@@ -1,6 +1,5 @@
 """A run over a URL killed with -9 goes on where it stopped and ends the same."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,15 @@ from modelsat.artifacts.store import read_json, read_table
 from modelsat.capability.cards import Card, read_cards
 from profiling.aptitude_test import profile_zoo
 from profiling.config import ProfileConfig
-from tests.fakes.upstream import Upstream, running_upstream
-from tests.integration.profiling.killable import Run, starting_runs
+from tests.fakes.upstream import running_upstream
+from tests.integration.profiling.killable import starting_runs
 from tests.integration.profiling.url_bench import (
-    BATCH_SIZE,
     BLOCK_SIZE,
     CONTEXT_WORDS,
     NUM_QUESTIONS,
     NUM_TOO_LONG,
     configure,
+    fall_silent,
     remote,
     write_inputs,
 )
@@ -29,20 +28,6 @@ pytestmark = pytest.mark.ray
 
 REPLICAS = 2
 LATENCY_S = 0.3
-OPEN_BATCHES = REPLICAS * BLOCK_SIZE // BATCH_SIZE
-
-
-def _fall_silent(run: Run, upstream: Upstream) -> None:
-    """Leave every replica a whole block that has no end."""
-    upstream.behave(fault="silence")
-    seen: dict[frozenset[str], float] = {}
-
-    def is_settled() -> bool:
-        batches = frozenset(run.open_batches())
-        waited_s = time.monotonic() - seen.setdefault(batches, time.monotonic())
-        return len(batches) == OPEN_BATCHES and waited_s > 5 * LATENCY_S
-
-    run.wait_until(is_settled)
 
 
 def _results(out: Path) -> tuple[list[dict[str, Any]], dict[str, Card]]:
@@ -63,7 +48,7 @@ def test_a_killed_run_repeats_a_block_per_replica_and_ends_the_same(
         checkpoints = tmp_path / "killed" / "checkpoints" / "far"
         run = start(config, checkpoints)
         run.wait_until_kept(0.4 * NUM_QUESTIONS)
-        _fall_silent(run, upstream)
+        fall_silent(run, upstream, REPLICAS)
         run.kill_driver()
         num_kept, num_lost = run.num_kept(), run.num_lost()
         assert num_lost == REPLICAS * BLOCK_SIZE

@@ -1,5 +1,6 @@
 """Questions, a zoo of URLs and a configuration over them, for tests of remote candidates."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import yaml
 from modelsat.aptitude.tasks import CoreTask, TaskSet
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.artifacts.store import write_table
+from tests.fakes.upstream import Upstream
+from tests.integration.profiling.killable import Run
 
 NUM_QUESTIONS = 200
 NUM_TOO_LONG = 4  # 2 %
@@ -74,3 +77,20 @@ def configure(folder: Path, out: str, *candidates: dict[str, Any], **changes: An
     path = folder / f"{out}.yaml"
     path.write_text(yaml.safe_dump(config))
     return path
+
+
+def fall_silent(run: Run, upstream: Upstream, replicas: int) -> None:
+    """Leave every replica a whole block before it that has no end, so that none asks any more.
+
+    A URL that behaves again answers what is asked from then on, not what is open.
+    """
+    settled_s = 5 * upstream.behaviour.latency_s
+    upstream.behave(fault="silence")
+    seen: dict[frozenset[str], float] = {}
+
+    def is_settled() -> bool:
+        batches = frozenset(run.open_batches())
+        waited_s = time.monotonic() - seen.setdefault(batches, time.monotonic())
+        return len(batches) == replicas * BLOCK_SIZE // BATCH_SIZE and waited_s > settled_s
+
+    run.wait_until(is_settled)
