@@ -20,7 +20,7 @@ from modelsat.modeling.card_features import statement_text
 from modelsat.modeling.tiny import TINY, write_tiny_parts
 from modelsat.training.adapters import check_adapters
 from train_jobs.checkpoints import retention
-from train_jobs.config import TrainJobConfig
+from train_jobs.config import ResourcesConfig, TrainJobConfig
 from train_jobs.data import (
     DataHashes,
     TrainingData,
@@ -99,12 +99,7 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
             "manifest": manifest,
         },
         torch_config=TorchConfig(backend="nccl" if config.resources.use_gpu else "gloo"),
-        scaling_config=ray.train.ScalingConfig(
-            num_workers=config.resources.num_workers,
-            use_gpu=config.resources.use_gpu,
-            resources_per_worker={"CPU": config.resources.cpus_per_worker},
-            accelerator_type=config.resources.accelerator_type,
-        ),
+        scaling_config=scaling_config(config.resources),
         run_config=ray.train.RunConfig(
             name=run,
             storage_path=resolved.storage_path,
@@ -118,6 +113,16 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
     if trained is None:
         raise CheckpointError(f"training ended without writing {config.router_dir}; run it again")
     return TrainSummary(config.router_dir, was_done=False, history=trained)
+
+
+def scaling_config(resources: ResourcesConfig) -> ray.train.ScalingConfig:
+    """What Ray Train asks the cluster for."""
+    return ray.train.ScalingConfig(
+        num_workers=resources.num_workers,
+        use_gpu=resources.use_gpu,
+        resources_per_worker={"CPU": resources.cpus_per_worker},
+        accelerator_type=resources.accelerator_type,
+    )
 
 
 def run_name(config: TrainJobConfig) -> str:

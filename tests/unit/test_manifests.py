@@ -15,6 +15,10 @@ from ray.dashboard.modules.job.cli import job_cli_group
 from ray.dashboard.modules.job.common import JobSubmitRequest
 from ray.runtime_env import RuntimeEnv
 
+from train_jobs.chips import CHIPS
+from train_jobs.config import ResourcesConfig
+from train_jobs.train_router import scaling_config
+
 ROOT = Path(__file__).parents[2]
 JOBS = {
     "profiling.aptitude_test": ROOT / "profiling" / "manifests" / "rayjob.yaml",
@@ -27,6 +31,13 @@ JOB_FIELDS = {
     *("entrypointNumCpus", "entrypointNumGpus", "entrypointResources", "metadata"),
     *("rayClusterSpec", "runtimeEnvYAML", "shutdownAfterJobFinishes", "submissionMode"),
     *("submitterPodTemplate", "suspend", "ttlSecondsAfterFinished"),
+}
+CONFIGS = ROOT / "train_jobs" / "configs"
+# What Ray finds on an instance, as Amazon describes it.
+INSTANCES = {
+    "m7i.2xlarge": {"CPU": 8},
+    "g6.2xlarge": {"CPU": 8, "GPU": 1, "accelerator_type:L4": 1},
+    "p5.4xlarge": {"CPU": 16, "GPU": 1, "accelerator_type:H100": 1},
 }
 STOP_WAIT = "RAY_JOB_STOP_WAIT_TIME_S"
 
@@ -89,6 +100,58 @@ def test_a_user_other_than_root_reads_the_mounted_secrets():
         for secret in secrets:
             # Files are root's; Kubernetes' default mode is 0644.
             assert secret.get("defaultMode", 0o644) & 0o004 or "fsGroup" in pod["securityContext"]
+
+
+def room_for(needed, nodes, at_most):
+    """Workers that find room on so many nodes of each kind, ``at_most`` nodes in all."""
+    each = sorted(
+        (
+            (min(int(node.get(name, 0) / amount) for name, amount in needed.items()), number)
+            for node, number in nodes
+        ),
+        reverse=True,
+    )
+    workers = [number for number, most in each for _ in range(most)]
+    return sum(workers[:at_most])
+
+
+def kuberay_nodes():
+    """Nodes of the training cluster on Kubernetes, and the most of each kind."""
+    config = autoscaling_config(as_cluster(clusters()["train_jobs.train_router"]))
+    types = config["available_node_types"].values()
+    return [(node["resources"], node["max_workers"]) for node in types], config["max_workers"]
+
+
+def instances():
+    """The same of cluster.yaml."""
+    config = manifest(ROOT / "cluster.yaml")
+    types = config["available_node_types"].values()
+    nodes = [
+        (INSTANCES[node["node_config"]["InstanceType"]], node.get("max_workers", 0))
+        for node in types
+    ]
+    return nodes, config["max_workers"]
+
+
+@pytest.mark.parametrize("cluster", [kuberay_nodes, instances])
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_training_has_room_on_the_shipped_clusters(path, cluster):
+    resources = ResourcesConfig.model_validate(manifest(path)["resources"])
+    scaling = scaling_config(resources)
+    needed = {
+        name: amount / scaling.num_workers for name, amount in scaling.total_resources.items()
+    }
+    assert needed["CPU"] == resources.cpus_per_worker
+    assert room_for(needed, *cluster()) >= scaling.num_workers
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_groups_without_pods_say_which_gpu_they_will_have(name):
+    types = autoscaling_config(as_cluster(clusters()[name]))["available_node_types"].values()
+    with_gpu = [node["resources"] for node in types if "GPU" in node["resources"]]
+    kinds = [key.split(":")[1] for node in with_gpu for key in node if "accelerator_type:" in key]
+    assert len(kinds) == len(with_gpu)
+    assert set(kinds) <= set(CHIPS)
 
 
 def submissions():
