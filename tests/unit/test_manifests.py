@@ -154,6 +154,14 @@ def test_groups_without_pods_say_which_gpu_they_will_have(name):
     assert set(kinds) <= set(CHIPS)
 
 
+def test_every_worker_that_may_ask_a_url_has_its_keys():
+    """Ray places their replicas wherever a CPU is free, and no group says what it is kept for."""
+    cluster = clusters()["profiling.aptitude_test"]
+    for group in cluster["workerGroupSpecs"]:
+        container = group["template"]["spec"]["containers"][0]
+        assert {"secretRef": {"name": "model-sat-providers"}} in container.get("envFrom", [])
+
+
 def submissions():
     """Every `ray job submit` of the documents, with continued lines joined."""
     documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "cluster.yaml"]
