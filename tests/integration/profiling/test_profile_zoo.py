@@ -247,7 +247,9 @@ def test_interrupted_run_leaves_nothing_half_written_and_continues(
     report: dict[str, Any], bench: Bench, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     before = (bench.outcomes_folder / "alpha.parquet").stat().st_mtime_ns
-    selected = ["--set", "candidates=[alpha, beta]", "--set", "replicas=1"]
+    # Question by question: after the first line most of them are still to come.
+    changes = ("candidates=[alpha, beta]", "replicas=1", "batch_size=1", "block_size=1")
+    selected = [word for change in changes for word in ("--set", change)]
     run = start(*selected)
     lines = []
     assert run.stderr is not None
@@ -261,7 +263,7 @@ def test_interrupted_run_leaves_nothing_half_written_and_continues(
     assert stderr.splitlines()[-1] == "interrupted; run the same command again to continue"
     assert [file.name for file in bench.outcomes_folder.iterdir()] == ["alpha.parquet"]
 
-    run_from_file(str(bench.config_file), selected[1::2], as_json=False)
+    run_from_file(str(bench.config_file), changes, as_json=False)
     outcomes = read_table(OUTCOMES, bench.folder / "out" / "outcomes.parquet")
     assert outcomes["candidate"].value_counts().to_pylist() == [
         {"values": "alpha", "counts": NUM_QUESTIONS},
