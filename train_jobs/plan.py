@@ -5,14 +5,15 @@ Built from the configurations of base and encoder alone; no weights are read and
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from modelsat.modeling.card_features import card_features
 from modelsat.training.batches import count_steps
-from modelsat.training.footprint import Footprint, PassShape, measure_pass
+from modelsat.training.footprint import Footprint, PassShape, measure_pass, measure_scoring
+from modelsat.training.outputs import scoring_batch
 from train_jobs.chips import (
     CHIPS,
     GPUS_PER_MACHINE,
@@ -68,6 +69,7 @@ class TrainPlan:
         memory: one worker's training state by part, bytes.
         runtime: bytes of the process itself.
         activations: bytes beside them at the fullest moment of a pass.
+        validation: bytes beside them at the fullest moment of scoring validation instructions.
         total: largest sum of one worker's memory (its GPU's, or its process's), bytes.
         available: bytes of the GPU's memory; None where it is not known.
         passes_per_step: of each worker.
@@ -83,6 +85,7 @@ class TrainPlan:
     memory: ShardedMemory
     runtime: int
     activations: int
+    validation: int
     total: int
     available: int | None
     passes_per_step: int
@@ -102,6 +105,7 @@ class TrainPlan:
                 "runtime": self.runtime,
                 **vars(self.memory),
                 "activations": self.activations,
+                "validation": self.validation,
                 "total": self.total,
                 "available": self.available,
             },
@@ -143,6 +147,13 @@ def make_plan(config: TrainJobConfig, candidates: int | None = None) -> TrainPla
         kept_gradient_fraction=kept,
         fused_attention=resources.use_gpu,
     )
+    validation = measure_scoring(
+        config.model,
+        training,
+        scoring_shape(config, work),
+        precision=options.precision,
+        fused_attention=resources.use_gpu,
+    )
     trained = sum(footprint.trained.values())
     memory = sharded_memory(
         options,
@@ -173,7 +184,8 @@ def make_plan(config: TrainJobConfig, candidates: int | None = None) -> TrainPla
         memory=memory,
         runtime=runtime,
         activations=activations,
-        total=_total(config, memory, runtime, activations),
+        validation=validation,
+        total=_total(config, memory, runtime, max(activations, validation)),
         available=int(chip.memory_gib * 2**30) if chip and resources.use_gpu else None,
         passes_per_step=passes,
         instructions_per_step=instructions,
@@ -195,6 +207,16 @@ def pass_shape(config: TrainJobConfig, work: WorkLoad) -> PassShape:
         base_tokens=model.max_instruction_tokens + inquiry_tokens,
         encoder_tokens=min(model.max_encoder_tokens, model.max_instruction_tokens),
         statement_tokens=min(model.max_encoder_tokens, _STATEMENT_TOKENS),
+    )
+
+
+def scoring_shape(config: TrainJobConfig, work: WorkLoad) -> PassShape:
+    """Sizes of the longest pass over validation instructions, with a card of evidence 0."""
+    num_cards = work.candidates + 1
+    return replace(
+        pass_shape(config, work),
+        instructions=scoring_batch(config.model.layout, num_cards),
+        candidates=num_cards,
     )
 
 
@@ -220,13 +242,13 @@ def _base_tokens_per_instruction(config: TrainJobConfig, shape: PassShape) -> in
     return shape.base_tokens + shape.candidates
 
 
-def _total(config: TrainJobConfig, memory: ShardedMemory, runtime: int, activations: int) -> int:
+def _total(config: TrainJobConfig, memory: ShardedMemory, runtime: int, passing: int) -> int:
     held = memory.weights + memory.gradients
     if not config.deepspeed.offload_optimizer:
         held += memory.master_weights + memory.optimizer_states
     elif not config.resources.use_gpu:
         held += memory.host
-    return runtime + held + max(activations + memory.buffers, memory.step)
+    return runtime + held + max(passing + memory.buffers, memory.step)
 
 
 def _step_time(
@@ -288,6 +310,7 @@ def plan_lines(config: TrainJobConfig, plan: TrainPlan) -> list[str]:
         "optimizer states": plan.memory.optimizer_states,
         "gradients": plan.memory.gradients,
         "activations": plan.activations,
+        "validation": plan.validation,
         "buffers": plan.memory.buffers,
         "copies at the step": plan.memory.step,
     }

@@ -118,15 +118,7 @@ def measure_pass(
         ConfigError: the base model has no layers that the adapters fit.
         MachineError: adapters are asked for, and peft is not installed.
     """
-    with torch.device("meta"):
-        model = build_shapes(config, torch.bfloat16 if precision == "bf16" else torch.float32)
-        adapt_for_stage(model, stage, training)
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        model.to_empty(device="cpu")
-        if fused_attention:
-            _drop_no_attention(model)
-        else:
-            write_out_attention(model, torch.device("cpu"), precision)
+    with _on_shapes(config, training, stage, precision, fused_attention) as model:
         if recomputes:
             recompute_activations(model)
         freeze_for_stage(model, stage, training.frozen_layers)
@@ -148,6 +140,60 @@ def measure_pass(
             flop=costs.flop,
             peak_bytes=costs.peak_bytes,
         )
+
+
+def measure_scoring(
+    config: ModelConfig,
+    training: TrainingConfig,
+    shape: PassShape,
+    *,
+    precision: Precision = "float32",
+    fused_attention: bool = False,
+) -> int:
+    """Run one forward pass without gradients on shapes, as validation does in stage ``all``.
+
+    Args:
+        config: what the router is made of.
+        training: what has adapters.
+        shape: sizes of the pass.
+        precision: dtype of weights and products.
+        fused_attention: as in :func:`measure_pass`.
+
+    Returns:
+        Largest sum of tensors alive beside the weights, bytes.
+
+    Raises:
+        ArtifactError: the configuration of base or encoder cannot be read.
+        ConfigError: the base model has no layers that the adapters fit.
+        MachineError: adapters are asked for, and peft is not installed.
+    """
+    with _on_shapes(config, training, "all", precision, fused_attention) as model:
+        model.eval()
+        costs = _Costs(model)
+        with costs, torch.no_grad(), _autocast(precision):
+            model(*pass_inputs(shape))
+        return costs.peak_bytes
+
+
+@contextmanager
+def _on_shapes(
+    config: ModelConfig,
+    training: TrainingConfig,
+    stage: StageName,
+    precision: Precision,
+    fused_attention: bool,
+) -> Iterator[ModelSat]:
+    """The model of a stage under a fake-tensor mode, its attention as on the machine meant."""
+    with torch.device("meta"):
+        model = build_shapes(config, torch.bfloat16 if precision == "bf16" else torch.float32)
+        adapt_for_stage(model, stage, training)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        model.to_empty(device="cpu")
+        if fused_attention:
+            _drop_no_attention(model)
+        else:
+            write_out_attention(model, torch.device("cpu"), precision)
+        yield model
 
 
 def pass_inputs(shape: PassShape) -> tuple[InstructionTokens, dict[str, Tensor], Tensor]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from modelsat.capability.cards import Card
 from modelsat.modeling.calibration import Calibration, fit_calibration
 from modelsat.modeling.card_features import card_features, with_even_card
+from modelsat.modeling.config import Layout
 from modelsat.modeling.known_cards import KnownCards, fit_effects
 from modelsat.modeling.shrinkage import Shrinkage, fit_shrinkage
 from modelsat.modeling.tokenization import InstructionTokenizer
@@ -22,7 +23,7 @@ from modelsat.training.data import Floats, OutcomeMatrix, OutcomeSource
 # Answers that a candidate's mean counts for against what is seen on one task; chosen on
 # validation instructions.
 _PRECISIONS = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 1e6)
-_BATCH_SIZE = 64  # instructions; bounds memory, changes no result
+_MAX_SEQUENCES = 64  # that the base model reads in one pass; bounds memory, changes no result
 
 Forward = Callable[..., tuple[Tensor, Tensor]]
 
@@ -59,6 +60,17 @@ class NetworkScores:
     relevance_QT: Floats
 
 
+def scoring_batch(layout: Layout, num_cards: int) -> int:
+    """How many instructions are scored in one pass, at least one.
+
+    Args:
+        layout: ``capability_first`` reads each card with each instruction as a sequence of its
+            own, ``instruction_first`` all cards with one.
+        num_cards: cards scored at once, that of evidence 0 included.
+    """
+    return max(1, _MAX_SEQUENCES // num_cards) if layout == "capability_first" else _MAX_SEQUENCES
+
+
 def network_scores(
     forward: Forward, tokenizer: InstructionTokenizer, matrix: OutcomeMatrix, device: torch.device
 ) -> NetworkScores:
@@ -78,9 +90,10 @@ def network_scores(
     log_odds_QM = np.zeros((len(matrix), len(weights_MT)), dtype=np.float32)
     relevance_QT = np.zeros((len(matrix), len(features.texts)), dtype=np.float32)
     order = np.argsort([len(text) for text in matrix.instructions], kind="stable")
+    batch = scoring_batch(tokenizer.config.layout, len(weights_MT))
     with torch.no_grad():
-        for start in range(0, len(order), _BATCH_SIZE):
-            rows = order[start : start + _BATCH_SIZE]
+        for start in range(0, len(order), batch):
+            rows = order[start : start + batch]
             tokens = tokenizer([matrix.instructions[i] for i in rows]).to(device)
             log_odds, log_relevance = forward(tokens, statements, weights_MT)
             log_odds_QM[rows] = log_odds.float().cpu().numpy()

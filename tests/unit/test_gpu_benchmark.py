@@ -21,6 +21,7 @@ PLAN = TrainPlan(
     memory=ShardedMemory(0, 0, 0, 0, 0, 0, 0),
     runtime=0,
     activations=0,
+    validation=0,
     total=40 * GIB,
     available=None,
     passes_per_step=2,

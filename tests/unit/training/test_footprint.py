@@ -1,5 +1,7 @@
 """What a pass costs, against sums by hand, and shapes against the model that is really built."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -7,7 +9,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from modelsat.modeling.config import ModelConfig
 from modelsat.modeling.shapes import build_shapes
 from modelsat.training.config import LoraConfig, StageConfig, TrainingConfig
-from modelsat.training.footprint import PassShape, measure_pass, pass_inputs
+from modelsat.training.footprint import PassShape, measure_pass, measure_scoring, pass_inputs
 from tests.unit.router_parts import make_router
 
 STAGE = StageConfig(epochs=1, learning_rate=1e-3, capability_learning_rate=1e-2)
@@ -104,3 +106,16 @@ def test_activations_equal_what_torch_keeps_for_the_backward_pass():
         del scores, relevance
     counted = measure_pass(TINY, TRAINING, SHAPE, kept_gradient_fraction=0.0).peak_bytes
     assert kept < counted < 1.6 * kept + 4 * 4096 * 128
+
+
+@pytest.mark.parametrize("layout", ["instruction_first", "capability_first"])
+def test_scoring_takes_what_its_widest_layer_takes(layout):
+    """Gate, up and their product, 512 wide, of every token at once; training takes more."""
+    shape = dataclasses.replace(SHAPE, instructions=40)
+    config = TINY.model_copy(update={"layout": layout})
+    tokens = 40 * (20 + 5 if layout == "instruction_first" else 5 * (20 + 1))
+    peak = measure_scoring(config, TRAINING, shape)
+    assert 3 * 512 * 4 * tokens < peak < 2 * 3 * 512 * 4 * tokens
+    assert peak < 0.7 * measure_pass(config, TRAINING, shape).peak_bytes
+    twice = measure_scoring(config, TRAINING, dataclasses.replace(shape, instructions=80))
+    assert twice == pytest.approx(2 * peak, rel=0.1)

@@ -1,5 +1,7 @@
 """What is fitted after the network: effects of known cards and calibration."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from modelsat.modeling.card_features import card_features
 from modelsat.training.metrics import cell_auc
 from modelsat.training.outputs import NetworkScores, fit_outputs, network_scores
-from tests.unit.router_parts import make_matrix, make_router
+from tests.unit.router_parts import make_cards, make_matrix, make_router
 
 
 def blind_scores(matrix):
@@ -65,6 +67,33 @@ def test_network_scores_are_those_of_single_instructions(tmp_path):
         np.testing.assert_allclose(scores.log_odds_QM[i], alone[0], atol=1e-4)
         np.testing.assert_allclose(scores.even_Q[i], even[0, 0], atol=1e-4)
         np.testing.assert_allclose(scores.relevance_QT[i], own[0].exp(), atol=1e-5)
+
+
+@pytest.mark.parametrize("num_cards", [3, 100])
+@pytest.mark.parametrize("layout", ["instruction_first", "capability_first"])
+def test_a_pass_reads_few_sequences_whatever_the_layout(tmp_path, layout, num_cards):
+    """capability_first has one for each instruction and card, so 100 cards leave it one of 20."""
+    router = make_router(tmp_path, layout)
+    matrix = replace(make_matrix(per_topic=20), cards=tuple(make_cards(num_cards)))
+    if layout == "capability_first":
+        matrix = matrix.rows(range(20))
+    sequences = []
+    router.model.base.register_forward_pre_hook(
+        lambda _base, _args, inputs: sequences.append(len(inputs["inputs_embeds"])),
+        with_kwargs=True,
+    )
+    scores = network_scores(router.model, router.tokenizer, matrix, torch.device("cpu"))
+    if layout == "instruction_first":
+        assert sequences == [64, 16]
+    else:
+        assert sum(sequences) == 20 * (num_cards + 1)
+        assert max(sequences) == max(64, num_cards + 1)
+    tokens = router.tokenizer([matrix.instructions[11]])
+    features = card_features(matrix.cards)
+    statements = router.tokenizer.encoder_features(features.texts)
+    with torch.no_grad():
+        alone, _ = router.model(tokens, statements, torch.from_numpy(features.weights_MT))
+    np.testing.assert_allclose(scores.log_odds_QM[11], alone[0], atol=1e-4)
 
 
 def test_a_network_that_overstates_single_cells_is_shrunk_towards_its_levels():
