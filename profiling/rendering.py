@@ -106,10 +106,13 @@ def load_tokenizer(candidate: VllmCandidate, *, needs_template: bool = True) -> 
     Raises:
         ZooError: it cannot be loaded, or has no chat template where one is needed.
     """
-    trusted = bool(candidate.engine_kwargs.get("trust_remote_code", False))
-    source = candidate.engine_kwargs.get("tokenizer") or candidate.model_source
+    options = candidate.engine_kwargs
+    trusted = bool(options.get("trust_remote_code", False))
+    source = options.get("tokenizer") or candidate.model_source
+    # As vLLM has it: the weights' revision is the tokenizer's too, unless it has one of its own.
+    revision = options.get("tokenizer_revision") or options.get("revision")
     try:
-        tokenizer = _load_tokenizer(str(source), trusted)
+        tokenizer = _load_tokenizer(str(source), revision, trusted)
     except (OSError, ValueError, KeyError) as error:
         raise ZooError(
             f"candidate {candidate.name!r}: no tokenizer can be read from {source}: "
@@ -124,7 +127,9 @@ def load_tokenizer(candidate: VllmCandidate, *, needs_template: bool = True) -> 
 
 
 @lru_cache(maxsize=4)
-def _load_tokenizer(source: str, trust_remote_code: bool) -> Any:
+def _load_tokenizer(source: str, revision: str | None, trust_remote_code: bool) -> Any:
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
+    return AutoTokenizer.from_pretrained(
+        source, revision=revision or "main", trust_remote_code=trust_remote_code
+    )

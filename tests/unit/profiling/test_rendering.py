@@ -1,16 +1,23 @@
 """Questions become token ids."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from modelsat.aptitude.prompts import Prompts
 from modelsat.errors import ZooError
 from modelsat.zoo import VllmCandidate
-from profiling.rendering import NO_CHOICES, OPTION_TOKENS, QUESTION, render_prompts
+from profiling.rendering import (
+    NO_CHOICES,
+    OPTION_TOKENS,
+    QUESTION,
+    _load_tokenizer,
+    render_prompts,
+)
 
 WORDS = ["<s>", "<unk>", "<user>", "<assistant>", "how", "many", "?", "Answer:", "A", "B", "yes"]
 TEMPLATE = (
@@ -28,11 +35,10 @@ def _candidate(folder: Path, template: str | None) -> VllmCandidate:
     return _named(folder)
 
 
-def _named(folder: Path) -> VllmCandidate:
-    loading = {"model_id": "m", "model_source": str(folder)}
-    return VllmCandidate(
-        name="m", engine="vllm", context_window=8, llm_config={"model_loading_config": loading}
-    )
+def _named(source: Path | str, **engine_kwargs: str) -> VllmCandidate:
+    loading = {"model_id": "m", "model_source": str(source)}
+    llm_config = {"model_loading_config": loading, "engine_kwargs": engine_kwargs}
+    return VllmCandidate(name="m", engine="vllm", context_window=8, llm_config=llm_config)
 
 
 def _questions(prompts: list[str], n_choices: list[int | None]) -> pa.Table:
@@ -71,6 +77,39 @@ def test_a_directory_without_tokenizer_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(ZooError, match="'m': no tokenizer can be read from"):
         render_prompts(_questions(["how"], [None]), _named(tmp_path), Prompts())
+
+
+@pytest.mark.parametrize(
+    ("engine_kwargs", "revision"),
+    [
+        ({}, "main"),
+        ({"revision": "v2"}, "v2"),
+        ({"tokenizer_revision": "v3"}, "v3"),
+        ({"revision": "v2", "tokenizer_revision": "v3"}, "v3"),
+    ],
+)
+def test_the_tokenizer_is_of_the_revision_that_the_engine_loads(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    engine_kwargs: dict[str, str],
+    revision: str,
+) -> None:
+    """Each revision of a hub's model opens its prompts with another token."""
+    for name, word in (("main", "how"), ("v2", "many"), ("v3", "yes")):
+        _candidate(tmp_path / name, f"{word} {TEMPLATE}")
+    load = AutoTokenizer.from_pretrained
+
+    def from_hub(source: str, *, revision: str = "main", **options: Any) -> Any:
+        assert source == "org/model"
+        return load(tmp_path / revision, **options)
+
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", from_hub)
+    _load_tokenizer.cache_clear()
+    candidate = _named("org/model", **engine_kwargs)
+    rendered = render_prompts(_questions(["how"], [None]), candidate, Prompts())
+    opening = {"main": "how", "v2": "many", "v3": "yes"}[revision]
+    assert rendered["tokenized_prompt"].to_pylist()[0][0] == WORDS.index(opening)
+    _load_tokenizer.cache_clear()
 
 
 EXAMPLES = {"t": (("many", "yes"),)}
