@@ -8,13 +8,12 @@ this machine, and neither if there is nothing to do.
 import argparse
 import json
 import os
-import signal
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, redirect_stdout
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from modelsat.cli.app_errors import report_errors
+from modelsat.cli.app_errors import interrupt_on_sigterm, report_errors
 from modelsat.config import load_config
 from modelsat.errors import GradingError, ModelSatError
 from profiling.config import ProfileConfig
@@ -71,7 +70,7 @@ def run_from_file(path: str, overrides: Sequence[str], *, as_json: bool) -> None
     Raises:
         ModelSatError: see :func:`profile_zoo`.
     """
-    _interrupt_on_sigterm()
+    interrupt_on_sigterm()
     config = load_config(ProfileConfig, path, overrides)
     report = profile_zoo(config)
     if as_json:
@@ -194,7 +193,7 @@ def _cluster(config: ProfileConfig) -> Iterator[None]:
         joined = "RAY_ADDRESS" in os.environ
         options = {} if joined else _local_options(config)
         ray.init(log_to_driver=False, logging_level="ERROR", **options)
-        _interrupt_on_sigterm()  # again: ray.init installs a handler of its own
+        interrupt_on_sigterm()  # again: ray.init installs a handler of its own
         try:
             yield
         finally:
@@ -207,15 +206,6 @@ def _local_options(config: ProfileConfig) -> dict[str, Any]:
     # Else Ray warns of "too many" workers, counting them against the physical cores.
     os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(num_cpus))
     return {"address": "local", "num_cpus": num_cpus, "include_dashboard": False}
-
-
-def _interrupt_on_sigterm() -> None:
-    """Let SIGTERM (``ray job stop``) unwind the run as Ctrl-C does."""
-
-    def interrupt(_signal: int, _frame: Any) -> NoReturn:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
 
 
 if __name__ == "__main__":

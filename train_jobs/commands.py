@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelsat.cli.app_errors import report_errors
+from modelsat.cli.app_errors import interrupt_on_sigterm, report_errors
 
 if TYPE_CHECKING:
     from train_jobs.config import TrainJobConfig
@@ -35,6 +35,7 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Train a router on cards and outcomes, in two stages; continues where it stopped."""
+    interrupt_on_sigterm()
     from modelsat.config import load_config
     from train_jobs.config import TrainJobConfig
 

@@ -15,6 +15,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from modelsat.artifacts.hashing import content_hash, directory_hash
 from modelsat.artifacts.router_description import DESCRIPTION_NAME, read_description
+from modelsat.cli.app_errors import interrupt_on_sigterm
 from modelsat.errors import ArtifactError, CheckpointError, ConfigError, ModelSatError
 from modelsat.modeling.card_features import statement_text
 from modelsat.modeling.tiny import TINY, write_tiny_parts
@@ -203,6 +204,7 @@ def start_ray() -> None:
         # Ray's 15 lets its own processes go before the workers: 6 % fewer tokens per second.
         os.environ.setdefault("RAY_worker_niceness", "0")
         ray.init(num_cpus=_LOGICAL_CPUS, include_dashboard=False)
+    interrupt_on_sigterm()  # again: ray.init installs a handler of its own
 
 
 def _worker_environment(config: TrainJobConfig) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """How a command line ends when the user, the machine or a key press stops it."""
 
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,3 +31,13 @@ def report_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; run the same command again to continue\n")
         raise SystemExit(INTERRUPTED_EXIT_CODE) from None
+
+
+def interrupt_on_sigterm() -> None:
+    """Let SIGTERM (``ray job stop``) unwind a command as Ctrl-C does.
+
+    ``ray.init`` puts a handler of its own in place, which exits: call this again after it. Signals
+    reach a process's main thread alone; called in another one, this changes nothing.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
