@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -32,8 +33,12 @@ def wait_for(is_there: Callable[[], bool]) -> None:
 
 def training_workers() -> list[psutil.Process]:
     """Processes of Ray Train on this test's own cluster."""
-    processes = psutil.Process().children(recursive=True)
-    return [one for one in processes if "ray::RayTrainWorker" in " ".join(one.cmdline())]
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it ended since it was listed
+            if "ray::RayTrainWorker" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 def best_and_last(history, kept: int) -> set[str]:
