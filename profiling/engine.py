@@ -5,6 +5,7 @@ columns that ``BatchKeeper`` lists, as from :mod:`profiling.remote`.
 """
 
 import multiprocessing
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,7 @@ def generate_answers(
     prompts: Prompts,
     finish: Callable[[dict[str, Any]], dict[str, Any]],
     checkpoint: Checkpoint,
+    groups: str,
 ) -> "Dataset":
     """Answer tokenized prompts greedily; a prompt that cannot be answered becomes a failed row.
 
@@ -56,6 +58,8 @@ def generate_answers(
         prompts: how questions are put, and what of an answer counts.
         finish: makes the row to keep; see ``BatchKeeper``.
         checkpoint: where finished rows are kept.
+        groups: how the names begin of the placement groups of engines on several GPUs; nobody
+            but the caller removes these.
 
     Returns:
         Rows as ``finish`` makes them, in any order.
@@ -82,8 +86,25 @@ def generate_answers(
     stage = processor.get_stage_by_name("vLLMEngineStage")
     keeping = _keeping_batches(stage.fn, num_batches, finish, checkpoint)
     # A copy: an assignment would run the stage's validator again, which then asks for a GPU.
-    processor.stages["vLLMEngineStage"] = stage.model_copy(update={"fn": keeping})
+    processor.stages["vLLMEngineStage"] = stage.model_copy(
+        update={"fn": keeping, "map_batches_kwargs": _naming(stage.map_batches_kwargs, groups)}
+    )
     return processor(rendered)
+
+
+def _naming(options: dict[str, Any], groups: str) -> dict[str, Any]:
+    """The stage's options for Ray Data, with names for the placement groups that it makes."""
+    place = options.get("ray_remote_args_fn")  # absent where an engine is one process
+    if place is None:
+        return options
+    return {**options, "ray_remote_args_fn": partial(_place_by_name, place, groups)}
+
+
+def _place_by_name(place: "partial[dict[str, Any]]", groups: str) -> dict[str, Any]:
+    """Where Ray places one engine; its group, which Ray would leave without a name, has one."""
+    num_workers, accelerator, config = place.args
+    config = config or {"bundles": [{"GPU": 1, "CPU": 1}] * num_workers, "strategy": "PACK"}
+    return place.func(num_workers, accelerator, {**config, "name": groups + uuid.uuid4().hex})
 
 
 def _sampling_params(row: dict[str, Any], prompts: Prompts, max_new_tokens: int) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class CandidateJob:
         prompts: how questions are put.
         start_timeout_s: seconds within which all engines must have started.
         limits: how hard its URL may be asked, if it is behind one.
+        groups: how the names of its engines' placement groups begin.
     """
 
     candidate: ZooCandidate
@@ -57,6 +58,7 @@ class CandidateJob:
     prompts: Prompts
     start_timeout_s: float
     limits: RemoteConfig
+    groups: str
 
 
 def answer_questions(job: CandidateJob) -> Iterator[pa.Table]:
@@ -114,7 +116,7 @@ def build_pipeline(job: CandidateJob) -> Any:
         batch_format="pyarrow",
         **LIGHT_STAGE,
     )
-    return generate_answers(rendered, job.candidate, **means)
+    return generate_answers(rendered, job.candidate, groups=job.groups, **means)
 
 
 def drop_settled(questions: pa.Table, settled: pa.ChunkedArray) -> pa.Table:

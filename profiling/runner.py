@@ -5,7 +5,9 @@ Needs a Ray that is already up. Writes nothing.
 
 import re
 import time
+import uuid
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +60,7 @@ class Failure:
 class _Run:
     work: Work
     stream: Any
+    groups: str  # how the names of its placement groups begin
     started_s: float
     settled: pa.Table
     needs: dict[str, float]
@@ -91,23 +94,39 @@ def run_candidates(
     """
     waiting = list(works)
     running: list[_Run] = []
+    groups = f"profiling-{uuid.uuid4().hex}"  # of this run: others may share the cluster
     try:
         while waiting or running:
             while (chosen := _choose(waiting, running, config)) is not None:
                 work = waiting.pop(chosen[0])
-                run = _start(work, settled[work.candidate.name], plan, config, has_room=chosen[1])
+                kept = settled[work.candidate.name]
+                run = _start(work, kept, plan, config, groups=groups, has_room=chosen[1])
                 running.append(run)
                 progress.say(work.candidate.name, _starting(run, config))
             for run in list(running):
                 end = _advance(run, config, progress)
                 if end is not None:
                     running.remove(run)
+                    remove_groups(run.groups)
                     yield end
             if running:
                 ray.wait([run.stream for run in running], timeout=_POLL_S)
     finally:
         for run in running:
             ray.cancel(run.stream, force=True)
+        remove_groups(groups)
+
+
+def remove_groups(prefix: str) -> None:
+    """Remove the placement groups whose names begin so, those that still wait for room as well.
+
+    Ray keeps the group of an engine on several GPUs until the job of its task ends, however the
+    task ends: the GPUs stay taken, or asked for.
+    """
+    for group in ray.util.placement_group_table().values():
+        if group["name"].startswith(prefix) and group["state"] != "REMOVED":
+            with suppress(ValueError):  # it has gone since it was listed
+                ray.util.remove_placement_group(ray.util.get_placement_group(group["name"]))
 
 
 def _choose(
@@ -131,15 +150,17 @@ def _choose(
 
 
 def _start(
-    work: Work, kept: pa.Table, plan: Plan, config: ProfileConfig, *, has_room: bool
+    work: Work, kept: pa.Table, plan: Plan, config: ProfileConfig, *, groups: str, has_room: bool
 ) -> _Run:
     # Beside the driver, with which it ends anyway: of other nodes that are lost, their replicas'
     # blocks are asked again and the pipeline goes on.
     home = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     task = ray.remote(answer_questions).options(num_cpus=0, max_retries=0, scheduling_strategy=home)
+    own = f"{groups}-{work.candidate.slug}/"
     return _Run(
         work=work,
-        stream=task.remote(_job(work, kept, plan, config)),
+        stream=task.remote(_job(work, kept, plan, config, own)),
+        groups=own,
         started_s=time.monotonic(),
         settled=kept,
         needs=needs(work.candidate, config.replica_bounds[0]),
@@ -226,7 +247,9 @@ def _answers(run: _Run) -> Answers:
     )
 
 
-def _job(work: Work, kept: pa.Table, plan: Plan, config: ProfileConfig) -> CandidateJob:
+def _job(
+    work: Work, kept: pa.Table, plan: Plan, config: ProfileConfig, groups: str
+) -> CandidateJob:
     return CandidateJob(
         candidate=work.candidate,
         questions=plan.questions,
@@ -240,4 +263,5 @@ def _job(work: Work, kept: pa.Table, plan: Plan, config: ProfileConfig) -> Candi
         # Longer than the deadline, which says more, whichever of the two is looked at first.
         start_timeout_s=2 * config.candidate_deadline_s,
         limits=config.limits(work.candidate.name),
+        groups=groups,
     )

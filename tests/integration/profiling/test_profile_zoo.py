@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import ray
 import yaml
 
 from modelsat.aptitude.tasks import CoreTask, TaskSet
@@ -22,6 +23,7 @@ from modelsat.capability.cards import read_cards
 from modelsat.errors import GradingError
 from profiling.aptitude_test import profile_zoo, run_from_file
 from profiling.config import ProfileConfig
+from profiling.runner import remove_groups
 from tests.integration.profiling.tiny_model import (
     CONTEXT_WINDOW,
     WORDS,
@@ -287,3 +289,40 @@ def test_a_candidate_that_finds_no_room_ends_at_its_deadline(
     with pytest.raises(GradingError, match=r"'alpha': 0 questions answered when its deadline of"):
         run_from_file(str(bench.config_file), changes, as_json=False)
     assert list((tmp_path / "out").rglob("*.parquet")) == []
+
+
+def test_no_candidate_keeps_machines_reserved_after_its_end(
+    bench: Bench, ray_cluster: None, tmp_path: Path
+) -> None:
+    """An engine of two workers has a placement group, which its deadline finds waiting."""
+    zoo = yaml.safe_load((bench.folder / "zoo.yaml").read_text(encoding="utf-8"))
+    options = zoo["candidates"][0]["llm_config"]
+    options["engine_kwargs"]["tensor_parallel_size"] = 2
+    options["placement_group_config"]["bundles"] = [{"CPU": 900}, {"CPU": 900}]
+    (tmp_path / "zoo.yaml").write_text(yaml.safe_dump(zoo))
+    config = bench.config(
+        zoo=str(tmp_path / "zoo.yaml"),
+        output_dir=str(tmp_path / "out"),
+        candidates=["alpha"],
+        replicas=1,
+        candidate_deadline_s=60,  # the group is there after 10 to 20 s
+    )
+    [failure] = profile_zoo(config)["failures"]
+    assert "found no room" in failure["reason"]
+    assert _states(900) == ["REMOVED"]
+
+    @ray.remote(num_cpus=0)
+    def reserve(name: str) -> None:
+        ray.get(ray.util.placement_group([{"CPU": 0.7}], name=name).ready())
+
+    ray.get([reserve.remote("mine-1/a"), reserve.remote("mine-1/b"), reserve.remote("mine-10/a")])
+    assert _states(0.7) == ["CREATED"] * 3  # the end of a task leaves them
+    remove_groups("mine-1/")
+    assert _states(0.7) == ["CREATED", "REMOVED", "REMOVED"]
+    remove_groups("mine-10/")
+
+
+def _states(num_cpus: float) -> list[str]:
+    """States of the placement groups whose bundles have so many CPUs."""
+    table = ray.util.placement_group_table().values()
+    return sorted(g["state"] for g in table if g["bundles"][0].get("CPU") == num_cpus)
