@@ -25,12 +25,18 @@ from modelsat.artifacts.store import read_json, read_table, write_json, write_ta
 from modelsat.errors import ArtifactError
 
 ENGINE_REQUEST = "engine_request"
+MARGIN = "margin"
 
-# An outcomes row, and the request's position in the engine that answered it.
+# An outcomes row, the request's position in the engine that answered it, and by how much the best
+# option's log-likelihood exceeds the second's, nats; null where no likelihoods are compared.
 GRADED = TableSchema(
     name="graded",
-    version=1,
-    fields=(*OUTCOMES.fields, pa.field(ENGINE_REQUEST, pa.int64())),
+    version=2,
+    fields=(
+        *OUTCOMES.fields,
+        pa.field(ENGINE_REQUEST, pa.int64()),
+        pa.field(MARGIN, pa.float64()),
+    ),
     key=OUTCOMES.key,
 )
 

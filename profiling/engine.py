@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from modelsat.aptitude.prompts import PLAIN_STOP, Prompts
 from modelsat.processes import end_with_this_process
 from modelsat.zoo import VllmCandidate
-from profiling.checkpoint import Checkpoint
+from profiling.checkpoint import MARGIN, Checkpoint
 from profiling.keeping import BatchKeeper
 from profiling.rendering import OPTION_TOKENS, PROMPT_SETTINGS, QUESTION
 
@@ -148,7 +148,7 @@ def _keeping_batches(
             answers: list[dict[str, Any]] = []
             batch = {self.data_column: [_asking_for_the_end(row) for row in rows]}
             async for done in super().__call__(batch):
-                answers += map(_neutral_row, done[self.data_column])
+                answers += map(neutral_row, done[self.data_column])
             return answers
 
     return KeepingEngine
@@ -205,26 +205,31 @@ def _wants_gpu(candidate: VllmCandidate) -> bool:
     return not asked or any(bundle.get("GPU") for bundle in asked)
 
 
-def _neutral_row(row: dict[str, Any]) -> dict[str, Any]:
+def neutral_row(row: dict[str, Any]) -> dict[str, Any]:
+    """Of a row with the engine's columns those that a ``BatchKeeper`` asks for."""
+    output, margin = _answer(row)
     return {
         "question_id": row["question_id"],
         "prompt": row[QUESTION],
         "answer": row["answer"],
         "n_choices": row["n_choices"],
-        "output": _output(row),
+        "output": output,
         "prompt_tokens": row["num_input_tokens"],
         "completion_tokens": row["num_generated_tokens"],
         "engine_request": row["request_id"],
+        MARGIN: margin,
         "error": row[_ERROR],
     }
 
 
-def _output(row: dict[str, Any]) -> str | None:
-    """The text that was generated, or the letter of the likeliest option."""
+def _answer(row: dict[str, Any]) -> tuple[str | None, float | None]:
+    """The text that was generated; or the letter of the likeliest option, and by how many nats."""
     tokens = row[OPTION_TOKENS]
     if row[_ERROR] or not len(tokens):
-        return row["generated_text"]
+        return row["generated_text"], None
     [likelihoods] = row["logprobs"]
+    found = [likelihoods[int(token)]["logprob"] for token in tokens]
     # Of equals the first, as lm-eval has it.
-    best = max(range(len(tokens)), key=lambda i: likelihoods[int(tokens[i])]["logprob"])
-    return ascii_uppercase[best]
+    best = found.index(max(found))
+    others = found[:best] + found[best + 1 :]
+    return ascii_uppercase[best], found[best] - max(others) if others else None

@@ -22,8 +22,9 @@ class BatchKeeper:
         num_batches: batches worked on at once.
         finish: makes the row to keep of question_id, prompt, answer and n_choices with
             ``output`` (text), ``prompt_tokens``, ``completion_tokens``, ``engine_request``
-            (position of the request in its replica, from 0; -1 for a failed row) and ``error``
-            (empty unless the row failed twice in a row).
+            (position of the request in its replica, from 0; -1 for a failed row), ``error``
+            (empty unless the row failed twice in a row), and ``margin`` where the likelihoods of
+            options are compared (of the best over the second, nats).
         checkpoint: where finished rows are kept.
     """
 

@@ -17,7 +17,7 @@ from modelsat.aptitude.prompts import Prompts
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.capability.cards import UNPARSABLE
 from modelsat.zoo import OpenAICandidate, ZooCandidate
-from profiling.checkpoint import ENGINE_REQUEST, GRADED, Checkpoint
+from profiling.checkpoint import ENGINE_REQUEST, GRADED, MARGIN, Checkpoint
 from profiling.config import RemoteConfig
 from profiling.engine import LIGHT_STAGE, generate_answers
 from profiling.remote import ask_remotely
@@ -145,6 +145,7 @@ def grade_row(row: dict[str, Any], candidate: str) -> dict[str, Any]:
         "prompt_tokens": row["prompt_tokens"],
         "completion_tokens": row["completion_tokens"],
         "output": row["output"],
+        MARGIN: row.get(MARGIN),
         "failure": UNPARSABLE if grade is Grade.UNPARSABLE else None,
     }
 

@@ -121,6 +121,7 @@ def _describe(work: Work, reused: bool, groups: Mapping[str, Sequence[str]]) -> 
         "status": "reused" if reused else "profiled",
         **count_outcomes(table),
         **accuracy(table),
+        "num_near_ties": manifest.get("num_near_ties"),
         "tasks": [_describe_task(task, rows) for task, rows in tasks.items()],
         **count_tokens(table),
         "cost_usd": cost_usd(table, work.candidate.price),

@@ -12,11 +12,14 @@ from modelsat.artifacts.schemas import OUTCOMES
 from modelsat.artifacts.store import read_manifest, read_table, write_table
 from modelsat.capability.cards import Card, build_cards, read_cards, write_cards
 from modelsat.errors import ArtifactError, GradingError
-from profiling.checkpoint import ENGINE_REQUEST
+from profiling.checkpoint import ENGINE_REQUEST, MARGIN
 from profiling.config import ProfileConfig
 from profiling.report import count_tokens
 from profiling.runner import Answers
 from profiling.work import CARDS_FILE, OUTCOMES_FILE, Plan, Work
+
+# Log-likelihoods of one question differ by less between batches, kernels and machines.
+_NEAR_TIE_NATS = 1e-3
 
 
 def save_answers(answers: Answers, plan: Plan, config: ProfileConfig) -> None:
@@ -46,9 +49,10 @@ def save_answers(answers: Answers, plan: Plan, config: ProfileConfig) -> None:
         "start_s": round(answers.start_s, 2),
         "wall_s": round(answers.wall_s, 2),
         "num_engines": num_engines(table),
+        "num_near_ties": num_near_ties(table) if plan.prompts.scoring == "loglikelihood" else None,
         **_run_tokens(answers),
     }
-    write_table(OUTCOMES, table.drop_columns([ENGINE_REQUEST]), answers.work.path, manifest)
+    write_table(OUTCOMES, table.drop_columns([ENGINE_REQUEST, MARGIN]), answers.work.path, manifest)
     answers.work.checkpoint.discard()
 
 
@@ -59,6 +63,11 @@ def num_engines(table: pa.Table) -> int:
     """
     answered = table[ENGINE_REQUEST].filter(pc.greater_equal(table[ENGINE_REQUEST], 0))
     return max(Counter(answered.to_pylist()).values(), default=0)
+
+
+def num_near_ties(table: pa.Table) -> int:
+    """Questions whose likeliest option leads the second by so little that a rerun may swap them."""
+    return pc.sum(pc.less(table[MARGIN], _NEAR_TIE_NATS)).as_py() or 0
 
 
 def merge_results(done: Sequence[Work], plan: Plan, config: ProfileConfig) -> dict[str, str]:

@@ -111,7 +111,9 @@ def test_answers_are_those_of_lm_eval(
     ours = read_table(OUTCOMES, folder / setting["name"] / "outcomes.parquet").to_pylist()
     expected = theirs[SETTINGS.index(setting)]
     assert len(ours) == len(expected) == NUM_QUESTIONS
+    [candidate] = report["candidates"]
     if setting["scoring"] == "generated":
+        assert candidate["num_near_ties"] is None
         assert [row["output"].strip() for row in ours] == [text.strip() for text in expected]
         return
     likelihoods_QO = np.array(expected)
@@ -119,6 +121,7 @@ def test_answers_are_those_of_lm_eval(
     is_clear_Q = ordered_QO[:, -1] - ordered_QO[:, -2] > TIE
     chosen = [LETTERS[i] for i in likelihoods_QO.argmax(axis=1)]
     assert is_clear_Q.sum() >= NUM_QUESTIONS - 2
+    assert candidate["num_near_ties"] == NUM_QUESTIONS - is_clear_Q.sum()
     assert len(set(chosen)) > 1
     for row, letter, is_clear in zip(ours, chosen, is_clear_Q, strict=True):
         if is_clear:

@@ -12,7 +12,9 @@ from modelsat.capability.cards import read_cards
 from modelsat.errors import GradingError
 from profiling.checkpoint import GRADED
 from profiling.config import ProfileConfig
+from profiling.engine import neutral_row
 from profiling.pipeline import drop_settled, grade_row
+from profiling.rendering import OPTION_TOKENS, QUESTION
 from profiling.report import count_outcomes, write_report
 from profiling.results import merge_results, num_engines, save_answers
 from profiling.runner import Answers
@@ -135,6 +137,43 @@ def test_saved_candidates_leave_no_checkpoint_and_tell_what_was_repeated(
     [entry] = write_report([work], set(), {}, plan, config)["candidates"]
     assert (entry["num_resumed"], entry["num_repeated"]) == (4, 2)
     assert entry["rows_per_s"] == 1.0  # two of six questions in two seconds
+
+
+def _scored(question_id: str, *logprobs: float) -> dict[str, Any]:
+    """A row as the engine gives it, whose options' letters are the tokens 7, 8, ..."""
+    tokens = range(7, 7 + len(logprobs))
+    return {
+        "question_id": question_id,
+        QUESTION: "Which?",
+        "answer": "A",
+        "n_choices": len(logprobs),
+        OPTION_TOKENS: list(tokens),
+        "logprobs": [{t: {"logprob": p} for t, p in zip(tokens, logprobs, strict=True)}],
+        "generated_text": "junk",
+        "num_input_tokens": 5,
+        "num_generated_tokens": 1,
+        "request_id": 0,
+        "__inference_error__": "",
+    }
+
+
+def test_answers_that_nearly_tie_are_counted(config: ProfileConfig) -> None:
+    """The margin in nats is 0, 0.0005, 0.002, 3; one question has one option, one failed."""
+    plan = plan_run(config)
+    likely = replace(plan, prompts=replace(plan.prompts, scoring="loglikelihood"))
+    logprobs = [(-1, -1), (-2, -1, -1.0005), (-1.002, -1), (-4, -9, -1), (-1,)]
+    rows = [
+        neutral_row(_scored(name, *values))
+        for name, values in zip(QUESTION_IDS[:5], logprobs, strict=True)
+    ]
+    assert [row["output"] for row in rows] == ["A", "B", "B", "C", "A"]
+    rows.append(_row(QUESTION_IDS[5], error="boom"))
+    for scored, index, expected in ((likely, 0, 2), (plan, 1, None)):
+        save_answers(_answers(scored, rows, index), scored, config)
+        work = scored.works[index]
+        assert read_table(OUTCOMES, work.path).column_names == OUTCOMES.arrow.names
+        [entry] = write_report([work], set(), {}, scored, config)["candidates"]
+        assert entry["num_near_ties"] == expected
 
 
 @pytest.mark.parametrize("settled", [(), ("q1",), ("q0", "q2", "other"), ("q0", "q1", "q2")])
