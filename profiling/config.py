@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from modelsat.aptitude.prompts import PromptConfig
+from modelsat.aptitude.prompts import PromptConfig, check_request_fields
 from modelsat.config import FrozenConfig
 
 
@@ -34,10 +34,7 @@ class RemoteConfig(FrozenConfig):
     @field_validator("request_fields")
     @classmethod
     def _not_ours(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        taken = sorted({"model", "messages", "stream", "n"} & set(fields))
-        if taken:
-            raise ValueError(f"{taken} cannot be changed; the zoo and the questions say them")
-        return fields
+        return check_request_fields(fields)
 
 
 class ProfileConfig(FrozenConfig):

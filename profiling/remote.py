@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from modelsat.aptitude.prompts import Prompts
+from modelsat.aptitude.prompts import Prompts, request_fields
 from modelsat.errors import ZooError
 from modelsat.zoo import OpenAICandidate
 from profiling.checkpoint import GRADED, Checkpoint
 from profiling.config import RemoteConfig
 from profiling.keeping import BatchKeeper, Row
-from profiling.rendering import PROMPT_SETTINGS
 
 if TYPE_CHECKING:
     import openai
@@ -120,7 +119,7 @@ class RemoteReplica:
             open_client(candidate, limits, replicas),
             candidate,
             concurrency=limits.concurrency,
-            fields=request_fields(limits, max_new_tokens),
+            fields=request_fields(limits.request_fields, max_new_tokens),
             prompts=prompts,
             max_lost=block_size,
         )
@@ -251,16 +250,6 @@ class Pace:
         self._next_s = start_s + self._interval_s
         if start_s > now_s:
             await self._sleep(start_s - now_s)
-
-
-def request_fields(limits: RemoteConfig, max_new_tokens: int) -> dict[str, Any]:
-    """Fields of a request beside model and messages; a null of the configuration removes one."""
-    fields = {
-        "temperature": PROMPT_SETTINGS["temperature"],
-        "max_tokens": max_new_tokens,
-        **limits.request_fields,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def open_client(

@@ -7,12 +7,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelsat.aptitude.prompts import ANSWER_DELIMITER, Prompts
+from modelsat.aptitude.prompts import ANSWER_DELIMITER, TEMPERATURE, Prompts
 from modelsat.errors import ZooError
 from modelsat.zoo import VllmCandidate
 
 # How every answer is sampled; part of the hash that decides whether finished work holds.
-PROMPT_SETTINGS: dict[str, Any] = {"temperature": 0.0}
+PROMPT_SETTINGS: dict[str, Any] = {"temperature": TEMPERATURE}
 
 # Stands for a short answer's absent n_choices on the way through the engine: Ray Data's row
 # stages would turn a null among integers into a NaN, and the integers into floats.

@@ -21,6 +21,26 @@ _CUE = "Answer:"  # ends a plain prompt, as in lm-eval's MMLU
 ANSWER_DELIMITER = {False: " ", True: ""}
 # Ends a plain answer: what comes after a blank line is a question of the model's own making.
 PLAIN_STOP = "\n\n"
+TEMPERATURE = 0.0  # every answer is the likeliest
+_SAID_ELSEWHERE = frozenset({"model", "messages", "stream", "n"})
+
+
+def check_request_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields for the requests to a candidate behind a URL, if they may be given.
+
+    Raises:
+        ValueError: one of them is said by the zoo or the questions.
+    """
+    taken = sorted(_SAID_ELSEWHERE & set(fields))
+    if taken:
+        raise ValueError(f"{taken} cannot be changed; the zoo and the questions say them")
+    return fields
+
+
+def request_fields(fields: Mapping[str, Any], max_new_tokens: int) -> dict[str, Any]:
+    """Fields of a request beside model and messages; a null among those given removes one."""
+    ours = {"temperature": TEMPERATURE, "max_tokens": max_new_tokens, **fields}
+    return {name: value for name, value in ours.items() if value is not None}
 
 
 class PromptConfig(FrozenConfig):

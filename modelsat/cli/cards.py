@@ -115,6 +115,10 @@ def drift(
         Path | None, typer.Option(help="Table of the worked examples (parquet).")
     ] = None,
     max_new_tokens: Annotated[int, typer.Option(help="Most tokens of one answer.")] = 16,
+    request_fields: Annotated[
+        str,
+        typer.Option(metavar="MAPPING", help="Fields of requests, as `remote` had them (YAML)."),
+    ] = "{}",
     timeout_s: Annotated[float, typer.Option(help="Longest silence of a request.")] = 60.0,
     as_json: AsJson = False,
 ) -> None:
@@ -124,7 +128,7 @@ def drift(
     """
     from dataclasses import asdict
 
-    from modelsat.aptitude.prompts import PromptConfig, load_prompts
+    from modelsat.aptitude import prompts as asking
     from modelsat.aptitude.tasks import load_tasks
     from modelsat.artifacts.schemas import QUESTIONS
     from modelsat.artifacts.store import read_table
@@ -140,10 +144,13 @@ def drift(
     drawn = set(draw_slice(task_set, num_questions, seed))
     asked = [row for row in table.to_pylist() if row["question_id"] in drawn]
     values = {"shots": shots, "examples": examples}
-    prompts = load_prompts(parse_config(PromptConfig, values, source="options"), asked)
+    prompts = asking.load_prompts(
+        parse_config(asking.PromptConfig, values, source="options"), asked
+    )
     _check_asked_alike(card, shots, max_new_tokens)
     live = find_live_candidate(candidate, zoo, url, key_env)
-    correct = _ask_again(live, asked, prompts, max_new_tokens, timeout_s)
+    fields = asking.request_fields(_read_fields(request_fields), max_new_tokens)
+    correct = _ask_again(live, asked, prompts, fields, timeout_s)
     num_failed = len(asked) - len(correct)
     if num_failed > _MAX_FAILED_FRACTION * len(asked):
         raise GradingError(
@@ -161,6 +168,23 @@ def drift(
             f"the card of {candidate!r} does not hold any more (p = {found.p_value:.2g}, limit "
             f"{significance:g}); profile the candidate anew"
         )
+
+
+def _read_fields(text: str) -> dict[str, Any]:
+    import yaml
+
+    from modelsat.aptitude.prompts import check_request_fields
+
+    try:
+        fields = yaml.safe_load(text)
+        if not isinstance(fields, dict):
+            raise ValueError("no mapping")
+        return check_request_fields(fields)
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(
+            f"--request-fields {text!r}: {' '.join(str(error).split())}; write it as "
+            "'{max_tokens: null, max_completion_tokens: 512}'"
+        ) from None
 
 
 def _check_asked_alike(card: "Card", shots: int, max_new_tokens: int) -> None:
@@ -181,7 +205,7 @@ def _ask_again(
     live: "LiveCandidate",
     asked: list[dict[str, Any]],
     prompts: "Prompts",
-    max_new_tokens: int,
+    fields: dict[str, Any],
     timeout_s: float,
 ) -> dict[str, bool]:
     """Whether each question that got an answer was answered right."""
@@ -189,7 +213,7 @@ def _ask_again(
 
     outputs = live.ask_all(
         [prompts.messages(row["task"], row["prompt"]) for row in asked],
-        max_new_tokens=max_new_tokens,
+        fields=fields,
         timeout_s=timeout_s,
     )
     correct = {}

@@ -1,7 +1,7 @@
 """Asks a live candidate a few questions over HTTP, as ``modelsat cards drift`` needs it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,11 +37,17 @@ class LiveCandidate:
         self,
         chats: Sequence[Sequence[dict[str, str]]],
         *,
-        max_new_tokens: int,
+        fields: Mapping[str, Any],
         timeout_s: float,
         pause: Callable[[float], None] = time.sleep,
     ) -> list[str | None]:
-        """Greedy answers to chats, in their order; None for one that could not be had.
+        """Answers to chats, in their order; None for one that could not be had.
+
+        Args:
+            chats: what is asked.
+            fields: of each request's body, beside model and messages.
+            timeout_s: longest silence of a request, seconds.
+            pause: waits so many seconds.
 
         Raises:
             MachineError: nobody answers at the address, or it refuses every question: the key,
@@ -49,8 +55,8 @@ class LiveCandidate:
         """
 
         def ask(chat: Sequence[dict[str, str]]) -> str | None:
-            body = {"model": self.model, "messages": list(chat), "temperature": 0.0}
-            return self._ask(client, body | {"max_tokens": max_new_tokens}, pause)
+            body = {"model": self.model, "messages": list(chat), **fields}
+            return self._ask(client, body, pause)
 
         # Requests go to this address alone: no proxy, no redirection.
         timeout = httpx.Timeout(timeout_s, connect=_CONNECT_TIMEOUT_S)
@@ -132,9 +138,10 @@ def _named_key(variable: str | None) -> str | None:
 
 
 def _text(answer: httpx.Response) -> str | None:
-    """The text of a chat completion; None if it is something else."""
+    """The text of a chat completion, "" where it has none; None if it is something else."""
     try:
         content = answer.json()["choices"][0]["message"]["content"]
     except (ValueError, LookupError, TypeError):
         return None
-    return content if answer.is_success and isinstance(content, str) else None
+    # As when it is profiled: who answers nothing has answered, though not right.
+    return content or "" if answer.is_success and isinstance(content, str | None) else None

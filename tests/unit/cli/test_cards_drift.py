@@ -2,6 +2,7 @@
 
 import json
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -9,7 +10,7 @@ from modelsat.aptitude.tasks import CoreTask, TaskSet
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.artifacts.store import write_table
 from modelsat.capability.cards import Card, Statement, write_cards
-from modelsat.cli.live_candidate import LiveCandidate
+from modelsat.cli.live_candidate import LiveCandidate, _text
 from modelsat.cli.main import app
 from modelsat.errors import ConfigError, GradingError, MachineError, QualityError, ZooError
 from tests.fakes.upstream import running_upstream
@@ -120,16 +121,52 @@ def test_questions_without_an_answer_do_not_count_as_wrong(drift, tmp_path, upst
     assert "left 10 of 10 questions without an answer" in result.stderr
 
 
+def test_requests_are_those_by_which_it_was_profiled(drift, tmp_path, upstream):
+    fields = "{temperature: null, max_tokens: null, max_completion_tokens: 2, top_p: 0.5}"
+    options = ("--zoo", tmp_path / "zoo.yaml", "--num-questions", 2)
+    assert drift(*options, "--request-fields", fields).exit_code == 0
+    _, _, body = upstream.requests[0]
+    assert body.pop("messages")
+    assert body == {"model": "m", "max_completion_tokens": 2, "top_p": 0.5}
+
+
+@pytest.mark.parametrize("fields", ["[", "text", "{model: other}"])
+def test_requests_with_wrong_fields_are_refused(drift, tmp_path, upstream, fields):
+    result = drift(
+        *("--zoo", tmp_path / "zoo.yaml", "--num-questions", 2), "--request-fields", fields
+    )
+    assert result.exit_code == ConfigError.exit_code
+    assert result.stderr.startswith("error: --request-fields")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "text"),
+    [
+        (200, {"content": "B"}, "B"),
+        (200, {"content": None}, ""),  # as profiling reads it: an answer that names nothing
+        (200, {}, None),
+        (200, {"content": 7}, None),
+        (400, {"content": None}, None),
+    ],
+)
+def test_an_answer_without_text_is_an_answer(status, message, text):
+    answer = httpx.Response(status, json={"choices": [{"message": message}]})
+    assert _text(answer) == text
+
+
 def test_what_passes_by_itself_is_asked_again(upstream):
     upstream.behave(statuses=(503, 429))
     pauses = []
     live = LiveCandidate(upstream.url, "m", None)
     chat = [{"role": "user", "content": "x"}]
-    [answer] = live.ask_all([chat], max_new_tokens=2, timeout_s=5, pause=pauses.append)
+    [answer] = live.ask_all([chat], fields={"max_tokens": 2}, timeout_s=5, pause=pauses.append)
     assert answer.strip() == SAID
     assert pauses == [0.5, 1.0]
     upstream.behave(status=503)
-    assert live.ask_all([chat], max_new_tokens=2, timeout_s=5, pause=pauses.append) == [None]
+    assert live.ask_all([chat], fields={"max_tokens": 2}, timeout_s=5, pause=pauses.append) == [
+        None
+    ]
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from modelsat.aptitude.prompts import Prompts
+from modelsat.aptitude.prompts import Prompts, request_fields
 from modelsat.errors import ZooError
 from modelsat.zoo import OpenAICandidate
 from profiling.checkpoint import Checkpoint
 from profiling.config import RemoteConfig
 from profiling.keeping import BatchKeeper
 from profiling.pipeline import grade_row
-from profiling.remote import Endpoint, Pace, open_client, request_fields
+from profiling.remote import Endpoint, Pace, open_client
 from tests.fakes.upstream import Upstream, running_upstream
 
 KEY = "sk-very-secret"
@@ -62,7 +62,7 @@ class Asking:
                     client,
                     candidate,
                     concurrency=config.concurrency,
-                    fields=request_fields(config, max_new_tokens=2),
+                    fields=request_fields(config.request_fields, max_new_tokens=2),
                     prompts=prompts or Prompts(),
                     max_lost=BLOCK_SIZE,
                 )
