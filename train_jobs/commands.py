@@ -1,6 +1,8 @@
 """The command ``modelsat train``. Imports nothing heavy until it runs."""
 
 import json
+import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,9 +45,12 @@ def train(
     if plan:
         _print_plan(job, plan_candidates, as_json)
         return
-    from train_jobs.train_router import train_router
+    # To stdout go DeepSpeed's log, from its import on, and the workers' lines by way of Ray; it
+    # belongs to the document.
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        from train_jobs.train_router import train_router
 
-    summary = train_router(job)
+        summary = train_router(job)
     last = summary.history[-1]
     if as_json:
         document = {

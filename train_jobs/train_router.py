@@ -3,7 +3,8 @@
 import os
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -85,13 +86,24 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
     check_trackers(config.trackers)
     _check_initial_router(config)
     _check_adapters(config)
-    start_ray()
+    with connected_ray():
+        _fit(_trainer(config, run, hashes, work_hash))
+    trained = _finished_history(config, work_hash)
+    if trained is None:
+        raise CheckpointError(f"training ended without writing {config.router_dir}; run it again")
+    return TrainSummary(config.router_dir, was_done=False, history=trained)
+
+
+def _trainer(
+    config: TrainJobConfig, run: str, hashes: Sequence[DataHashes], work_hash: str
+) -> TorchTrainer:
+    """Ray Train's part of a job, once its data lie ready."""
     absolute = _absolute(config)
     folders = write_training_data(absolute, hashes)
     data = read_training_data(absolute, folders)
     resolved = _with_parts(absolute, data, run)
     manifest = _manifest(config, data, hashes, work_hash)
-    trainer = TorchTrainer(
+    return TorchTrainer(
         partial(train_loop_per_worker, tracker_variables(config.trackers)),
         train_loop_config={
             "config": resolved.model_dump(mode="json"),
@@ -109,11 +121,6 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
             worker_runtime_env={"env_vars": _worker_environment(config)},
         ),
     )
-    _fit(trainer)
-    trained = _finished_history(config, work_hash)
-    if trained is None:
-        raise CheckpointError(f"training ended without writing {config.router_dir}; run it again")
-    return TrainSummary(config.router_dir, was_done=False, history=trained)
 
 
 def scaling_config(resources: ResourcesConfig) -> ray.train.ScalingConfig:
@@ -194,9 +201,14 @@ def _fit(trainer: TorchTrainer) -> None:
             signal.signal(signal.SIGINT, before)
 
 
-def start_ray() -> None:
-    """Join the cluster that ``RAY_ADDRESS`` names, else start one on this machine."""
+@contextmanager
+def connected_ray() -> Iterator[None]:
+    """Ray for the length of a block: that in use, or `RAY_ADDRESS`'s, or one of this machine.
+
+    What is connected here is left at the end: until then lines of the workers come to stdout.
+    """
     if ray.is_initialized():
+        yield
         return
     if "RAY_ADDRESS" in os.environ:
         ray.init()
@@ -205,6 +217,10 @@ def start_ray() -> None:
         os.environ.setdefault("RAY_worker_niceness", "0")
         ray.init(num_cpus=_LOGICAL_CPUS, include_dashboard=False)
     interrupt_on_sigterm()  # again: ray.init installs a handler of its own
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 def _worker_environment(config: TrainJobConfig) -> dict[str, str]:

@@ -174,24 +174,23 @@ def on_ray(folder: Path, num_steps: int) -> None:
     from ray.train.torch import TorchConfig, TorchTrainer
 
     from train_jobs.sharding import cpu_environment
-    from train_jobs.train_router import start_ray
+    from train_jobs.train_router import connected_ray
 
-    start_ray()
-    TorchTrainer(
-        worker,
-        train_loop_config={"num_steps": num_steps, "out": str(folder / "on_ray.json")},
-        torch_config=TorchConfig(backend="gloo"),
-        scaling_config=ray.train.ScalingConfig(
-            num_workers=1, resources_per_worker={"CPU": NUM_THREADS}
-        ),
-        run_config=ray.train.RunConfig(
-            storage_path=str(folder / "storage"),
-            worker_runtime_env={
-                "env_vars": {**cpu_environment(), "OMP_NUM_THREADS": str(NUM_THREADS)}
-            },
-        ),
-    ).fit()
-    ray.shutdown()
+    with connected_ray():
+        TorchTrainer(
+            worker,
+            train_loop_config={"num_steps": num_steps, "out": str(folder / "on_ray.json")},
+            torch_config=TorchConfig(backend="gloo"),
+            scaling_config=ray.train.ScalingConfig(
+                num_workers=1, resources_per_worker={"CPU": NUM_THREADS}
+            ),
+            run_config=ray.train.RunConfig(
+                storage_path=str(folder / "storage"),
+                worker_runtime_env={
+                    "env_vars": {**cpu_environment(), "OMP_NUM_THREADS": str(NUM_THREADS)}
+                },
+            ),
+        ).fit()
 
 
 def main() -> None:

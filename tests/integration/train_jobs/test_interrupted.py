@@ -32,13 +32,13 @@ def start() -> Iterator[Start]:
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     started = []
 
-    def _start(*arguments: str) -> subprocess.Popen[str]:
+    def _start(*arguments: str, stderr: int = subprocess.STDOUT) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "modelsat.cli", *arguments],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             text=True,
             start_new_session=True,
         )
@@ -52,7 +52,12 @@ def start() -> Iterator[Start]:
         process.communicate()
 
 
-def stop_at(process: subprocess.Popen[str], words: str, sent: signal.Signals) -> str:
+def stop_at(
+    process: subprocess.Popen[str],
+    words: str,
+    sent: signal.Signals,
+    send: Callable[[int, int], None] = os.killpg,
+) -> str:
     """Send a signal to all processes once a line holds some words; returns all that was printed."""
     lines = []
     assert process.stdout is not None
@@ -62,7 +67,7 @@ def stop_at(process: subprocess.Popen[str], words: str, sent: signal.Signals) ->
             break
     else:
         raise AssertionError(f"{words!r} was never printed: {''.join(lines)}")
-    os.killpg(process.pid, sent)
+    send(process.pid, sent)
     rest, _ = process.communicate(timeout=120)
     return "".join(lines) + rest
 
@@ -95,6 +100,21 @@ def test_interrupted_training_leaves_no_router_and_continues(tmp_path, start):
         *(("connector", epoch) for epoch in range(3)),
         *(("all", epoch) for epoch in range(9)),
     ]
+
+
+def test_a_stopped_job_says_so_and_ends_with_one_json_document(tmp_path, start):
+    """`ray job stop` sends SIGTERM; of what the workers say nothing reaches stdout."""
+    values = job_values(write_toy_tables(tmp_path / "tables"), tmp_path)
+    config = tmp_path / "job.yaml"
+    config.write_text(yaml.safe_dump(values))
+    run = start("train", "--config", str(config))
+    output = stop_at(run, "stage connector, epoch 0", signal.SIGTERM, os.kill)
+    assert run.returncode == 130, output
+    assert MESSAGE in output.splitlines()
+    again = start("train", "--config", str(config), "--json", stderr=subprocess.DEVNULL)
+    output, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, output
+    assert json.loads(output)["history"][-1]["stage"] == "all"
 
 
 def test_a_killed_job_goes_on_as_if_nothing_had_been(tmp_path, start, noisy_tables, stopped):

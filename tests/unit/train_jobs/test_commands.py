@@ -1,7 +1,10 @@
 """The command around a training, which these tests replace: how it ends and what it prints."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +13,14 @@ import pytest
 import ray
 from typer.testing import CliRunner, Result
 
+from modelsat.artifacts.router_description import DESCRIPTION_NAME, ROUTER_SCHEMA_VERSION
 from modelsat.cli.app_errors import INTERRUPTED_EXIT_CODE
 from modelsat.cli.main import app
+from modelsat.config import load_config
+from tests.integration.train_jobs.toy_job import job_values, write_toy_tables
 from train_jobs import train_router as job
-from train_jobs.train_router import start_ray
+from train_jobs.config import TrainJobConfig
+from train_jobs.train_router import TrainSummary, connected_ray, run_name
 
 TINY = Path(__file__).parents[3] / "train_jobs" / "configs" / "tiny.yaml"
 
@@ -46,11 +53,55 @@ def test_a_job_that_is_stopped_says_how_to_go_on(
         os.kill(os.getpid(), signal.SIGTERM)
 
     def be_stopped_with_ray(config: Any) -> None:
-        start_ray()
-        be_stopped(config)
+        with connected_ray():
+            be_stopped(config)
 
     for training in (be_stopped, be_stopped_with_ray):
         monkeypatch.setattr(job, "train_router", training)
         result = train()
         assert result.exit_code == INTERRUPTED_EXIT_CODE
         assert "interrupted; run the same command again to continue" in result.output
+
+
+def test_json_is_all_that_reaches_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray passes lines of the workers on to the driver's stdout."""
+    history = ({"validation_loss": 0.5, "validation_auc": None},)
+
+    def train_router(_config: Any) -> TrainSummary:
+        sys.stdout.write("(RayTrainWorker pid=1) a line of a worker\n")
+        return TrainSummary(Path("router"), was_done=False, history=history)
+
+    monkeypatch.setattr(job, "train_router", train_router)
+    result = train("--json")
+    assert json.loads(result.stdout) == {
+        "router_dir": "router",
+        "was_done": False,
+        "history": list(history),
+    }
+    assert "a line of a worker" in result.stderr
+    assert "a line of a worker" in train().stdout
+
+
+def test_json_of_a_router_that_is_there_is_all_that_reaches_stdout(tmp_path: Path) -> None:
+    """In a process of its own, where what the command imports is imported for the first time."""
+    values = job_values(write_toy_tables(tmp_path), tmp_path)
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps(values))
+    config = load_config(TrainJobConfig, path)
+    history = [{"validation_loss": 0.5, "validation_auc": None}]
+    manifest = {
+        "work_hash": run_name(config).removeprefix("toy-"),
+        "num_workers": config.resources.num_workers,
+        "history": history,
+    }
+    description = {"schema_version": ROUTER_SCHEMA_VERSION, "manifest": manifest}
+    config.router_dir.mkdir()
+    (config.router_dir / DESCRIPTION_NAME).write_text(json.dumps(description))
+    command = [sys.executable, "-m", "modelsat.cli", "train", "--config", str(path), "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout) == {
+        "router_dir": str(config.router_dir),
+        "was_done": True,
+        "history": history,
+    }
