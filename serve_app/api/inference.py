@@ -68,6 +68,8 @@ class Inference:
             _note_attempts(record, error.attempts)
             error.headers["x-modelsat-attempts"] = str(len(error.attempts))
             raise
+        if record.routed and session_id is not None and sent.answer.status == 200:
+            self._services.router.keep(session_id, ranking, sent.candidate)
         return await self._respond(sent, ranking, asked, record, state)
 
     async def explain(self, request: Request) -> Response:

@@ -20,6 +20,9 @@ class Router(Protocol):
     async def rank(self, request: RouteRequest) -> Ranking:
         """The candidates that may answer, best first; raises ApiError where there are none."""
 
+    def keep(self, session_id: str, ranking: Ranking, candidate: str) -> None:
+        """Remember who answered a conversation; does not wait until it is."""
+
     async def explain(self, request: RouteRequest, top_k: int) -> dict[str, Any]:
         """The ranking and what led to it; raises ApiError."""
 

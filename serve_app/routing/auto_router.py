@@ -111,9 +111,22 @@ class AutoRouter:
         ranking, decision = self._decide(newest, request, prompt_tokens, scores, held)
         if decision.passed_over is not None:
             self._waker.wake(newest.names[decision.passed_over])
-        if ranking.confidence is not None:
-            self._keep_session(request, held, ranking.order[0])
         return ranking
+
+    def keep(self, session_id: str, ranking: Ranking, candidate: str) -> None:
+        """Remember who answered a conversation, for its next request.
+
+        A candidate that answered because there were no scores is not remembered: the
+        conversation is not moved for want of them.
+
+        Args:
+            session_id: the conversation.
+            ranking: what :meth:`rank` said of the request.
+            candidate: who answered it.
+        """
+        is_new = ranking.confidence is not None and candidate != ranking.held
+        if self._sessions is not None and is_new:
+            self._sessions.put(session_id, candidate)
 
     async def explain(self, request: RouteRequest, top_k: int) -> dict[str, Any]:
         """The decision on a request and what led to it; nothing is sent, started or remembered.
@@ -161,19 +174,15 @@ class AutoRouter:
         )
         if isinstance(scores, NoScores):
             decision = decide_without_scores(table, admission, circumstances, scores.reason)
-            return _ranking(table, admission, decision, None), decision
+            return _ranking(table, admission, decision, None, held), decision
         decision = decide(table, admission, scores, request.constraints, circumstances)
-        return _ranking(table, admission, decision, scores), decision
+        return _ranking(table, admission, decision, scores, held), decision
 
     def _look_up_session(self, request: RouteRequest) -> asyncio.Task[str | None] | None:
         """Ask for the conversation's candidate while the text is scored."""
         if self._sessions is None or request.session_id is None:
             return None
         return asyncio.create_task(self._sessions.get(request.session_id))
-
-    def _keep_session(self, request: RouteRequest, held: str | None, first: str) -> None:
-        if self._sessions is not None and request.session_id is not None and held != first:
-            self._sessions.put(request.session_id, first)
 
 
 def _admitted(table: ZooTable, request: RouteRequest, prompt_tokens: int) -> Admission:
@@ -184,7 +193,11 @@ def _admitted(table: ZooTable, request: RouteRequest, prompt_tokens: int) -> Adm
 
 
 def _ranking(
-    table: ZooTable, admission: Admission, decision: Decision, scores_M: Floats | None
+    table: ZooTable,
+    admission: Admission,
+    decision: Decision,
+    scores_M: Floats | None,
+    held: str | None,
 ) -> Ranking:
     excluded = admission.excluded | {table.names[p]: SCORE_MISSING for p in decision.unscored}
     scores: dict[str, float] = {}
@@ -198,5 +211,6 @@ def _ranking(
         confidence=scores.get(order[0]),
         scores=scores,
         excluded=excluded,
+        held=held,
         zoo_version=table.version,
     )

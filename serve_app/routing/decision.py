@@ -114,20 +114,21 @@ def decide(
 def decide_without_scores(
     table: ZooTable, admission: Admission, circumstances: Circumstances, reason: str
 ) -> Decision:
-    """Order candidates by their cards, the default candidate first.
+    """Order candidates by their cards; first the conversation's, then the default candidate.
 
     Args:
         table: the zoo.
         admission: who is admitted; at least one.
-        circumstances: what else counts; a conversation's candidate does not.
+        circumstances: what else counts.
         reason: why there are no scores.
     """
     admitted: Places = np.flatnonzero(admission.admitted_M)
     healthy, cooled = _split(table, admitted, circumstances)
     is_default = table.mask_of(filter(None, [circumstances.default_candidate]))
+    is_held = table.mask_of(filter(None, [circumstances.held]))
     order: list[int] = []
     for group in (healthy, cooled):
-        by_card = np.lexsort((-table.accuracy_M[group], ~is_default[group]))
+        by_card = np.lexsort((-table.accuracy_M[group], ~is_default[group], ~is_held[group]))
         order += group[by_card].tolist()
     return Decision(order, reason)
 

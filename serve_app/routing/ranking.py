@@ -17,6 +17,7 @@ class Ranking:
         confidence: P(correct) of the first, 0..1; None where nothing was scored.
         scores: P(correct) of every candidate that was scored.
         excluded: why each candidate that may not answer was left out, by name.
+        held: who answered the conversation before; None: nobody that is remembered.
         zoo_version: version of the zoo that was ranked.
     """
 
@@ -25,6 +26,7 @@ class Ranking:
     confidence: float | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     excluded: Mapping[str, str] = field(default_factory=dict)
+    held: str | None = None
     zoo_version: int = 0
 
 

@@ -104,12 +104,16 @@ class FakeRouter:
     explanation: Mapping = field(default_factory=lambda: {"selected_model": "tiny-b"})
     error: Exception | None = None
     asked: list = field(default_factory=list)
+    kept: list = field(default_factory=list)
 
     async def rank(self, request):
         self.asked.append(request)
         if self.error is not None:
             raise self.error
         return self.ranking
+
+    def keep(self, session_id, ranking, candidate):
+        self.kept.append((session_id, ranking, candidate))
 
     async def explain(self, request, top_k):
         self.asked.append((request, top_k))

@@ -248,6 +248,27 @@ def test_forged_headers_change_nothing(served):
     assert "forged" not in str(served.dispatcher.sent) + str(served.router.asked)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_conversation_is_remembered_by_who_answered_it(served, stream):
+    served.dispatcher.failed_first = (Attempt("tiny-b", "server_error", 0.1),)
+    assert post(served, chat(stream=stream), headers={"x-session-id": "s"}).status_code == 200
+    assert served.router.kept == [("s", served.router.ranking, "tiny/a")]
+
+
+def test_a_request_that_nobody_answered_changes_no_conversation(served):
+    served.dispatcher.status = 400
+    assert post(served, chat(), headers={"x-session-id": "s"}).status_code == 400
+    served.dispatcher.error = DispatchError(503, "down", attempts=[])
+    assert post(served, chat(), headers={"x-session-id": "s"}).status_code == 503
+    assert served.router.kept == []
+
+
+def test_neither_a_pinned_request_nor_one_of_no_conversation_is_remembered(served):
+    assert post(served, chat("tiny/a"), headers={"x-session-id": "s"}).status_code == 200
+    assert post(served, chat()).status_code == 200
+    assert served.router.kept == []
+
+
 @pytest.mark.parametrize("model", ["auto", "tiny/a"])
 @pytest.mark.parametrize("session", ["", "x" * 257, "caf\u00e9", "a\tb"])
 def test_a_session_id_is_bounded_and_printable(served, session, model):

@@ -208,13 +208,22 @@ def test_otherwise_the_choice_stays(router_dir, replicas, tolerance, asked):
 # Conversations.
 
 
-def in_session(router_dir, held, scores=SCORES, cooled=(), asked=None, margin=0.1):
-    surroundings = Surroundings()
-    surroundings.sessions = {"s": held}
-    surroundings.cooled = set(cooled)
-    asked = asked or request(session_id="s")
-    ranking = rank(router_dir, asked, scores, surroundings, sessions={"margin": margin})
-    return ranking.order, ranking.reason, surroundings.sessions["s"]
+def in_session(router_dir, held, scores=SCORES, cooled=(), asked=None, margin=0.1, failed=()):
+    """Order, reason, and who is remembered when the first that has not failed answers."""
+
+    async def run():
+        surroundings = Surroundings()
+        surroundings.sessions = {"s": held}
+        surroundings.cooled = set(cooled)
+        state, scorer = make_state(router_dir, ABC), FakeScorer(scores)
+        router = await make_router(state, scorer, surroundings, sessions={"margin": margin})
+        ranking = await router.rank(asked or request(session_id="s"))
+        assert surroundings.sessions == {"s": held}  # nobody has answered yet
+        answering = next(name for name in ranking.order if name not in failed)
+        router.keep("s", ranking, answering)
+        return ranking.order, ranking.reason, surroundings.sessions["s"]
+
+    return asyncio.run(run())
 
 
 def test_a_conversation_stays_on_a_candidate_within_the_margin(router_dir):
@@ -241,10 +250,29 @@ def test_a_new_conversation_is_remembered(router_dir):
     assert in_session(router_dir, None)[2] == "a"
 
 
+def test_a_conversation_goes_on_with_the_candidate_that_answered(router_dir):
+    """Not with the one that was asked first and failed; both ways."""
+    assert in_session(router_dir, None, failed=["a"])[2] == "b"
+    assert in_session(router_dir, "b", failed=["b"])[2] == "a"
+
+
 def test_a_conversation_is_not_moved_for_want_of_scores(router_dir):
-    _, reason, kept = in_session(router_dir, "c", scores={})
-    assert reason == "default_no_finite_score"
-    assert kept == "c"
+    order, reason, kept = in_session(router_dir, "c", scores={})
+    assert (order[0], reason, kept) == ("c", "default_no_finite_score", "c")
+    assert in_session(router_dir, "c", scores={}, failed=["c"])[2] == "c"
+
+
+def test_without_scores_a_conversation_leaves_a_candidate_that_failed_lately(router_dir):
+    order, _, _ = in_session(router_dir, "c", scores={}, cooled=["c"])
+    assert order == ("a", "b", "c")
+
+
+def test_without_scores_the_conversation_comes_before_the_default(router_dir):
+    surroundings = Surroundings()
+    surroundings.sessions = {"s": "c"}
+    asked = request(session_id="s")
+    ranking = rank(router_dir, asked, {}, surroundings, default_candidate="b")
+    assert ranking.order == ("c", "b", "a")
 
 
 # Laws.
