@@ -155,11 +155,14 @@ class Dispatcher:
                 answer = await client.open(endpoint, body, timeout_s=limit_s)
             except CandidateFailure as failure:
                 if failure.kind == "timeout" and limit_s < usual_limit_s:
-                    trial.abandoned()  # the client's haste is no fault of the candidate
+                    trial.unanswered()
                 else:
                     trial.failed(failure)
                 attempts.append(Attempt(name, failure.kind, self._clock() - started_s))
                 continue
+            except asyncio.CancelledError:
+                trial.unanswered()
+                raise
             except BaseException:
                 trial.abandoned()
                 raise

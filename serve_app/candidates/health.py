@@ -11,10 +11,16 @@ A candidate is healthy (0), or cooled (2): not asked until its cool-down has pas
   failure more, such as a stream that breaks, cools it again. Only a success restores it fully.
 - While it is cooled, requests that were sent before change nothing by how they end.
 
-What tells nothing about the candidate counts for nothing: a client that left, a limit that the
-client set shorter than the configured one, a queue of this cluster that is full.
+What tells nothing about the candidate counts for nothing: a queue of this cluster that is full,
+a client that left, a limit that the client set shorter than the configured one. The latter two
+tell something after all where they go on: requests that were given up before their first byte
+count as failures from when they have waited more than `attempt_timeout_s` in all, with no answer
+to anybody and no cool-down in between. Else a candidate that hangs would be asked for ever where
+no client is patient. A few that give up at once are not enough: they must not take a candidate
+from those who wait for it.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -41,29 +47,37 @@ class _Circuit:
         cooldown_s: length of the next cool-down.
         cooled_until_s: end of the present one; None when it is not cooled or half-open.
         trial: the request that tries it while half-open.
+        silent_s: how long requests that were given up have waited since its last answer or
+            cool-down; time in which several of them waited counts once.
+        counted_until_s: up to when that is counted.
     """
 
     cooldown_s: float
     num_failures: int = 0
     cooled_until_s: float | None = None
     trial: "Trial | None" = None
+    silent_s: float = 0.0
+    counted_until_s: float = -math.inf
 
 
 class Trial:
     """One request to one candidate; tells how it went, once."""
 
-    def __init__(self, health: "CandidateHealth", circuit: _Circuit) -> None:
+    def __init__(self, health: "CandidateHealth", circuit: _Circuit, started_s: float) -> None:
         self._health = health
         self._circuit = circuit
+        self._started_s = started_s
         self._is_settled = False
 
     def answered(self) -> None:
         """The first byte of a stream is here."""
+        self._health.hear(self._circuit)
         if not self._is_settled and self._circuit.trial is self:
             self._health.release(self._circuit)
 
     def succeeded(self) -> None:
         """The answer is complete."""
+        self._health.hear(self._circuit)
         if self._settle():
             self._health.restore(self._circuit)
 
@@ -75,6 +89,11 @@ class Trial:
     def abandoned(self) -> None:
         """It was given up for a reason that says nothing about the candidate."""
         self._settle()
+
+    def unanswered(self) -> None:
+        """Its client gave it up before the first byte."""
+        if self._settle():
+            self._health.count_silence(self._circuit, self._started_s)
 
     def _settle(self) -> bool:
         """Whether how it went counts; it does not when it was sent before a cool-down."""
@@ -107,9 +126,10 @@ class CandidateHealth:
         circuit = self._circuits.get(candidate)
         if circuit is None:
             circuit = self._circuits[candidate] = _Circuit(self._options.cooldown_s)
-        trial = Trial(self, circuit)
+        now_s = self._clock()
+        trial = Trial(self, circuit, now_s)
         if circuit.cooled_until_s is not None:
-            if circuit.trial is not None or self._clock() < circuit.cooled_until_s:
+            if circuit.trial is not None or now_s < circuit.cooled_until_s:
                 return None
             circuit.trial = trial
         return trial
@@ -143,6 +163,18 @@ class CandidateHealth:
         circuit.num_failures, circuit.cooled_until_s = 0, None
         circuit.cooldown_s = self._options.cooldown_s
 
+    def hear(self, circuit: _Circuit) -> None:
+        """Take note of a sign of life."""
+        circuit.silent_s, circuit.counted_until_s = 0.0, self._clock()
+
+    def count_silence(self, circuit: _Circuit, since_s: float) -> None:
+        """Take note of a request given up unanswered; a failure when such have waited too long."""
+        now_s = self._clock()
+        circuit.silent_s += now_s - max(since_s, circuit.counted_until_s)
+        circuit.counted_until_s = now_s
+        if circuit.silent_s > self._options.attempt_timeout_s:
+            self.count(circuit, CandidateFailure("timeout"))
+
     def count(self, circuit: _Circuit, failure: CandidateFailure) -> None:
         """Take note of a failure; cools the candidate when it is one too many."""
         if failure.kind == "overloaded" and failure.status is None:
@@ -157,3 +189,4 @@ class CandidateHealth:
         length_s = circuit.cooldown_s if asked_s is None else asked_s
         circuit.cooled_until_s = self._clock() + min(length_s, limit_s)
         circuit.cooldown_s = min(2 * circuit.cooldown_s, limit_s)
+        circuit.silent_s = 0.0

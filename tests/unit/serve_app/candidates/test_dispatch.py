@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 
 import pytest
 
@@ -255,6 +256,22 @@ def test_a_limit_that_only_the_client_set_counts_against_nobody(world):
     assert world.health.state("a") == State.HEALTHY
     for _ in range(2):
         world.outcomes("a", limit_s=1000)
+    assert world.health.state("a") == State.COOLED
+
+
+@pytest.mark.parametrize("ends", [failure("timeout"), asyncio.CancelledError()])
+def test_a_candidate_that_hangs_is_left_alone_though_no_caller_waits_for_its_limit(world, ends):
+    """300 s are allowed, each caller waits 30: the second is past 50 s of silence, so 2 and 3."""
+
+    async def hang(_endpoint, _body, *, timeout_s):
+        world.clock.now_s += 30
+        raise ends
+
+    world.clients["a"].open = hang
+    for _ in range(3):
+        assert world.health.state("a") == State.HEALTHY
+        with suppress(asyncio.CancelledError):
+            world.outcomes("a", limit_s=30)
     assert world.health.state("a") == State.COOLED
 
 

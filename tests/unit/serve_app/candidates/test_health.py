@@ -157,6 +157,53 @@ def test_a_request_is_settled_once(health):
     assert health.state("a") == State.HEALTHY
 
 
+def give_up(health, clock, after_s, name="a"):
+    trial = health.begin(name)
+    clock.now_s += after_s
+    trial.unanswered()
+
+
+def test_a_candidate_that_nobody_waits_out_is_cooled_after_a_while(health, clock):
+    """59.5 s each, none of them the 60 s of `attempt_timeout_s`: the next three count."""
+    for _ in range(3):
+        give_up(health, clock, 59.5)
+        assert health.state("a") == State.HEALTHY
+    give_up(health, clock, 59.5)
+    assert health.wait_s("a") == 5
+
+
+def test_clients_that_give_up_at_once_cool_nobody(health, clock):
+    waiting = [health.begin("a") for _ in range(1000)]
+    clock.now_s += 1  # 1000 s together, of one second
+    for trial in waiting:
+        trial.unanswered()
+    assert health.state("a") == State.HEALTHY
+
+
+@pytest.mark.parametrize("sign", ["answered", "succeeded"])
+def test_an_answer_to_anybody_clears_those_who_give_up(health, clock, sign):
+    early = health.begin("a")
+    for _ in range(50):
+        give_up(health, clock, 10)
+        getattr(health.begin("a"), sign)()
+    early.unanswered()  # waited for 500 s, but for the last answer 0 s
+    for _ in range(2):
+        fail(health, BROKEN)
+    assert health.state("a") == State.HEALTHY
+
+
+def test_a_trial_that_is_given_up_cools_again_when_those_have_waited_long_enough(health, clock):
+    fail(health, limited())
+    clock.now_s += 5
+    give_up(health, clock, 40)
+    assert health.state("a") == State.HALF_OPEN
+    give_up(health, clock, 40)
+    assert health.wait_s("a") == 10
+    clock.now_s += 10
+    give_up(health, clock, 40)
+    assert health.state("a") == State.HALF_OPEN
+
+
 class Circuit(RuleBasedStateMachine):
     """Any order of requests, ends and waits, against a plain account of what was allowed."""
 
