@@ -5,7 +5,7 @@ came. One event of a stream costs about 2 us (13 us with the standard library's 
 """
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -24,9 +24,13 @@ class _Vector(msgspec.Struct):
     embedding: msgspec.Raw
 
 
+# What the accounts keep; a count beyond it, or below 0, is none.
+_Tokens = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+
+
 class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: _Tokens | None = None
+    completion_tokens: _Tokens | None = None
 
 
 _fields = msgspec.json.Decoder(_Fields)

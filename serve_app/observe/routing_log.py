@@ -70,7 +70,8 @@ class RoutingLog:
     """Gathers routed requests and writes them to files; an observer.
 
     A file holds up to ``rows_per_file`` decisions and appears whole. One that cannot be written
-    is tried again after ``flush_interval_s``, while its decisions wait.
+    is tried again after ``flush_interval_s``, while its decisions wait. Decisions of which no
+    table can be made never will be one: they are dropped and counted.
     """
 
     def __init__(self, options: RoutingLogOptions, write: Write | None = None) -> None:
@@ -102,7 +103,7 @@ class RoutingLog:
 
     @property
     def dropped(self) -> int:
-        """Decisions lost so far because no file could be written."""
+        """Decisions lost so far because no file could be made of them or written."""
         return self._dropped
 
     def finished(self, record: RequestRecord) -> None:
@@ -182,10 +183,19 @@ class RoutingLog:
                     return
 
     def _try_to_write(self, batch: Sequence[_Decision]) -> bool:
+        """Whether the batch is done with: written, or dropped for good."""
         moment = datetime.fromtimestamp(batch[0].logged_at / 1e6, UTC)
         name = f"{moment:%Y%m%dT%H%M%S}-{self._writer_id}-{self._num_files:05d}.parquet"
         try:
-            self._write(_table(batch), self._folder / name)
+            table = _table(batch)
+        except Exception as error:  # noqa: BLE001  # whatever they hold, the thread goes on
+            # The error's text may repeat that of a prompt.
+            _LOGGER.error("%d decisions fit no routing log: %s", len(batch), type(error).__name__)
+            with self._changed:
+                self._dropped += len(batch)
+            return True
+        try:
+            self._write(table, self._folder / name)
         except (ModelSatError, OSError, pa.ArrowException) as error:
             _LOGGER.warning(
                 "%d decisions cannot be written to the routing log: %s", len(batch), error

@@ -126,6 +126,10 @@ def test_the_word_error_alone_is_none(fields):
         (None, (None, None)),
         ([1], (None, None)),
         ({"prompt_tokens": "many"}, (None, None)),
+        ({"prompt_tokens": 2**31 - 1, "completion_tokens": 0}, (2**31 - 1, 0)),
+        ({"prompt_tokens": 2**31}, (None, None)),  # more than any log can hold
+        ({"completion_tokens": -1}, (None, None)),
+        ({"completion_tokens": 2**70}, (None, None)),
     ],
 )
 def test_usage_is_read_as_it_passes(usage, tokens):

@@ -183,6 +183,16 @@ def test_what_the_disk_never_takes_is_dropped_and_counted(tmp_path):
     assert log.dropped == 6
 
 
+@pytest.mark.parametrize("tokens", [2**31, 2**70, "many"])
+def test_what_fits_no_table_is_dropped_and_counted_and_the_rest_is_written(tmp_path, tokens):
+    disk = Disk()
+    log = RoutingLog(options(tmp_path, rows_per_file=2), disk.write)
+    for prompt_tokens in (1, tokens, 1, 1):
+        log.finished(make_record(prompt_tokens=prompt_tokens))
+    log.close()
+    assert (disk.sizes, log.dropped) == ([2], 2)
+
+
 def test_a_folder_that_cannot_be_made_costs_decisions_and_nothing_else(tmp_path):
     (tmp_path / "file").write_text("in the way")
     log = RoutingLog(options(tmp_path / "file" / "log"))
