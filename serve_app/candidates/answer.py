@@ -52,11 +52,13 @@ class Answer:
         parts: the body's parts, UTF-8: whole server-sent events of a stream, else one JSON
             document.
         facts: what was read of it.
+        secret: key that the request was sent with, which no error may repeat.
     """
 
     status: int
     parts: Parts
     facts: AnswerFacts = field(default_factory=AnswerFacts)
+    secret: str | None = field(default=None, repr=False)
 
 
 class Document:

@@ -244,6 +244,7 @@ class _WatchedParts:
         self._name = name
         self._parts: Parts = answer.parts
         self._facts: AnswerFacts = answer.facts
+        self._secret = answer.secret
         self._body = body
         self._trial = trial
         self._deadline = deadline
@@ -281,7 +282,7 @@ class _WatchedParts:
             failure = failure_of(told.status) or CandidateFailure("server_error")
             if failure_of(told.status) is None:
                 self._trial.abandoned()  # about the request, not about the candidate
-            error = refusal_error(self._name, told.status, told.content, self._body)
+            error = refusal_error(self._name, told.status, told.content, self._body, self._secret)
         except CandidateFailure as broken:
             failure = broken
             message = f"model {self._name!r} failed while it answered"

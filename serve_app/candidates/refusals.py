@@ -9,10 +9,15 @@ from typing import Any
 
 import msgspec
 
-from serve_app.api.errors import ApiError, engine_error, repeats_input
+from serve_app.api.errors import (
+    MAX_MESSAGE_CHARS,
+    ApiError,
+    engine_error,
+    repeats,
+    repeats_input,
+)
 from serve_app.candidates.answer import Answer, CandidateFailure, Document, FailureKind
 
-_MAX_MESSAGE_CHARS = 2000
 _CODE = re.compile(r"[a-z0-9_.-]{1,64}")
 _KINDS: dict[int, FailureKind] = {
     408: "timeout",
@@ -70,15 +75,12 @@ def refusal_error(
             code="upstream_authentication",
         )
     told = _told(content)
-    message = told.get("message")
-    if not isinstance(message, str) or (secret is not None and secret in message):
+    message = _shown(told.get("message"), secret)
+    if message is None:
         message = f"model {candidate!r} refused the request with status {status}"
-    param = told.get("param")
-    param = param if isinstance(param, str) and len(param) < _MAX_MESSAGE_CHARS else None
-    error = engine_error(status, message, param, dict(body))
-    error.message = error.message[:_MAX_MESSAGE_CHARS]
-    code = told.get("code")
-    if isinstance(code, str) and _CODE.fullmatch(code) and not repeats_input(code, body):
+    error = engine_error(status, message, _shown(told.get("param"), secret), dict(body))
+    code = _shown(told.get("code"), secret)
+    if code is not None and _CODE.fullmatch(code) and not repeats_input(code, body):
         error.code = code
     return error
 
@@ -95,6 +97,16 @@ def seconds_until(retry_after: str | None) -> float | None:
         except (ValueError, OverflowError):
             return None
     return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _shown(value: Any, secret: str | None) -> str | None:
+    """The beginning of a text; None where it is none, or repeats the key."""
+    if not isinstance(value, str):
+        return None
+    shown = value[:MAX_MESSAGE_CHARS]
+    if secret is not None and (secret in value or repeats(shown, (secret,))):
+        return None
+    return shown
 
 
 def _told(content: bytes) -> dict[str, Any]:

@@ -131,7 +131,7 @@ class RemoteClient:
         if body.get("stream") is True:
             parts = EventParts(_ResponseSource(response), rewriter)
             await parts.begin()
-            return Answer(200, parts, rewriter.facts)
+            return Answer(200, parts, rewriter.facts, self._key)
         content = await _read_whole(response, _MAX_ANSWER_BYTES)
         return Answer(200, Document(rewriter.document(content)), rewriter.facts)
 

@@ -329,6 +329,18 @@ def test_an_error_told_in_a_stream_repeats_nothing_of_the_request(world):
     assert "giraffe" not in error_of(parts[1])["message"]
 
 
+@pytest.mark.parametrize("quoted", ["sk-1234567890abcdef", "sk-1234567890abcd..."])
+def test_an_error_told_in_a_stream_repeats_nothing_of_the_key(world, quoted):
+    async def run():
+        told = UpstreamError(500, json.dumps({"error": {"message": f"key {quoted}"}}).encode())
+        answer = Answer(200, FakeParts(b"1", told), secret="sk-1234567890abcdef")
+        world.clients["a"].told = [answer]
+        sent = await world.send("a", stream=True)
+        return [part async for part in sent.answer.parts][1]
+
+    assert "sk-" not in error_of(asyncio.run(run()))["message"]
+
+
 def test_streams_that_break_cool_their_candidate(world):
     for _ in range(2):
         world.stream(b"1", failure("unreachable"))

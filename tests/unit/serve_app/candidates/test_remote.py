@@ -222,6 +222,7 @@ def raw_refusal(content, status=400):
         b'{"error": {"message": "cannot do how tall is a giraffe", "code": "bad"}}',
         b'{"error": {"message": "bad", "code": "how tall is a giraffe", "param": "giraffes"}}',
         b'{"error": {"message": "key sk-secret is odd"}}',
+        b'{"error": {"message": "m", "param": "sk-secret", "code": "sk-secret"}}',
         b'{"message": "how tall is a giraffe"}',
         b'"how tall is a giraffe"',
         b"<p>how tall is a giraffe, sk-secret</p>",

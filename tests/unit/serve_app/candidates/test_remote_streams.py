@@ -95,6 +95,23 @@ def test_an_error_in_a_stream_ends_it_after_what_came_before(name):
     assert failure.status == (500 if name else 503)
 
 
+def test_a_stream_brings_the_key_that_no_error_in_it_may_repeat(monkeypatch):
+    monkeypatch.setenv("GIRAFFE_KEY", "sk-secret")
+
+    async def run():
+        async with (
+            raw_server(events(chunk("a"))) as url,
+            client_of(url, api_key_env="GIRAFFE_KEY") as client,
+        ):
+            answer = await client.open("chat", STREAM, timeout_s=5)
+            await answer.parts.aclose()
+            return answer
+
+    answer = asyncio.run(run())
+    assert answer.secret == "sk-secret"
+    assert "sk-secret" not in repr(answer)
+
+
 @pytest.mark.parametrize(("code", "kind"), [(429, "rate_limited"), (None, "server_error")])
 def test_an_error_before_any_chunk_is_a_failure(code, kind):
     with pytest.raises(CandidateFailure) as failure:
