@@ -2,20 +2,28 @@
 
 The order: the policy's, over the candidates that are admitted, have a finite score and are not
 cooled down; then those that are cooled down, which the dispatcher skips while they are, in the
-policy's order too. Two rules may then move another candidate to the front: the conversation's,
-and one that runs in place of one that would have to be started.
+policy's order too. Two rules then move candidates: the conversation's comes to the front, and one
+that would have to be started goes behind those that run and are nearly as good, wherever it stands,
+as a fallback that waits for a start is no better than a first choice that does.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from modelsat.routing.policy import HIGHEST_SCORE, HIGHEST_SCORE_ALLOWED, Constraints, choose
+from modelsat.routing.policy import (
+    HIGHEST_SCORE,
+    HIGHEST_SCORE_ALLOWED,
+    UNCONSTRAINED,
+    Constraints,
+    choose,
+)
 from serve_app.routing.filters import Admission
 from serve_app.routing.ordering import policy_order
-from serve_app.routing.table import Doubles, Floats, ZooTable
+from serve_app.routing.table import Doubles, Floats, Mask, ZooTable
 
 # Reasons beside those of the policy.
 HIGHEST_SCORE_HEALTHY = "highest_score_healthy"
@@ -58,7 +66,7 @@ class Decision:
     Attributes:
         order: places of the admitted candidates, first the one to ask.
         reason: of the first place.
-        passed_over: place of a candidate that has to be started and was passed over for that.
+        passed_over: place of a candidate that has to be started and would be first otherwise.
         unscored: places of admitted candidates that are left out for want of a score.
     """
 
@@ -103,18 +111,20 @@ def decide(
     if held is not None and held in order[1:] and ranking.keeps(held, order):
         order, reason = _moved_to_front(order, held), SESSION
     passed_over = None
-    warm = ranking.warm_near(order)
-    if warm is not None:
-        passed_over = order[0]
-        order, reason = _moved_to_front(order, warm), WARM_NEAR_BEST
+    warm_first = ranking.warm_first(order)
+    if warm_first[0] != order[0]:
+        passed_over, reason = order[0], WARM_NEAR_BEST
     unscored: list[int] = np.flatnonzero(admission.admitted_M & ~is_finite_M).tolist()
-    return Decision(order + ranking.policy_order(cooled), reason, passed_over, unscored)
+    last = ranking.warm_first(ranking.policy_order(cooled))
+    return Decision(warm_first + last, reason, passed_over, unscored)
 
 
 def decide_without_scores(
     table: ZooTable, admission: Admission, circumstances: Circumstances, reason: str
 ) -> Decision:
     """Order candidates by their cards; first the conversation's, then the default candidate.
+
+    For those that have to be started the accuracy on the card stands for P(correct).
 
     Args:
         table: the zoo.
@@ -126,11 +136,17 @@ def decide_without_scores(
     healthy, cooled = _split(table, admitted, circumstances)
     is_default = table.mask_of(filter(None, [circumstances.default_candidate]))
     is_held = table.mask_of(filter(None, [circumstances.held]))
+    ranking = _Ranking(table, table.accuracy_M, UNCONSTRAINED, circumstances)
     order: list[int] = []
+    passed_over = None
     for group in (healthy, cooled):
         by_card = np.lexsort((-table.accuracy_M[group], ~is_default[group], ~is_held[group]))
-        order += group[by_card].tolist()
-    return Decision(order, reason)
+        in_order = group[by_card].tolist()
+        warm_first = ranking.warm_first(in_order)
+        if not order and warm_first[0] != in_order[0]:
+            passed_over = in_order[0]
+        order += warm_first
+    return Decision(order, reason, passed_over)
 
 
 @dataclass(frozen=True)
@@ -157,27 +173,35 @@ class _Ranking:
         """Whether the conversation stays: nobody is much better, and it is good enough."""
         best_score = self.scores_M[order].max()
         near = best_score - self.scores_M[held] <= self.circumstances.session_margin
-        return bool(near) and self._is_good_enough_instead(held, order[0])
+        return bool(near and self._are_good_enough_instead(order[0])[held])
 
-    def warm_near(self, order: list[int]) -> int | None:
-        """A running candidate to ask in place of the first, which has to be started."""
+    def warm_first(self, order: list[int]) -> list[int]:
+        """The order with each candidate that has to be started behind running ones near it."""
         tolerance = self.circumstances.cold_start_tolerance
-        if tolerance is None or self._runs(order[0]):
-            return None
-        floor = self.scores_M[order[0]] - tolerance
-        for place in order[1:]:
-            near = self.scores_M[place] >= floor
-            if near and self._runs(place) and self._is_good_enough_instead(place, order[0]):
-                return place
-        return None
+        stopped = [name for name, count in self.circumstances.availability.items() if count == 0]
+        if tolerance is None or not stopped:
+            return order
+        places: Places = np.array(order, dtype=np.intp)
+        runs_M = ~self.table.mask_of(stopped)
+        left_M = np.zeros_like(runs_M)
+        left_M[places] = True
+        warm_first: list[int] = []
+        for place in order:
+            if left_M[place] and not runs_M[place]:
+                near_M = self.scores_M >= self.scores_M[place] - tolerance
+                moved_M = left_M & runs_M & near_M & self._are_good_enough_instead(place)
+                warm_first += places[moved_M[places]].tolist()
+                left_M &= ~moved_M
+            if left_M[place]:
+                warm_first.append(place)
+                left_M[place] = False
+        return warm_first
 
-    def _runs(self, place: int) -> bool:
-        return self.circumstances.availability.get(self.table.names[place], 1) > 0
-
-    def _is_good_enough_instead(self, place: int, first: int) -> bool:
-        """Whether a candidate reaches ``min_p``, or the one that it replaces does not either."""
+    def _are_good_enough_instead(self, first: int) -> Mask:
+        """Which candidates reach ``min_p``, or do not while the one replaced does not either."""
         min_p = self.constraints.min_p
-        return min_p is None or bool(self.scores_M[place] >= min(min_p, self.scores_M[first]))
+        least = -math.inf if min_p is None else min(min_p, self.scores_M[first])
+        return self.scores_M >= least
 
 
 def _split(table: ZooTable, places: Places, circumstances: Circumstances) -> tuple[Places, Places]:

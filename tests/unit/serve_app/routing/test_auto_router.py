@@ -188,6 +188,44 @@ def test_a_running_near_best_candidate_answers_for_a_cold_one(router_dir):
     assert (order, reason, woken) == (("b", "a", "c"), "warm_near_best", ["a"])
 
 
+def test_a_fallback_that_has_to_be_started_comes_after_running_ones_near_it(router_dir):
+    order, reason, woken = ranked_with_replicas(
+        router_dir, {"b": 0}, scores={"a": 0.9, "b": 0.7, "c": 0.66}, cold_start_tolerance=0.05
+    )
+    assert (order, reason, woken) == (("a", "c", "b"), "highest_score", [])
+
+
+def test_a_fallback_that_is_much_better_is_started_and_waited_for(router_dir):
+    assert ranked_with_replicas(router_dir, {"b": 0})[0] == ("a", "b", "c")
+
+
+def test_each_cold_candidate_waits_for_the_running_ones_near_it(router_dir):
+    """b, 0.1 above all, lets nobody pass; a lets c and e pass; nobody is left for d but f."""
+    scores = {"b": 0.9, "a": 0.8, "c": 0.78, "e": 0.75, "d": 0.8, "f": 0.5}
+    surroundings = Surroundings()
+    surroundings.replicas = {"a": 0, "b": 0, "d": 0, "c": 2}
+
+    async def run():
+        state = make_state(router_dir, [candidate(name) for name in "abcdef"])
+        router = await make_router(
+            state, FakeScorer(scores), surroundings, cold_start_tolerance=0.0501
+        )
+        return await router.rank(request())
+
+    assert asyncio.run(run()).order == ("b", "c", "e", "a", "d", "f")
+
+
+def test_without_scores_the_cards_say_who_answers_for_a_cold_default(router_dir):
+    accuracies = {"a": 0.8, "b": 0.6, "c": 0.78}
+    options = {"scores": {}, "accuracies": accuracies, "default_candidate": "a"}
+    order, reason, woken = ranked_with_replicas(router_dir, {"a": 0}, **options)
+    assert (order, reason, woken) == (("c", "a", "b"), "default_no_finite_score", ["a"])
+    order, _, woken = ranked_with_replicas(
+        router_dir, {"a": 0}, **options, cold_start_tolerance=0.01
+    )
+    assert (order, woken) == (("a", "c", "b"), [])
+
+
 @pytest.mark.parametrize(
     ("replicas", "tolerance", "asked"),
     [
@@ -322,6 +360,11 @@ def test_laws_of_every_ranking(router_dir, scores, cooled, cold, held, margin, c
         assert not set(ranking.order) & set(finite)
         return
     assert set(ranking.order) <= set(finite)
+    if constraints.min_p is None:
+        for place, name in enumerate(ranking.order):
+            for later in ranking.order[place + 1 :] if name in cold else ():
+                if later not in cold and (later in cooled) == (name in cooled):
+                    assert finite[later] < finite[name] - 0.05 + 1e-6
     healthy = {n: p for n, p in finite.items() if n in ranking.order and n not in cooled}
     if healthy:
         assert first not in cooled
