@@ -26,6 +26,9 @@ _MOST_TOKENS = 2**40  # beyond every context window, and within 64 bits
 
 # An empty list or object of 3 bytes costs 60 to 90 bytes and 0.3 us; texts hold few brackets.
 _MAX_BRACKETS = 250_000
+# Whatever walks or encodes a body recurses; Python and msgspec end that at about 1000 levels.
+_MAX_DEPTH = 128
+_TOO_DEEP = f"the body is nested more than {_MAX_DEPTH} levels deep"
 _WILDCARDS = frozenset("*?[")
 # Fields that bound the answer, the one that counts first.
 _LIMITS: Mapping[str, tuple[str, ...]] = {
@@ -159,19 +162,35 @@ def _model(body: Mapping[str, Any]) -> str:
 
 
 def _read_json_object(raw: bytes) -> dict[str, Any]:
-    if len(raw) > _MAX_BRACKETS and raw.count(b"[") + raw.count(b"{") > _MAX_BRACKETS:
+    num_brackets = raw.count(b"[") + raw.count(b"{")
+    if num_brackets > _MAX_BRACKETS:
         _refuse(f"the body holds more than {_MAX_BRACKETS} brackets", None)
     try:
         body = _decode(raw)
     except UnicodeError:
         _refuse("the body is not valid UTF-8 text", None)
     except RecursionError:
-        _refuse("the body is nested too deeply", None)
+        _refuse(_TOO_DEEP, None)
     except msgspec.MsgspecError:
         _refuse("the body is not valid JSON", None)
     if not isinstance(body, dict):
         _refuse("the body must be a JSON object", None)
+    if num_brackets > _MAX_DEPTH and _is_deeper(body, _MAX_DEPTH):
+        _refuse(_TOO_DEEP, None)
     return body
+
+
+def _is_deeper(body: dict[str, Any], depth: int) -> bool:
+    """Whether objects and lists are nested more levels deep; does not recurse."""
+    level: list[Any] = [body]
+    for _ in range(depth):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, (dict, list))
+        ]
+    return bool(level)
 
 
 def _check_chat(body: Mapping[str, Any]) -> None:

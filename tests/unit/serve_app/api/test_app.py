@@ -106,6 +106,14 @@ def test_a_null_knob_on_a_named_model_is_none(served):
     assert served.dispatcher.sent[0][2] == chat("tiny/a")
 
 
+@pytest.mark.parametrize("depth", [100, 500, *range(900, 1020, 10)])
+def test_no_depth_of_a_body_is_a_failure_of_the_server(served, depth):
+    tools = "[" * depth + "]" * depth
+    body = json.dumps(chat(tools=[]))[:-3] + tools + "}"
+    answer = client(served).post(PATHS["chat"], content=body)
+    assert answer.status_code == (200 if depth == 100 else 400)
+
+
 @pytest.mark.parametrize("path", PATHS.values())
 def test_an_unknown_model_is_not_found_and_reaches_no_candidate(served, path):
     body = chat("secret-name", prompt="Hi", input="Hi")

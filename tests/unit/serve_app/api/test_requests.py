@@ -182,6 +182,23 @@ def test_bodies_of_nothing_but_brackets_are_refused_before_they_are_read():
     assert parse(model="m", messages=[text]).body["messages"] == [text]
 
 
+@pytest.mark.parametrize("unit", [("[", "]"), ('{"x": ', "}")])
+@pytest.mark.parametrize(
+    ("depth", "status"), [(128, 200), (129, 400), (900, 400), (5000, 400), (100_000, 400)]
+)
+def test_bodies_are_nested_to_a_bounded_depth(unit, depth, status):
+    inner = depth - 1  # the body is a level itself
+    nested = unit[0] * inner + "1" + unit[1] * inner
+    raw = json.dumps(CHAT)[:-1] + f', "tools": {nested}' + "}"
+    if unit[0] != "[":
+        raw = raw.replace("tools", "extra")
+    assert status_of(raw.encode()) == status
+
+
+def test_brackets_in_texts_are_no_levels():
+    assert parse(model="m", messages=[{"role": "user", "content": "[{" * 1000}])
+
+
 def test_of_a_key_given_twice_the_last_counts():
     raw = b'{"model": "a", "messages": [{"role": "user", "content": "Hi"}], "model": "b"}'
     assert parse_chat(raw).model == "b"
