@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import modelsat
-from modelsat.zoo import Endpoint
+from modelsat.zoo import Endpoint, ZooCandidate
 from serve_app.api.gate import MAX_TIMEOUT_S, MIN_TIMEOUT_S, TIMEOUT_HEADER
 from serve_app.api.inference import SESSION_HEADER, SESSION_PATTERN
 from serve_app.api.openapi_requests import (
@@ -111,8 +111,8 @@ def openapi_document(
 
     Args:
         profiles: names that ask for routing.
-        state: the zoo whose names stand as examples.
-        needs_key: whether API keys are asked for.
+        state: the zoo whose names stand as examples, unless a key is needed to see them.
+        needs_key: whether API keys are asked for; the document itself is told to anybody.
     """
     return {
         "openapi": "3.1.0",
@@ -121,7 +121,11 @@ def openapi_document(
             "version": modelsat.__version__,
             "description": "One endpoint for the models of a zoo, with routing between them.",
         },
-        "paths": {**_asking_paths(profiles, state), **_reading_paths(), **_health_paths()},
+        "paths": {
+            **_asking_paths(profiles, () if needs_key else state.zoo.candidates),
+            **_reading_paths(),
+            **_health_paths(),
+        },
         "components": {
             "schemas": {"Error": _ERROR},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
@@ -130,9 +134,9 @@ def openapi_document(
     }
 
 
-def _asking_paths(profiles: Sequence[str], state: ZooState) -> dict[str, Any]:
+def _asking_paths(profiles: Sequence[str], shown: Sequence[ZooCandidate]) -> dict[str, Any]:
     def names(endpoint: Endpoint) -> list[str]:
-        return [c.name for c in state.zoo.candidates if endpoint in c.endpoints]
+        return [candidate.name for candidate in shown if endpoint in candidate.endpoints]
 
     chat = chat_schema(profiles, names("chat"))
     completion = completion_schema(profiles, names("completions"))

@@ -168,6 +168,14 @@ def test_names_of_the_zoo_stand_where_they_answer(document):
     assert named("/v1/route") == set()
 
 
+def test_names_of_the_zoo_are_told_to_nobody_without_a_key_where_keys_are_needed(served, tmp_path):
+    write_keys(tmp_path / "keys.yaml", KeyFile())
+    served.keys = KeyRing(tmp_path / "keys.yaml")
+    text = TestClient(served.build()).get("/openapi.json").text
+    assert '"auto"' in text
+    assert not any(name in text for name in ("tiny/a", "tiny-b", "embedder"))
+
+
 def test_a_key_is_asked_for_where_there_are_keys(served, document, tmp_path):
     assert document["security"] == []
     write_keys(tmp_path / "keys.yaml", KeyFile())
