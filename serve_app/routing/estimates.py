@@ -15,6 +15,7 @@ _LEAST_WEIGHT = 0.05
 @dataclass
 class _Seen:
     num_answers: int = 0
+    num_counted: int = 0  # of them with completion tokens
     completion_tokens: float = PRIOR_COMPLETION_TOKENS
     latency_s: float | None = None
 
@@ -30,21 +31,24 @@ class Estimates:
         self._seen: dict[str, _Seen] = {}
 
     def finished(self, record: RequestRecord) -> None:
-        """Take note of an answer; refusals, failures and embeddings tell nothing."""
-        if record.status != 200 or record.candidate is None or not record.completion_tokens:
+        """Take note of an answer; refusals, failures and embeddings tell nothing.
+
+        Of a stream without ``include_usage`` the latency is known, and the tokens are not.
+        """
+        is_complete = record.status == 200 and record.error_code is None
+        if not is_complete or record.endpoint == "embeddings":
             return
-        if record.ended_s is None:
+        if record.candidate is None or record.duration_s is None:
             return
         seen = self._seen.setdefault(record.candidate, _Seen())
         seen.num_answers += 1
-        weight = max(_LEAST_WEIGHT, 1 / (seen.num_answers + 1))
-        seen.completion_tokens += weight * (record.completion_tokens - seen.completion_tokens)
-        latency_s = record.ended_s - record.started_s
-        if seen.latency_s is None:
-            seen.latency_s = latency_s
-        else:
-            weight = max(_LEAST_WEIGHT, 1 / seen.num_answers)
-            seen.latency_s += weight * (latency_s - seen.latency_s)
+        before_s = record.duration_s if seen.latency_s is None else seen.latency_s
+        weight = max(_LEAST_WEIGHT, 1 / seen.num_answers)
+        seen.latency_s = before_s + weight * (record.duration_s - before_s)
+        if record.completion_tokens:
+            seen.num_counted += 1
+            weight = max(_LEAST_WEIGHT, 1 / (seen.num_counted + 1))
+            seen.completion_tokens += weight * (record.completion_tokens - seen.completion_tokens)
 
     def keep_only(self, names: Iterable[str]) -> None:
         """Forget all candidates but these."""

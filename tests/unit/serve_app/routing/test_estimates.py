@@ -9,16 +9,17 @@ from serve_app.routing.estimates import Estimates
 PRICE = Price(input_usd_per_mtok=2.0, output_usd_per_mtok=10.0)
 
 
-def record(candidate="a", completion_tokens=100, latency_s=2.0, status=200):
+def record(candidate="a", completion_tokens=100, latency_s=2.0, status=200, **fields):
     return RequestRecord(
         request_id="r",
-        endpoint="chat",
+        endpoint=fields.pop("endpoint", "chat"),
         started_s=50.0,
         received_at=0.0,
         candidate=candidate,
         ended_s=50.0 + latency_s,
         completion_tokens=completion_tokens,
         status=status,
+        **fields,
     )
 
 
@@ -59,12 +60,26 @@ def test_an_estimate_lies_between_what_was_seen(answers):
 
 @pytest.mark.parametrize(
     "told_nothing",
-    [record(status=503), record(completion_tokens=None), record(candidate=None)],
+    [
+        record(status=503),
+        record(status=499),
+        record(error_code="stream_timeout", completion_tokens=None),
+        record(endpoint="embeddings", completion_tokens=None),
+        record(candidate=None),
+    ],
 )
 def test_what_is_no_answer_tells_nothing(told_nothing):
     estimates = Estimates()
     estimates.finished(told_nothing)
     assert (estimates.completion_tokens("a"), estimates.latency_s("a")) == (256, None)
+
+
+def test_an_answer_without_usage_tells_its_latency_only():
+    estimates = Estimates()
+    estimates.finished(record(completion_tokens=None, latency_s=2.0))
+    estimates.finished(record(completion_tokens=56, latency_s=4.0))
+    assert estimates.completion_tokens("a") == pytest.approx((256 + 56) / 2)
+    assert estimates.latency_s("a") == pytest.approx(3.0)
 
 
 def test_a_removed_candidate_is_forgotten():
