@@ -108,7 +108,7 @@ def test_a_question_that_nearly_all_answer_alike_is_not_used():
     assert report.num_usable <= 12
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.randoms(use_true_random=False), st.integers(0, 3))
 def test_order_and_names_change_nothing(random, seed):
     questions, outcomes = zoo(seed=1)

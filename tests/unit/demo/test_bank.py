@@ -91,7 +91,7 @@ def test_half_of_the_questions_are_choices_with_one_right_option(tables) -> None
         assert all(not options_of(row["prompt"]) for row in rows if not row["n_choices"])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     seeds=st.lists(st.integers(0, 2**32), min_size=4, max_size=4),
     sizes=st.lists(st.integers(1, 40), min_size=4, max_size=4),
@@ -107,7 +107,7 @@ def test_no_question_is_in_two_splits(seeds, sizes, task) -> None:
                 assert seen.setdefault(key, split) == split
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**32), split=st.sampled_from(SPLITS))
 def test_the_same_arguments_give_the_same_table(seed, split) -> None:
     tasks = TASK_NAMES[seed % 40 :][:3]

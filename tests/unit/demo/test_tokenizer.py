@@ -22,7 +22,7 @@ def encode(tokenizer, text):
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(words=st.lists(PRINTABLE, min_size=1), separator=st.sampled_from([" ", "\n"]))
 def test_text_survives_the_round_trip(saved, words, separator) -> None:
     text = separator.join(words)

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serve_app.api.errors import (
@@ -71,7 +71,6 @@ def test_engine_statuses_that_are_no_errors_become_500(given_status, status):
     assert engine_error(given_status, "m", None, {}).status == status
 
 
-@settings(deadline=None)
 @given(
     secret=st.text(min_size=4),
     before=st.text(),
@@ -110,7 +109,6 @@ def test_a_part_of_a_text_is_not_told_however_it_is_written(quoted):
     assert repeats_input(f"cannot parse {quoted}", {"messages": [{"content": TEXT}]})
 
 
-@settings(deadline=None)
 @given(text=st.text("ab ", min_size=16, max_size=60), message=st.text("ab ", max_size=60))
 def test_sixteen_characters_in_a_row_are_a_part(text, message):
     windows = [text[place : place + 16] for place in range(len(text) - 15)]

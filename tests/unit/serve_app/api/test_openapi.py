@@ -113,7 +113,7 @@ def test_the_published_rules_are_the_rules_field_by_field(api, document, path, m
     assert disagreements(api, validator, path, bodies) == []
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), path=st.sampled_from(sorted(BODIES)))
 def test_the_published_rules_are_the_rules_together(api, document, data, path):
     body = dict(BODIES[path])

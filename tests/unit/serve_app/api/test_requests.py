@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsat.routing.policy import Constraints
@@ -204,7 +204,6 @@ def test_of_a_key_given_twice_the_last_counts():
     assert parse_chat(raw).model == "b"
 
 
-@settings(deadline=None)
 @given(st.binary() | st.text().map(str.encode))
 def test_any_bytes_are_accepted_or_refused_with_400(raw):
     assert status_of(raw) in (200, 400)
@@ -228,7 +227,6 @@ FIELDS = (
 )
 
 
-@settings(deadline=None)
 @given(
     st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, JSON)),
     st.sampled_from([*PARSERS.values(), lambda raw: parse_route(raw, "auto")]),

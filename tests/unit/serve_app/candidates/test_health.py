@@ -279,7 +279,5 @@ class Circuit(RuleBasedStateMachine):
             assert (self.health.wait_s("a") > 0) == (self.health.state("a") == State.COOLED)
 
 
-Circuit.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=30, deadline=None, derandomize=True
-)
+Circuit.TestCase.settings = settings(max_examples=100, stateful_step_count=30, derandomize=True)
 TestAnyOrder = Circuit.TestCase

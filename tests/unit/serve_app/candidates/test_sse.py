@@ -1,7 +1,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serve_app.candidates.sse import Event, EventDecoder, EventTooLong
@@ -60,7 +60,6 @@ def test_an_event_is_given_out_as_soon_as_it_is_whole():
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-@settings(deadline=None)  # a busy machine takes longer than hypothesis allows
 @given(
     texts=st.lists(st.text(CHARACTERS, max_size=8), max_size=5),
     cuts=st.lists(st.integers(0, 120), max_size=12),

@@ -2,7 +2,7 @@ import asyncio
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsat.routing.policy import Constraints, choose
@@ -320,7 +320,6 @@ ZOO = [candidate(name, cost) for name, cost in zip("abcdef", [5, 4, 3, 2, 1, Non
 NAMES = st.sets(st.sampled_from("abcdef"))
 
 
-@settings(deadline=None)
 @given(
     scores=st.dictionaries(
         st.sampled_from("abcdef"), PROBABILITIES.filter(lambda p: p is not None)

@@ -161,7 +161,7 @@ def test_a_free_lane_takes_what_waits_while_another_works():
     assert set(lanes) == {0, 1}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     turns=st.lists(st.lists(st.integers(0, 9), max_size=6), max_size=6),
     num_lanes=st.integers(1, 3),
