@@ -7,6 +7,7 @@ stopped and a changed preset or table is trained anew.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ Prepared = Mapping[str, PreparedSlice]
 
 NUM_FOLDS = 5
 _SIMPLE = ("best_single", "best_per_task", "card_lookup")
-_BASELINES_CODE = Path(baselines.__code__.co_filename).parent
+_BASELINES_CODE = Path(str(files("modelsat.evaluation.baselines")))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from modelsat.aptitude.answers import TaskColumn
 from modelsat.errors import ArtifactError
 from modelsat.training.data import of_sources
+from modelsat.training.left_out import with_text
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,9 @@ def take_slice(slice_: Slice, questions: pa.Table, outcomes: pa.Table) -> SliceT
     if not own.num_rows or not known & set(slice_.sources):
         return None
     sources = [source for source in slice_.sources if source in known]
-    has_text = pc.not_equal(pc.utf8_trim_whitespace(own["prompt"]), "")
-    with_text = _by_core_task(own.filter(has_text), slice_.task_column)
+    asked = _by_core_task(with_text(own), slice_.task_column)
     rows = of_sources(outcomes, sources, origin="the outcomes table")
-    rows = rows.filter(pc.is_in(rows["question_id"], with_text["question_id"].combine_chunks()))
+    rows = rows.filter(pc.is_in(rows["question_id"], asked["question_id"].combine_chunks()))
     counts = rows.group_by("candidate").aggregate([("correct", "count")]).to_pylist()
     answered = {row["candidate"]: row["correct_count"] for row in counts}
     if not answered:
@@ -91,11 +91,11 @@ def take_slice(slice_: Slice, questions: pa.Table, outcomes: pa.Table) -> SliceT
     candidates = tuple(sorted(name for name, count in answered.items() if count >= least))
     return SliceTables(
         slice=slice_,
-        questions=with_text,
+        questions=asked,
         outcomes=rows.filter(pc.is_in(rows["candidate"], pa.array(candidates))),
         candidates=candidates,
         left_out={name: n for name, n in sorted(answered.items()) if name not in candidates},
-        num_blank=own.num_rows - with_text.num_rows,
+        num_blank=own.num_rows - asked.num_rows,
     )
 
 
