@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ from modelsat.training.metrics import cell_auc
 
 ALL_ZOOS = "all zoos"
 _STYLE = {ROUTER: "#1f6feb", BEST_SINGLE: "#57606a", "knn": "#bf8700", "random": "#9aa4b2"}
+_OTHER_COLOURS = ("#bf8700", "#1a7f37", "#8250df", "#cf222e")  # of predictors without one above
+_LARGEST_MARKER = 150.0  # area in points squared: that of the bin with the most cells
 
 
 @dataclass(frozen=True)
@@ -226,8 +229,13 @@ def _reliability_plot(results: SliceResults) -> Figure:
     figure, axes = _figure()
     bins = reliability(whole.scores[ROUTER], whole.correct_QM)
     axes.plot([0, 1], [0, 1], color=_STYLE["random"], linewidth=1)
-    axes.plot([b.probability for b in bins], [b.accuracy for b in bins], "o-", color=_STYLE[ROUTER])
-    axes.set(xlabel="P(correct)", ylabel="share correct", title=results.name)
+    places, shares = [b.probability for b in bins], [b.accuracy for b in bins]
+    most = max(b.count for b in bins)
+    areas = [_LARGEST_MARKER * b.count / most for b in bins]
+    axes.plot(places, shares, color=_STYLE[ROUTER], linewidth=1)
+    axes.scatter(places, shares, s=areas, color=_STYLE[ROUTER])
+    title = f"{results.name} (areas: number of cells)"
+    axes.set(xlabel="P(correct)", ylabel="share correct", title=title)
     return figure
 
 
@@ -248,8 +256,9 @@ def _release_plot(releases: Sequence[Arrival]) -> Figure:
 
 def _escalation_plot(setting: str, rows: Sequence[EscalationRow]) -> Figure:
     figure, axes = _figure()
+    others = cycle(_OTHER_COLOURS)
     for row in rows:
-        colour = _STYLE.get(row.name)
+        colour = _STYLE.get(row.name) or next(others)
         axes.plot(
             100 * row.curve.strong_share,
             100 * row.curve.accuracy,
