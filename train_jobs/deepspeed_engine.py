@@ -74,9 +74,9 @@ class DeepSpeedEngine:
         """Where the weights are."""
         return torch.device(self._engine.device)
 
-    def forward(self, *inputs: Any) -> tuple[Tensor, Tensor]:
-        """Run the model: log-odds and log-relevance."""
-        output: tuple[Tensor, Tensor] = self._engine(*inputs)
+    def forward(self, *inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """Run the model: log-odds, log-relevance and embedded instructions."""
+        output: tuple[Tensor, Tensor, Tensor] = self._engine(*inputs)
         return output
 
     def backward(self, loss: Tensor) -> None:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from modelsat.modeling.checkpoint import Router, load_router, save_router
 from modelsat.modeling.config import ModelConfig
-from modelsat.modeling.known_cards import merged
 from modelsat.modeling.loading import build_model
 from modelsat.modeling.model import ModelSat
 from modelsat.modeling.tokenization import InstructionTokenizer
@@ -95,7 +94,6 @@ class RouterWorker:
             return
         self.progress.say("fitting effects of known cards and calibration")
         fitted = self._fit_outputs()
-        known = zip(self.data.training, fitted.known_cards, strict=True)
         router = Router(
             model=self.model,
             tokenizer=self.tokenizer,
@@ -103,11 +101,12 @@ class RouterWorker:
             shrinkage=fitted.shrinkage,
             calibration=fitted.calibration,
             task_sets=self.data.task_sets,
-            known_cards=merged((source.cards[0].tasks_hash, cards) for source, cards in known),
+            known_cards=fitted.known_cards,
             manifest={
                 **manifest,
                 "history": self.history,
-                "effect_precision": fitted.precision,
+                "effect_precision": fitted.effect_precision,
+                "difficulty_precision": fitted.difficulty_precision,
             },
         )
         save_router(router, self.config.router_dir)

@@ -6,7 +6,7 @@ from typing import Any
 from modelsat.artifacts.store import read_json
 from modelsat.errors import ArtifactError
 
-ROUTER_SCHEMA_VERSION = 4
+ROUTER_SCHEMA_VERSION = 5
 DESCRIPTION_NAME = "router.json"
 
 

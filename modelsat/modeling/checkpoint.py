@@ -4,7 +4,7 @@ router.json            schema version, model configuration, shrinkage, calibrati
 base/                  an ordinary Hugging Face directory: the base model and its tokenizer
 encoder/               an ordinary sentence-transformers directory: the capability encoder
 head.safetensors       connector and read-out
-known_cards.safetensors  effects of the cards it was trained with
+known_cards.safetensors  effects of the cards it was trained with, and of instructions
 tasks/                 the aptitude tests whose cards it reads; a new candidate sits one of them
 """
 
@@ -41,7 +41,7 @@ _HEAD = "head.safetensors"
 _TASKS = "tasks"
 _HEAD_MODULES = ("connector", "readout")
 _KNOWN_CARDS = "known_cards.safetensors"
-_EFFECTS = ("num_correct_KT", "effects_KT")
+_EFFECTS = ("num_correct_KT", "effects_KT", "difficulty_E")
 
 
 @dataclass(frozen=True)

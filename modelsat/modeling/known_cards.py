@@ -1,14 +1,15 @@
-"""What training outcomes say of known cards beyond what these say themselves: random effects.
+"""What training outcomes say beyond the network: random effects.
 
 A card rests on twenty answers a task; of the candidates a router was trained on there are
 thousands more. Their mean departure from the router's log-odds, task by task, is kept beside the
 card and added whenever that card is scored. A new card has none; one edited in a single statement
-keeps nearly all.
+keeps nearly all. How much harder instructions are than the network takes them to be is fitted
+once for all cards of an aptitude test, new ones among them.
 
-Shapes: Q instructions, M cards, K known cards, T statements.
+Shapes: Q instructions, M cards, K known cards, T statements, E encoder width.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,11 +35,14 @@ class KnownCards:
         texts: T statement texts.
         num_correct_KT: correct answers as the cards state them, float32.
         effects_KT: log-odds to add on instructions that a statement is relevant to, float32.
+        difficulty_E: log-odds to add for every card of the test, known or not, per unit of the
+            instruction's embedding, float32.
     """
 
     texts: tuple[str, ...]
     num_correct_KT: Floats
     effects_KT: Floats
+    difficulty_E: Floats
 
     def effects(self, features: CardFeatures) -> Floats:
         """Effects of some cards in the order of their statements, float32 [M, T].
@@ -54,23 +58,19 @@ class KnownCards:
         share_MK /= np.maximum(share_MK.sum(axis=1, keepdims=True), 1.0)
         return np.asarray(share_MK @ self.effects_KT[:, columns], dtype=np.float32)
 
-    def with_more(self, other: "KnownCards") -> "KnownCards":
-        """These cards and others of the same aptitude test."""
-        columns = [other.texts.index(text) for text in self.texts]
-        return KnownCards(
-            self.texts,
-            np.concatenate([self.num_correct_KT, other.num_correct_KT[:, columns]]),
-            np.concatenate([self.effects_KT, other.effects_KT[:, columns]]),
-        )
 
+def known_cards(parts: Sequence[tuple[CardFeatures, Floats]], difficulty_E: Floats) -> KnownCards:
+    """Cards of several data sets that share an aptitude test, with their effects.
 
-def merged(parts: Iterable[tuple[str, KnownCards]]) -> dict[str, KnownCards]:
-    """Known cards by hash of their aptitude test; several data sets may share one."""
-    made: dict[str, KnownCards] = {}
-    for tasks_hash, part in parts:
-        before = made.get(tasks_hash)
-        made[tasks_hash] = part if before is None else before.with_more(part)
-    return made
+    Args:
+        parts: cards and their effects [M, T], at least one.
+        difficulty_E: see :class:`KnownCards`.
+    """
+    texts = parts[0][0].texts
+    columns = [[features.texts.index(text) for text in texts] for features, _ in parts]
+    counts = [part.num_correct_MT[:, own] for (part, _), own in zip(parts, columns, strict=True)]
+    effects = [part_MT[:, own] for (_, part_MT), own in zip(parts, columns, strict=True)]
+    return KnownCards(texts, np.concatenate(counts), np.concatenate(effects), difficulty_E)
 
 
 def fit_effects(
@@ -91,23 +91,40 @@ def fit_effects(
     mean_TT = np.full((num_statements, num_statements), 1.0 / num_statements)
     prior_TT = precision * (np.eye(num_statements) - mean_TT) + _OVERALL_PRECISION * mean_TT
     columns = [
-        _fit_candidate(log_odds_QM[:, m], relevance_QT, correct_QM[:, m], prior_TT)
+        _mode([(log_odds_QM[:, [m]], relevance_QT, correct_QM[:, [m]])], prior_TT)
         for m in range(correct_QM.shape[1])
     ]
     return np.stack(columns).astype(np.float32)
 
 
-def _fit_candidate(
-    log_odds_Q: Floats, relevance_QT: Floats, correct_Q: Floats, prior_TT: Doubles
-) -> Doubles:
-    known_Q = ~np.isnan(correct_Q)
-    inputs_QT = relevance_QT[known_Q].astype(np.float64)
-    offset_Q, outcome_Q = log_odds_Q[known_Q].astype(np.float64), correct_Q[known_Q]
-    effects_T = np.zeros(inputs_QT.shape[1])
+def fit_difficulty(parts: Sequence[tuple[Floats, Floats, Floats]], precision: float) -> Floats:
+    """How much harder instructions are than the network takes them to be, float32 [E].
+
+    The posterior mode of one logistic regression for all candidates, with the log-odds as offset,
+    the embedding as inputs, and a normal prior around zero.
+
+    Args:
+        parts: of each data set the network's log-odds [Q, M], uncalibrated, embeddings [Q, E] of
+            unit length, and outcomes 0..1 [Q, M], NaN where there is none; at least one.
+        precision: of the prior.
+    """
+    width = parts[0][1].shape[1]
+    return _mode(parts, precision * np.eye(width)).astype(np.float32)
+
+
+def _mode(parts: Sequence[tuple[Floats, Floats, Floats]], prior_NN: Doubles) -> Doubles:
+    """Weights [N] of inputs [Q, N] that explain outcomes [Q, M] beyond log-odds [Q, M]."""
+    weights_N = np.zeros(len(prior_NN))
     for _ in range(_NUM_NEWTON_STEPS):
-        probability_Q = 1.0 / (1.0 + np.exp(-(offset_Q + inputs_QT @ effects_T)))
-        gradient_T = inputs_QT.T @ (outcome_Q - probability_Q) - prior_TT @ effects_T
-        weight_Q = probability_Q * (1.0 - probability_Q)
-        curvature_TT = (inputs_QT * weight_Q[:, None]).T @ inputs_QT + prior_TT
-        effects_T = effects_T + np.linalg.solve(curvature_TT, gradient_T)
-    return effects_T
+        gradient_N, curvature_NN = -prior_NN @ weights_N, prior_NN
+        for log_odds_QM, inputs_QN, correct_QM in parts:
+            inputs = inputs_QN.astype(np.float64)
+            known_QM = ~np.isnan(correct_QM)
+            log_odds = log_odds_QM + (inputs @ weights_N)[:, None]
+            probability_QM = 1.0 / (1.0 + np.exp(-log_odds))
+            residual_QM = np.where(known_QM, correct_QM - probability_QM, 0.0)
+            weight_QM = known_QM * probability_QM * (1.0 - probability_QM)
+            gradient_N = gradient_N + inputs.T @ residual_QM.sum(axis=1)
+            curvature_NN = curvature_NN + (inputs * weight_QM.sum(axis=1)[:, None]).T @ inputs
+        weights_N = weights_N + np.linalg.solve(curvature_NN, gradient_N)
+    return weights_N

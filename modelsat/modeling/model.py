@@ -53,8 +53,8 @@ class ModelSat(nn.Module):
 
     def forward(
         self, instructions: InstructionTokens, statements: dict[str, Tensor], weights_MT: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Log-odds of "Yes", and which statements they rest on.
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-odds of "Yes", and what they rest on.
 
         Args:
             instructions: tokens of B instructions.
@@ -62,8 +62,8 @@ class ModelSat(nn.Module):
             weights_MT: evidence of each card for each statement.
 
         Returns:
-            Uncalibrated log-odds, float [B, M], and the log-relevance of each statement to each
-            instruction, float [B, T].
+            Uncalibrated log-odds, float [B, M], the log-relevance of each statement to each
+            instruction, float [B, T], and the embedded instructions, float [B, E].
         """
         return self._score(instructions, self.encode(statements), weights_MT)
 
@@ -89,6 +89,7 @@ class ModelSat(nn.Module):
         statements_TE: Tensor,
         weights_MT: Tensor,
         effects_MT: Tensor,
+        difficulty_E: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Log-odds of "Yes" with statements embedded before, and what they rest on.
 
@@ -97,18 +98,23 @@ class ModelSat(nn.Module):
             statements_TE: what :meth:`encode` gives of the statements.
             weights_MT: evidence of each card for each statement.
             effects_MT: log-odds to add where a statement is relevant; zeros for new cards.
+            difficulty_E: what to add for all cards alike, as a linear function of the
+                instruction's embedding; zeros for an aptitude test not trained on.
 
         Returns:
             Uncalibrated log-odds, float32 [B, M], and the relevance of each statement to each
             instruction, float32 [B, T], which sums to 1.
         """
-        log_odds_BM, log_relevance_BT = self._score(instructions, statements_TE, weights_MT)
+        log_odds_BM, log_relevance_BT, instructions_BE = self._score(
+            instructions, statements_TE, weights_MT
+        )
         relevance_BT = log_relevance_BT.float().exp()
-        return log_odds_BM.float() + relevance_BT @ effects_MT.T, relevance_BT
+        added_B1 = (instructions_BE.float() @ difficulty_E)[:, None]
+        return log_odds_BM.float() + relevance_BT @ effects_MT.T + added_B1, relevance_BT
 
     def _score(
         self, instructions: InstructionTokens, statements_TE: Tensor, weights_MT: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         instructions_BE = self.encode(instructions.features)
         log_relevance_BT = self.connector.log_relevance(instructions_BE, statements_TE)
         levels_BML = self.connector.levels(log_relevance_BT, weights_MT)
@@ -123,7 +129,7 @@ class ModelSat(nn.Module):
         sequence_BM, position_BM = inputs.readout_index.unbind(-1)
         answers_BM2 = self.readout(hidden[sequence_BM, position_BM].to(self.readout.weight.dtype))
         added_BM = answers_BM2[..., 0] - answers_BM2[..., 1]
-        return self.connector.prior(levels_BML) + added_BM, log_relevance_BT
+        return self.connector.prior(levels_BML) + added_BM, log_relevance_BT, instructions_BE
 
     def _arrange(self, embeds_BSD: Tensor, mask_BS: Tensor, capability_BMD: Tensor) -> BaseInputs:
         if self.layout == "capability_first":

@@ -181,7 +181,7 @@ class Scorer:
         tokens = self.router.tokenizer(instructions).to(self.device)
         self.num_forward_passes += 1
         log_odds_BM, relevance_BT = self.router.model.score(
-            tokens, zoo.statements_TE, zoo.weights_MT, zoo.effects_MT
+            tokens, zoo.statements_TE, zoo.weights_MT, zoo.effects_MT, zoo.difficulty_E
         )
         log_odds_BM = log_odds_BM[:, : 1 + len(zoo.cards)]
         even_B1, own_BM = np.split(log_odds_BM.float().cpu().numpy(), [1], axis=1)
@@ -209,12 +209,15 @@ class Scorer:
             tokens = self.router.tokenizer.encoder_features(features.texts)
             moved = {name: value.to(self.device) for name, value in tokens.items()}
             statements_TE = self.router.model.encode(moved)
+        width = statements_TE.shape[1]
+        difficulty = np.zeros(width, dtype=np.float32) if known is None else known.difficulty_E
         zoo = _ReadZoo(
             cards,
             features,
             statements_TE,
             torch.from_numpy(_whole_tiles(with_even_card(features.weights_MT))).to(self.device),
             torch.from_numpy(_whole_tiles(with_even_card(effects))).to(self.device),
+            torch.from_numpy(difficulty).to(self.device),
             features.mean_evidence_M,
         )
         self._zoo = zoo
@@ -240,6 +243,7 @@ class _ReadZoo:
     statements_TE: Tensor
     weights_MT: Tensor
     effects_MT: Tensor
+    difficulty_E: Tensor
     mean_evidence_M: Floats
 
 

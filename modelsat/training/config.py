@@ -88,8 +88,8 @@ class TrainingConfig(FrozenConfig):
             are in memory, drawn from those kept apart.
         validate_every_steps: steps between two looks at the validation instructions within an
             epoch; None looks at its end only. Changes no weight.
-        effect_instructions: training instructions of each data set on which the effects of known
-            cards are fitted once the network is trained.
+        effect_instructions: training instructions of each data set on which difficulty and the
+            effects of known cards are fitted once the network is trained.
         warmup_fraction: share of a stage's steps in which the rates rise from 0; after it they
             fall linearly to 0.
         max_grad_norm: gradients are scaled down to this norm.

@@ -125,7 +125,7 @@ def measure_pass(
         costs = _Costs(model)
         with costs.keeping_gradients(kept_gradient_fraction), costs:
             with _autocast(precision):
-                scores_BM, log_relevance_BT = model(*pass_inputs(shape))
+                scores_BM, log_relevance_BT, _ = model(*pass_inputs(shape))
             (scores_BM.float().sum() + log_relevance_BT.float().sum()).backward()
         trained = [p for p in model.parameters() if p.requires_grad]
         groups = parameter_groups(model, training.stage(stage), training.weight_decay)

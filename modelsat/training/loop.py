@@ -29,7 +29,7 @@ from modelsat.training.stages import (
 class Engine(Protocol):
     """What the loop needs of whatever holds the weights."""
 
-    def forward(self, *inputs: Any) -> tuple[Tensor, Tensor]:
+    def forward(self, *inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
         """Run the model: log-odds and log-relevance."""
 
     def backward(self, loss: Tensor) -> None:
@@ -56,9 +56,9 @@ class TorchEngine:
             self.optimizer, schedule(config, total_steps)
         )
 
-    def forward(self, *inputs: Any) -> tuple[Tensor, Tensor]:
-        """Run the model: log-odds and log-relevance."""
-        output: tuple[Tensor, Tensor] = self.model(*inputs)
+    def forward(self, *inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """Run the model: log-odds, log-relevance and embedded instructions."""
+        output: tuple[Tensor, Tensor, Tensor] = self.model(*inputs)
         return output
 
     def backward(self, loss: Tensor) -> None:
@@ -170,7 +170,7 @@ class StageRunner:
 
     def _loss(self, batch: Batch, tokens: InstructionTokens, epoch: int) -> Tensor:
         rng = np.random.default_rng((self.config.seed, epoch, batch.number, 1))
-        log_odds_BM, log_relevance_BT = self.engine.forward(
+        log_odds_BM, log_relevance_BT, _ = self.engine.forward(
             tokens,
             self.statements[batch.source],
             torch.from_numpy(batch.weights).to(self.device),

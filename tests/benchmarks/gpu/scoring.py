@@ -69,11 +69,14 @@ def _measure_router(name: str, base: Path, encoder: Path) -> list[Decision]:
             tokens = tokens.to(torch.device("cuda"))
             statements_TE = model.encode({k: v.cuda() for k, v in statements.items()})
             evidence = weights_MT.cuda()
+            difficulty_E = torch.zeros_like(statements_TE[0])
             torch.cuda.reset_peak_memory_stats()
             spread = Spread()
             for round_number in range(_ROUNDS + 3):
                 start_s = time.perf_counter()
-                log_odds_BM, _ = model.score(tokens, statements_TE, evidence, evidence)
+                log_odds_BM, _ = model.score(
+                    tokens, statements_TE, evidence, evidence, difficulty_E
+                )
                 log_odds_BM.cpu()
                 if round_number >= 3:
                     spread.add(1000 * (time.perf_counter() - start_s))

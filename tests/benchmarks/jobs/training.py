@@ -136,7 +136,7 @@ def bare(num_steps: int) -> dict[str, float]:
         rng = np.random.default_rng((training.seed, 1, batch.number, 1))
         with torch.autocast("cpu", torch.bfloat16):
             weights_MT = torch.from_numpy(batch.weights)
-            log_odds_BM, log_relevance_BT = load.model(tokens, statements, weights_MT)
+            log_odds_BM, log_relevance_BT, _ = load.model(tokens, statements, weights_MT)
         loss = scoring_loss(log_odds_BM, batch.correct, options, rng, batch.terms)
         alignment = alignment_loss(log_relevance_BT, batch.statement)
         loss = loss + options.alignment_weight * batch.terms.statements * alignment

@@ -157,7 +157,7 @@ def _train(values: dict[str, Any]) -> dict[str, Any]:
     for _ in range(NUM_STEPS):
         start_s = time.perf_counter()
         for _ in range(config.training.gradient_accumulation_steps):
-            scores_BM, log_relevance_BT = engine.forward(*inputs)
+            scores_BM, log_relevance_BT, _ = engine.forward(*inputs)
             engine.backward(scores_BM.float().mean() + log_relevance_BT.float().mean())
             engine.step()
         memory.wait()

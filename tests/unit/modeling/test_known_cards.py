@@ -1,26 +1,34 @@
-"""Effects of known cards: their fit against a plain optimiser, and which cards get them."""
+"""Random effects: their fit against plain optimisers, and which cards get them."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 
 from modelsat.errors import ArtifactError
 from modelsat.modeling.card_features import card_features
 from modelsat.modeling.checkpoint import load_router, save_router
-from modelsat.modeling.known_cards import KnownCards, fit_effects, merged
+from modelsat.modeling.known_cards import (
+    KnownCards,
+    fit_difficulty,
+    fit_effects,
+    known_cards,
+)
 from modelsat.routing.scoring import Scorer
 from tests.unit.router_parts import TASKS_HASH, TOPICS, WORDS, make_cards, make_router
 
 QUESTION = WORDS["rivers"].format("Po")
+OTHER = WORDS["verbs"].format("go")
+NO_DIFFICULTY = np.zeros(4, dtype=np.float32)
 
 
-def known_cards(cards, seed=0):
+def some_effects(cards, seed=0):
     features = card_features(cards)
     rng = np.random.default_rng(seed)
     effects = rng.normal(size=(len(cards), len(TOPICS))).astype(np.float32)
-    return KnownCards(features.texts, features.num_correct_MT, effects)
+    return KnownCards(features.texts, features.num_correct_MT, effects, NO_DIFFICULTY)
 
 
 def test_the_fit_is_the_mode_of_the_penalised_likelihood():
@@ -54,9 +62,40 @@ def test_the_fit_is_the_mode_of_the_penalised_likelihood():
         np.testing.assert_allclose(fitted[m], effects.detach().numpy(), atol=2e-3)
 
 
+def test_difficulty_is_the_mode_over_all_candidates_of_several_data_sets():
+    """The same as scikit-learn's logistic regression of the cells, with nothing to offset."""
+    rng = np.random.default_rng(0)
+    truth = np.array([2.0, -1.0, 0.5])
+    parts, inputs, outcomes = [], [], []
+    for num_candidates in (3, 2):
+        embeddings = rng.normal(size=(150, 3)).astype(np.float32)
+        chance = 1 / (1 + np.exp(-embeddings @ truth))[:, None]
+        correct = (rng.random((150, num_candidates)) < chance).astype(np.float32)
+        correct[:20, 1] = np.nan
+        parts.append((np.zeros_like(correct), embeddings, correct))
+        rows, columns = np.nonzero(~np.isnan(correct))
+        inputs.append(embeddings[rows])
+        outcomes.append(correct[rows, columns])
+    plain = LogisticRegression(C=1 / 4.0, fit_intercept=False, tol=1e-8, max_iter=1000)
+    plain.fit(np.concatenate(inputs), np.concatenate(outcomes))
+    np.testing.assert_allclose(fit_difficulty(parts, 4.0), plain.coef_[0], atol=1e-3)
+
+
+def test_difficulty_explains_what_the_log_odds_leave():
+    rng = np.random.default_rng(0)
+    embeddings = rng.normal(size=(4000, 2)).astype(np.float32)
+    log_odds = rng.normal(size=(4000, 3)).astype(np.float32)
+    truth = np.array([1.0, -0.5])
+    chance = 1 / (1 + np.exp(-(log_odds + (embeddings @ truth)[:, None])))
+    correct = (rng.random(chance.shape) < chance).astype(np.float32)
+    np.testing.assert_allclose(
+        fit_difficulty([(log_odds, embeddings, correct)], 1.0), truth, atol=0.08
+    )
+
+
 def test_a_known_card_has_its_effects_a_new_one_none_and_names_do_not_matter():
     cards = make_cards(6)
-    known = known_cards(cards[:4])
+    known = some_effects(cards[:4])
     renamed = [replace(card, candidate=f"x{i}", notes="n") for i, card in enumerate(cards)]
     got = known.effects(card_features(renamed))
     np.testing.assert_allclose(got[:4], known.effects_KT, atol=1e-6)
@@ -67,7 +106,7 @@ def test_a_known_card_has_its_effects_a_new_one_none_and_names_do_not_matter():
 
 def test_a_card_edited_in_one_statement_keeps_a_share():
     card = make_cards(1)[0]
-    known = known_cards([card])
+    known = some_effects([card])
     edited = replace(card.statements[0], num_correct=card.statements[0].num_correct + 0.5)
     other = replace(card, statements=(edited, *card.statements[1:]))
     np.testing.assert_allclose(
@@ -77,17 +116,27 @@ def test_a_card_edited_in_one_statement_keeps_a_share():
 
 def test_known_cards_of_one_test_are_merged():
     cards = make_cards(3)
-    parts = [known_cards(cards[:2]), known_cards(cards[2:], seed=1)]
-    together = merged(("test", part) for part in parts)["test"]
-    expected = np.concatenate([part.effects_KT for part in parts])
+    turned = [replace(card, statements=card.statements[::-1]) for card in cards[2:]]
+    first, second = some_effects(cards[:2]), some_effects(turned, seed=1)
+    parts = [
+        (card_features(cards[:2]), first.effects_KT),
+        (card_features(turned), second.effects_KT),
+    ]
+    together = known_cards(parts, NO_DIFFICULTY)
+    expected = np.concatenate([first.effects_KT, second.effects_KT[:, ::-1]])
     np.testing.assert_allclose(together.effects(card_features(cards)), expected, atol=1e-6)
 
 
 def test_effects_are_added_by_relevance_and_stay_with_the_router(tmp_path):
     cards = make_cards(3)
     plain = make_router(tmp_path / "parts")
-    known = known_cards(cards[:2])
-    constant = replace(known, effects_KT=np.full_like(known.effects_KT, 0.7))
+    known = some_effects(cards[:2])
+    width = plain.model.connector.linear.in_features - 2
+    constant = replace(
+        known,
+        effects_KT=np.full_like(known.effects_KT, 0.7),
+        difficulty_E=np.zeros(width, dtype=np.float32),
+    )
     router = replace(plain, known_cards={TASKS_HASH: constant})
     save_router(router, tmp_path / "router")
     before = Scorer(plain).log_odds([QUESTION], cards)
@@ -96,3 +145,22 @@ def test_effects_are_added_by_relevance_and_stay_with_the_router(tmp_path):
     (tmp_path / "router" / "known_cards.safetensors").write_bytes(b"none")
     with pytest.raises(ArtifactError, match=r"known_cards\.safetensors is missing or corrupt"):
         load_router(tmp_path / "router")
+
+
+def test_difficulty_moves_all_cards_of_its_test_alike_and_stays_with_the_router(tmp_path):
+    cards = make_cards(3)
+    plain = make_router(tmp_path / "parts")
+    features = plain.tokenizer.encoder_features([QUESTION, OTHER])
+    embeddings = plain.model.encode(features).detach().numpy()
+    difficulty = np.random.default_rng(0).normal(size=embeddings.shape[1]).astype(np.float32)
+    effects = np.zeros((1, len(TOPICS)), dtype=np.float32)
+    known = known_cards([(card_features(cards[:1]), effects)], difficulty)
+    save_router(replace(plain, known_cards={TASKS_HASH: known}), tmp_path / "router")
+    changed = Scorer(load_router(tmp_path / "router"), also_reads=["another"])
+    before = Scorer(plain).log_odds([QUESTION, OTHER], cards)
+    after = changed.log_odds([QUESTION, OTHER], cards)
+    expected = np.repeat((embeddings @ difficulty)[:, None], 3, axis=1)
+    np.testing.assert_allclose(after - before, expected, atol=1e-3)
+    assert np.abs(expected[0] - expected[1]).max() > 0.01
+    foreign = [replace(card, tasks_hash="another") for card in cards]
+    np.testing.assert_allclose(changed.log_odds([QUESTION, OTHER], foreign), before, atol=1e-4)

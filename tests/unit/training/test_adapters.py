@@ -204,7 +204,7 @@ def gradients(model: ModelSat) -> dict[str, torch.Tensor]:
     tokens, statements, weights_MT = pass_inputs(shape)
     model.zero_grad(set_to_none=True)
     torch.manual_seed(0)
-    scores, relevance = model(tokens, statements, weights_MT + torch.linspace(-1, 1, 4))
+    scores, relevance, _ = model(tokens, statements, weights_MT + torch.linspace(-1, 1, 4))
     (scores.square().sum() + relevance.square().sum()).backward()
     found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     trained = {name for name, p in model.named_parameters() if p.requires_grad}

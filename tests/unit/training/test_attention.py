@@ -39,7 +39,7 @@ def test_scores_and_gradients_are_those_of_the_fused_kernel(tmp_path):
     def run() -> tuple[np.ndarray, np.ndarray]:
         model.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
-            scores, _ = model(tokens, statements, weights)
+            scores, _, _ = model(tokens, statements, weights)
         scores.float().square().sum().backward()
         gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
         return scores.detach().float().numpy(), torch.cat(gradients).numpy()

@@ -1,4 +1,4 @@
-"""What is fitted after the network: effects of known cards and calibration."""
+"""What is fitted after the network: random effects, shrinkage and calibration."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ import torch
 from modelsat.modeling.card_features import card_features
 from modelsat.training.metrics import cell_auc
 from modelsat.training.outputs import NetworkScores, fit_outputs, network_scores
-from tests.unit.router_parts import make_cards, make_matrix, make_router
+from tests.unit.router_parts import TASKS_HASH, make_cards, make_matrix, make_router
 
 
 def blind_scores(matrix):
@@ -19,21 +19,47 @@ def blind_scores(matrix):
     for i, task in enumerate(matrix.tasks):
         relevance[i, topics.index(task)] = 1.0
     nothing = np.zeros(matrix.correct_QM.shape, dtype=np.float32)
-    return NetworkScores(nothing, nothing[:, 0], relevance)
+    return NetworkScores(nothing, nothing[:, 0], relevance, np.ones((len(matrix), 1), np.float32))
 
 
 def test_effects_learn_what_the_network_does_not_know():
     whole = make_matrix(per_topic=80)
     training, validation = whole.rows(range(160)), whole.rows(range(160, 320))
     fitted = fit_outputs(blind_scores, [training], [validation], num_instructions=100, seed=0)
-    effects = fitted.known_cards[0].effects(card_features(whole.cards))
+    effects = fitted.known_cards[TASKS_HASH].effects(card_features(whole.cards))
     scores = blind_scores(validation)
     after = scores.log_odds_QM + scores.relevance_QT @ effects.T
     assert cell_auc(scores.log_odds_QM, validation.correct_QM) == pytest.approx(0.5)
     assert cell_auc(after, validation.correct_QM) == pytest.approx(1.0)
     probabilities = fitted.calibration.probabilities(after)
     assert probabilities[validation.correct_QM == 1].min() > 0.9
-    assert fitted.precision == 5.0
+    assert fitted.effect_precision == 5.0
+
+
+@pytest.mark.parametrize("harder", [2.0, 0.0])
+def test_difficulty_is_learned_where_there_is_any(harder):
+    """Half of the instructions are harder than the network takes them to be, or none is."""
+    rng = np.random.default_rng(0)
+    whole = make_matrix(per_topic=1000)
+    is_hard = (rng.random(len(whole)) < 0.5).astype(np.float32)
+    embedding = np.stack([is_hard, 1 - is_hard], axis=1)
+    ability = card_features(whole.cards).mean_evidence_M
+    ease = rng.normal(size=len(whole)).astype(np.float32)
+    said = ease[:, None] + ability[None]
+    chance = 1 / (1 + np.exp(harder * is_hard[:, None] - said))
+    correct = (rng.random(said.shape) < chance).astype(np.float32)
+    matrix = type(whole)(**{**vars(whole), "correct_QM": correct})
+    place = {question: i for i, question in enumerate(whole.question_ids)}
+
+    def score(asked):
+        rows = [place[question] for question in asked.question_ids]
+        relevance = np.full((len(asked), 4), 0.25, dtype=np.float32)
+        return NetworkScores(said[rows], ease[rows], relevance, embedding[rows])
+
+    training, validation = matrix.rows(range(2000)), matrix.rows(range(2000, 4000))
+    fitted = fit_outputs(score, [training], [validation], num_instructions=2000, seed=0)
+    found = fitted.known_cards[TASKS_HASH].difficulty_E
+    assert found[0] - found[1] == pytest.approx(-harder, abs=0.25)
 
 
 def test_effects_of_mere_noise_stay_small():
@@ -48,7 +74,7 @@ def test_effects_of_mere_noise_stay_small():
         num_instructions=200,
         seed=0,
     )
-    effects = fitted.known_cards[0].effects_KT
+    effects = fitted.known_cards[TASKS_HASH].effects_KT
     assert np.abs(effects - effects.mean(axis=1, keepdims=True)).max() < 0.4
 
 
@@ -62,11 +88,12 @@ def test_network_scores_are_those_of_single_instructions(tmp_path):
     for i in (0, 41, 79):
         tokens = router.tokenizer([matrix.instructions[i]])
         with torch.no_grad():
-            alone, own = model(tokens, statements, torch.from_numpy(features.weights_MT))
-            even, _ = model(tokens, statements, torch.zeros(1, len(features.texts)))
+            alone, own, embedded = model(tokens, statements, torch.from_numpy(features.weights_MT))
+            even, _, _ = model(tokens, statements, torch.zeros(1, len(features.texts)))
         np.testing.assert_allclose(scores.log_odds_QM[i], alone[0], atol=1e-4)
         np.testing.assert_allclose(scores.even_Q[i], even[0, 0], atol=1e-4)
         np.testing.assert_allclose(scores.relevance_QT[i], own[0].exp(), atol=1e-5)
+        np.testing.assert_allclose(scores.embeddings_QE[i], embedded[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("num_cards", [3, 100])
@@ -92,7 +119,7 @@ def test_a_pass_reads_few_sequences_whatever_the_layout(tmp_path, layout, num_ca
     features = card_features(matrix.cards)
     statements = router.tokenizer.encoder_features(features.texts)
     with torch.no_grad():
-        alone, _ = router.model(tokens, statements, torch.from_numpy(features.weights_MT))
+        alone, _, _ = router.model(tokens, statements, torch.from_numpy(features.weights_MT))
     np.testing.assert_allclose(scores.log_odds_QM[11], alone[0], atol=1e-4)
 
 
@@ -112,7 +139,8 @@ def test_a_network_that_overstates_single_cells_is_shrunk_towards_its_levels():
     def score(asked):
         rows = [place[question] for question in asked.question_ids]
         relevance = np.full((len(asked), 4), 0.25, dtype=np.float32)
-        return NetworkScores(said[rows], ease[rows], relevance)
+        nothing = np.zeros((len(asked), 1), dtype=np.float32)
+        return NetworkScores(said[rows], ease[rows], relevance, nothing)
 
     training, validation = matrix.rows(range(2000)), matrix.rows(range(2000, 4000))
     fitted = fit_outputs(score, [training], [validation], num_instructions=2000, seed=0)
