@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from modelsat.artifacts.store import atomic_path, write_text
@@ -113,9 +114,7 @@ def write_page(
     """
     plots = page.with_suffix("")
     made = _plots(results)
-    for name, figure in made.items():
-        with atomic_path(plots / f"{name}.svg") as temporary, temporary.open("wb") as file:
-            figure.savefig(file, format="svg", metadata={"Date": None})
+    # Before anything is written: what is written changes the state of the code the page names.
     text = render_page(
         "modelsat.quality",
         "quality.md.j2",
@@ -139,6 +138,11 @@ def write_page(
         preset=preset.stem,
         plots={name: f"{plots.name}/{name}.svg" for name in made},
     )
+    # Without a salt the ids in a plot differ each time it is drawn.
+    with rc_context({"svg.hashsalt": plots.name}):
+        for name, figure in made.items():
+            with atomic_path(plots / f"{name}.svg") as temporary, temporary.open("wb") as file:
+                figure.savefig(file, format="svg", metadata={"Date": None})
     write_text(page, text)
 
 
