@@ -98,10 +98,11 @@ def fit_effects(
 
 
 def fit_difficulty(parts: Sequence[tuple[Floats, Floats, Floats]], precision: float) -> Floats:
-    """How much harder instructions are than the network takes them to be, float32 [E].
+    """How hard instructions are beyond what the network says: log-odds to add, float32 [E].
 
-    The posterior mode of one logistic regression for all candidates, with the log-odds as offset,
-    the embedding as inputs, and a normal prior around zero.
+    Times an embedding it is below zero where the instruction is harder than the network takes it
+    to be. The posterior mode of one logistic regression for all candidates, with the log-odds as
+    offset, the embedding as inputs, and a normal prior around zero.
 
     Args:
         parts: of each data set the network's log-odds [Q, M], uncalibrated, embeddings [Q, E] of
