@@ -115,12 +115,14 @@ def fit_difficulty(parts: Sequence[tuple[Floats, Floats, Floats]], precision: fl
 
 def _mode(parts: Sequence[tuple[Floats, Floats, Floats]], prior_NN: Doubles) -> Doubles:
     """Weights [N] of inputs [Q, N] that explain outcomes [Q, M] beyond log-odds [Q, M]."""
+    exact = [
+        (log_odds_QM, inputs_QN.astype(np.float64), correct_QM, ~np.isnan(correct_QM))
+        for log_odds_QM, inputs_QN, correct_QM in parts
+    ]
     weights_N = np.zeros(len(prior_NN))
     for _ in range(_NUM_NEWTON_STEPS):
         gradient_N, curvature_NN = -prior_NN @ weights_N, prior_NN
-        for log_odds_QM, inputs_QN, correct_QM in parts:
-            inputs = inputs_QN.astype(np.float64)
-            known_QM = ~np.isnan(correct_QM)
+        for log_odds_QM, inputs, correct_QM, known_QM in exact:
             log_odds = log_odds_QM + (inputs @ weights_N)[:, None]
             probability_QM = 1.0 / (1.0 + np.exp(-log_odds))
             residual_QM = np.where(known_QM, correct_QM - probability_QM, 0.0)
