@@ -11,7 +11,7 @@ from pathlib import Path
 import ray
 from ray import serve
 from ray.exceptions import RayError, RayTaskError
-from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
+from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, DeploymentStatus
 
 from modelsat.artifacts.hashing import content_hash
 from modelsat.artifacts.store import read_json, write_json
@@ -161,8 +161,16 @@ class ServeApplications:
 
 
 def failure_reason(application: ApplicationStatusOverview) -> str:
-    """Why an application failed: the last line of its messages, without the exception's name."""
-    messages = [deployment.message for deployment in application.deployments.values()]
+    """Why an application failed: the last line of its messages, without the exception's name.
+
+    Of its deployments only those that failed are read: one that waits for them has a message too,
+    that it is slow to start (Serve's warning, after 30 s).
+    """
+    messages = [
+        deployment.message
+        for deployment in application.deployments.values()
+        if deployment.status == DeploymentStatus.DEPLOY_FAILED
+    ]
     lines = [
         line for line in "\n".join([application.message, *messages]).splitlines() if line.strip()
     ]

@@ -3,9 +3,17 @@
 import asyncio
 from types import SimpleNamespace
 
+from ray.serve.schema import (
+    ApplicationStatus,
+    ApplicationStatusOverview,
+    DeploymentStatus,
+    DeploymentStatusOverview,
+    DeploymentStatusTrigger,
+)
+
 from serve_app.config import CandidateOptions
 from serve_app.registry import applications
-from serve_app.registry.applications import ServeApplications
+from serve_app.registry.applications import ServeApplications, failure_reason
 
 
 def test_replicas_count_while_they_take_requests(monkeypatch, tmp_path):
@@ -32,3 +40,25 @@ def test_replicas_count_while_they_take_requests(monkeypatch, tmp_path):
         "candidate-dead": 0,
         "candidate-asleep": 0,
     }
+
+
+def test_a_failure_is_told_by_the_deployment_that_failed_not_by_one_that_waits_for_it():
+    def deployment(status: DeploymentStatus, message: str) -> DeploymentStatusOverview:
+        return DeploymentStatusOverview(status, DeploymentStatusTrigger.UNSPECIFIED, {}, message)
+
+    application = ApplicationStatusOverview(
+        status=ApplicationStatus.DEPLOY_FAILED,
+        message="Failed to update the deployments ['Scorer'].",
+        last_deployed_time_s=0,
+        deployments={
+            "Scorer": deployment(
+                DeploymentStatus.DEPLOY_FAILED, "Traceback:\nsome.ArtifactError: no weights in it\n"
+            ),
+            "Ingress": deployment(
+                DeploymentStatus.UPDATING,
+                "1 replicas have taken more than 30s to initialize.\n"
+                "This may be caused by a slow __init__ or reconfigure method.",
+            ),
+        },
+    )
+    assert failure_reason(application) == "no weights in it"
