@@ -108,6 +108,16 @@ def test_a_useless_router_misses_them(results):
     assert "mmlu: gain on zoo two, points" in missed
 
 
+def test_the_same_results_are_drawn_alike(results, tmp_path):
+    page = tmp_path / "quality.md"
+    drawn = []
+    for _ in range(2):
+        write_page(results, check_benchmark(results), page, preset=Path("lite.yaml"))
+        drawn.append({plot.name: plot.read_bytes() for plot in page.with_suffix("").glob("*.svg")})
+    assert drawn[0]
+    assert drawn[0] == drawn[1]
+
+
 def test_the_page_shows_what_was_measured(results, tmp_path):
     page = tmp_path / "docs" / "quality.md"
     checks = check_benchmark(results)
