@@ -23,7 +23,7 @@ class CardEdit:
     Attributes:
         edited: task whose statement was raised.
         other: a task that has nothing to do with it.
-        num_cards: cards that were edited, those with room for it.
+        num_cards: cards that were edited, of those with a question of the task wrong.
         share_risen: share of the cards whose mean score on questions of the edited task rose.
         edited_change: mean change of P(correct) on questions of the edited task.
         other_change: mean absolute change, per card, on questions of the other task.
@@ -46,7 +46,7 @@ def edit_cards(
     *,
     most: int,
 ) -> CardEdit:
-    """Raise every card's accuracy on one task by 40 points, where there is room.
+    """Raise every card's accuracy on one task by 40 points, or to all questions right.
 
     Args:
         scorer: the router.
@@ -57,14 +57,14 @@ def edit_cards(
         most: cards to edit at most.
 
     Raises:
-        ZooError: no card has room.
+        ZooError: all cards have all questions of the task right.
     """
     pairs = [(card, raised(card, edited)) for card in cards]
     before = [card for card, higher in pairs if higher is not None][:most]
     after = [higher for _, higher in pairs if higher is not None][:most]
     if not before:
         raise ZooError(
-            f"every card is above {1 - _RAISE:.0%} on {edited}; name a task with room to raise"
+            f"every card has all questions of {edited} right; name a task with room to raise"
         )
     changes = {}
     for task in (edited, other):
@@ -86,12 +86,12 @@ def edit_cards(
 
 
 def raised(card: Card, task: str) -> Card | None:
-    """The card with one statement's accuracy raised by 40 points; None if it has no such room."""
+    """The card with one statement raised by 40 points, at most to 100 %; None if it is there."""
     (statement,) = (one for one in card.statements if one.task == task)
-    num_correct = statement.num_correct + _RAISE * statement.num_shots
-    if num_correct > statement.num_shots:
+    if statement.num_correct >= statement.num_shots:
         return None
-    higher = replace(statement, num_correct=num_correct)
+    num_correct = statement.num_correct + _RAISE * statement.num_shots
+    higher = replace(statement, num_correct=min(num_correct, statement.num_shots))
     return replace(
         card, statements=tuple(higher if one is statement else one for one in card.statements)
     )

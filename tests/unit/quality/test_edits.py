@@ -58,7 +58,9 @@ def test_a_card_is_raised_where_there_is_room():
         for a, b in zip(higher.statements, low.statements, strict=True)
     ]
     assert changed == [0.0, 0.0, 8.0, 0.0]
-    full = replace(card, statements=tuple(replace(s, num_correct=15.0) for s in card.statements))
+    high = replace(card, statements=tuple(replace(s, num_correct=19.0) for s in card.statements))
+    assert raised(high, statement.task).statements[2].num_correct == 20.0
+    full = replace(card, statements=tuple(replace(s, num_correct=20.0) for s in card.statements))
     assert raised(full, statement.task) is None
     with pytest.raises(ZooError, match="room"):
         edit_cards(None, make_matrix(1), [full], statement.task, "verbs", most=5)
