@@ -20,11 +20,11 @@ quickstart: setup ## run the whole system on a zoo it makes itself
 	@$(BIN)/modelsat quickstart
 
 test: check ## every check and test: unit first, then real engines
-	@$(BIN)/python -m pytest tests/test_architecture.py tests/unit
-	@$(BIN)/python -m pytest tests --ignore=tests/unit --ignore=tests/test_architecture.py
+	@$(BIN)/python -m pytest tests/test_architecture.py tests/unit tests/benchmarks
+	@$(BIN)/python -m pytest tests/integration
 
 test-unit: setup ## unit tests only (under a minute, no cluster)
-	@$(BIN)/python -m pytest tests/unit
+	@$(BIN)/python -m pytest tests/unit tests/benchmarks
 
 check: setup ## lint, format, types and import contracts
 	@$(BIN)/ruff check .
@@ -37,13 +37,13 @@ fmt: setup ## format and mend what can be mended
 	@$(BIN)/ruff format .
 
 proof: setup ## the eight-candidate experiment, seeds 0 to 2; resumable, hours
-	@$(BIN)/modelsat proof
+	@$(BIN)/python -m tests.benchmarks.proof
 
 router-lite: setup ## train the MiniLM router on DATA=folder of tables, into OUT=router directory
 	@$(BIN)/modelsat quality train --data '$(DATA)' --out '$(OUT)'
 
 benchmark-quality: setup ## five folds over DATA=folder of tables; resumable, hours
-	@$(BIN)/modelsat quality benchmark --data '$(DATA)'
+	@$(BIN)/python -m tests.benchmarks.quality --data '$(DATA)'
 
 benchmark-serving: setup ## overhead, throughput and LiteLLM beside it; about 15 minutes
 	@$(BIN)/python -m tests.benchmarks.serving --out docs/benchmarks/serving.md

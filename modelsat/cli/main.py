@@ -28,7 +28,6 @@ LIBRARY_COMMANDS: Mapping[str, str] = MappingProxyType(
         "diagnose": "modelsat.cli.diagnose:diagnose",
         "doctor": "modelsat.cli.doctor:doctor",
         "evaluate": "modelsat.cli.evaluate:evaluate",
-        "proof": "modelsat.cli.proof:proof",
         "quality": "modelsat.cli.quality:app",
         "quickstart": "modelsat.cli.quickstart:quickstart",
         "route": "modelsat.cli.route:route",

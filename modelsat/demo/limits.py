@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from modelsat.evaluation.checks import Check, at_least, at_most
+from modelsat.evaluation.limit_checks import LimitCheck, at_least, at_most
 
 MIN_GAIN_POINTS = 15.0  # router over best single
 MIN_SHARE_OF_BEST_PER_TASK = 0.95
@@ -13,7 +13,7 @@ MIN_HELD_OUT_LEAD_POINTS = 20.0
 MAX_HELD_OUT_LOSS_POINTS = 5.0  # held out of training against trained on
 
 
-def check_router(report: Mapping[str, Any]) -> list[Check]:
+def check_router(report: Mapping[str, Any]) -> list[LimitCheck]:
     """Router against best single and best per task."""
     accuracy = 100 * report["router"]["accuracy"]
     gain = accuracy - 100 * report["best_single"]["accuracy"]
@@ -26,7 +26,7 @@ def check_router(report: Mapping[str, Any]) -> list[Check]:
 
 def check_zoo(
     by_family: Mapping[str, Mapping[str, float]], report: Mapping[str, Any], held_out: str
-) -> list[Check]:
+) -> list[LimitCheck]:
     """Whether the candidates' differences are what a demonstration needs.
 
     Args:
@@ -53,7 +53,7 @@ def check_held_out(
     trained_on: Mapping[str, Any],
     without: Mapping[str, Any],
     family: str,
-) -> list[Check]:
+) -> list[LimitCheck]:
     """Whether a candidate known by its card alone is used as well as a trained-on one.
 
     Args:

@@ -13,7 +13,7 @@ from modelsat.demo.chat import RoutedAnswer, ask_routed, require_free_port
 from modelsat.demo.limits import check_router, check_zoo
 from modelsat.demo.workspace import Echo, Workspace
 from modelsat.demo.zoo_specs import HELD_OUT, QUICKSTART_CANDIDATES
-from modelsat.evaluation.checks import Check, require
+from modelsat.evaluation.limit_checks import LimitCheck, require
 
 ROUTER = "router"
 
@@ -30,7 +30,7 @@ class QuickstartResult:
     """
 
     report: dict[str, Any]
-    checks: tuple[Check, ...]
+    checks: tuple[LimitCheck, ...]
     answers: tuple[RoutedAnswer, ...]
     serve_config: Path
 

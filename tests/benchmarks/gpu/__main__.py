@@ -19,10 +19,10 @@ def main(
     """Measure, write the page, and fail if a limit is missed."""
     os.environ.setdefault("DS_ACCELERATOR", "cuda")
     from modelsat.cli.app_errors import report_errors
-    from modelsat.evaluation.checks import require
     from tests.benchmarks.gpu.page import check_figures, write_page
     from tests.benchmarks.gpu.scoring import measure_decisions
     from tests.benchmarks.gpu.training import measure_memory, measure_weights
+    from tests.benchmarks.report.page import conclude
 
     with report_errors(), tempfile.TemporaryDirectory(prefix="gpu-benchmark-") as work:
         folder = Path(work)
@@ -33,11 +33,8 @@ def main(
         typer.echo("memory")
         memory = measure_memory(folder, typer.echo)
         checks = check_figures(memory, weights)
-        for check in checks:
-            typer.echo(check.line())
         write_page(memory, weights, decisions, checks, out)
-        typer.echo(f"wrote {out}")
-        require(checks)
+        conclude(checks, out, typer.echo)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Limits on the figures, and the page that shows both."""
+"""Limits of the GPU figures, and the page that shows both."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,18 +6,23 @@ from pathlib import Path
 import torch
 
 from modelsat.artifacts.store import write_text
-from modelsat.evaluation.checks import Check, at_most
-from modelsat.evaluation.provenance import render_page
+from modelsat.evaluation.limit_checks import LimitCheck, at_most
 from tests.benchmarks.gpu.scoring import TOKENS, Decision
 from tests.benchmarks.gpu.training import MemoryFigures
-from tests.benchmarks.spread import cpu_model, spread_text
+from tests.benchmarks.report.page import render_page
+from tests.benchmarks.report.spread import spread_text
 
 _MEMORY_ERROR = 0.15
 _MOVED_APART = 1e-3
 
 
-def check_figures(memory: Sequence[MemoryFigures], weights: Mapping[str, float]) -> list[Check]:
-    """Every limit. Rounding in bfloat16 has none: one optimizer rounds where the other does not."""
+def check_figures(
+    memory: Sequence[MemoryFigures], weights: Mapping[str, float]
+) -> list[LimitCheck]:
+    """Check every limit.
+
+    Weights in bfloat16 have no limit: one optimizer rounds where the other does not.
+    """
     checks = []
     for figures in memory:
         what = f"{figures.name}: share by which memory differs from its plan"
@@ -34,7 +39,7 @@ def write_page(
     memory: Sequence[MemoryFigures],
     weights: Mapping[str, float],
     decisions: Sequence[Decision],
-    checks: Sequence[Check],
+    checks: Sequence[LimitCheck],
     page: Path,
 ) -> None:
     """Write the page atomically."""
@@ -42,12 +47,12 @@ def write_page(
         "tests.benchmarks.gpu",
         "gpu.md.j2",
         {"spread": spread_text},
+        command="python -m tests.benchmarks.gpu",
+        checks=checks,
         gpu=torch.cuda.get_device_name(),
-        cpu_model=cpu_model(),
         memory=memory,
         weights=weights,
         decisions=decisions,
-        checks=checks,
         tokens=TOKENS,
     )
     write_text(page, text)

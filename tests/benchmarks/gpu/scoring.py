@@ -10,7 +10,7 @@ from modelsat.config import load_config
 from modelsat.modeling.shapes import build_shapes
 from modelsat.training.footprint import PassShape, pass_inputs
 from tests.benchmarks.gpu.training import CONFIGS, PARTS
-from tests.benchmarks.spread import Spread
+from tests.benchmarks.report.spread import Spread
 from train_jobs.config import TrainJobConfig
 
 NUM_CANDIDATES = (1, 100, 1000)

@@ -21,20 +21,17 @@ def main(
 ) -> None:
     """Measure, write the page, and fail if a limit is missed."""
     from modelsat.cli.app_errors import report_errors
-    from modelsat.evaluation.checks import require
     from tests.benchmarks.jobs.measures import FULL, SMALL, Bench
     from tests.benchmarks.jobs.page import check_figures, write_page
+    from tests.benchmarks.report.page import conclude
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is then stopped
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that child processes are stopped
     with report_errors(), tempfile.TemporaryDirectory(prefix="jobs-benchmark-") as work:
         figures = Bench(Path(work), SMALL if small else FULL, typer.echo).run(rounds)
         checks = check_figures(figures)
-        for check in checks:
-            typer.echo(check.line())
         command = f"python -m tests.benchmarks.jobs --rounds {rounds}{' --small' if small else ''}"
         write_page(figures, checks, out, command=command)
-        typer.echo(f"wrote {out}")
-        require(checks)
+        conclude(checks, out, typer.echo)
 
 
 if __name__ == "__main__":

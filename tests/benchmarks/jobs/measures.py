@@ -20,7 +20,7 @@ from tests.benchmarks.jobs.kills import (
     run_with_faults,
 )
 from tests.benchmarks.jobs.training import measure_bare, measure_on_ray
-from tests.benchmarks.spread import Spread
+from tests.benchmarks.report.spread import Spread
 from tests.integration.train_jobs.test_distributed import (
     ONE_WORKER,
     TWO_WORKERS,

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from modelsat.cli.app_errors import report_errors
-from modelsat.evaluation.checks import require
+from tests.benchmarks.report.page import conclude
 from tests.benchmarks.serving.measures import Bench
 from tests.benchmarks.serving.page import check_figures, write_page
 from tests.benchmarks.serving.processes import install_litellm
@@ -23,17 +23,14 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="How often everything is measured.")] = 3,
 ) -> None:
     """Measure, write the page, and fail if a limit is missed."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is then stopped
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that child processes are stopped
     with report_errors(), tempfile.TemporaryDirectory(prefix="serving-benchmark-") as work:
         version = install_litellm()
         figures = Bench(Path(work), typer.echo).run(rounds)
         checks = check_figures(figures)
-        for check in checks:
-            typer.echo(check.line())
         command = f"python -m tests.benchmarks.serving --rounds {rounds}"
         write_page(figures, checks, out, command=command, litellm_version=version)
-        typer.echo(f"wrote {out}")
-        require(checks)
+        conclude(checks, out, typer.echo)
 
 
 if __name__ == "__main__":

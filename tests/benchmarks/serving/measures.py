@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tests.benchmarks.report.spread import Spread
 from tests.benchmarks.serving.artifacts import (
     candidate_name,
     make_tasks,
@@ -22,7 +23,6 @@ from tests.benchmarks.serving.processes import (
     served,
 )
 from tests.benchmarks.serving.scorer_alone import DTYPE, ScorerFigures, measure_scorer
-from tests.benchmarks.spread import Spread
 
 ZOO_SIZES = (5, 100)
 # The last one is measured just before the scorer alone, with which it is compared: a shared

@@ -1,14 +1,14 @@
-"""Limits on the figures, and the page that shows both."""
+"""Limits of the serving figures, and the page that shows both."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from modelsat.artifacts.store import write_text
-from modelsat.evaluation.checks import Check, at_least, at_most
-from modelsat.evaluation.provenance import render_page
+from modelsat.evaluation.limit_checks import LimitCheck, at_least, at_most
+from tests.benchmarks.report.page import render_page
+from tests.benchmarks.report.spread import spread_text
 from tests.benchmarks.serving import measures
 from tests.benchmarks.serving.measures import Figures, Throughput
-from tests.benchmarks.spread import cpu_model, spread_text
 
 _OVERHEAD_MS = {"auto": {50: 60, 95: 120}, "cached": {50: 25, 95: 60}}
 _DECISION_FACTORS = {100: 2.5, 1000: 10}
@@ -20,8 +20,8 @@ _DELIBERATE = {"200", "429", "503"}
 _WORDS = {"auto": "distinct prompts", "cached": "score-cache hits"}
 
 
-def check_figures(figures: Figures) -> list[Check]:
-    """Every limit; medians of the rounds are held against them."""
+def check_figures(figures: Figures) -> list[LimitCheck]:
+    """Check every limit, with the median of the rounds."""
     return [
         *_overhead_checks(figures),
         *_decision_checks(figures),
@@ -31,17 +31,21 @@ def check_figures(figures: Figures) -> list[Check]:
 
 
 def write_page(
-    figures: Figures, checks: Sequence[Check], page: Path, *, command: str, litellm_version: str
+    figures: Figures,
+    checks: Sequence[LimitCheck],
+    page: Path,
+    *,
+    command: str,
+    litellm_version: str,
 ) -> None:
     """Write the page atomically."""
     text = render_page(
         "tests.benchmarks.serving",
         "serving.md.j2",
         {"spread": spread_text, "statuses": _statuses},
-        cpu_model=cpu_model(),
-        figures=figures,
-        checks=checks,
         command=command,
+        checks=checks,
+        figures=figures,
         litellm_version=litellm_version,
         zoo_sizes=measures.ZOO_SIZES,
         num_processes=measures.NUM_PROCESSES,
@@ -51,7 +55,7 @@ def write_page(
     write_text(page, text)
 
 
-def _overhead_checks(figures: Figures) -> list[Check]:
+def _overhead_checks(figures: Figures) -> list[LimitCheck]:
     checks = []
     for kind, limits in _OVERHEAD_MS.items():
         for size in measures.ZOO_SIZES:
@@ -65,7 +69,7 @@ def _overhead_checks(figures: Figures) -> list[Check]:
     return [*checks, at_least(what, scored, _OK_FRACTION, 3)]
 
 
-def _decision_checks(figures: Figures) -> list[Check]:
+def _decision_checks(figures: Figures) -> list[LimitCheck]:
     one_ms = figures.decision_ms[1].median
     return [
         at_most(
@@ -78,7 +82,7 @@ def _decision_checks(figures: Figures) -> list[Check]:
     ]
 
 
-def _peer_checks(figures: Figures) -> list[Check]:
+def _peer_checks(figures: Figures) -> list[LimitCheck]:
     ours = figures.pinned[measures.OURS]
     theirs = [one for name, one in figures.pinned.items() if name != measures.OURS]
     best_rate = max(one.requests_per_s.median for one in theirs)
@@ -92,7 +96,7 @@ def _peer_checks(figures: Figures) -> list[Check]:
     ]
 
 
-def _throughput_checks(figures: Figures) -> list[Check]:
+def _throughput_checks(figures: Figures) -> list[LimitCheck]:
     checks = [
         at_least(
             "auto, distinct prompts, concurrency 20: share of the scorer's own rate",

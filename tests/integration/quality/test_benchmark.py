@@ -12,9 +12,14 @@ from modelsat.artifacts.router_description import read_description
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import write_table
 from modelsat.capability.cards import read_cards
-from modelsat.command import CommandError, run_command
+from modelsat.command import run_command
+from modelsat.errors import QualityError
 from modelsat.modeling.tiny import write_tiny_parts
 from modelsat.quality.guests import STRONG, WEAK
+from tests.benchmarks.quality.benchmark import run_benchmark
+from tests.benchmarks.quality.limits import check_benchmark
+from tests.benchmarks.quality.page import write_page
+from tests.benchmarks.report.page import conclude
 
 TASKS = sorted(load_keywords("mmlu"))
 PER_TASK = 45
@@ -96,10 +101,11 @@ def preset(tmp_path_factory) -> Path:
 
 def run(data: Path, preset: Path, work: Path, page: Path) -> None:
     """Two steps make no router that meets a limit."""
-    arguments = ["quality", "benchmark", "--data", str(data), "--zoos", str(data / "zoos.yaml")]
-    arguments += ["--preset", str(preset), "--work", str(work), "--page", str(page)]
-    with pytest.raises(CommandError, match="MISSED mmlu: AUC over the best baseline"):
-        run_command(arguments, print)
+    results = run_benchmark(data, work, preset, data / "zoos.yaml", print)
+    checks = check_benchmark(results)
+    write_page(results, checks, page, preset=preset)
+    with pytest.raises(QualityError, match="MISSED mmlu: AUC over the best baseline"):
+        conclude(checks, page, print)
 
 
 @pytest.mark.timeout(1800)

@@ -4,7 +4,7 @@ import pytest
 
 from modelsat.demo.limits import check_held_out, check_router, check_zoo
 from modelsat.errors import QualityError
-from modelsat.evaluation.checks import require
+from modelsat.evaluation.limit_checks import require
 
 
 def report(router=0.9, best_single=0.5, best_per_task=0.93, family=0.95, without=0.75):

@@ -1,0 +1,81 @@
+"""What the parts of the benchmark took, and of which code they are."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from modelsat.artifacts.store import read_json, write_json
+from tests.benchmarks.report.provenance import provenance
+
+_NAME = "effort.json"
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Work on one experiment so far, what was cut short included.
+
+    Attributes:
+        seconds: wall time.
+        days: days it was worked on, UTC.
+        commits: commits of the code that did.
+        hardware: machines that did.
+    """
+
+    seconds: float = 0.0
+    days: tuple[str, ...] = ()
+    commits: tuple[str, ...] = ()
+    hardware: tuple[str, ...] = ()
+
+    def and_also(self, other: "Effort") -> "Effort":
+        """Both together."""
+        return Effort(
+            self.seconds + other.seconds,
+            _union(self.days, other.days),
+            _union(self.commits, other.commits),
+            _union(self.hardware, other.hardware),
+        )
+
+
+@contextmanager
+def recorded(directory: Path, result: Path) -> Iterator[None]:
+    """Add what a block took to an experiment's record, also when it is interrupted.
+
+    Args:
+        directory: of the experiment.
+        result: file that the block makes; where it stays as it was, there was nothing to do.
+    """
+    head, started_s = provenance(), time.monotonic()
+    before = _written_at(result)
+    try:
+        yield
+    finally:
+        if before is None or _written_at(result) != before:
+            seconds = time.monotonic() - started_s
+            spent = Effort(seconds, (head.date,), (head.commit,), (head.hardware,))
+            write_json(directory / _NAME, asdict(_read(directory / _NAME).and_also(spent)))
+
+
+def total_effort(work: Path) -> Effort:
+    """That of all experiments in a folder."""
+    total = Effort()
+    for path in sorted(work.glob(f"*/{_NAME}")):
+        total = total.and_also(_read(path))
+    return total
+
+
+def _read(path: Path) -> Effort:
+    if not path.is_file():
+        return Effort()
+    found = read_json(path)
+    lists = {name: tuple(found[name]) for name in ("days", "commits", "hardware")}
+    return Effort(seconds=float(found["seconds"]), **lists)
+
+
+def _written_at(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.is_file() else None
+
+
+def _union(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({*first, *second}))
