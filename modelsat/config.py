@@ -1,6 +1,6 @@
 """Configuration: frozen pydantic models read from one YAML file.
 
-A file states a whole run; ``--set a.b=value`` changes single values. Unknown keys are
+A file describes a whole run; ``--set a.b=value`` overrides single values. Unknown keys are
 errors, so a misspelt option is never silently ignored.
 """
 
@@ -17,7 +17,7 @@ ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
 
 class FrozenConfig(BaseModel):
-    """Base of every configuration model: immutable, unknown keys refused."""
+    """Base class of configuration models: immutable, with unknown keys rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
@@ -30,12 +30,12 @@ def load_config(
     Args:
         config_type: the pydantic model to build.
         path: YAML file holding one mapping.
-        overrides: ``"a.b=value"`` items, ``"a.0.b=value"`` in a list; the value is read as
-            YAML.
+        overrides: ``"a.b=value"`` items, or ``"a.0.b=value"`` inside a list; values are parsed
+            as YAML.
 
     Raises:
-        ConfigError: the file is missing or no mapping, an override is malformed, or a value
-            is refused; the message names file, key, value and what is allowed.
+        ConfigError: the file is missing or is not a mapping, an override is malformed, or a
+            value is invalid; the message names file, key, value and what is allowed.
     """
     values = read_yaml_mapping(path)
     for override in overrides:
@@ -44,7 +44,7 @@ def load_config(
 
 
 def parse_config(config_type: type[ConfigT], values: Any, *, source: str) -> ConfigT:
-    """Validate a mapping, turning pydantic's error into one readable line."""
+    """Validate a mapping; raise ``ConfigError`` with pydantic's errors on one line."""
     try:
         return config_type.model_validate(values)
     except ValidationError as error:
@@ -55,27 +55,27 @@ def read_yaml_mapping(path: str | Path) -> dict[str, Any]:
     """Read a YAML file that must hold a mapping.
 
     Raises:
-        ConfigError: missing file, malformed YAML, or another top-level type.
+        ConfigError: the file is missing, malformed, or has another top-level type.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(
-            f"cannot read configuration {path}: {error.strerror}; give an existing YAML file"
+            f"cannot read configuration {path}: {error.strerror}; pass an existing YAML file"
         ) from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8 text; give a YAML file") from None
+        raise ConfigError(f"{path} is not UTF-8 text; pass a YAML file") from None
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
-        raise ConfigError(f"{path} must hold a mapping of keys, found {type(values).__name__}")
+        raise ConfigError(f"{path} must contain a mapping, found {type(values).__name__}")
     return values
 
 
 def describe_validation_error(error: ValidationError) -> str:
-    """One line per refused value: key, reason, and the value where it is short."""
+    """Describe each invalid value on one line: key, reason, and the value if it is short."""
     parts = []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"]) or "(top level)"
@@ -95,7 +95,7 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
         if isinstance(target, dict):
             target = target.setdefault(parent, {})
         else:
-            target = _item(target, parent, override)
+            target = _list_item(target, parent, override)
         if not isinstance(target, dict | list):
             raise ConfigError(f"override {override!r}: {parent} is a value, not a section")
     try:
@@ -105,13 +105,14 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     if isinstance(target, dict):
         target[last] = value
     else:
-        _item(target, last, override)
+        _list_item(target, last, override)
         target[int(last)] = value
 
 
-def _item(items: list[Any], place: str, override: str) -> Any:
-    if not place.isdecimal() or int(place) >= len(items):
+def _list_item(items: list[Any], index: str, override: str) -> Any:
+    if not index.isdecimal() or int(index) >= len(items):
         raise ConfigError(
-            f"override {override!r}: {place} is no place of a list of {len(items)}; the first is 0"
+            f"override {override!r}: {index} is not an index into a list of {len(items)}; "
+            "indices start at 0"
         )
-    return items[int(place)]
+    return items[int(index)]

@@ -1,23 +1,23 @@
-"""Every error a user can cause.
+"""Every error that a user can cause.
 
 ModelSatError
     ConfigError        a configuration file or value is wrong
-    ArtifactError      a table or directory is missing, corrupt or of another version
-    ZooError           unknown, duplicate or unusable candidate; empty zoo
+    ArtifactError      a table or directory is missing, corrupt or has another version
+    ZooError           a candidate is unknown, duplicate or unusable, or the zoo is empty
     GradingError       answers cannot be graded
     CheckpointError    training cannot save or resume
     RoutingError       no candidate can be chosen
     MachineError       the machine lacks something (port, disk, package)
     QualityError       a measured figure misses its stated limit
 
-Each takes one message that names what, which value, what is allowed and what to do, so it
-survives pickling between processes. Command lines print the message alone and exit with
-``exit_code``.
+Each takes a single message, so it survives pickling between processes. The message says what
+failed, the value, what is allowed and what to do. Commands print only the message and exit
+with ``exit_code``.
 """
 
 
 class ModelSatError(Exception):
-    """Base of all errors a user can cause; catch it to catch every one of them."""
+    """Base class of all errors that a user can cause."""
 
     exit_code = 1
 

@@ -1,1 +1,1 @@
-"""The tables that pass between the applications: their schemas, and atomic reading and writing."""
+"""The tables that the applications exchange: schemas, and atomic reading and writing."""

@@ -1,4 +1,4 @@
-"""Content hashes that decide whether finished work still holds."""
+"""Content hashes that decide whether earlier results are still valid."""
 
 import hashlib
 import json
@@ -12,13 +12,13 @@ HASH_LENGTH = 16  # hex digits kept of a SHA-256: 64 bits
 
 
 def content_hash(value: Any) -> str:
-    """Hash of a JSON-serialisable value, independent of key order."""
+    """Hash a JSON-serialisable value, independent of key order."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
 
 
 def file_hash(path: str | Path) -> str:
-    """Hash of a file's bytes.
+    """Hash a file's bytes.
 
     Raises:
         ArtifactError: the file cannot be read.
@@ -31,7 +31,7 @@ def file_hash(path: str | Path) -> str:
 
 
 def directory_hash(path: str | Path, *, exclude: Iterable[str] = ()) -> str:
-    """Hash of a directory: relative names and bytes of its files.
+    """Hash the relative names and bytes of a directory's files.
 
     Args:
         path: directory.

@@ -14,19 +14,19 @@ def read_description(path: str | Path) -> dict[str, Any]:
     """Read ``router.json`` of a router directory, without loading weights.
 
     Raises:
-        ArtifactError: no router directory, malformed, or of another schema version.
+        ArtifactError: not a router directory, malformed, or another schema version.
     """
     directory = Path(path)
     if not (directory / DESCRIPTION_NAME).is_file():
         raise ArtifactError(
-            f"{directory} is no router directory (no {DESCRIPTION_NAME}); give a directory written "
-            "by `modelsat train`"
+            f"{directory} is not a router directory (no {DESCRIPTION_NAME}); pass a directory "
+            "written by `modelsat train`"
         )
     description = read_json(directory / DESCRIPTION_NAME)
     version = description.get("schema_version")
     if version != ROUTER_SCHEMA_VERSION:
         raise ArtifactError(
             f"{directory} has router schema version {version}; this release reads version "
-            f"{ROUTER_SCHEMA_VERSION}: train it anew, or use the release that wrote it"
+            f"{ROUTER_SCHEMA_VERSION}: retrain the router, or use the release that wrote it"
         )
     return description

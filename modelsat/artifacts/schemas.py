@@ -1,4 +1,4 @@
-"""Columns of every table that crosses an application, each with a schema version."""
+"""Columns and schema version of every table that the applications exchange."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ import pyarrow as pa
 
 @dataclass(frozen=True)
 class TableSchema:
-    """One kind of table.
+    """The schema of a kind of table.
 
     Attributes:
         name: kind of artifact, as stored in the file's metadata.
         version: raised whenever a reader of the older version would misread the table.
-        fields: every known column; a nullable one may be absent from a file.
+        fields: every known column; a nullable column may be absent from a file.
         key: columns whose combination must be unique.
     """
 
@@ -61,7 +61,7 @@ OUTCOMES = TableSchema(
     key=("question_id", "candidate", "source"),
 )
 
-# Outcomes by instruction; `correct` has one value for each candidate of a set of cards.
+# Outcomes grouped by instruction; `correct` has one value per candidate of a set of cards.
 INSTRUCTIONS = TableSchema(
     name="instructions",
     version=1,

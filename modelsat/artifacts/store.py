@@ -1,7 +1,7 @@
 """Atomic reading and writing of tables, text files and directories.
 
-A file appears complete or not at all: everything is written beside its place and renamed. A
-table's manifest travels in the parquet footer, so table and manifest cannot part.
+A file appears complete or not at all: it is written to a temporary sibling, then renamed. A
+table's manifest is stored in the parquet footer, so the two cannot be separated.
 """
 
 import errno
@@ -24,7 +24,7 @@ from modelsat.errors import ArtifactError, MachineError
 _SCHEMA_KEY = b"modelsat.schema"
 _VERSION_KEY = b"modelsat.schema_version"
 _MANIFEST_KEY = b"modelsat.manifest"
-# EEXIST and EISDIR: a file stands where a folder is needed, or a folder where the file belongs.
+# EEXIST and EISDIR: a file is in the place of a folder, or a folder in the place of the file.
 _UNWRITABLE = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
 )
@@ -41,12 +41,12 @@ def write_table(
     Args:
         schema: kind of table.
         rows: an Arrow table, or mappings from column to value; nullable columns may be absent.
-        path: parquet file; its folder is made.
-        manifest: JSON-serialisable facts of how the table came about.
+        path: parquet file; its folder is created.
+        manifest: JSON-serialisable facts about how the table was made.
 
     Raises:
-        ArtifactError: columns are missing or unknown, hold nulls where none are allowed, or a
-            key occurs twice.
+        ArtifactError: columns are missing, unknown or contain nulls that are not allowed, or a
+            key is duplicated.
         MachineError: the disk is full or the folder cannot be written.
     """
     if isinstance(rows, pa.Table):
@@ -56,7 +56,7 @@ def write_table(
     unknown = sorted(names - set(schema.arrow.names))
     if unknown:
         raise ArtifactError(
-            f"{schema.name} table has unknown columns {unknown}; known are {schema.arrow.names}"
+            f"{schema.name} table has unknown columns {unknown}; allowed: {schema.arrow.names}"
         )
     if not isinstance(rows, pa.Table):
         rows = _from_rows(schema, rows, names)
@@ -71,14 +71,14 @@ def write_table(
 
 
 def read_table(schema: TableSchema, path: str | Path) -> pa.Table:
-    """Read and check a table; absent nullable columns come back as nulls.
+    """Read and validate a table; absent nullable columns are filled with nulls.
 
-    A file without our metadata (made elsewhere) is judged by its columns alone; columns that
-    the schema does not know are dropped.
+    A file written by other software has none of our metadata; only its columns are checked.
+    Columns that are not in the schema are dropped.
 
     Raises:
         ArtifactError: missing or unreadable file, another kind or schema version, missing
-            column, wrong type, null in a required column, or a key that occurs twice.
+            column, wrong type, null in a required column, or duplicate key.
     """
     path = Path(path)
     table = _read_parquet(schema, path)
@@ -87,10 +87,10 @@ def read_table(schema: TableSchema, path: str | Path) -> pa.Table:
 
 
 def check_table(schema: TableSchema, path: str | Path) -> None:
-    """Check a table's kind, version and columns without reading its rows.
+    """Validate a table's kind, version and columns without reading its rows.
 
     Raises:
-        ArtifactError: as :func:`read_table`, but for what only the rows tell.
+        ArtifactError: as :func:`read_table`, except for errors in the rows.
     """
     path = Path(path)
     _check_readable(schema, path)
@@ -102,17 +102,17 @@ def check_table(schema: TableSchema, path: str | Path) -> None:
 def _check_kind(schema: TableSchema, metadata: Mapping[bytes, bytes], path: Path) -> None:
     kind = metadata.get(_SCHEMA_KEY, schema.name.encode()).decode()
     if kind != schema.name:
-        raise ArtifactError(f"{path} holds a {kind} table; expected a {schema.name} table")
+        raise ArtifactError(f"{path} is a {kind} table; expected a {schema.name} table")
     version = metadata.get(_VERSION_KEY, str(schema.version).encode()).decode()
     if version != str(schema.version):
         raise ArtifactError(
             f"{path} has {schema.name} schema version {version}; this release reads version "
-            f"{schema.version}: write it anew, or use the release that wrote it"
+            f"{schema.version}: write the table again, or use the release that wrote it"
         )
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
-    """Facts stored by :func:`write_table`; empty for a table made elsewhere.
+    """Read the manifest stored by :func:`write_table`; empty for other software's tables.
 
     Raises:
         ArtifactError: the file is missing or not parquet.
@@ -135,7 +135,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         MachineError: the disk is full or the folder cannot be written.
     """
     path = Path(path)
-    with _writing(path):
+    with _write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)
@@ -150,28 +150,28 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_directory(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary sibling directory; put it in place of ``path`` if the block succeeds.
+    """Yield a temporary sibling directory; replace ``path`` with it if the block succeeds.
 
     Raises:
         MachineError: the disk is full or the folder cannot be written.
     """
     path = Path(path)
-    with _writing(path):
+    with _write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         try:
             yield temporary
             temporary.chmod(0o755)
             if path.exists():
-                retired = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-                os.replace(path, retired / path.name)
+                backup = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+                os.replace(path, backup / path.name)
                 try:
                     os.replace(temporary, path)
                 except BaseException:
-                    os.replace(retired / path.name, path)
+                    os.replace(backup / path.name, path)
                     raise
                 finally:
-                    shutil.rmtree(retired)
+                    shutil.rmtree(backup)
             else:
                 os.replace(temporary, path)
         finally:
@@ -185,15 +185,15 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write a JSON file atomically, indented, keys in the order given."""
+    """Write an indented JSON file atomically, preserving the order of keys."""
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
-    """Read a JSON file that holds an object.
+    """Read a JSON file that must hold an object.
 
     Raises:
-        ArtifactError: missing, unreadable, malformed, or of another top-level type.
+        ArtifactError: the file is missing, unreadable, malformed, or not an object.
     """
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -202,22 +202,22 @@ def read_json(path: str | Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path} is not readable JSON: {error}") from None
     if not isinstance(value, dict):
-        raise ArtifactError(f"{path} must hold a JSON object, found {type(value).__name__}")
+        raise ArtifactError(f"{path} must contain a JSON object, found {type(value).__name__}")
     return value
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise MachineError(
-                f"no disk space left while writing {path}; free some space and run again"
+                f"no disk space left while writing {path}; free some space and retry"
             ) from None
         if error.errno in _UNWRITABLE:
             raise MachineError(
-                f"cannot write {path}: {error.strerror}; give a path that can be written"
+                f"cannot write {path}: {error.strerror}; pass a writable path"
             ) from None
         raise
 
@@ -228,20 +228,20 @@ def _from_rows(schema: TableSchema, rows: Sequence[Mapping[str, Any]], names: se
         return pa.Table.from_pylist([dict(row) for row in rows], schema=pa.schema(fields))
     except (pa.ArrowException, TypeError) as error:
         reason = " ".join(str(error).split())
-        raise ArtifactError(f"rows of no {schema.name} table: {reason}") from None
+        raise ArtifactError(f"rows do not fit the {schema.name} schema: {reason}") from None
 
 
 def _read_parquet(schema: TableSchema, path: Path) -> pa.Table:
     names = _check_readable(schema, path)
-    with _reading(path):
+    with _read_errors(path):
         return pq.read_table(path, columns=[n for n in schema.arrow.names if n in names])
 
 
 def _check_readable(schema: TableSchema, path: Path) -> list[str]:
-    """Names of the columns of a parquet file that has all which are required."""
+    """Return a parquet file's column names; raise if a required column is missing."""
     if not path.exists():
         raise ArtifactError(f"{schema.name} table {path} does not exist")
-    with _reading(path):
+    with _read_errors(path):
         names: list[str] = pq.read_schema(path).names
     missing = [f.name for f in schema.fields if not f.nullable and f.name not in names]
     if missing:
@@ -252,7 +252,7 @@ def _check_readable(schema: TableSchema, path: Path) -> list[str]:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _read_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
@@ -272,12 +272,12 @@ def _conform(schema: TableSchema, table: pa.Table, *, source: str) -> pa.Table:
             column = table[field.name].cast(field.type)
         except pa.ArrowException as error:
             raise ArtifactError(
-                f"{source}: column {field.name!r} has type {table[field.name].type}, which is "
-                f"no {field.type}: {error}"
+                f"{source}: column {field.name!r} has type {table[field.name].type}, which cannot "
+                f"be cast to {field.type}: {error}"
             ) from None
         if not field.nullable and column.null_count:
             raise ArtifactError(
-                f"{source}: column {field.name!r} holds {column.null_count} nulls; none allowed"
+                f"{source}: column {field.name!r} has {column.null_count} nulls; none are allowed"
             )
         columns.append(column)
     result = pa.table(columns, schema=schema.arrow)
@@ -291,6 +291,6 @@ def _check_key(schema: TableSchema, table: pa.Table, source: str) -> None:
     if repeated.num_rows:
         first = {name: repeated[name][0].as_py() for name in schema.key}
         raise ArtifactError(
-            f"{source}: {repeated.num_rows} keys occur more than once, the first is {first}; "
-            f"each {' + '.join(schema.key)} may occur once"
+            f"{source}: {repeated.num_rows} duplicate keys, the first is {first}; "
+            f"{' + '.join(schema.key)} must be unique"
         )

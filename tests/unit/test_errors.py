@@ -13,18 +13,18 @@ LEAVES = [
 
 
 @pytest.mark.parametrize("kind", LEAVES)
-def test_survives_pickling_between_processes(kind):
+def test_errors_can_be_pickled(kind):
     copy = pickle.loads(pickle.dumps(kind("what, which, allowed, do")))
     assert type(copy) is kind
     assert str(copy) == "what, which, allowed, do"
 
 
-def test_exit_codes_tell_the_kinds_apart_and_are_never_0():
+def test_exit_codes_are_distinct_and_nonzero():
     codes = [kind.exit_code for kind in LEAVES]
     assert len(set(codes)) == len(codes)
     assert all(0 < code < 128 for code in codes)
 
 
-def test_the_tree_in_the_docstring_is_the_tree():
+def test_docstring_lists_every_error():
     drawn = {line.split()[0] for line in errors.__doc__.splitlines() if "Error" in line}
     assert {kind.__name__ for kind in LEAVES} <= drawn

@@ -8,7 +8,7 @@ from modelsat.artifacts.hashing import content_hash, directory_hash, file_hash
 from modelsat.errors import ArtifactError
 
 
-def test_content_hash_is_that_of_compact_sorted_json():
+def test_content_hash_is_sha256_of_compact_sorted_json():
     expected = hashlib.sha256(b'{"a":[1,2.5],"b":"x"}').hexdigest()[:16]
     assert content_hash({"b": "x", "a": (1, 2.5)}) == expected
 
@@ -24,13 +24,13 @@ def test_content_hash_does_not_depend_on_hash_randomisation():
     assert outputs[0] == outputs[1] != b""
 
 
-def test_file_hash_is_that_of_its_bytes(tmp_path):
+def test_file_hash_is_sha256_of_the_bytes(tmp_path):
     path = tmp_path / "f"
     path.write_bytes(b"abc")
     assert file_hash(path) == hashlib.sha256(b"abc").hexdigest()[:16]
 
 
-def test_directory_hash_sees_names_bytes_and_places(tmp_path):
+def test_directory_hash_depends_on_paths_and_bytes(tmp_path):
     def make(name, files):
         for relative, text in files.items():
             path = tmp_path / name / relative
@@ -50,7 +50,7 @@ def test_directory_hash_sees_names_bytes_and_places(tmp_path):
     assert directory_hash(tmp_path / "more", exclude=["z"]) == first
 
 
-def test_what_cannot_be_read_is_named(tmp_path):
+def test_error_names_an_unreadable_path(tmp_path):
     with pytest.raises(ArtifactError, match="gone"):
         file_hash(tmp_path / "gone")
     with pytest.raises(ArtifactError, match="gone"):

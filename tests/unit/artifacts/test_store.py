@@ -37,7 +37,7 @@ def names_in(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_rows_and_manifest_come_back(outcomes):
+def test_rows_and_manifest_round_trip(outcomes):
     table = read_table(OUTCOMES, outcomes)
     assert table.schema.equals(OUTCOMES.arrow)
     assert [row["correct"] for row in table.to_pylist()] == [1.0, None]
@@ -60,14 +60,14 @@ def test_rows_and_manifest_come_back(outcomes):
         unique_by=lambda row: row["candidate"],
     )
 )
-def test_any_rows_come_back(tmp_path_factory, rows):
+def test_any_rows_round_trip(tmp_path_factory, rows):
     path = tmp_path_factory.getbasetemp() / "any.parquet"
     write_table(CANDIDATES, rows, path)
     nothing = dict.fromkeys(CANDIDATES.arrow.names)
     assert read_table(CANDIDATES, path).to_pylist() == [{**nothing, **row} for row in rows]
 
 
-def test_a_table_made_elsewhere_is_judged_by_its_columns(tmp_path):
+def test_tables_of_other_software_are_validated_by_columns_only(tmp_path):
     path = tmp_path / "foreign.parquet"
     foreign = pa.table(
         {
@@ -84,7 +84,7 @@ def test_a_table_made_elsewhere_is_judged_by_its_columns(tmp_path):
     assert read_manifest(path) == {}
 
 
-def test_another_schema_version_is_refused(tmp_path):
+def test_rejects_another_schema_version(tmp_path):
     path = tmp_path / "t.parquet"
     newer = TableSchema("outcomes", 2, OUTCOMES.fields, OUTCOMES.key)
     write_table(newer, ROWS, path)
@@ -92,29 +92,29 @@ def test_another_schema_version_is_refused(tmp_path):
         read_table(OUTCOMES, path)
 
 
-def test_another_kind_of_table_is_refused(tmp_path):
+def test_rejects_another_kind_of_table(tmp_path):
     path = tmp_path / "t.parquet"
     same_columns = TableSchema("other", 1, OUTCOMES.fields, OUTCOMES.key)
     write_table(same_columns, ROWS, path)
-    with pytest.raises(ArtifactError, match="holds a other table; expected a outcomes table"):
+    with pytest.raises(ArtifactError, match="is a other table; expected a outcomes table"):
         read_table(OUTCOMES, path)
 
 
-def test_missing_columns_are_named(tmp_path):
+def test_error_names_missing_columns(tmp_path):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"question_id": ["q"]}), path)
     with pytest.raises(ArtifactError, match=r"lacks the questions columns \['benchmark', 'task'"):
         read_table(QUESTIONS, path)
 
 
-def test_a_column_of_another_type_is_named(tmp_path):
+def test_error_names_a_column_of_the_wrong_type(tmp_path):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"question_id": ["q"], "candidate": ["c"], "correct": ["no"]}), path)
     with pytest.raises(ArtifactError, match=r"column 'correct' has type string"):
         read_table(OUTCOMES, path)
 
 
-def test_truncated_and_foreign_files_are_refused(outcomes, tmp_path):
+def test_rejects_truncated_and_non_parquet_files(outcomes, tmp_path):
     data = outcomes.read_bytes()
     for name, content in {"cut": data[:-20], "text": b"hello", "empty": b""}.items():
         path = tmp_path / name
@@ -129,7 +129,7 @@ def test_truncated_and_foreign_files_are_refused(outcomes, tmp_path):
         read_manifest(tmp_path / "gone")
 
 
-def test_a_flipped_byte_in_the_data_is_no_silent_change(tmp_path):
+def test_detects_a_flipped_byte(tmp_path):
     path = tmp_path / "t.parquet"
     rows = [{"candidate": f"candidate-{i:04}"} for i in range(2000)]
     write_table(CANDIDATES, rows, path)
@@ -143,7 +143,7 @@ def test_a_flipped_byte_in_the_data_is_no_silent_change(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "named"),
     [
-        ([{"question_id": "q"}], "column 'candidate' holds 1 nulls"),
+        ([{"question_id": "q"}], "column 'candidate' has 1 nulls"),
         ([{"question_id": "q", "candidate": "c", "corect": 1.0}], "corect"),
         ([{"question_id": "q", "candidate": "c", "correct": "yes"}], "'yes'.*float32"),
         ([ROWS[0], {**ROWS[0], "correct": 0.0}], "'question_id': 'q1'"),
@@ -151,7 +151,7 @@ def test_a_flipped_byte_in_the_data_is_no_silent_change(tmp_path):
         (pa.table({"question_id": ["q"], "candidate": ["c"], "x": [1]}), "x"),
     ],
 )
-def test_rows_that_break_the_schema_are_not_written(tmp_path, rows, named):
+def test_rejects_rows_that_violate_the_schema(tmp_path, rows, named):
     path = tmp_path / "t.parquet"
     path.write_bytes(b"earlier")
     with pytest.raises(ArtifactError, match=named):
@@ -160,7 +160,7 @@ def test_rows_that_break_the_schema_are_not_written(tmp_path, rows, named):
     assert names_in(tmp_path) == ["t.parquet"]
 
 
-def test_two_sources_may_answer_one_question(tmp_path):
+def test_a_question_may_have_outcomes_of_two_sources(tmp_path):
     path = tmp_path / "t.parquet"
     row = {"question_id": "q", "candidate": "c"}
     write_table(OUTCOMES, [{**row, "source": "s1"}, {**row, "source": "s2"}, row], path)
@@ -168,7 +168,7 @@ def test_two_sources_may_answer_one_question(tmp_path):
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError])
-def test_an_interrupted_write_leaves_the_earlier_file(tmp_path, stop):
+def test_interrupted_write_preserves_the_previous_file(tmp_path, stop):
     path = tmp_path / "f.json"
     write_json(path, {"v": 1})
     with pytest.raises(stop), atomic_path(path) as temporary:
@@ -179,7 +179,7 @@ def test_an_interrupted_write_leaves_the_earlier_file(tmp_path, stop):
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError])
-def test_an_interrupted_directory_leaves_the_earlier_one(tmp_path, stop):
+def test_interrupted_write_preserves_the_previous_directory(tmp_path, stop):
     path = tmp_path / "router"
     with atomic_directory(path) as temporary:
         (temporary / "weights").write_text("first")
@@ -190,7 +190,7 @@ def test_an_interrupted_directory_leaves_the_earlier_one(tmp_path, stop):
     assert names_in(tmp_path) == ["router"]
 
 
-def test_a_directory_is_replaced_whole(tmp_path):
+def test_directory_is_replaced_as_a_whole(tmp_path):
     path = tmp_path / "router"
     for name in ("first", "second"):
         with atomic_directory(path) as temporary:
@@ -199,7 +199,7 @@ def test_a_directory_is_replaced_whole(tmp_path):
     assert names_in(tmp_path) == ["router"]
 
 
-def test_the_earlier_directory_returns_if_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+def test_previous_directory_is_restored_if_the_rename_fails(tmp_path, monkeypatch):
     path = tmp_path / "router"
     with atomic_directory(path) as temporary:
         (temporary / "weights").write_text("first")
@@ -218,7 +218,7 @@ def test_the_earlier_directory_returns_if_the_new_one_cannot_take_its_place(tmp_
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_the_machines_fault_and_named(tmp_path, number):
+def test_full_disk_raises_machine_error(tmp_path, number):
     path = tmp_path / "f"
     full = OSError(number, os.strerror(number))
     expected = r"no disk space left while writing .*f; free"
@@ -227,7 +227,7 @@ def test_a_full_disk_is_the_machines_fault_and_named(tmp_path, number):
     assert names_in(tmp_path) == []
 
 
-def test_an_unwritable_place_is_named(tmp_path):
+def test_unwritable_path_raises_machine_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(MachineError, match="cannot write"):
         write_json(tmp_path / "file" / "below.json", {})
@@ -237,7 +237,7 @@ def test_an_unwritable_place_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["[1]", "{", ""])
-def test_json_that_is_no_object_is_refused(tmp_path, text):
+def test_rejects_json_that_is_not_an_object(tmp_path, text):
     path = tmp_path / "f.json"
     path.write_text(text)
     with pytest.raises(ArtifactError, match=r"f\.json"):
@@ -246,7 +246,7 @@ def test_json_that_is_no_object_is_refused(tmp_path, text):
         read_json(tmp_path / "gone")
 
 
-def test_every_key_column_is_a_column():
+def test_key_columns_are_columns_of_the_schema():
     tables = [value for value in vars(schemas).values() if isinstance(value, TableSchema)]
     assert len(tables) >= 4
     for table in tables:

@@ -28,7 +28,7 @@ def test_reads_nested_values(job_file):
     assert load_config(Job, job_file) == Job(steps=3, optimizer=Optimizer(rate=0.1))
 
 
-def test_an_override_replaces_one_value(job_file):
+def test_override_replaces_a_single_value(job_file):
     job = load_config(Job, job_file, ["optimizer.rate=1e-3", "optimizer.name=sgd", "steps=7"])
     assert job == Job(steps=7, optimizer=Optimizer(rate=1e-3, name="sgd"))
 
@@ -37,14 +37,14 @@ def test_an_override_replaces_one_value(job_file):
     steps=st.integers(),
     rate=st.floats(min_value=0, exclude_min=True, allow_nan=False, allow_infinity=False),
 )
-def test_any_value_survives_an_override(tmp_path_factory, steps, rate):
+def test_any_value_can_be_overridden(tmp_path_factory, steps, rate):
     path = tmp_path_factory.getbasetemp() / "any.yaml"
     path.write_text("optimizer: {}\n")
     job = load_config(Job, path, [f"steps={steps}", f"optimizer.rate={rate!r}"])
     assert (job.steps, job.optimizer.rate) == (steps, rate)
 
 
-def test_a_configuration_cannot_be_changed(job_file):
+def test_configuration_is_immutable(job_file):
     job = load_config(Job, job_file)
     with pytest.raises(Exception, match="frozen"):
         job.steps = 4
@@ -57,15 +57,15 @@ def test_a_configuration_cannot_be_changed(job_file):
         ("steps: 3\noptimizer: {rate: -1}", [], ["optimizer.rate", "greater than 0", "-1"]),
         ("optimizer: {rate: 1}", [], ["steps", "required"]),
         ("steps: [unclosed", [], ["not valid YAML"]),
-        ("- a\n- b", [], ["must hold a mapping", "list"]),
-        ("", [], ["must hold a mapping", "NoneType"]),
+        ("- a\n- b", [], ["must contain a mapping", "list"]),
+        ("", [], ["must contain a mapping", "NoneType"]),
         ("steps: 3", ["optimizer"], ["'optimizer'", "a.b=value"]),
         ("steps: 3", ["=4"], ["'=4'", "a.b=value"]),
         ("steps: 3", ["steps.deep=4"], ["steps is a value, not a section"]),
         ("steps: 3", ["steps=[4"], ["steps=[4", "YAML"]),
     ],
 )
-def test_a_mistake_is_one_line_that_names_it(tmp_path, text, overrides, named):
+def test_invalid_configuration_raises_a_one_line_error(tmp_path, text, overrides, named):
     path = tmp_path / "bad.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
@@ -76,13 +76,13 @@ def test_a_mistake_is_one_line_that_names_it(tmp_path, text, overrides, named):
         assert part in message
 
 
-def test_the_message_names_the_file(job_file):
+def test_error_names_the_file(job_file):
     job_file.write_text("steps: many\noptimizer: {rate: 1}\n")
     with pytest.raises(ConfigError, match=f"{job_file}: steps: .*integer.*'many'"):
         load_config(Job, job_file)
 
 
-def test_a_missing_file_and_a_binary_one_are_named(tmp_path):
+def test_rejects_missing_and_binary_files(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.yaml"):
         load_config(Job, tmp_path / "none.yaml")
     binary = tmp_path / "binary.yaml"
@@ -91,7 +91,7 @@ def test_a_missing_file_and_a_binary_one_are_named(tmp_path):
         load_config(Job, binary)
 
 
-def test_an_override_reaches_into_a_list(tmp_path):
+def test_override_of_a_list_item(tmp_path):
     class Item(FrozenConfig):
         size: int
 
@@ -102,6 +102,6 @@ def test_an_override_reaches_into_a_list(tmp_path):
     path.write_text("items: [{size: 1}, {size: 2}]")
     changed = load_config(Holder, path, ["items.1.size=5"])
     assert [item.size for item in changed.items] == [1, 5]
-    for place in ("2", "x", "-1"):
-        with pytest.raises(ConfigError, match=f"{place} is no place of a list of 2"):
-            load_config(Holder, path, [f"items.{place}.size=5"])
+    for index in ("2", "x", "-1"):
+        with pytest.raises(ConfigError, match=f"{index} is not an index into a list of 2"):
+            load_config(Holder, path, [f"items.{index}.size=5"])
