@@ -1,1 +1,1 @@
-"""The aptitude test: its core tasks, how they are asked, and how answers are graded."""
+"""The aptitude test: its core tasks, their prompts, and how answers are graded."""

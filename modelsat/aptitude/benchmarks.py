@@ -1,8 +1,8 @@
-"""How a published benchmark's rows become questions: the columns of its hub data set.
+"""Converters from the rows of published benchmarks to questions.
 
-Our wording of the choice stands here where the benchmark has none of its own (WinoGrande, BoolQ,
-MRPC, MNLI); no text of any benchmark does. Columns are those of the data sets named below, as
-their cards on the hub describe them.
+Where a benchmark does not word the choice itself (WinoGrande, BoolQ, MRPC, MNLI), the wording is
+ours; this file contains no benchmark text. Columns follow the dataset cards on the Hugging Face
+hub.
 """
 
 import json
@@ -16,41 +16,41 @@ Row = Mapping[str, Any]
 
 
 class UnusableRow(ValueError):
-    """A row that is no question of its benchmark; says which column and what is allowed."""
+    """A row cannot be converted; the message names the column and what is allowed."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One question before it is laid out.
+    """A multiple-choice question before its prompt is formatted.
 
     Attributes:
         task: its task.
-        stem: what is asked, without the options.
-        options: texts in the order of their letters.
-        right: position of the right option.
-        key: what names it among the benchmark's questions; None numbers it in its task.
-        category: coarser than the task, where the benchmark has such.
+        stem: the question without its options.
+        options: option texts in the order of their letters.
+        answer_index: index of the correct option.
+        key: unique key within the benchmark; None numbers the question within its task.
+        category: a coarser grouping than the task, if the benchmark has it.
     """
 
     task: str
     stem: str
     options: tuple[str, ...]
-    right: int
+    answer_index: int
     key: str | None = None
     category: str | None = None
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A benchmark and where its questions lie.
+    """A benchmark and the location of its questions.
 
     Attributes:
         name: value of the questions' column ``benchmark``.
-        hub_id: its data set on the Hugging Face hub.
-        split: the split that is asked where none is named: one with published answers.
-        folder: folder of its files in the data set; empty for the top.
-        convert: makes a question of a row, the split and the name of the row's file.
-        bare_columns: columns of its CSV files that have no header line.
+        hub_id: its dataset on the Hugging Face hub.
+        split: default split, with published answers.
+        folder: folder of its files in the dataset; empty for the root.
+        convert: converts a row, given the split and the stem of the row's file name.
+        headerless_columns: columns of its CSV files if these have no header line.
     """
 
     name: str
@@ -58,15 +58,15 @@ class Benchmark:
     split: str
     folder: str
     convert: Callable[[Row, str, str], Item]
-    bare_columns: tuple[str, ...] = ()
+    headerless_columns: tuple[str, ...] = ()
 
     def patterns(self, split: str) -> tuple[str, ...]:
-        """Where a data set's folder may hold the split, the likeliest first."""
-        at_top = (f"{split}-*.parquet", f"{split}.parquet", f"{split}.csv", f"{split}.jsonl")
-        in_folder = tuple(f"{self.folder}/{name}" for name in at_top) if self.folder else ()
+        """Return glob patterns for the files of a split, the most likely first."""
+        at_root = (f"{split}-*.parquet", f"{split}.parquet", f"{split}.csv", f"{split}.jsonl")
+        in_folder = tuple(f"{self.folder}/{name}" for name in at_root) if self.folder else ()
         # The original MMLU archive: one file per subject in a folder of the split.
-        by_task = (f"{split}/*_{split}.csv", f"*_{split}.csv") if self.bare_columns else ()
-        return (*in_folder, *at_top, *by_task)
+        by_task = (f"{split}/*_{split}.csv", f"*_{split}.csv") if self.headerless_columns else ()
+        return (*in_folder, *at_root, *by_task)
 
 
 def _mmlu(row: Row, split: str, file: str) -> Item:
@@ -76,7 +76,7 @@ def _mmlu(row: Row, split: str, file: str) -> Item:
         task=_text({"subject": subject}, "subject"),
         stem=_text(row, "question"),
         options=options or _texts([row[letter] for letter in "ABCD"]),
-        right=_position(row, "answer", "ABCD", "0123"),
+        answer_index=_position(row, "answer", "ABCD", "0123"),
     )
 
 
@@ -89,7 +89,7 @@ def _mmlu_pro(row: Row, split: str, file: str) -> Item:
         task=_text(row, "src") if row.get("src") else _text(row, "category"),
         stem=_text(row, "question"),
         options=options,
-        right=_position(row, "answer", letters),
+        answer_index=_position(row, "answer", letters),
         key=None if question_id in (None, "") else str(question_id),
         category=_text(row, "category"),
     )
@@ -101,7 +101,7 @@ def _winogrande(row: Row, split: str, file: str) -> Item:
         task="winogrande",
         stem=f"{_text(row, 'sentence')}\nWhich option belongs in the place of the blank?",
         options=(_text(row, "option1"), _text(row, "option2")),
-        right=_position(row, "answer", "12"),
+        answer_index=_position(row, "answer", "12"),
         key=row.get("qID") or None,
     )
 
@@ -110,13 +110,13 @@ def _arc_challenge(row: Row, split: str, file: str) -> Item:
     del split, file
     choices = _parsed(row["choices"])
     if not isinstance(choices, Mapping):
-        raise UnusableRow("column 'choices' is no mapping of text and label")
+        raise UnusableRow("column 'choices' must be a mapping with text and label")
     labels = [str(label) for label in choices["label"]]
     return Item(
         task="arc_challenge",
         stem=_text(row, "question"),
         options=_texts(choices["text"]),
-        right=_position(row, "answerKey", labels),
+        answer_index=_position(row, "answerKey", labels),
         key=_text(row, "id"),
     )
 
@@ -129,7 +129,7 @@ def _boolq(row: Row, split: str, file: str) -> Item:
         task="boolq",
         stem=f"{_text(row, 'passage')}\n\n{question}?",
         options=("Yes", "No"),
-        right=_position(row, "answer", ("True", "False"), ("true", "false")),
+        answer_index=_position(row, "answer", ("True", "False"), ("true", "false")),
     )
 
 
@@ -138,11 +138,11 @@ def _truthfulqa(row: Row, split: str, file: str) -> Item:
     stem = _text(row, "question")
     targets = _parsed(row["mc1_targets"])
     if not isinstance(targets, Mapping):
-        raise UnusableRow("column 'mc1_targets' is no mapping of choices and labels")
+        raise UnusableRow("column 'mc1_targets' must be a mapping with choices and labels")
     options, labels = _texts(targets["choices"]), [str(label) for label in targets["labels"]]
     if sorted(labels) != ["0"] * (len(options) - 1) + ["1"]:
-        raise UnusableRow("column 'mc1_targets' has not one label 1 and 0 for each other choice")
-    # The right one stands first in every row; a hash of the texts puts them in another order.
+        raise UnusableRow("column 'mc1_targets' must label one choice 1 and every other choice 0")
+    # The correct choice comes first in every row; sorting by a hash of the texts shuffles them.
     order = sorted(
         range(len(options)), key=lambda i: sha256(f"{stem}/{options[i]}".encode()).hexdigest()
     )
@@ -150,7 +150,7 @@ def _truthfulqa(row: Row, split: str, file: str) -> Item:
         task="truthfulqa",
         stem=stem,
         options=tuple(options[i] for i in order),
-        right=order.index(labels.index("1")),
+        answer_index=order.index(labels.index("1")),
     )
 
 
@@ -163,7 +163,7 @@ def _mrpc(row: Row, split: str, file: str) -> Item:
             "Do the two sentences say the same?"
         ),
         options=("No", "Yes"),
-        right=_position(row, "label", "01"),
+        answer_index=_position(row, "label", "01"),
         key=_row_key(row, split),
     )
 
@@ -177,7 +177,7 @@ def _mnli(row: Row, split: str, file: str) -> Item:
             "What does the premise say of the hypothesis?"
         ),
         options=("It is true", "Nothing for certain", "It is false"),
-        right=_position(row, "label", "012"),
+        answer_index=_position(row, "label", "012"),
         key=_row_key(row, split),
     )
 
@@ -191,7 +191,7 @@ BENCHMARKS: dict[str, Benchmark] = {
             "test",
             "all",
             _mmlu,
-            bare_columns=("question", "A", "B", "C", "D", "answer"),
+            headerless_columns=("question", "A", "B", "C", "D", "answer"),
         ),
         Benchmark("mmlu_pro", "TIGER-Lab/MMLU-Pro", "test", "data", _mmlu_pro),
         Benchmark("winogrande", "allenai/winogrande", "validation", "winogrande_xl", _winogrande),
@@ -213,38 +213,38 @@ def _row_key(row: Row, split: str) -> str | None:
 def _text(row: Row, column: str) -> str:
     value = row[column]
     if not isinstance(value, str) or not value.strip():
-        raise UnusableRow(f"column {column!r} holds no text")
+        raise UnusableRow(f"column {column!r} has no text")
     return value.strip()
 
 
 def _texts(value: Any) -> tuple[str, ...]:
     texts = _parsed(value)
     if not isinstance(texts, list) or len(texts) < 2:
-        raise UnusableRow("the options are no list of two texts or more (in a CSV file: JSON)")
+        raise UnusableRow("the options must be a list of at least two texts (in a CSV file: JSON)")
     if not all(isinstance(text, str) for text in texts):
-        raise UnusableRow("an option is no text")
+        raise UnusableRow("an option is not text")
     return tuple(text.strip() for text in texts)
 
 
 def _parsed(value: Any) -> Any:
-    """A list or mapping as it is, or from the JSON text that a CSV file holds in its place."""
+    """Return a list or mapping unchanged; parse it if it is JSON text, as in a CSV file."""
     if not isinstance(value, str):
         return value
     try:
         return json.loads(value)
     except ValueError:
-        raise UnusableRow("a list is neither one nor JSON text of one") from None
+        raise UnusableRow("expected a list or its JSON text") from None
 
 
-def _position(row: Row, column: str, *namings: "str | list[str] | tuple[str, ...]") -> int:
-    """Position of the right option, by any of the ways in which the options may be named."""
+def _position(row: Row, column: str, *labels: "str | list[str] | tuple[str, ...]") -> int:
+    """Return the index of the correct option, under any of the given labellings."""
     value = str(row[column]).strip()
-    for names in namings:
+    for names in labels:
         if value in list(names):
             return list(names).index(value)
-    allowed = " or ".join(", ".join(names) for names in namings)
+    allowed = " or ".join(", ".join(names) for names in labels)
     shown = value if len(value) <= 10 else "a longer text"
     raise UnusableRow(
-        f"column {column!r} is {shown!r}, which names no option; allowed are {allowed} "
-        "(a split without published answers cannot be graded: take another)"
+        f"column {column!r} is {shown!r}, which matches no option; allowed: {allowed} "
+        "(a split without published answers cannot be graded: choose another split)"
     )

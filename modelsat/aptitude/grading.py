@@ -1,14 +1,14 @@
-"""An answer's text becomes a grade: correct, incorrect or unparsable."""
+"""Grade the text of an answer: correct, incorrect or unparsable."""
 
 import re
 from enum import StrEnum
 
-GRADING_VERSION = 2  # raise it whenever any answer would be graded otherwise
+GRADING_VERSION = 2  # increase it whenever any answer would get a different grade
 MAX_CHOICES = 26
 
 
 class Grade(StrEnum):
-    """What an answer is worth. A failed request has no answer and thus no grade."""
+    """The grade of an answer. A failed request has no answer and thus no grade."""
 
     CORRECT = "correct"
     INCORRECT = "incorrect"
@@ -17,35 +17,35 @@ class Grade(StrEnum):
 
 _OPTION = re.compile(r"^\s*\(?([A-Z])[).:]\s+(.*\S)\s*$", re.MULTILINE)  # "B) seven", "B. seven"
 _EMPHASIS = str.maketrans("", "", "*_`$")  # markdown and TeX marks around an answer
-# A letter that stands alone at the start: "B", "(B)", "b) 7", "B. seven".
+# A separate letter at the start: "B", "(B)", "b) 7", "B. seven".
 _LEADING_LETTER = re.compile(r"^\s*[(\[]?([A-Za-z])(?:[)\].:,]|\s*$|\s*\n)")
-# A lower-case letter counts only where the clause ends after it, so "the answer is a number" names
-# none.
+# A lower-case letter counts only at the end of a clause, so that "the answer is a number" does not
+# match.
 _LETTER = r"[(\[]?(?:([A-Z])\b|([a-z])(?=\s*(?:[)\].:,;]|$)))"
-# Said to be the answer: "The answer is B", "Option: (C)", "Answer: choice D".
+# A letter stated as the answer: "The answer is B", "Option: (C)", "Answer: choice D".
 _ANSWER_LETTER = re.compile(
     r"\b(?i:answer\s*(?:is\b)?\s*[:=]?|(?:option|choice)\s*(?:is\b\s*[:=]?|[:=]))\s*"
     r"(?i:(?:option|choice)\s+)?" + _LETTER,
     re.MULTILINE,
 )
-# Merely named: "I choose option A", but also "Option A is wrong because".
+# A letter that is only mentioned: "I choose option A", but also "Option A is wrong because".
 _OPTION_LETTER = re.compile(r"\b(?i:option|choice)\s*" + _LETTER, re.MULTILINE)
-# What follows "answer is" or "answer:" is the answer; the words before it are not.
+# The text after "answer is" or "answer:" is the answer; the words before it are dropped.
 _NAMED_TEXT = re.compile(r"\banswer\s*(?:is\b:?|:)\s*(.*)$", re.IGNORECASE)
 
 
 def grade_answer(output: str, answer: str, n_choices: int | None, prompt: str = "") -> Grade:
-    """Grade one answer.
+    """Grade an answer.
 
     Args:
-        output: text the candidate produced.
-        answer: gold letter for a choice, gold text otherwise.
+        output: text that the candidate generated.
+        answer: gold letter of a multiple-choice question, gold text otherwise.
         n_choices: number of lettered options; None for a short answer.
-        prompt: the question with its lettered options; an answer that repeats the text of one of
-            them names it as its letter does.
+        prompt: the question with its lettered options; an answer may repeat an option's text in
+            place of its letter.
 
     Returns:
-        UNPARSABLE when a choice names none of the offered options or a short answer is empty.
+        UNPARSABLE if the output matches none of the options, or a short answer is empty.
     """
     if n_choices is not None:
         letter = parse_choice(output, n_choices, prompt)
@@ -59,10 +59,11 @@ def grade_answer(output: str, answer: str, n_choices: int | None, prompt: str = 
 
 
 def parse_choice(output: str, n_choices: int, prompt: str = "") -> str | None:
-    """The option letter an answer names, upper case; None if it names none of those offered.
+    """Return the upper-case option letter that an answer chooses, or None.
 
-    A capital letter alone counts first, then the text of exactly one option, then a letter that
-    opens the answer, then the last one said to be the answer, then the last option named at all.
+    The first match counts: the output is a single capital letter; it is the text of exactly one
+    option; it begins with a letter; the last letter stated as the answer; the last option that
+    is mentioned.
     """
     offered = [chr(ord("A") + i) for i in range(min(n_choices, MAX_CHOICES))]
     if output.strip() in offered:
@@ -92,10 +93,10 @@ def _named_letter(output: str, offered: list[str]) -> str | None:
 
 
 def normalise_answer(text: str) -> str:
-    """The answer on the first non-empty line, in the one form in which answers are compared.
+    """Normalise the first non-empty line of an answer for comparison.
 
-    Lower case, spaces collapsed, the words up to "answer is", emphasis, quotation marks and
-    closing punctuation dropped. A sign or decimal point that belongs to a number stays.
+    Lower-cases, collapses spaces, and removes the words up to "answer is", emphasis, quotation
+    marks and closing punctuation. Keeps signs and decimal points of numbers.
     """
     lines = [line.strip() for line in text.translate(_EMPHASIS).splitlines() if line.strip()]
     if not lines:

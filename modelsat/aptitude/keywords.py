@@ -1,7 +1,7 @@
 """The five keywords that describe each core task to the router.
 
-Ours cover MMLU (by task), MMLU-Pro (by category), BBH, GSM8K, MATH, WinoGrande, ARC-Challenge,
-BoolQ, TruthfulQA, MRPC and MNLI; a file of the user's takes their place for anything else.
+The shipped keywords cover MMLU (by task), MMLU-Pro (by category), BBH, GSM8K, MATH, WinoGrande,
+ARC-Challenge, BoolQ, TruthfulQA, MRPC and MNLI; for other benchmarks the user passes a file.
 """
 
 import json
@@ -18,15 +18,15 @@ Keywords = dict[str, tuple[str, ...]]
 
 
 def load_keywords(benchmark: str, path: str | Path | None = None) -> Keywords:
-    """Keywords by task, from a file or, without one, those we ship for the benchmark.
+    """Load keywords by task from a file, or the shipped keywords of a benchmark.
 
     Args:
         benchmark: value of the questions' column ``benchmark``.
-        path: YAML or JSON file, a mapping from task to five keywords; used alone, ours add
-            nothing to it.
+        path: YAML or JSON file, a mapping from task to five keywords; it replaces the shipped
+            keywords.
 
     Raises:
-        ConfigError: we ship none for the benchmark, or the file is no such mapping.
+        ConfigError: the benchmark has no shipped keywords, or the file is invalid.
     """
     if path is not None:
         return parse_keywords(read_yaml_mapping(path), source=str(path))
@@ -34,7 +34,7 @@ def load_keywords(benchmark: str, path: str | Path | None = None) -> Keywords:
     if benchmark not in shipped:
         raise ConfigError(
             f"no keywords are shipped for benchmark {benchmark!r}, only for "
-            f"{', '.join(shipped)}; give a file that maps each task to {NUM_KEYWORDS} keywords"
+            f"{', '.join(shipped)}; pass a file that maps each task to {NUM_KEYWORDS} keywords"
         )
     return parse_keywords(shipped[benchmark], source=f"keywords of {benchmark}")
 
@@ -43,16 +43,16 @@ def parse_keywords(values: Mapping[Any, Any], *, source: str) -> Keywords:
     """Check a mapping from task to keywords.
 
     Raises:
-        ConfigError: a task has not five distinct texts without commas; names the first such.
+        ConfigError: a task does not have five distinct texts without commas; names the first.
     """
     keywords = {}
     for task, words in values.items():
         texts = words if isinstance(words, list | tuple) else ()
-        own = {text.strip() for text in texts if isinstance(text, str) and "," not in text}
-        if len(texts) != NUM_KEYWORDS or len(own - {""}) != NUM_KEYWORDS:
+        valid = {text.strip() for text in texts if isinstance(text, str) and "," not in text}
+        if len(texts) != NUM_KEYWORDS or len(valid - {""}) != NUM_KEYWORDS:
             raise ConfigError(
-                f"{source}: task {str(task)!r} has {words!r}; give a list of {NUM_KEYWORDS} "
-                "different keywords, texts without commas"
+                f"{source}: task {str(task)!r} has {words!r}; list {NUM_KEYWORDS} different "
+                "keywords without commas"
             )
         keywords[str(task)] = tuple(text.strip() for text in texts)
     return keywords

@@ -1,14 +1,14 @@
-"""Choose core tasks and their questions by what they discriminate.
+"""Select core tasks and their questions by how well they discriminate between candidates.
 
 Core tasks are those whose accuracies differ most between the candidates of the training zoo.
-Within a task the questions are ordered by difficulty and cut into as many equal parts as there
-are shots; each part gives the question that discriminates best, ties broken by a seeded draw.
-The paper prefers questions that half of the zoo answers right and drops those that nearly all
-answer right or wrong. We drop the latter too, but choose by discrimination over the whole
-range that is left: half-right questions alone tell middling candidates apart and say little of
-weak and strong ones (measured: docs/experiments.md).
+Within a task the questions are sorted by difficulty and split into as many equal bins as there
+are shots; each bin contributes its most discriminating question, with ties broken by a seeded
+draw. The paper prefers questions that half of the zoo answers correctly and drops questions that
+nearly all candidates answer correctly or wrongly. We drop the latter too, but select by
+discrimination over the whole remaining range: questions of medium difficulty separate average
+candidates and say little about weak and strong candidates (measured: docs/experiments.md).
 
-Outcomes must be those of the training zoo on training questions alone.
+Outcomes must come only from the training zoo on training questions.
 
 Shapes: Q questions, M candidates.
 """
@@ -32,27 +32,27 @@ from modelsat.aptitude.separation import (
 from modelsat.aptitude.tasks import NUM_CORE_TASKS, SHOTS_PER_TASK, CoreTask, TaskSet
 from modelsat.errors import ConfigError
 
-# Shares of the zoo between which a question is no matter of "nearly all". Limits of 0.05 and 0
-# give cards as good (docs/experiments.md); the paper names none.
+# A question is usable if the share of the zoo that answers it correctly lies between these.
+# Limits of 0.05 and 0 give equally good cards (docs/experiments.md); the paper gives no limits.
 _USABLE_SHARE = (0.1, 0.9)
 _UNDESCRIBED = "no keywords"
 
 
 @dataclass(frozen=True)
 class CoreTaskReport:
-    """A core task, its shots, and what it separates.
+    """Statistics of a core task and its shots.
 
     Attributes:
         task: its name.
-        num_questions: questions with text that the table has for it.
-        num_answered: those that every candidate answered, duplicates counted once.
-        num_usable: those of them that neither nearly all nor nearly none got right.
-        separation: what it separates, over ``num_answered`` questions.
+        num_questions: its questions with text in the table.
+        num_answered: questions that every candidate answered, duplicates counted once.
+        num_usable: answered questions that neither nearly all nor nearly no candidates got right.
+        separation: how it separates candidates, over ``num_answered`` questions.
         shots_accuracy_fraction: mean correctness over shots and candidates.
         shots_discrimination: mean correlation of a shot with the rest of the task.
-        shots_reliability: reliability of the shots' score, flattered by having chosen them on
-            the same outcomes.
-        num_misordering: shots that the weaker candidates answer better than the stronger.
+        shots_reliability: reliability of the shots' score, optimistic because the shots were
+            selected on the same outcomes.
+        num_misordering: shots that weaker candidates answer better than stronger candidates.
     """
 
     task: str
@@ -68,7 +68,7 @@ class CoreTaskReport:
 
 @dataclass(frozen=True)
 class DroppedTask:
-    """A task that became no core task, and why."""
+    """A task that was not selected, and the reason."""
 
     task: str
     num_questions: int
@@ -78,15 +78,15 @@ class DroppedTask:
 
 @dataclass(frozen=True)
 class Selection:
-    """A task set with the report of how it came about.
+    """A task set and the report of its selection.
 
     Attributes:
-        task_set: core tasks in order of name.
+        task_set: core tasks sorted by name.
         seed: seed of all draws.
         task_column: column of the questions that names the tasks.
-        num_answers: questions of the benchmark each candidate answered, by name.
-        excluded: questions and outcomes left out, by reason.
-        tasks: one report per core task, the widest spread first.
+        num_answers: number of questions that each candidate answered, by name.
+        excluded: number of excluded questions and outcomes, by reason.
+        tasks: one report per core task, largest spread first.
         dropped: the other tasks.
     """
 
@@ -99,7 +99,7 @@ class Selection:
     dropped: tuple[DroppedTask, ...]
 
     def document(self) -> dict[str, Any]:
-        """The report as a JSON-serialisable mapping; of the task set only its hash."""
+        """Return the report as a JSON-serialisable mapping with only the task set's hash."""
         facts = {"benchmark": self.task_set.benchmark, "tasks_hash": self.task_set.tasks_hash}
         values = {name: value for name, value in vars(self).items() if name != "task_set"}
         for name in ("tasks", "dropped"):
@@ -128,30 +128,31 @@ def select_task_set(
     task_column: TaskColumn = "task",
     candidates: Sequence[str] | None = None,
 ) -> Selection:
-    """Choose the core tasks of a benchmark and the questions of each.
+    """Select the core tasks of a benchmark and the questions of each task.
 
-    Order of rows and names of candidates change nothing.
+    The result does not depend on the order of rows or on candidates' names.
 
     Args:
-        questions: questions table; those of one benchmark are used.
+        questions: questions table; only those of ``benchmark`` are used.
         outcomes: outcomes of the training zoo, one for each candidate and question.
-        keywords: five describing keywords by task; a task without is no core task.
-        benchmark: whose questions to take.
+        keywords: five describing keywords by task; tasks without keywords are not eligible.
+        benchmark: benchmark to select from.
         num_tasks: number of core tasks.
         shots: questions of each, at least 2.
         seed: seeds ties and the choice among duplicates.
-        task_column: ``category`` makes a core task of each category.
-        candidates: who must have answered every question; None takes everyone with an outcome.
+        task_column: ``category`` makes each category a core task.
+        candidates: candidates that must have answered every question; None selects all that
+            have outcomes.
 
     Raises:
-        ConfigError: too small a number, malformed keywords, or fewer tasks than asked; the
-            message says how many there are and why others are none.
+        ConfigError: a number is too small, keywords are malformed, or there are fewer eligible
+            tasks than requested; the message says how many and why the others are not.
         ArtifactError: see :func:`collect_answers`.
         ZooError: see :func:`collect_answers`.
     """
     if num_tasks < 1 or shots < 2:
         raise ConfigError(
-            f"{num_tasks} core tasks of {shots} shots are no test; give at least 1 and 2"
+            f"{num_tasks} core tasks of {shots} shots are too few; use at least 1 task and 2 shots"
         )
     described = parse_keywords(keywords, source="keywords")
     answers = collect_answers(
@@ -208,19 +209,19 @@ def _examine(
         if len(usable) < shots:
             reason = (
                 f"{len(usable)} usable questions, fewer than {shots} "
-                f"({len(rows)} answered by all, {len(rows) - len(usable)} of them by nearly all "
-                "rightly or wrongly)"
+                f"({len(rows)} answered by all candidates, {len(rows) - len(usable)} of them "
+                "correctly or wrongly by nearly all)"
             )
             dropped.append(_drop(answers, name, len(usable), reason))
             continue
-        elsewhere_M = total_M - correct_QM.sum(axis=0)
+        other_tasks_M = total_M - correct_QM.sum(axis=0)
         found.append(
             _Task(
                 name=name,
                 rows=tuple(rows),
                 usable=tuple(usable.tolist()),
                 discrimination_Q=item_rest_correlation(correct_QM),
-                separation=separation(correct_QM, elsewhere_M, answers.candidates, shots),
+                separation=separation(correct_QM, other_tasks_M, answers.candidates, shots),
             )
         )
     return found, dropped
@@ -231,8 +232,8 @@ def _choose_shots(answers: ZooAnswers, task: _Task, shots: int, seed: int) -> li
     share_Q = answers.correct_QM[list(task.rows)].mean(axis=1)
     by_difficulty = sorted(task.usable, key=lambda j: (share_Q[j], draws[j]))
     best = [
-        min(part.tolist(), key=lambda j: (-task.discrimination_Q[j], draws[j]))
-        for part in np.array_split(np.array(by_difficulty), shots)
+        min(difficulty_bin.tolist(), key=lambda j: (-task.discrimination_Q[j], draws[j]))
+        for difficulty_bin in np.array_split(np.array(by_difficulty), shots)
     ]
     return [task.rows[j] for j in best]
 
@@ -258,11 +259,11 @@ def _drop(answers: ZooAnswers, name: str, num_usable: int, reason: str) -> Dropp
 
 
 def _too_few(
-    asked: int, found: int, dropped: list[DroppedTask], benchmark: str, column: TaskColumn
+    requested: int, found: int, dropped: list[DroppedTask], benchmark: str, column: TaskColumn
 ) -> str:
-    text = f"{benchmark} has {found} usable core tasks by {column}; {asked} are asked"
+    text = f"{benchmark} has {found} usable core tasks by {column}; {requested} were requested"
     if found:
-        text += f": ask for {found} or fewer"
+        text += f": request {found} or fewer"
     undescribed = [task.task for task in dropped if task.reason == _UNDESCRIBED]
     if undescribed:
         text += f"; without keywords: {', '.join(undescribed)}"

@@ -1,4 +1,4 @@
-"""How well questions and tasks tell candidates apart: classical test theory on 0..1 outcomes.
+"""How well questions and tasks separate candidates: classical test theory on 0..1 outcomes.
 
 Shapes: Q questions, M candidates.
 """
@@ -15,13 +15,13 @@ _Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 
 
 @dataclass(frozen=True)
-class Standing:
+class CandidateAccuracy:
     """A candidate's accuracy on a task.
 
     Attributes:
         candidate: its name.
         accuracy_fraction: share of correct answers, 0..1.
-        interval: 95 % Wilson interval of that share.
+        interval: 95 % Wilson interval of the accuracy.
     """
 
     candidate: str
@@ -31,40 +31,40 @@ class Standing:
 
 @dataclass(frozen=True)
 class Separation:
-    """What a task separates, over all questions that every candidate answered.
+    """How a task separates candidates, over all questions that every candidate answered.
 
     Attributes:
         accuracy_fraction: mean correctness over questions and candidates (the difficulty).
-        spread_fraction: standard deviation between candidates' accuracies, what binomial noise
-            of the answers explains taken off.
-        reliability: reliability to expect of the task's shots if they were drawn evenly; None
-            where all candidates are equal.
-        overall_correlation: Pearson correlation between candidates of their accuracy here and
-            on the other tasks' questions; None where either is constant. Near 1 the task says
-            little that the others do not.
+        spread_fraction: standard deviation between candidates' accuracies, corrected for the
+            binomial noise of the answers.
+        reliability: expected reliability of the task's shots if they were drawn uniformly; None
+            if all candidates are equal.
+        overall_correlation: Pearson correlation over candidates between accuracy on this task and
+            on the other tasks' questions; None if either is constant. Near 1 the task adds little
+            to the other tasks.
         best: the most accurate candidate, the first by name among equals.
-        worst: the least accurate one.
+        worst: the least accurate candidate.
     """
 
     accuracy_fraction: float
     spread_fraction: float
     reliability: float | None
     overall_correlation: float | None
-    best: Standing
-    worst: Standing
+    best: CandidateAccuracy
+    worst: CandidateAccuracy
 
 
 def item_rest_correlation(correct_QM: Floats) -> Floats:
     """Discrimination of each question: its correlation with the score on the other questions.
 
-    The question itself is left out of the score, or it would correlate with itself (corrected
+    The score excludes the question itself, which would otherwise correlate with itself (corrected
     item-total correlation; point-biserial for right and wrong answers).
 
     Args:
         correct_QM: outcomes of one task, 0..1, float64 [Q, M].
 
     Returns:
-        Correlations, float64 [Q]; 0 where a question or the other questions' score is constant.
+        Correlations, float64 [Q]; 0 if a question or the other questions' score is constant.
 
     Source:
         Henrysson, "Correction of item-total correlations in item analysis" (1963).
@@ -74,14 +74,13 @@ def item_rest_correlation(correct_QM: Floats) -> Floats:
 
 
 def reliability(correct_QM: Floats) -> float | None:
-    """Share of the variance between candidates' scores that is no chance of the questions.
+    """Share of the variance between candidates' scores not due to the choice of questions.
 
     Args:
         correct_QM: outcomes of one task, 0..1, float64 [Q, M], Q > 1.
 
     Returns:
-        At most 1, negative where questions contradict each other; None where all scores are
-        equal.
+        At most 1, negative if questions contradict each other; None if all scores are equal.
 
     Source:
         Cronbach's coefficient alpha (1951); for right and wrong answers KR-20 of Kuder and
@@ -95,14 +94,14 @@ def reliability(correct_QM: Floats) -> float | None:
     return float(num_questions / (num_questions - 1) * (1 - items / total))
 
 
-def at_length(value: float, num_questions: int, shots: int) -> float:
-    """Reliability of a test of another length (Spearman-Brown prophecy formula)."""
+def spearman_brown(value: float, num_questions: int, shots: int) -> float:
+    """Predict the reliability of a test of another length (Spearman-Brown formula)."""
     ratio = shots / num_questions
     return ratio * value / (1 + (ratio - 1) * value)
 
 
 def wilson_interval(num_correct: float, num_answers: int) -> tuple[float, float]:
-    """95 % interval of a share of correct answers.
+    """Return the 95 % interval of a share of correct answers.
 
     Source:
         Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
@@ -128,34 +127,34 @@ def spread(correct_QM: Floats) -> float:
 
 
 def separation(
-    correct_QM: Floats, elsewhere_M: Floats, candidates: tuple[str, ...], shots: int
+    correct_QM: Floats, other_tasks_M: Floats, candidates: tuple[str, ...], shots: int
 ) -> Separation:
-    """Describe what a task separates.
+    """Describe how a task separates candidates.
 
     Args:
         correct_QM: outcomes of the task, 0..1, float64 [Q, M], Q > 1 and M > 1.
-        elsewhere_M: correct answers of each candidate on the other tasks, float64 [M].
+        other_tasks_M: correct answers of each candidate on the other tasks, float64 [M].
         candidates: M names.
-        shots: number of questions to expect the reliability for.
+        shots: test length for which the reliability is predicted.
     """
     correct_M = correct_QM.sum(axis=0)
     order = sorted(range(len(candidates)), key=lambda m: (-correct_M[m], candidates[m]))
     full = reliability(correct_QM)
-    is_defined = np.ptp(correct_M) > 0 and np.ptp(elsewhere_M) > 0
-    related = _row_correlation(correct_M[None], elsewhere_M[None])[0] if is_defined else None
+    is_defined = np.ptp(correct_M) > 0 and np.ptp(other_tasks_M) > 0
+    correlation = _row_correlation(correct_M[None], other_tasks_M[None])[0] if is_defined else None
     return Separation(
         accuracy_fraction=float(correct_QM.mean()),
         spread_fraction=spread(correct_QM),
-        reliability=None if full is None else at_length(full, len(correct_QM), shots),
-        overall_correlation=None if related is None else float(related),
-        best=_standing(candidates[order[0]], correct_M[order[0]], len(correct_QM)),
-        worst=_standing(candidates[order[-1]], correct_M[order[-1]], len(correct_QM)),
+        reliability=None if full is None else spearman_brown(full, len(correct_QM), shots),
+        overall_correlation=None if correlation is None else float(correlation),
+        best=_accuracy(candidates[order[0]], correct_M[order[0]], len(correct_QM)),
+        worst=_accuracy(candidates[order[-1]], correct_M[order[-1]], len(correct_QM)),
     )
 
 
-def _standing(candidate: str, num_correct: float, num_answers: int) -> Standing:
+def _accuracy(candidate: str, num_correct: float, num_answers: int) -> CandidateAccuracy:
     interval = wilson_interval(float(num_correct), num_answers)
-    return Standing(candidate, float(num_correct / num_answers), interval)
+    return CandidateAccuracy(candidate, float(num_correct / num_answers), interval)
 
 
 def _row_correlation(a_NM: Floats, b_NM: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Questions from the hub or from files: a benchmark's rows become a questions table."""
+"""Import questions from the Hugging Face hub or from files into a questions table."""
 
 import csv
 import json
@@ -25,12 +25,12 @@ _INTEGERS = frozenset(f.name for f in QUESTIONS.fields if pa.types.is_integer(f.
 
 
 @dataclass(frozen=True)
-class Imported:
-    """Questions of one split and where they came from.
+class ImportedQuestions:
+    """Questions of a split and their origin.
 
     Attributes:
         questions: questions table.
-        manifest: source, split, revision on the hub or None, hash of the files read.
+        manifest: source, split, hub revision or None, hash of the files.
     """
 
     questions: pa.Table
@@ -43,20 +43,20 @@ def import_benchmark(
     *,
     split: str | None = None,
     revision: str | None = None,
-) -> Imported:
+) -> ImportedQuestions:
     """Read a benchmark's questions.
 
     Args:
-        benchmark: whose mapping applies.
-        source: hub id of a data set, a folder laid out as one, or a parquet, CSV or JSONL file;
-            None takes the benchmark's own hub id.
-        split: split to take; names the questions of a single file, too.
+        benchmark: the benchmark that the rows belong to.
+        source: hub id of a dataset, a folder with the same layout, or a parquet, CSV or JSONL
+            file; None uses the benchmark's own hub id.
+        split: split to read; for a single file, the split that its questions are labelled with.
         revision: branch, tag or commit on the hub.
 
     Raises:
-        ConfigError: the source is neither a path nor a hub id, or a file has a revision.
-        ArtifactError: a file cannot be read, or a row is no question of the benchmark.
-        MachineError: the hub cannot be reached or has no such data set.
+        ConfigError: the source is neither a path nor a hub id, or a local source has a revision.
+        ArtifactError: a file cannot be read, or a row cannot be converted.
+        MachineError: the hub cannot be reached or does not have the dataset.
     """
     source, split = source or benchmark.hub_id, split or benchmark.split
     local = Path(source).expanduser()
@@ -64,7 +64,7 @@ def import_benchmark(
     if local.exists():
         if revision is not None:
             raise ConfigError(
-                f"{source} is on this machine and has no revision {revision!r}; leave it out"
+                f"{source} is a local path and has no revision {revision!r}; omit the revision"
             )
         files = [local] if local.is_file() else _files_of(local, benchmark, split)
     elif _HUB_ID.fullmatch(source):
@@ -72,31 +72,33 @@ def import_benchmark(
         found_revision = folder.name
         files = _files_of(folder, benchmark, split)
     else:
-        raise ConfigError(f"{source} is no file or folder here and no hub id such as owner/name")
+        raise ConfigError(
+            f"{source} is neither an existing file or folder nor a hub id such as owner/name"
+        )
     rows = [row for file in files for row in _convert(benchmark, file, split)]
     if not rows:
-        raise ArtifactError(f"{source} holds no question of split {split}")
+        raise ArtifactError(f"{source} has no question of split {split}")
     manifest = {
         "source": source,
         "split": split,
         "revision": found_revision,
         "files_hash": content_hash([file_hash(file) for file in files]),
     }
-    return Imported(_questions_table(benchmark.name, split, rows), manifest)
+    return ImportedQuestions(_questions_table(benchmark.name, split, rows), manifest)
 
 
-def import_questions(path: str | Path) -> Imported:
-    """Read a table of one's own whose columns are those of the questions schema.
+def import_questions(path: str | Path) -> ImportedQuestions:
+    """Read a user's table with the columns of the questions schema.
 
     Args:
         path: parquet, CSV or JSONL file; in a CSV file an empty cell is a null.
 
     Raises:
-        ArtifactError: the file cannot be read, or a number is none.
+        ArtifactError: the file cannot be read, or a numeric column has another value.
     """
     path = Path(path)
     if not path.is_file():
-        raise ArtifactError(f"{path} does not exist or is no file; give a table of questions")
+        raise ArtifactError(f"{path} does not exist or is not a file; pass a table of questions")
     rows = []
     for number, row in enumerate(_rows(path, ()), start=1):
         values: dict[str, Any] = {}
@@ -107,8 +109,8 @@ def import_questions(path: str | Path) -> Imported:
                     value = int(value)
                 except ValueError:
                     raise ArtifactError(
-                        f"{path}, row {number}: column {column!r} is {value[:20]!r}; give a whole "
-                        "number or leave it empty"
+                        f"{path}, row {number}: column {column!r} is {value[:20]!r}; use an "
+                        "integer or leave it empty"
                     ) from None
             values[column] = value
         rows.append(values)
@@ -116,31 +118,33 @@ def import_questions(path: str | Path) -> Imported:
         f.name for f in QUESTIONS.fields if not f.nullable and any(f.name not in r for r in rows)
     ]
     if missing or not rows:
-        raise ArtifactError(f"{path} lacks the questions columns {missing or 'and every row'}")
+        problem = f"lacks the questions columns {missing}" if missing else "has no rows"
+        raise ArtifactError(f"{path} {problem}")
     try:
         table = pa.Table.from_pylist(rows, schema=QUESTIONS.arrow)
     except (pa.ArrowException, TypeError) as error:
         reason = " ".join(str(error).split())
-        raise ArtifactError(f"{path} is no questions table: {reason}") from None
-    return Imported(table, {"source": str(path), "files_hash": content_hash([file_hash(path)])})
+        raise ArtifactError(f"{path} is not a questions table: {reason}") from None
+    manifest = {"source": str(path), "files_hash": content_hash([file_hash(path)])}
+    return ImportedQuestions(table, manifest)
 
 
 def draw_per_task(questions: pa.Table, per_task: int, seed: int) -> pa.Table:
-    """At most ``per_task`` questions of each task by a seeded draw, in the order of the table.
+    """Sample at most ``per_task`` questions of each task, in the order of the table.
 
     Raises:
         ConfigError: ``per_task`` is below 1.
     """
     if per_task < 1:
-        raise ConfigError(f"{per_task} questions per task are none; give at least 1")
+        raise ConfigError(f"{per_task} questions per task is too few; use at least 1")
     ids = questions["question_id"].to_pylist()
-    places: dict[str, list[int]] = {}
-    for place, task in enumerate(questions["task"].to_pylist()):
-        places.setdefault(task, []).append(place)
-    kept: list[int] = []
-    for own in places.values():
-        kept += sorted(own, key=lambda place: draw(seed, ids[place]))[:per_task]
-    return questions.take(sorted(kept))
+    rows_by_task: dict[str, list[int]] = {}
+    for row, task in enumerate(questions["task"].to_pylist()):
+        rows_by_task.setdefault(task, []).append(row)
+    drawn: list[int] = []
+    for rows in rows_by_task.values():
+        drawn += sorted(rows, key=lambda row: draw(seed, ids[row]))[:per_task]
+    return questions.take(sorted(drawn))
 
 
 def _files_of(folder: Path, benchmark: Benchmark, split: str) -> list[Path]:
@@ -150,8 +154,8 @@ def _files_of(folder: Path, benchmark: Benchmark, split: str) -> list[Path]:
         if files:
             return files
     raise ArtifactError(
-        f"{folder} holds no split {split!r} of {benchmark.name}; it would be called "
-        f"{' or '.join(patterns)}: name another --split, or the file itself"
+        f"{folder} has no split {split!r} of {benchmark.name}; looked for "
+        f"{' or '.join(patterns)}: pass another --split, or the file itself"
     )
 
 
@@ -164,23 +168,23 @@ def _fetch(hub_id: str, patterns: Iterable[str], revision: str | None) -> Path:
                 hub_id, repo_type="dataset", revision=revision, allow_patterns=list(patterns)
             )
         )
-    except (OSError, ValueError) as error:  # every error of the hub's library is one of them
+    except (OSError, ValueError) as error:  # base classes of all huggingface_hub errors
         reason = " ".join(str(error).split())[:200]
         raise MachineError(
-            f"data set {hub_id} cannot be had from the hub ({type(error).__name__}: {reason}); "
-            "check its name, the network and HF_TOKEN, or give a local file or folder as --source"
+            f"cannot download dataset {hub_id} from the hub ({type(error).__name__}: {reason}); "
+            "check its name, the network and HF_TOKEN, or pass a local file or folder as --source"
         ) from None
 
 
 def _convert(benchmark: Benchmark, file: Path, split: str) -> Iterator[Item]:
-    for number, row in enumerate(_rows(file, benchmark.bare_columns), start=1):
+    for number, row in enumerate(_rows(file, benchmark.headerless_columns), start=1):
         try:
             item = benchmark.convert(row, split, file.stem)
             if len(item.options) > len(ascii_uppercase):
                 raise UnusableRow(f"{len(item.options)} options; at most {len(ascii_uppercase)}")
         except KeyError as error:
             raise ArtifactError(
-                f"{file}, row {number}: no column or field {error} of {benchmark.name}; found "
+                f"{file}, row {number}: {benchmark.name} needs the column or field {error}; found "
                 f"{', '.join(sorted(map(str, row)))}"
             ) from None
         except UnusableRow as error:
@@ -188,15 +192,15 @@ def _convert(benchmark: Benchmark, file: Path, split: str) -> Iterator[Item]:
         yield item
 
 
-def _rows(file: Path, bare_columns: tuple[str, ...]) -> Iterator[Row]:
+def _rows(file: Path, headerless_columns: tuple[str, ...]) -> Iterator[Row]:
     if file.suffix not in _SUFFIXES:
-        raise ArtifactError(f"{file} is of no known kind; give a {', '.join(_SUFFIXES)} file")
+        raise ArtifactError(f"{file} has an unknown suffix; allowed: {', '.join(_SUFFIXES)}")
     try:
         if file.suffix == ".parquet":
             for batch in pq.ParquetFile(file).iter_batches():
                 yield from batch.to_pylist()
         elif file.suffix == ".csv":
-            yield from _csv_rows(file, bare_columns)
+            yield from _csv_rows(file, headerless_columns)
         else:
             with file.open(encoding="utf-8") as lines:
                 yield from (_mapping(json.loads(line)) for line in lines if line.strip())
@@ -205,13 +209,14 @@ def _rows(file: Path, bare_columns: tuple[str, ...]) -> Iterator[Row]:
         raise ArtifactError(f"{file} is not readable as {file.suffix[1:]}: {reason}") from None
 
 
-def _csv_rows(file: Path, bare_columns: tuple[str, ...]) -> Iterator[Row]:
+def _csv_rows(file: Path, headerless_columns: tuple[str, ...]) -> Iterator[Row]:
     with file.open(encoding="utf-8", newline="") as lines:
         reader = csv.reader(lines, strict=True)
         header = next(reader, [])
-        if bare_columns and len(header) == len(bare_columns) and "question" not in header:
-            yield dict(zip(bare_columns, header, strict=True))
-            header = list(bare_columns)
+        names = headerless_columns
+        if names and len(header) == len(names) and "question" not in header:
+            yield dict(zip(names, header, strict=True))
+            header = list(names)
         for cells in reader:
             if len(cells) != len(header):
                 raise ValueError(
@@ -222,7 +227,7 @@ def _csv_rows(file: Path, bare_columns: tuple[str, ...]) -> Iterator[Row]:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"a line holds {type(value).__name__}, not an object")
+        raise ValueError(f"a line contains {type(value).__name__}, not an object")
     return value
 
 
@@ -246,7 +251,7 @@ def _questions_table(benchmark: str, split: str, items: list[Item]) -> pa.Table:
                 "task": item.task,
                 "split": split,
                 "prompt": prompt,
-                "answer": ascii_uppercase[item.right],
+                "answer": ascii_uppercase[item.answer_index],
                 "n_choices": len(item.options),
                 "dup_group": first_of.setdefault(" ".join(prompt.lower().split()), question_id),
                 "category": item.category,

@@ -1,4 +1,4 @@
-"""Core tasks: the fixed set of tasks and questions that every candidate sits."""
+"""Core tasks: the fixed set of tasks and questions that every candidate answers."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ NUM_KEYWORDS = 5  # keywords that describe a core task (the paper's capability t
 
 
 class CoreTask(FrozenConfig):
-    """One task of the aptitude test.
+    """A task of the aptitude test.
 
     Attributes:
         task: name, as in the questions table.
@@ -49,15 +49,15 @@ class TaskSet(FrozenConfig):
     def _distinct(cls, tasks: tuple[CoreTask, ...]) -> tuple[CoreTask, ...]:
         names = [task.task for task in tasks]
         if len(set(names)) < len(names):
-            raise ValueError("a task occurs twice; every core task may occur once")
+            raise ValueError("a task occurs twice; core tasks must be unique")
         question_ids = [q for task in tasks for q in task.question_ids]
         if len(set(question_ids)) < len(question_ids):
-            raise ValueError("a question occurs twice; every question belongs to one task once")
+            raise ValueError("a question occurs twice; question ids must be unique")
         return tasks
 
     @property
     def question_ids(self) -> tuple[str, ...]:
-        """Ids of all questions, task by task."""
+        """Ids of all questions, grouped by task."""
         return tuple(q for task in self.tasks for q in task.question_ids)
 
     @property
@@ -74,7 +74,7 @@ def load_tasks(path: str | Path) -> TaskSet:
     """Read a task set.
 
     Raises:
-        ArtifactError: missing, corrupt, of another schema version, or not a task set.
+        ArtifactError: the file is missing, corrupt, not a task set or has another version.
     """
     try:
         return parse_config(TaskSet, read_json(path), source=str(path))
@@ -85,16 +85,16 @@ def load_tasks(path: str | Path) -> TaskSet:
 def build_task_set(
     questions: pa.Table, keywords: Mapping[str, Sequence[str]], shots: int = SHOTS_PER_TASK
 ) -> TaskSet:
-    """Take the first ``shots`` questions of each described task, in the order of the table.
+    """Build a task set from the first ``shots`` questions of each task in ``keywords``.
 
     Args:
-        questions: questions table of one benchmark, holding the aptitude questions.
+        questions: questions table of one benchmark with the aptitude questions.
         keywords: five describing keywords for each core task.
-        shots: questions a task.
+        shots: questions per task.
 
     Raises:
         ArtifactError: a task has too few questions or not five keywords, there is no task, or
-            the table holds several benchmarks.
+            the table has several benchmarks.
     """
     benchmarks = sorted(set(questions["benchmark"].to_pylist()))
     if len(benchmarks) != 1:

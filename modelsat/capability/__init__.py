@@ -1,1 +1,1 @@
-"""Capability cards: what a candidate's aptitude test says about it, as text and numbers."""
+"""Capability cards: a candidate's aptitude test results, as text and numbers."""

@@ -14,20 +14,20 @@ from modelsat.artifacts.schemas import CARDS
 from modelsat.artifacts.store import read_table, write_table
 from modelsat.errors import ArtifactError, GradingError, ZooError
 
-UNPARSABLE = "unparsable"  # value of the outcomes' failure column for an answer of no form
+UNPARSABLE = "unparsable"  # value of the outcomes' failure column for unparsable answers
 
 
 @dataclass(frozen=True)
 class Statement:
-    """What a card says of one core task.
+    """A card's statement about a core task.
 
     Attributes:
         task: name of the core task.
         description: its five keywords.
-        num_correct: correct answers; fractional where outcomes are.
-        num_shots: graded answers, unparsable ones included.
-        num_unparsable: answers that named no option or were empty; they count as wrong.
-        num_failed: questions without an answer; they count in nothing else.
+        num_correct: correct answers; fractional if outcomes are.
+        num_shots: graded answers, including unparsable answers.
+        num_unparsable: answers that chose no option or were empty; they count as wrong.
+        num_failed: questions without an answer; they are not counted anywhere else.
     """
 
     task: str
@@ -43,7 +43,7 @@ class Statement:
         return self.num_correct / self.num_shots
 
     def text(self) -> str:
-        """The statement as the paper's capability text states it."""
+        """Return the statement in the format of the paper's capability text."""
         return f"accuracy {self.accuracy_fraction:.1%} on {self.task}: {self.description}"
 
 
@@ -53,10 +53,10 @@ class Card:
 
     Attributes:
         candidate: its name.
-        tasks_hash: of the aptitude test.
+        tasks_hash: hash of the aptitude test's task set.
         statements: one per core task.
-        notes: free text for people; no router reads it.
-        provenance: where the card came from.
+        notes: free text for people; routers do not read it.
+        provenance: origin of the card.
     """
 
     candidate: str
@@ -67,8 +67,8 @@ class Card:
 
     @property
     def card_version(self) -> str:
-        """Hash of what the card says; the candidate's name and provenance are no part."""
-        # float: 15 and the 15.0 that comes back from a file are the same count.
+        """Hash of the card's content, without the candidate's name and provenance."""
+        # float: 15 and the 15.0 that is read back from a file are the same count.
         statements = [
             {**vars(statement), "num_correct": float(statement.num_correct)}
             for statement in self.statements
@@ -84,7 +84,7 @@ class Card:
         return sum(statement.num_correct for statement in self.statements) / shots
 
     def text(self) -> str:
-        """The whole card as text, for people."""
+        """Return the whole card as text for people."""
         lines = [statement.text() for statement in self.statements]
         return "\n".join([*lines, self.notes] if self.notes else lines)
 
@@ -102,38 +102,38 @@ def build_cards(
     Args:
         outcomes: outcomes table; rows of other questions are ignored.
         tasks: the aptitude test.
-        max_failed_fraction: largest share of failed questions at which a card is written.
+        max_failed_fraction: largest share of questions that may fail.
         notes: free text for people, by candidate.
         provenance: free text stored with each card.
 
     Raises:
-        ZooError: notes on a candidate without outcomes.
+        ZooError: a candidate with notes has no outcomes.
         GradingError: a candidate failed on too many questions, lacks a question, has two
-            sources for one question, or has correctness outside 0..1.
+            outcomes for a question, or has correctness outside 0..1.
     """
-    wanted = set(tasks.question_ids)
+    question_ids = set(tasks.question_ids)
     answers: dict[str, dict[str, dict[str, Any]]] = {}
     columns = outcomes.select(["candidate", "question_id", "correct", "failure"])
     for row in columns.to_pylist():
-        if row["question_id"] not in wanted:
+        if row["question_id"] not in question_ids:
             continue
-        own = answers.setdefault(row["candidate"], {})
-        if row["question_id"] in own:
+        by_question = answers.setdefault(row["candidate"], {})
+        if row["question_id"] in by_question:
             raise GradingError(
                 f"candidate {row['candidate']!r} has two outcomes for {row['question_id']!r} "
                 "(two sources?); keep one source"
             )
-        own[row["question_id"]] = row
+        by_question[row["question_id"]] = row
     if not answers:
         raise GradingError(
-            "the outcomes hold no answer to any aptitude question; give the outcomes of the "
+            "the outcomes contain no answer to any aptitude question; pass the outcomes of the "
             f"task set with hash {tasks.tasks_hash}"
         )
-    strangers = sorted(set(notes) - set(answers))
-    if strangers:
+    unknown = sorted(set(notes) - set(answers))
+    if unknown:
         raise ZooError(
-            f"notes on {', '.join(strangers)}, who have no outcome on the aptitude test; there are "
-            f"outcomes of {', '.join(sorted(answers))}"
+            f"notes for {', '.join(unknown)}, but no outcome on the aptitude test; candidates "
+            f"with outcomes: {', '.join(sorted(answers))}"
         )
     cards = (
         _build_card(name, answers[name], tasks, max_failed_fraction, provenance)
@@ -154,7 +154,7 @@ def _build_card(
         raise GradingError(
             f"candidate {candidate!r} has no outcome for {len(missing)} of "
             f"{len(tasks.question_ids)} aptitude questions, the first is {missing[0]!r}; "
-            "profile it on the whole test"
+            "profile it on the complete test"
         )
     num_failed = sum(answers[q]["correct"] is None for q in tasks.question_ids)
     if num_failed > max_failed_fraction * len(tasks.question_ids):
@@ -211,14 +211,14 @@ def read_cards(path: str | Path, tasks_hashes: Sequence[str] | None = None) -> d
 
     Args:
         path: parquet file.
-        tasks_hashes: task sets the cards may come from, one for all; None takes any.
+        tasks_hashes: allowed task sets; all cards must share a single one. None allows any.
 
     Returns:
         Cards by candidate, in the order of the file.
 
     Raises:
-        ArtifactError: unreadable file, content that does not match its hash, no card at all,
-            or a card from another task set.
+        ArtifactError: the file is unreadable, has no card, a card does not match its hash, or
+            comes from another task set.
     """
     cards = {}
     for row in read_table(CARDS, path).to_pylist():
@@ -232,11 +232,11 @@ def read_cards(path: str | Path, tasks_hashes: Sequence[str] | None = None) -> d
         if card.card_version != row["card_version"]:
             raise ArtifactError(
                 f"{path}: card of {card.candidate!r} has version {row['card_version']} but its "
-                f"content hashes to {card.card_version}; it was edited or is corrupt"
+                f"content has hash {card.card_version}; it was edited or is corrupt"
             )
         cards[card.candidate] = card
     if not cards:
-        raise ArtifactError(f"{path} holds no card")
+        raise ArtifactError(f"{path} has no card")
     check_same_tasks(tuple(cards.values()), tasks_hashes, source=str(path))
     return cards
 
@@ -244,15 +244,15 @@ def read_cards(path: str | Path, tasks_hashes: Sequence[str] | None = None) -> d
 def check_same_tasks(
     cards: Sequence[Card], tasks_hashes: Sequence[str] | None = None, *, source: str
 ) -> None:
-    """Refuse cards of different task sets, or of one that is not expected.
+    """Check that all cards come from the same, allowed task set.
 
     Args:
-        cards: cards to look at.
-        tasks_hashes: task sets they may come from; None takes any.
-        source: where the cards stand, for the message.
+        cards: cards to check.
+        tasks_hashes: allowed task sets; None allows any.
+        source: file or other origin of the cards, for the error message.
 
     Raises:
-        ArtifactError: names the first such card and the hashes.
+        ArtifactError: a card comes from another task set; names the card and the hashes.
     """
     for card in cards:
         expected = tasks_hashes
@@ -266,18 +266,18 @@ def check_same_tasks(
 
 
 def select_cards(cards: dict[str, Card], names: Sequence[str] | None) -> tuple[Card, ...]:
-    """Cards of the named candidates, or all when None.
+    """Return the cards of the named candidates, or all cards if ``names`` is None.
 
     Raises:
-        ZooError: no name is given, or one occurs twice or has no card; the message lists those
-            that have.
+        ZooError: the list is empty, or a name is duplicated or has no card; the message lists
+            the names that have a card.
     """
     if names is None:
         return tuple(cards.values())
     if not names:
-        raise ZooError("no candidate is named; name at least one, or leave the choice out for all")
+        raise ZooError("the list of candidates is empty; name at least one, or omit it for all")
     if len(set(names)) < len(names):
-        raise ZooError(f"a candidate is named twice in {', '.join(names)}; name each once")
+        raise ZooError(f"duplicate candidate in {', '.join(names)}; names must be unique")
     unknown = [name for name in names if name not in cards]
     if unknown:
         raise ZooError(f"no card for {', '.join(unknown)}; there are cards for {', '.join(cards)}")

@@ -1,16 +1,16 @@
-"""Whether a candidate still answers its aptitude test as its card says.
+"""Test whether a candidate still answers its aptitude test as its card states.
 
-A small random slice of the test is asked again and compared with the card's counts, task by
-task: the card does not tell which questions were right, so both are samples of one accuracy.
-Tasks differ in difficulty, so counts are never pooled over them; the slice of each task is
-compared with the card's statement on that task.
+A small random slice of the test is repeated and compared with the card's counts, task by task.
+The card does not record which questions were correct, so slice and card are two samples of the
+same accuracy. Tasks differ in difficulty, so counts are never pooled over tasks; the slice of each
+task is compared with the card's statement about that task.
 
 - All tasks together: the exact conditional test of equal odds in all strata (the exact form of
   Cochran, Mantel and Haenszel: Gart, Biometrika 57, 1970; Mehta, Patel and Gray, JASA 80, 1985).
 - Each task alone: Fisher's exact test, adjusted for their number by Holm's method.
 
-Both tests take slice and card for independent. They share questions, so an unchanged candidate
-raises fewer false alarms than the stated level allows, at any temperature.
+Both tests assume that slice and card are independent. They share questions, so an unchanged
+candidate raises fewer false alarms than the significance level allows, at any temperature.
 """
 
 import math
@@ -26,18 +26,18 @@ from modelsat.aptitude.tasks import TaskSet
 from modelsat.capability.cards import Card, Statement
 from modelsat.errors import ConfigError, GradingError
 
-_POWER = 0.8  # with which the stated detectable change is found
+_POWER = 0.8  # power at which the detectable change is computed
 
 
 @dataclass(frozen=True)
 class TaskDrift:
-    """One task asked again.
+    """The result of the slice on a task.
 
     Attributes:
         task: its name.
-        num_asked: answers of the slice that could be graded.
-        num_correct: right ones among them.
-        card_accuracy_fraction: what the card states.
+        num_asked: graded answers of the slice.
+        num_correct: correct answers among them.
+        card_accuracy_fraction: accuracy stated by the card.
         p_value: Fisher's exact test, two-sided, adjusted for the number of tasks.
     """
 
@@ -50,19 +50,19 @@ class TaskDrift:
 
 @dataclass(frozen=True)
 class Drift:
-    """What a slice says of a card.
+    """The comparison of a slice with a card.
 
     Attributes:
-        significance: chance of a false alarm that is accepted, of all tests together.
+        significance: accepted probability of a false alarm, over all tests together.
         num_asked: graded answers.
-        num_correct: right ones.
-        expected_correct: right answers to expect of the slice by the card.
-        overall_p_value: of all tasks together, two-sided.
-        p_value: of the whole check: the smaller of the overall and the smallest task's, doubled
-            because there are two.
-        detectable_fraction: change of accuracy on all tasks alike that a slice of this size
-            finds in 80 % of cases, by the normal approximation.
-        tasks: every task of the slice, the most suspicious first.
+        num_correct: correct answers.
+        expected_correct: expected number of correct answers according to the card.
+        overall_p_value: p-value over all tasks, two-sided.
+        p_value: p-value of the whole check: the smaller of the overall and the smallest task
+            p-value, doubled because there are two.
+        detectable_fraction: smallest uniform change of accuracy that a slice of this size detects
+            with 80 % power, by the normal approximation.
+        tasks: every task of the slice, smallest p-value first.
     """
 
     significance: float
@@ -76,34 +76,34 @@ class Drift:
 
     @property
     def holds(self) -> bool:
-        """Whether the card still stands: no test contradicts it at the stated level."""
+        """Whether the card is still valid: no test rejects it at the significance level."""
         return self.p_value > self.significance
 
 
 def draw_slice(tasks: TaskSet, num_questions: int, seed: int) -> tuple[str, ...]:
-    """Question ids of a random slice, as many of each task as of any other or one more.
+    """Draw the question ids of a random slice, balanced over tasks to within one question.
 
     Args:
         tasks: the aptitude test.
         num_questions: size of the slice.
-        seed: another seed, another slice.
+        seed: seed of the draw.
 
     Raises:
-        ConfigError: there are not so many questions.
+        ConfigError: the test has fewer questions.
     """
     total = len(tasks.question_ids)
     if not 1 <= num_questions <= total:
         raise ConfigError(
-            f"a slice of {num_questions} questions cannot be drawn from an aptitude test of "
-            f"{total}; give a number from 1 to {total}"
+            f"cannot draw a slice of {num_questions} questions from an aptitude test of "
+            f"{total}; use a number from 1 to {total}"
         )
     rng = Random(f"drift|{seed}|{tasks.tasks_hash}")
-    # Rounds: one question of every task in random order, then the next one of each.
-    waiting = [rng.sample(task.question_ids, len(task.question_ids)) for task in tasks.tasks]
+    # Round-robin: in each round one question of every task, with the tasks in random order.
+    remaining = [rng.sample(task.question_ids, len(task.question_ids)) for task in tasks.tasks]
     drawn: list[str] = []
     while len(drawn) < num_questions:
-        rng.shuffle(waiting)
-        drawn += [own.pop() for own in waiting if own]
+        rng.shuffle(remaining)
+        drawn += [question_ids.pop() for question_ids in remaining if question_ids]
     return tuple(drawn[:num_questions])
 
 
@@ -113,22 +113,22 @@ def check_drift(
     """Compare answers to a slice with the card.
 
     Args:
-        card: of the candidate; fractional counts are rounded.
-        tasks: the aptitude test that it is of.
-        correct: whether each question of the slice was answered right; questions without an
-            answer are left out.
-        significance: accepted chance of a false alarm, 0..1, of all tests together.
+        card: the candidate's card; fractional counts are rounded.
+        tasks: the aptitude test of the card.
+        correct: whether each question of the slice was answered correctly; unanswered questions
+            are omitted.
+        significance: accepted probability of a false alarm, 0..1, over all tests together.
 
     Raises:
-        ConfigError: the level is outside 0..1.
-        GradingError: card and tasks do not belong together, or no question was answered.
+        ConfigError: the significance is outside 0..1.
+        GradingError: the card is from another task set, or no question was answered.
     """
     if not 0.0 < significance < 1.0:
-        raise ConfigError(f"significance {significance:g} is not between 0 and 1; 0.01 is common")
+        raise ConfigError(f"significance {significance:g} is not between 0 and 1; try 0.01")
     if card.tasks_hash != tasks.tasks_hash:
         raise GradingError(
-            f"card of {card.candidate!r} is of task set {card.tasks_hash}, not {tasks.tasks_hash}; "
-            "give the task set that it was profiled on"
+            f"card of {card.candidate!r} is from task set {card.tasks_hash}, not "
+            f"{tasks.tasks_hash}; pass the task set that the candidate was profiled on"
         )
     statements = {statement.task: statement for statement in card.statements}
     strata = []
@@ -156,7 +156,7 @@ def check_drift(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values adjusted for their number by Holm's method (Scand. J. Statist. 6, 1979)."""
+    """Adjust p-values for multiple tests by Holm's method (Scand. J. Statist. 6, 1979)."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     adjusted = [0.0] * len(p_values)
     largest = 0.0
@@ -167,18 +167,19 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _stratified_p_value(strata: Sequence[tuple[int, int, int, int]]) -> float:
-    """Two-sided exact p-value of equal odds in all strata of (right, of, right again, asked).
+    """Two-sided exact p-value of equal odds in all strata.
 
-    Given how many answers of a task are right in card and slice together, the slice's share of
-    them is hypergeometric; the sum over tasks follows their convolution. Twice the smaller tail.
+    Each stratum is (card correct, card shots, slice correct, slice size). Given a task's total of
+    correct answers in card and slice, the slice's part is hypergeometric, and the sum over tasks
+    follows the convolution. The p-value is twice the smaller tail.
     """
     mass: Floats = np.ones(1)
     observed = 0
-    for right, shots, right_again, asked in strata:
+    for card_correct, shots, slice_correct, asked in strata:
         support = np.arange(asked + 1)
-        own = stats.hypergeom.pmf(support, shots + asked, right + right_again, asked)
-        mass = np.convolve(mass, own)
-        observed += right_again
+        pmf = stats.hypergeom.pmf(support, shots + asked, card_correct + slice_correct, asked)
+        mass = np.convolve(mass, pmf)
+        observed += slice_correct
     tail = min(float(mass[: observed + 1].sum()), float(mass[observed:].sum()))
     return min(1.0, 2.0 * tail)
 
@@ -186,30 +187,31 @@ def _stratified_p_value(strata: Sequence[tuple[int, int, int, int]]) -> float:
 def _task_drifts(strata: Sequence[tuple[Statement, int, int]]) -> tuple[TaskDrift, ...]:
     raw = []
     for statement, asked, right in strata:
-        before = round(statement.num_correct)
-        table = [[right, asked - right], [before, statement.num_shots - before]]
+        on_card = round(statement.num_correct)
+        table = [[right, asked - right], [on_card, statement.num_shots - on_card]]
         raw.append(float(stats.fisher_exact(table)[1]))
     drifts = [
         TaskDrift(statement.task, asked, right, statement.accuracy_fraction, p_value)
         for (statement, asked, right), p_value in zip(strata, holm(raw), strict=True)
     ]
-    place = {id(drift): p_value for drift, p_value in zip(drifts, raw, strict=True)}
-    return tuple(sorted(drifts, key=lambda drift: (place[id(drift)], drift.task)))
+    ordered = sorted(zip(raw, drifts, strict=True), key=lambda pair: (pair[0], pair[1].task))
+    return tuple(drift for _, drift in ordered)
 
 
 def _detectable_fraction(
     strata: Sequence[tuple[Statement, int, int]], significance: float
 ) -> float:
-    """Change of accuracy that the overall test finds with 80 % power.
+    """Smallest change of accuracy that the overall test detects with 80 % power.
 
-    The difference's variance is that of slice and card on each task, weighted by the slice; the
-    card's accuracy is drawn half an answer towards a half, or a perfect task had none.
+    The variance of the difference is the sum over tasks of the variances of slice and card,
+    weighted by the slice. The card's accuracy is shrunk towards 1/2 by half an answer, or a task
+    with all answers correct would have no variance.
     """
     total = sum(asked for _, asked, _ in strata)
     variance = 0.0
     for statement, asked, _ in strata:
         share = (statement.num_correct + 0.5) / (statement.num_shots + 1)
-        own = share * (1 - share) * (1 / asked + 1 / statement.num_shots)
-        variance += (asked / total) ** 2 * own
+        task_variance = share * (1 - share) * (1 / asked + 1 / statement.num_shots)
+        variance += (asked / total) ** 2 * task_variance
     quantile = stats.norm.ppf(1 - significance / 4) + stats.norm.ppf(_POWER)
     return min(1.0, float(quantile) * math.sqrt(variance))

@@ -10,8 +10,8 @@ from modelsat.errors import ConfigError
 
 if TYPE_CHECKING:
     from modelsat.aptitude.selection import Selection
-    from modelsat.aptitude.separation import Standing
-    from modelsat.aptitude.sources import Imported
+    from modelsat.aptitude.separation import CandidateAccuracy
+    from modelsat.aptitude.sources import ImportedQuestions
     from modelsat.aptitude.tasks import TaskSet
 
 app = typer.Typer(no_args_is_help=True, help="Import questions; choose and show core tasks.")
@@ -136,11 +136,11 @@ def rotate(
     outcomes: Annotated[Path, typer.Option(help="Outcomes of the zoo on it (parquet).")],
     out: Annotated[Path, typer.Option(help="Rotated questions to write (parquet).")],
     max_solved_fraction: Annotated[
-        float, typer.Option(help="Largest share of candidates that got a hard question right.")
+        float, typer.Option(help="Largest share of candidates that may solve a hard question.")
     ] = 0.25,
     as_json: AsJson = False,
 ) -> None:
-    """Circle test, before: hard questions with their options in every other rotated order."""
+    """Circle test, step 1: write hard questions with their options in every rotated order."""
     from modelsat.aptitude.circle import rotate_hard_questions
     from modelsat.artifacts.hashing import file_hash
     from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
@@ -167,14 +167,16 @@ def rotate(
 
 @app.command()
 def refine(
-    outcomes: Annotated[Path, typer.Option(help="Outcomes in the questions' own order (parquet).")],
-    rotated: Annotated[Path, typer.Option(help="What `tasks rotate` wrote (parquet).")],
-    rotated_outcomes: Annotated[Path, typer.Option(help="Outcomes on it (parquet).")],
+    outcomes: Annotated[Path, typer.Option(help="Outcomes on the original questions (parquet).")],
+    rotated: Annotated[Path, typer.Option(help="Questions from `tasks rotate` (parquet).")],
+    rotated_outcomes: Annotated[
+        Path, typer.Option(help="Outcomes on the rotated questions (parquet).")
+    ],
     out: Annotated[Path, typer.Option(help="Refined outcomes to write (parquet).")],
     as_json: AsJson = False,
 ) -> None:
-    """Circle test, after: a right answer to a hard question counts only if every order gave it."""
-    from modelsat.aptitude.circle import LUCKY, refine_outcomes
+    """Circle test, step 2: count a correct answer only if it was given in every order."""
+    from modelsat.aptitude.circle import FAILURE_PREFIX, refine_outcomes
     from modelsat.artifacts.hashing import file_hash
     from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
     from modelsat.artifacts.store import read_manifest, read_table, write_table
@@ -190,11 +192,14 @@ def refine(
         "rotated_outcomes_hash": file_hash(rotated_outcomes),
     }
     write_table(OUTCOMES, refined, out, manifest)
-    num_lucky = sum((why or "").startswith(LUCKY) for why in refined["failure"].to_pylist())
+    failures = refined["failure"].to_pylist()
+    num_refuted = sum((failure or "").startswith(FAILURE_PREFIX) for failure in failures)
     if as_json:
-        print_json({"file": str(out), "num_refuted": num_lucky} | manifest)
+        print_json({"file": str(out), "num_refuted": num_refuted} | manifest)
         return
-    typer.echo(f"{out}: {num_lucky} right answers did not hold in every order, and are wrong now")
+    typer.echo(
+        f"{out}: {num_refuted} correct answers were not correct in every order, now count as wrong"
+    )
 
 
 @app.command()
@@ -226,10 +231,10 @@ def _import(
     revision: str | None,
     per_task: int | None,
     seed: int,
-) -> "Imported":
+) -> "ImportedQuestions":
     from modelsat.aptitude.benchmarks import BENCHMARKS
     from modelsat.aptitude.sources import (
-        Imported,
+        ImportedQuestions,
         draw_per_task,
         import_benchmark,
         import_questions,
@@ -241,25 +246,25 @@ def _import(
     elif benchmark == _OWN:
         if source is None or split is not None or revision is not None:
             raise ConfigError(
-                f"{_OWN} takes a file of yours as --source, and neither --split nor --revision: "
-                "its column split tells the split"
+                f"{_OWN} needs your file as --source, and accepts neither --split nor --revision: "
+                "the file's column split sets the split"
             )
         imported = import_questions(source)
     elif benchmark == _DEMO:
         from modelsat.demo.bank import generate_questions
 
         if source is not None or revision is not None:
-            raise ConfigError(f"{_DEMO} is generated and has no --source or --revision; drop it")
+            raise ConfigError(f"{_DEMO} is generated: omit --source and --revision")
         drawn = SHOTS_PER_TASK if per_task is None else per_task
         questions = generate_questions(split or "aptitude", drawn, seed)
-        return Imported(questions, {"split": split or "aptitude"})
+        return ImportedQuestions(questions, {"split": split or "aptitude"})
     else:
         raise ConfigError(
-            f"unknown benchmark {benchmark!r}; known are {', '.join([*BENCHMARKS, _DEMO, _OWN])}"
+            f"unknown benchmark {benchmark!r}; allowed: {', '.join([*BENCHMARKS, _DEMO, _OWN])}"
         )
     if per_task is None:
         return imported
-    return Imported(draw_per_task(imported.questions, per_task, seed), imported.manifest)
+    return ImportedQuestions(draw_per_task(imported.questions, per_task, seed), imported.manifest)
 
 
 def _print_selection(selection: "Selection", out: Path) -> None:
@@ -272,9 +277,9 @@ def _print_selection(selection: "Selection", out: Path) -> None:
                 "spread": task.separation.spread_fraction,
                 "reliability": task.separation.reliability,
                 "shots reliability": task.shots_reliability,
-                "like others": task.separation.overall_correlation,
-                "best": _shown(task.separation.best),
-                "worst": _shown(task.separation.worst),
+                "correlation": task.separation.overall_correlation,
+                "best": _format_accuracy(task.separation.best),
+                "worst": _format_accuracy(task.separation.worst),
             }
             for task in selection.tasks
         ]
@@ -283,7 +288,7 @@ def _print_selection(selection: "Selection", out: Path) -> None:
         typer.echo(f"dropped {dropped.task}: {dropped.reason}")
     for reason, count in selection.excluded.items():
         if count:
-            typer.echo(f"left out {count} {reason}")
+            typer.echo(f"excluded {count} {reason}")
     typer.echo(f"{len(selection.num_answers)} candidates, seed {selection.seed}")
     typer.echo(f"{out}: {_summary(selection.task_set)}")
 
@@ -293,6 +298,6 @@ def _summary(task_set: "TaskSet") -> str:
     return f"{counts} of {task_set.benchmark}, task set {task_set.tasks_hash}"
 
 
-def _shown(standing: "Standing") -> str:
-    low, high = standing.interval
-    return f"{standing.candidate} {standing.accuracy_fraction:.2f} ({low:.2f}-{high:.2f})"
+def _format_accuracy(result: "CandidateAccuracy") -> str:
+    low, high = result.interval
+    return f"{result.candidate} {result.accuracy_fraction:.2f} ({low:.2f}-{high:.2f})"

@@ -1,4 +1,4 @@
-"""Options go round; an answer that was luck does not hold."""
+"""The circle test rotates options and rejects lucky answers."""
 
 import pyarrow as pa
 import pytest
@@ -28,7 +28,7 @@ def by_candidate(table):
     return {row["candidate"]: (row["correct"], row["failure"]) for row in table.to_pylist()}
 
 
-def test_texts_move_and_letters_stay():
+def test_rotation_moves_texts_and_keeps_letters():
     once, twice = rotate(question(), 1), rotate(question(), 2)
     assert once["prompt"] == "Which?\nA. three\nB. one\nC. two"
     assert (once["question_id"], once["answer"], once["dup_group"]) == ("q@rotated-1", "C", "q")
@@ -36,7 +36,7 @@ def test_texts_move_and_letters_stay():
     assert twice["answer"] == "A"
 
 
-def test_options_of_several_lines_and_stems_with_letters_of_their_own():
+def test_rotates_multi_line_options_after_a_stem_with_letters():
     prompt = "A. Smith asks:\nB. or not B.?\n(A) first\nline two\n(B) second"
     row = rotate(question(prompt=prompt, answer="b", n_choices=2), 1)
     assert row["prompt"] == "A. Smith asks:\nB. or not B.?\n(A) second\n(B) first\nline two"
@@ -47,7 +47,7 @@ def test_options_of_several_lines_and_stems_with_letters_of_their_own():
     options=st.lists(st.sampled_from(["x", "A", "b c", "7"]), min_size=2, max_size=10),
     data=st.data(),
 )
-def test_a_full_turn_is_the_question_itself_and_the_answer_goes_along(options, data):
+def test_full_rotation_restores_the_question_and_moves_the_answer(options, data):
     letters = "ABCDEFGHIJ"[: len(options)]
     right = data.draw(st.integers(0, len(options) - 1))
     lines = [f"{letter}) {text}" for letter, text in zip(letters, options, strict=True)]
@@ -62,7 +62,7 @@ def test_a_full_turn_is_the_question_itself_and_the_answer_goes_along(options, d
     assert (turned["prompt"], turned["answer"]) == (row["prompt"], row["answer"])
 
 
-def test_hard_is_what_someone_but_few_got_right():
+def test_hard_questions_are_solved_by_at_least_one_and_few_candidates():
     rows = [question(q) for q in ("none", "one", "half", "failed")] + [
         question("text", "Spell it.", "it", None)
     ]
@@ -76,7 +76,7 @@ def test_hard_is_what_someone_but_few_got_right():
     assert [q.partition("@")[0] for q in harder] == ["one"] * 2 + ["half"] * 2 + ["failed"] * 2
 
 
-def test_only_what_every_order_gave_counts():
+def test_correct_answer_counts_only_if_given_in_every_order():
     table = pa.Table.from_pylist([rotate(question(), shift) for shift in (1, 2)])
     first, second = "q@rotated-1", "q@rotated-2"
     own = outcomes(
@@ -99,7 +99,7 @@ def test_only_what_every_order_gave_counts():
     assert refined.slice(5).to_pylist() == own.slice(5).to_pylist()
 
 
-def test_mistakes_are_named():
+def test_invalid_input_raises_a_clear_error():
     table = pa.Table.from_pylist([question()], schema=QUESTIONS.arrow)
     with pytest.raises(ArtifactError, match=r"question 'q': .*5 options"):
         rotate(question(n_choices=5), 1)
@@ -110,5 +110,5 @@ def test_mistakes_are_named():
     rotated = pa.Table.from_pylist([rotate(question(), 1)])
     with pytest.raises(GradingError, match=r"candidate 'x' has no outcome for 'q@rotated-1'"):
         refine_outcomes(outcomes(("q", "x", 1.0)), rotated, outcomes())
-    with pytest.raises(GradingError, match="'q' is no rotated question"):
+    with pytest.raises(GradingError, match="'q' is not a rotated question"):
         refine_outcomes(outcomes(), table, outcomes())

@@ -1,4 +1,4 @@
-"""Grades of answers as people would give them by eye."""
+"""Answers get the grade that a person would give."""
 
 import pytest
 
@@ -37,7 +37,7 @@ from modelsat.aptitude.grading import Grade, grade_answer, normalise_answer, par
         ("the answer is not known", None),
     ],
 )
-def test_letter_that_an_answer_names(output: str, letter: str | None) -> None:
+def test_letter_chosen_by_an_answer(output: str, letter: str | None) -> None:
     assert parse_choice(output, n_choices=4) == letter
 
 
@@ -81,18 +81,18 @@ OPTIONS = "Which comes first?\nA) seven\nB) C\nC) the moon\nD) seven"
         ("eight", None),
     ],
 )
-def test_option_that_an_answer_repeats(output: str, letter: str | None) -> None:
+def test_option_text_repeated_by_an_answer(output: str, letter: str | None) -> None:
     assert parse_choice(output, 4, OPTIONS) == letter
 
 
-def test_an_option_beyond_those_offered_is_not_repeated() -> None:
+def test_ignores_options_beyond_n_choices() -> None:
     assert parse_choice("the moon", 2, OPTIONS) is None
 
 
-def test_a_letter_that_is_not_offered_is_unparsable() -> None:
+def test_letter_beyond_n_choices_is_unparsable() -> None:
     assert grade_answer("D", "A", 3) is Grade.UNPARSABLE
 
 
-def test_normal_form_is_stable() -> None:
+def test_normalisation_is_idempotent() -> None:
     for text in ("The answer is: Paris!", "3.14", "-7", "a  b"):
         assert normalise_answer(normalise_answer(text)) == normalise_answer(text)

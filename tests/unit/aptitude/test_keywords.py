@@ -30,7 +30,7 @@ def test_every_shipped_task_has_five_short_lower_case_keywords(benchmark, count)
         *zip(SINGLE, SINGLE, strict=True),
     ],
 )
-def test_tasks_are_named_as_the_questions_table_names_them(benchmark, task):
+def test_shipped_tasks_use_the_names_of_the_questions_table(benchmark, task):
     assert task in load_keywords(benchmark)
 
 
@@ -41,13 +41,13 @@ def test_tasks_are_named_as_the_questions_table_names_them(benchmark, task):
         ("words.json", json.dumps({"sums": ["a", "b", "c", "d", "two words"]})),
     ],
 )
-def test_a_file_stands_alone(tmp_path, name, text):
+def test_keywords_file_replaces_the_shipped_keywords(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     assert load_keywords("mmlu", tmp_path / name) == {"sums": ("a", "b", "c", "d", "two words")}
 
 
-def test_an_unknown_benchmark_asks_for_a_file():
-    with pytest.raises(ConfigError, match=r"'mine', only for mmlu, mmlu_pro, .*give a file"):
+def test_unknown_benchmark_needs_a_keywords_file():
+    with pytest.raises(ConfigError, match=r"'mine', only for mmlu, mmlu_pro, .*pass a file"):
         load_keywords("mine")
 
 
@@ -65,6 +65,6 @@ def test_an_unknown_benchmark_asks_for_a_file():
         None,
     ],
 )
-def test_other_than_five_different_keywords_are_refused(words):
+def test_requires_five_distinct_keywords(words):
     with pytest.raises(ConfigError, match=r"mine\.yaml: task 'sums' has .*5 different keywords"):
         parse_keywords({"words": list("abcde"), "sums": words}, source="mine.yaml")

@@ -1,4 +1,4 @@
-"""Questions with worked examples before them, as a chat and as plain text."""
+"""Prompts with few-shot examples, as a chat and as plain text."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def examples(tmp_path):
     return path
 
 
-def test_the_first_examples_of_the_task_come_first(examples):
+def test_prompt_starts_with_the_first_examples_of_the_task(examples):
     prompts = load_prompts(PromptConfig(shots=2, examples=examples), ASKED)
     assert prompts.messages("sums", "sums 0?") == [
         {"role": "user", "content": "sums e0?"},
@@ -42,14 +42,14 @@ def test_the_first_examples_of_the_task_come_first(examples):
     )
 
 
-def test_without_examples_there_is_the_question_alone():
+def test_prompt_without_examples_is_the_question():
     prompts = load_prompts(PromptConfig(), ASKED)
     assert prompts == Prompts()
     assert prompts.messages("sums", "x?") == [{"role": "user", "content": "x?"}]
     assert prompts.plain_text("sums", "x?") == "x?\nAnswer:"
 
 
-def test_whatever_changes_the_prompt_changes_its_hash(examples):
+def test_hash_changes_with_the_prompt(examples):
     configs = [
         PromptConfig(),
         PromptConfig(chat_template=False),
@@ -62,14 +62,14 @@ def test_whatever_changes_the_prompt_changes_its_hash(examples):
     assert load_prompts(configs[-1], ASKED[::-1]).content_hash() == hashes[-1]
 
 
-def test_an_example_that_is_asked_is_refused(examples):
+def test_rejects_an_example_that_is_also_a_question(examples):
     asked = [*ASKED, {"question_id": "x", "task": "words", "prompt": "sums e1?", "n_choices": 4}]
     load_prompts(PromptConfig(shots=1, examples=examples), asked)
-    with pytest.raises(ArtifactError, match="example 'esums1' is among the questions"):
+    with pytest.raises(ArtifactError, match="example 'esums1' is also one of the questions"):
         load_prompts(PromptConfig(shots=2, examples=examples), asked)
 
 
-def test_too_few_examples_and_no_options_are_refused(examples):
+def test_rejects_too_few_examples_and_questions_without_options(examples):
     with pytest.raises(ArtifactError, match=r"fewer for 2 tasks: sums \(3\), words \(3\)"):
         load_prompts(PromptConfig(shots=4, examples=examples), ASKED)
     asked = [*ASKED, {"question_id": "open", "task": "sums", "prompt": "?", "n_choices": None}]
@@ -79,6 +79,6 @@ def test_too_few_examples_and_no_options_are_refused(examples):
 
 
 @pytest.mark.parametrize("values", [{"shots": 2}, {"examples": "e.parquet"}, {"shots": -1}])
-def test_shots_and_examples_go_together(values):
+def test_shots_and_examples_must_be_set_together(values):
     with pytest.raises(ConfigError, match="shots"):
         parse_config(PromptConfig, values, source="prompt")

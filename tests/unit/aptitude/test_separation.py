@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsat.aptitude.separation import (
-    at_length,
     item_rest_correlation,
     reliability,
     separation,
+    spearman_brown,
     spread,
     wilson_interval,
 )
@@ -21,7 +21,7 @@ def some_outcomes(num_questions=30, num_candidates=12, seed=0):
     return (rng.random((num_questions, num_candidates)) < able_M).astype(float)
 
 
-def test_discrimination_is_the_correlation_with_the_other_questions():
+def test_discrimination_is_item_rest_correlation():
     correct_QM = some_outcomes()
     correct_QM[3] = 1.0  # answered by all: tells nobody apart
     found = item_rest_correlation(correct_QM)
@@ -31,7 +31,7 @@ def test_discrimination_is_the_correlation_with_the_other_questions():
         assert found[i] == pytest.approx(expected, abs=1e-12)
 
 
-def test_a_question_alone_discriminates_nothing():
+def test_discrimination_of_a_single_question_is_zero():
     assert item_rest_correlation(np.array([[0.0, 1.0, 1.0]])) == [0.0]
 
 
@@ -48,8 +48,8 @@ def test_equal_candidates_have_no_reliability():
 
 
 def test_reliability_at_another_length_by_hand():
-    assert at_length(0.5, 10, 20) == pytest.approx(2 / 3)  # twice as long: 2 r / (1 + r)
-    assert at_length(2 / 3, 20, 10) == pytest.approx(0.5)
+    assert spearman_brown(0.5, 10, 20) == pytest.approx(2 / 3)  # twice as long: 2 r / (1 + r)
+    assert spearman_brown(2 / 3, 20, 10) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_wilson_interval_as_published(num_correct, num_answers, expected):
 
 
 @given(st.integers(1, 400), st.floats(0, 1))
-def test_an_interval_holds_the_share_and_stays_within_0_and_1(num_answers, share):
+def test_interval_contains_the_share_and_stays_within_0_and_1(num_answers, share):
     low, high = wilson_interval(share * num_answers, num_answers)
     assert 0.0 <= low <= share + 1e-9
     assert share - 1e-9 <= high <= 1.0
@@ -82,7 +82,7 @@ def test_spread_of_candidates_beyond_chance():
     assert spread(equal_QM) < 0.03  # their raw standard deviation is 0.08
 
 
-def test_what_a_task_separates_by_hand():
+def test_separation_by_hand():
     correct_QM = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 0], [1, 0, 0]], dtype=float)
     found = separation(correct_QM, np.array([3.0, 1.0, 2.0]), ("b", "a", "c"), shots=2)
     assert found.accuracy_fraction == 0.5
@@ -93,10 +93,10 @@ def test_what_a_task_separates_by_hand():
     # Each accuracy but a's has no noise; a's is 1/4 / 3, a third of it 1/36.
     assert found.spread_fraction == pytest.approx(math.sqrt(1 / 4 - 1 / 36))
     # Variances: 2/9 a question, 8/3 of the totals; half the length.
-    assert found.reliability == pytest.approx(at_length(4 / 3 * (1 - (8 / 9) / (8 / 3)), 4, 2))
+    assert found.reliability == pytest.approx(spearman_brown(4 / 3 * (1 - (8 / 9) / (8 / 3)), 4, 2))
 
 
-def test_no_correlation_where_candidates_are_equal():
+def test_no_correlation_if_candidates_are_equal():
     correct_QM = np.array([[1.0, 0.0], [0.0, 1.0]])
     found = separation(correct_QM, np.array([3.0, 1.0]), ("b", "a"), shots=2)
     assert found.overall_correlation is None

@@ -1,4 +1,4 @@
-"""Benchmarks' rows, in made-up texts under the real columns, become questions."""
+"""Benchmark rows, made-up texts in the real columns, become questions."""
 
 import csv
 import json
@@ -69,7 +69,7 @@ ROWS = {
 
 
 def save(path: Path, rows: list[dict]) -> Path:
-    """Rows as a file of the kind that its name tells; nested values as JSON in a CSV file."""
+    """Write rows in the format of the file's suffix; nested values as JSON in a CSV file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".parquet":
         pq.write_table(pa.Table.from_pylist(rows), path)
@@ -87,7 +87,7 @@ def save(path: Path, rows: list[dict]) -> Path:
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
 @pytest.mark.parametrize("name", ROWS)
-def test_a_row_becomes_its_question(tmp_path, name, kind):
+def test_converts_a_row_to_a_question(tmp_path, name, kind):
     row, expected, prompt = ROWS[name]
     file = save(tmp_path / f"rows.{kind}", [row])
     [question] = import_benchmark(BENCHMARKS[name], str(file)).questions.to_pylist()
@@ -98,7 +98,7 @@ def test_a_row_becomes_its_question(tmp_path, name, kind):
     assert question["split"] == BENCHMARKS[name].split
 
 
-def test_the_right_choice_of_truthfulqa_does_not_always_stand_first(tmp_path):
+def test_correct_choice_of_truthfulqa_is_shuffled(tmp_path):
     rows = []
     for i in range(40):
         choices = [f"right {i}", "wrong", "false", "untrue"]
@@ -118,7 +118,7 @@ def test_the_right_choice_of_truthfulqa_does_not_always_stand_first(tmp_path):
     )
 
 
-def test_mmlu_is_numbered_by_subject_and_ties_its_duplicates(tmp_path):
+def test_mmlu_is_numbered_by_subject_and_groups_duplicates(tmp_path):
     def row(subject, question):
         choices = ["a", "b", "c", "d"]
         return {"question": question, "subject": subject, "choices": choices, "answer": 0}
@@ -132,7 +132,7 @@ def test_mmlu_is_numbered_by_subject_and_ties_its_duplicates(tmp_path):
     assert set(questions["task"].to_pylist()) <= set(load_keywords("mmlu"))
 
 
-def test_the_archive_of_mmlu_has_no_header_and_a_file_for_each_subject(tmp_path):
+def test_reads_the_original_mmlu_archive(tmp_path):
     (tmp_path / "test").mkdir()
     (tmp_path / "test" / "virology_test.csv").write_text('"Is it, or not?",w,x,y,z,D\n')
     (tmp_path / "test" / "anatomy_test.csv").write_text("Who?,1,2,3,4,A\nWhat?,1,2,3,4,B\n")
@@ -147,7 +147,7 @@ def test_the_archive_of_mmlu_has_no_header_and_a_file_for_each_subject(tmp_path)
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """The hub library's own cache, offline, with one data set in it."""
+    """An offline cache of the hub library with a dataset in it."""
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -162,7 +162,7 @@ def hub(tmp_path, monkeypatch):
     save(snapshot / "all" / "dev-00000-of-00001.parquet", [row])
 
 
-def test_a_hub_id_is_fetched_with_its_revision_told(hub):
+def test_downloads_from_the_hub_and_records_the_revision(hub):
     imported = import_benchmark(BENCHMARKS["mmlu"])
     ids = imported.questions["question_id"].to_pylist()
     assert ids == ["mmlu/anatomy/test/0", "mmlu/anatomy/test/1"]
@@ -170,37 +170,37 @@ def test_a_hub_id_is_fetched_with_its_revision_told(hub):
     assert imported.manifest["source"] == "cais/mmlu"
 
 
-def test_what_the_hub_does_not_give_is_one_line(hub):
-    with pytest.raises(MachineError, match="data set other/mmlu cannot be had") as error:
+def test_hub_failure_is_a_one_line_error(hub):
+    with pytest.raises(MachineError, match="cannot download dataset other/mmlu") as error:
         import_benchmark(BENCHMARKS["mmlu"], "other/mmlu")
     assert "\n" not in str(error.value)
     with pytest.raises(ArtifactError, match="no split 'validation' of mmlu"):
         import_benchmark(BENCHMARKS["mmlu"], split="validation")
-    with pytest.raises(ConfigError, match="no hub id"):
+    with pytest.raises(ConfigError, match="nor a hub id"):
         import_benchmark(BENCHMARKS["mmlu"], "no-such-file.csv")
 
 
 @pytest.mark.parametrize(
     ("name", "change", "named"),
     [
-        ("winogrande", {"answer": ""}, "names no option; allowed are 1, 2 .*take another"),
+        ("winogrande", {"answer": ""}, "matches no option; allowed: 1, 2 .*choose another"),
         ("mrpc", {"label": -1}, "column 'label' is '-1'"),
-        ("mmlu", {"answer": 4}, "allowed are A, B, C, D or 0, 1, 2, 3"),
-        ("mmlu_pro", {"options": ["only one"]}, "two texts or more"),
-        ("mmlu_pro", {"question": " "}, "column 'question' holds no text"),
-        ("arc_challenge", {"choices": "rock"}, "neither one nor JSON"),
+        ("mmlu", {"answer": 4}, "allowed: A, B, C, D or 0, 1, 2, 3"),
+        ("mmlu_pro", {"options": ["only one"]}, "at least two texts"),
+        ("mmlu_pro", {"question": " "}, "column 'question' has no text"),
+        ("arc_challenge", {"choices": "rock"}, "expected a list or its JSON"),
     ],
 )
-def test_a_row_that_is_no_question_is_named(tmp_path, name, change, named):
+def test_error_names_a_row_that_cannot_be_converted(tmp_path, name, change, named):
     row, *_ = ROWS[name]
     file = save(tmp_path / "rows.jsonl", [row, {**row, **change}])
     with pytest.raises(ArtifactError, match=rf"rows\.jsonl, row 2: .*{named}"):
         import_benchmark(BENCHMARKS[name], str(file))
 
 
-def test_columns_of_another_benchmark_are_named(tmp_path):
+def test_error_names_the_columns_of_another_benchmark(tmp_path):
     file = save(tmp_path / "rows.parquet", [ROWS["mnli"][0]])
-    with pytest.raises(ArtifactError, match=r"no column or field 'question' .*found hypothesis"):
+    with pytest.raises(ArtifactError, match=r"needs .* field 'question'; found hypothesis"):
         import_benchmark(BENCHMARKS["boolq"], str(file))
 
 
@@ -214,13 +214,13 @@ def test_columns_of_another_benchmark_are_named(tmp_path):
         ("rows.parquet", "text"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_named(tmp_path, name, text):
+def test_error_names_an_unreadable_file(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     with pytest.raises(ArtifactError, match=name):
         import_benchmark(BENCHMARKS["boolq"], str(tmp_path / name))
 
 
-def test_what_is_imported_is_graded_by_letter_and_by_text(tmp_path):
+def test_imported_questions_are_graded_by_letter_and_by_text(tmp_path):
     row, *_ = ROWS["arc_challenge"]
     file = save(tmp_path / "rows.parquet", [row])
     [question] = import_benchmark(BENCHMARKS["arc_challenge"], str(file)).questions.to_pylist()
@@ -230,7 +230,7 @@ def test_what_is_imported_is_graded_by_letter_and_by_text(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
-def test_a_table_of_ones_own_keeps_its_columns(tmp_path, kind):
+def test_own_table_keeps_its_columns(tmp_path, kind):
     row = {"question_id": "q1", "benchmark": "mine", "task": "sums", "prompt": "1+1?"}
     rows = [row | {"answer": "2", "n_choices": None, "hint": "easy"}]
     rows += [row | {"question_id": "q2", "answer": "B", "n_choices": 4, "hint": "hard"}]
@@ -248,16 +248,16 @@ def test_a_table_of_ones_own_keeps_its_columns(tmp_path, kind):
     [
         ("question_id,benchmark,task,answer\nq,b,t,a\n", r"lacks the questions columns \['prompt'"),
         ("question_id,benchmark,task,prompt,answer,n_choices\nq,b,t,p,a,few\n", "row 1: .*'few'"),
-        ("question_id,benchmark,task,prompt,answer\n", "every row"),
+        ("question_id,benchmark,task,prompt,answer\n", "has no rows"),
     ],
 )
-def test_a_table_of_ones_own_that_is_none_is_refused(tmp_path, text, named):
+def test_rejects_an_invalid_own_table(tmp_path, text, named):
     (tmp_path / "mine.csv").write_text(text)
     with pytest.raises(ArtifactError, match=named):
         import_questions(tmp_path / "mine.csv")
 
 
-def test_a_draw_takes_so_many_of_each_task_whatever_the_order():
+def test_draw_per_task_does_not_depend_on_order():
     rows = [
         {"question_id": f"{task}-{i}", "benchmark": "b", "task": task, "prompt": "p", "answer": "a"}
         for i in range(9)

@@ -18,7 +18,7 @@ def questions(**counts):
     return pa.Table.from_pylist(rows)
 
 
-def test_takes_the_first_questions_of_each_described_task():
+def test_task_set_has_the_first_questions_of_each_task():
     task_set = build_task_set(questions(words=3, other=9, sums=2), WORDS, shots=2)
     assert task_set.benchmark == "demo"
     assert [task.task for task in task_set.tasks] == ["sums", "words"]
@@ -26,7 +26,7 @@ def test_takes_the_first_questions_of_each_described_task():
     assert task_set.tasks[0].description == "a, b, c, d, e"
 
 
-def test_a_task_set_comes_back_with_its_hash(tmp_path):
+def test_task_set_round_trips_with_its_hash(tmp_path):
     task_set = build_task_set(questions(words=3, sums=3), WORDS, shots=2)
     task_set.save(tmp_path / "tasks.json")
     loaded = load_tasks(tmp_path / "tasks.json")
@@ -34,7 +34,7 @@ def test_a_task_set_comes_back_with_its_hash(tmp_path):
     assert loaded.tasks_hash == task_set.tasks_hash
 
 
-def test_the_hash_follows_questions_and_keywords():
+def test_hash_changes_with_questions_and_keywords():
     table = questions(words=3, sums=3)
     hashes = {
         build_task_set(table, WORDS, shots=2).tasks_hash,
@@ -63,7 +63,7 @@ def test_the_hash_follows_questions_and_keywords():
         ),
     ],
 )
-def test_what_makes_no_task_set_is_refused(table, keywords, named):
+def test_rejects_input_that_makes_no_task_set(table, keywords, named):
     with pytest.raises(ArtifactError) as caught:
         build_task_set(table, keywords, shots=2)
     assert named in str(caught.value)
@@ -77,7 +77,7 @@ def test_what_makes_no_task_set_is_refused(table, keywords, named):
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_a_file_of_another_form_is_refused(tmp_path, change, named):
+def test_rejects_an_invalid_task_file(tmp_path, change, named):
     task_set = build_task_set(questions(words=2, sums=2), WORDS, shots=2)
     path = tmp_path / "tasks.json"
     write_json(path, {**task_set.model_dump(mode="json"), **change})
@@ -86,7 +86,7 @@ def test_a_file_of_another_form_is_refused(tmp_path, change, named):
 
 
 @pytest.mark.parametrize("repeat", ["task", "question"])
-def test_repetitions_are_refused(repeat):
+def test_rejects_duplicates(repeat):
     task = {"task": "t", "keywords": list("abcde"), "question_ids": ["q"]}
     second = task if repeat == "task" else {**task, "task": "u"}
     with pytest.raises(ValueError, match=f"a {repeat} occurs twice"):

@@ -47,7 +47,7 @@ def answers(candidate, correct, failure=None):
     ]
 
 
-def test_counts_keep_unparsable_and_failed_apart_from_wrong():
+def test_unparsable_and_failed_answers_are_counted_separately():
     correct = {"s1": 1.0, "s2": 0.0, "s3": 0.0, "s4": None, "w1": 0.5, "w2": 1.0}
     failure = {"s3": UNPARSABLE, "s4": "engine died"}
     other = {"candidate": "m", "question_id": "elsewhere", "correct": 1.0}
@@ -87,13 +87,13 @@ def test_one_card_per_candidate_sorted_by_name():
         (answers("m", {**ALL_RIGHT, "w1": float("nan")}), "correctness nan"),
     ],
 )
-def test_answers_that_make_no_card_are_refused(rows, named):
+def test_rejects_outcomes_that_make_no_card(rows, named):
     with pytest.raises(GradingError) as caught:
         build_cards(outcomes(*rows), TASKS)
     assert named in str(caught.value)
 
 
-def test_a_task_without_any_grade_makes_no_card():
+def test_rejects_a_task_without_graded_answers():
     rows = answers("m", {**ALL_RIGHT, "w1": None, "w2": None})
     with pytest.raises(GradingError, match="no graded answer for task 'words'"):
         build_cards(outcomes(*rows), TASKS, max_failed_fraction=1.0)
@@ -111,14 +111,14 @@ statements = st.builds(
 
 
 @given(st.lists(statements, min_size=1, max_size=5), st.text(), st.text())
-def test_any_card_comes_back_from_its_file(tmp_path_factory, its_statements, notes, provenance):
+def test_any_card_round_trips(tmp_path_factory, its_statements, notes, provenance):
     path = tmp_path_factory.getbasetemp() / "any.parquet"
     card = Card("m", "tasks", tuple(its_statements), notes, provenance)
     write_cards([card], path)
     assert read_cards(path) == {"m": card}
 
 
-def test_the_version_follows_what_the_router_reads_and_nothing_else():
+def test_version_depends_only_on_what_the_router_reads():
     statement = Statement("t", "d", 10.0, 20)
     card = Card("m", "h", (statement,))
     assert Card("other", "h", (statement,), provenance="p").card_version == card.card_version
@@ -132,7 +132,7 @@ def test_the_version_follows_what_the_router_reads_and_nothing_else():
     assert len({c.card_version for c in [card, *changed]}) == len(changed) + 1
 
 
-def test_an_edited_card_is_refused(tmp_path):
+def test_rejects_an_edited_card(tmp_path):
     path = tmp_path / "cards.parquet"
     write_cards([Card("m", "h", (Statement("t", "d", 1.0, 20),))], path)
     (row,) = read_table(CARDS, path).to_pylist()
@@ -142,7 +142,7 @@ def test_an_edited_card_is_refused(tmp_path):
         read_cards(path)
 
 
-def test_cards_of_another_task_set_are_refused(tmp_path):
+def test_rejects_cards_of_another_task_set(tmp_path):
     path = tmp_path / "cards.parquet"
     statement = Statement("t", "d", 1.0, 20)
     write_cards([Card("a", "h1", (statement,)), Card("b", "h2", (statement,))], path)
@@ -154,23 +154,23 @@ def test_cards_of_another_task_set_are_refused(tmp_path):
         read_cards(path, tasks_hashes=["h9"])
 
 
-def test_a_file_without_cards_is_refused(tmp_path):
+def test_rejects_a_file_without_cards(tmp_path):
     path = tmp_path / "cards.parquet"
     write_cards([], path)
-    with pytest.raises(ArtifactError, match="holds no card"):
+    with pytest.raises(ArtifactError, match="has no card"):
         read_cards(path)
 
 
-def test_selection_names_what_is_unknown():
+def test_selection_error_names_unknown_candidates():
     cards = {name: Card(name, "h", ()) for name in ("a", "b")}
     assert select_cards(cards, None) == (cards["a"], cards["b"])
     assert select_cards(cards, ["b"]) == (cards["b"],)
     with pytest.raises(ZooError, match="no card for x; there are cards for a, b"):
         select_cards(cards, ["a", "x"])
-    with pytest.raises(ZooError, match="named twice in a, a"):
+    with pytest.raises(ZooError, match="duplicate candidate in a, a"):
         select_cards(cards, ["a", "a"])
 
 
-def test_an_empty_choice_is_refused() -> None:
+def test_rejects_an_empty_selection() -> None:
     with pytest.raises(ZooError, match="name at least one"):
         select_cards({}, [])

@@ -1,4 +1,4 @@
-"""Slices of the test against the card, checked by counting every possibility."""
+"""Drift tests agree with an enumeration of all possibilities."""
 
 from itertools import product
 from math import comb
@@ -35,7 +35,7 @@ def card_of(tasks, *num_correct):
 
 
 def answers(tasks, *slices):
-    """For each task how many were right and how many asked."""
+    """Number of correct and of asked questions for each task."""
     return {
         question_id: i < right
         for task, (right, asked) in zip(tasks.tasks, slices, strict=True)
@@ -43,7 +43,7 @@ def answers(tasks, *slices):
     }
 
 
-def test_the_overall_test_counts_every_way_in_which_the_right_answers_could_fall():
+def test_overall_p_value_matches_an_enumeration():
     tasks = task_set()
     before, again = (4, 3, 1), ((0, 2), (1, 3), (1, 2))
     ways = np.zeros(8)
@@ -64,7 +64,7 @@ def test_the_overall_test_counts_every_way_in_which_the_right_answers_could_fall
     assert drift.expected_correct == pytest.approx(2 + 3 * 0.75 + 2 * 0.25)
 
 
-def test_a_task_is_compared_with_its_own_statement():
+def test_task_is_compared_with_its_own_statement():
     # Pooled over tasks, 12 of 24 before and 12 of 24 now would look unchanged.
     tasks = task_set(2, shots=12)
     drift = check_drift(card_of(tasks, 12, 0), tasks, answers(tasks, (0, 12), (12, 12)))
@@ -74,7 +74,7 @@ def test_a_task_is_compared_with_its_own_statement():
     assert not drift.holds
 
 
-def test_an_unchanged_candidate_seldom_raises_an_alarm_and_a_worse_one_does():
+def test_unchanged_candidate_rarely_raises_an_alarm_and_a_worse_one_does():
     tasks = task_set(10, shots=20)
     rng = np.random.default_rng(0)
     alarms = {0.0: 0, 0.35: 0}
@@ -90,7 +90,7 @@ def test_an_unchanged_candidate_seldom_raises_an_alarm_and_a_worse_one_does():
     assert alarms[0.35] >= 0.95 * num_runs
 
 
-def test_a_change_of_the_stated_size_is_found_in_four_of_five_cases():
+def test_detectable_change_is_found_with_80_percent_power():
     tasks = task_set(10, shots=20)
     rng = np.random.default_rng(1)
     num_runs = 100
@@ -106,7 +106,7 @@ def test_a_change_of_the_stated_size_is_found_in_four_of_five_cases():
     assert found / num_runs == pytest.approx(0.8, abs=0.1)
 
 
-def test_a_slice_is_spread_evenly_and_follows_its_seed():
+def test_slice_is_balanced_over_tasks_and_seeded():
     tasks = task_set(7, shots=5)
     drawn = draw_slice(tasks, 17, seed=3)
     per_task = [sum(q in task.question_ids for q in drawn) for task in tasks.tasks]
@@ -124,7 +124,7 @@ def test_holm_by_hand():
     assert holm([0.5, 0.9]) == [1.0, 1.0]
 
 
-def test_mistakes_are_named():
+def test_invalid_input_raises_a_clear_error():
     tasks = task_set()
     card = card_of(tasks, 1, 1, 1)
     with pytest.raises(ConfigError, match=r"slice of 13 .* aptitude test of 12"):
@@ -133,5 +133,5 @@ def test_mistakes_are_named():
         check_drift(card, tasks, {"t00-0": True}, significance=5)
     with pytest.raises(GradingError, match="answered no question"):
         check_drift(card, tasks, {})
-    with pytest.raises(GradingError, match="is of task set"):
+    with pytest.raises(GradingError, match="is from task set"):
         check_drift(card, task_set(2), {"t00-0": True})

@@ -90,7 +90,7 @@ def test_notes_stand_with_the_card_they_are_on(build, tmp_path):
     notes.write_text("c: nobody\n")
     refused = build(GOOD, "--notes", notes)
     assert refused.exit_code == ZooError.exit_code
-    assert "notes on c, who have no outcome" in refused.stderr
+    assert "notes for c, but no outcome" in refused.stderr
     notes.write_text("b: [1]\n")
     assert build(GOOD, "--notes", notes).exit_code == ConfigError.exit_code
 

@@ -95,12 +95,12 @@ def test_our_bank_and_a_table_of_ones_own(tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "named"),
     [
-        (("hellaswag",), ConfigError, "unknown benchmark 'hellaswag'; known are mmlu, "),
+        (("hellaswag",), ConfigError, "unknown benchmark 'hellaswag'; allowed: mmlu, "),
         (("own",), ConfigError, "as --source"),
         (("own", "--source", "none.csv"), ArtifactError, "none.csv does not exist"),
         (("demo", "--source", "x"), ConfigError, "is generated"),
         (("mmlu", "--source", ".", "--revision", "v2"), ConfigError, "no revision 'v2'"),
-        (("mmlu", "--source", "."), ArtifactError, "holds no split 'test'"),
+        (("mmlu", "--source", "."), ArtifactError, "has no split 'test'"),
         (("demo", "--per-task", "0"), ConfigError, "0"),
     ],
 )
