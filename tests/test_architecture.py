@@ -140,6 +140,7 @@ def test_what_a_package_imports_is_declared(package, extras):
         "modelsat.aptitude.tasks",
         "modelsat.capability.cards",
         "modelsat.aptitude.selection",
+        "modelsat.outcomes.stored",
         "modelsat.routing.costs",
         "modelsat.routing.policy",
         "modelsat.cli.main",

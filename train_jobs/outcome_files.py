@@ -22,15 +22,9 @@ from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS, TableSchema
 from modelsat.artifacts.store import atomic_directory, check_table, read_json, write_json
 from modelsat.capability.cards import Card
 from modelsat.errors import ArtifactError, ModelSatError
-from modelsat.training.data import (
-    check_answered,
-    check_sources,
-    check_split,
-    is_validation,
-    join_outcomes,
-    unit_hash,
-)
-from modelsat.training.stored import StoredOutcomes, write_outcomes
+from modelsat.outcomes.joining import check_answered, check_sources, join_outcomes
+from modelsat.outcomes.splits import check_split, is_validation, unit_hash
+from modelsat.outcomes.stored import StoredOutcomes, write_outcomes
 from train_jobs.config import DataSetConfig
 
 QUESTIONS_PER_FILE = 4096

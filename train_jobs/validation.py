@@ -7,8 +7,8 @@ import numpy as np
 
 from modelsat.evaluation.metrics import chosen_correct, expected_calibration_error
 from modelsat.modeling.calibration import Calibration
+from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 from modelsat.training.config import LossConfig
-from modelsat.training.data import Floats, OutcomeMatrix
 from modelsat.training.loop import all_cells, validation_loss
 from modelsat.training.metrics import cell_auc
 

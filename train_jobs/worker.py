@@ -15,9 +15,9 @@ from modelsat.modeling.config import ModelConfig
 from modelsat.modeling.loading import build_model
 from modelsat.modeling.model import ModelSat
 from modelsat.modeling.tokenization import InstructionTokenizer
+from modelsat.outcomes.matrix import OutcomeMatrix
 from modelsat.training.batches import BatchSampler
 from modelsat.training.config import StageName
-from modelsat.training.data import OutcomeMatrix
 from modelsat.training.loop import StageRunner, StepResult
 from modelsat.training.outputs import (
     FittedOutputs,

@@ -49,12 +49,12 @@ def build(
     from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
     from modelsat.artifacts.store import read_manifest, read_table
     from modelsat.capability.cards import build_cards, write_cards
-    from modelsat.training.data import of_sources
+    from modelsat.outcomes.joining import filter_sources
 
     task_set = load_tasks(tasks)
     _check_questions(read_table(QUESTIONS, questions), task_set, questions)
     sources = source.split(",") if source else None
-    rows = of_sources(read_table(OUTCOMES, outcomes), sources, origin=str(outcomes))
+    rows = filter_sources(read_table(OUTCOMES, outcomes), sources, origin=str(outcomes))
     provenance = {
         "tasks_hash": task_set.tasks_hash,
         "outcomes_hash": file_hash(outcomes),

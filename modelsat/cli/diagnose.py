@@ -47,7 +47,7 @@ def diagnose(
     from modelsat.artifacts.schemas import OUTCOMES
     from modelsat.artifacts.store import read_table
     from modelsat.evaluation.diagnosis import diagnose as find_signs
-    from modelsat.training.data import of_sources
+    from modelsat.outcomes.joining import filter_sources
 
     scorer, matrix = load_scorer_and_matrix(
         router,
@@ -59,7 +59,7 @@ def diagnose(
         excluded=questions_of(exclude_questions),
         any_test=any_test,
     )
-    rows = of_sources(read_table(OUTCOMES, outcomes), names_of(source), origin=str(outcomes))
+    rows = filter_sources(read_table(OUTCOMES, outcomes), names_of(source), origin=str(outcomes))
     signs = find_signs(
         scorer,
         matrix,

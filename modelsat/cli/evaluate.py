@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from modelsat.capability.cards import Card
     from modelsat.evaluation.baselines.tuning import Embed
     from modelsat.evaluation.logged import LoggedReport
+    from modelsat.outcomes.matrix import OutcomeMatrix
     from modelsat.routing.costs import CandidateCosts
-    from modelsat.training.data import OutcomeMatrix
 
 
 def evaluate(
@@ -125,7 +125,7 @@ class _Beside:
 
     def training(self, cards: "Sequence[Card]", excluded: Sequence[str]) -> "OutcomeMatrix | None":
         """Outcomes to choose and train baselines on."""
-        from modelsat.training.data import load_matrix
+        from modelsat.outcomes.joining import load_matrix
 
         if self.training_questions is None or self.training_outcomes is None:
             return None
@@ -197,14 +197,14 @@ def _judge_log(
     from modelsat.capability.cards import read_cards, select_cards
     from modelsat.evaluation.decision_log import read_routing_log
     from modelsat.evaluation.logged import evaluate_log
-    from modelsat.training.data import of_sources
+    from modelsat.outcomes.joining import filter_sources
 
     log = read_routing_log(routing_log)
     chosen = select_cards(read_cards(cards), names_of(candidates))
     known = read_table(OUTCOMES, outcomes)
     return evaluate_log(
         log,
-        of_sources(known, names_of(beside.source), origin=str(outcomes)),
+        filter_sources(known, names_of(beside.source), origin=str(outcomes)),
         chosen,
         None if questions is None else read_table(QUESTIONS, questions),
         beside.training(chosen, log.question_ids),

@@ -10,8 +10,8 @@ from modelsat.cli.output import print_table
 
 if TYPE_CHECKING:
     from modelsat.evaluation.signs import Sign
+    from modelsat.outcomes.matrix import OutcomeMatrix
     from modelsat.routing.scoring import Scorer
-    from modelsat.training.data import OutcomeMatrix
 
 Router = Annotated[Path, typer.Option(help="Router directory.")]
 Cards = Annotated[Path, typer.Option(help="Cards (parquet).")]
@@ -73,9 +73,9 @@ def load_scorer_and_matrix(
     from modelsat.artifacts.store import read_table
     from modelsat.capability.cards import check_same_tasks, read_cards, select_cards
     from modelsat.errors import ZooError
+    from modelsat.outcomes.joining import build_matrix, filter_sources
+    from modelsat.outcomes.left_out import count_left_out, with_text
     from modelsat.routing.scoring import Scorer
-    from modelsat.training.data import build_matrix, of_sources
-    from modelsat.training.left_out import count_left_out, with_text
 
     found = read_cards(cards)
     tests = {card.tasks_hash for card in found.values()} if any_test else ()
@@ -85,7 +85,7 @@ def load_scorer_and_matrix(
     if len(chosen) < 2:
         raise ZooError("one candidate leaves nothing to choose between; give cards of at least two")
     asked = read_table(QUESTIONS, questions)
-    rows = of_sources(read_table(OUTCOMES, outcomes), names_of(source), origin=str(outcomes))
+    rows = filter_sources(read_table(OUTCOMES, outcomes), names_of(source), origin=str(outcomes))
     left_out = count_left_out(asked, rows, found, exclude_questions=excluded).text()
     if left_out:
         typer.echo(f"left out: {left_out}", err=True)

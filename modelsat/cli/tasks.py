@@ -102,12 +102,12 @@ def select(
     from modelsat.artifacts.hashing import file_hash
     from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
     from modelsat.artifacts.store import read_table, write_json
-    from modelsat.training.data import of_sources
+    from modelsat.outcomes.joining import filter_sources
 
     source_names = sources.split(",") if sources else None
     selection = select_task_set(
         read_table(QUESTIONS, questions),
-        of_sources(read_table(OUTCOMES, outcomes), source_names, origin=str(outcomes)),
+        filter_sources(read_table(OUTCOMES, outcomes), source_names, origin=str(outcomes)),
         load_keywords(benchmark, keywords),
         benchmark=benchmark,
         num_tasks=num_tasks,

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from modelsat.artifacts.schemas import ROUTING_LOG
 from modelsat.artifacts.store import read_table
 from modelsat.errors import ArtifactError
-from modelsat.training.data import Floats
+from modelsat.outcomes.matrix import Floats
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from modelsat.errors import ZooError
 from modelsat.evaluation.evaluate import complete_rows
 from modelsat.evaluation.method_experiments import new_candidates
 from modelsat.evaluation.signs import Sign
+from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 from modelsat.routing.scoring import Scorer
-from modelsat.training.data import Floats, OutcomeMatrix
 
 # Scores of one question that differ less between candidates than half of what their overall
 # accuracies differ say less than a list of averages does.

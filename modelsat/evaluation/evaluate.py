@@ -27,9 +27,9 @@ from modelsat.evaluation.metrics import (
     reliability,
 )
 from modelsat.evaluation.tradeoff import tradeoff_report
+from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 from modelsat.routing.costs import CandidateCosts
 from modelsat.routing.scoring import Scorer
-from modelsat.training.data import Floats, OutcomeMatrix
 from modelsat.training.metrics import cell_auc
 
 REPORT_VERSION = 3

@@ -24,8 +24,9 @@ from modelsat.evaluation.metrics import (
     grouped_mean,
     reliability,
 )
+from modelsat.outcomes.joining import build_matrix
+from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 from modelsat.routing.costs import CandidateCosts
-from modelsat.training.data import Floats, OutcomeMatrix, build_matrix
 from modelsat.training.metrics import cell_auc
 
 DECISIONS_VERSION = 1

@@ -16,7 +16,7 @@ from modelsat.errors import ZooError
 from modelsat.evaluation.metrics import Interval
 from modelsat.evaluation.signs import Sign
 from modelsat.modeling.card_features import evidence
-from modelsat.training.data import Floats, OutcomeMatrix
+from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 from modelsat.training.metrics import cell_auc
 
 MAX_AUC_DROP = 0.10  # relative, from known to new candidates: the paper's "drop over 10 %"

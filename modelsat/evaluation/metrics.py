@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from modelsat.training.data import Floats
+from modelsat.outcomes.matrix import Floats
 from modelsat.training.metrics import cell_auc
 
 NUM_BINS = 15  # equal-width bins of the calibration error, the number most papers use

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from modelsat.errors import ArtifactError, ConfigError, RoutingError
 from modelsat.evaluation.metrics import Ints, chosen_correct
+from modelsat.outcomes.matrix import Floats
 from modelsat.routing.costs import CandidateCosts
-from modelsat.training.data import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

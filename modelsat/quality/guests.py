@@ -18,7 +18,8 @@ from modelsat.artifacts.store import write_table
 from modelsat.capability.cards import Card, build_cards, write_cards
 from modelsat.errors import ArtifactError
 from modelsat.evaluation.evaluate import complete_rows
-from modelsat.training.data import OutcomeMatrix, build_matrix
+from modelsat.outcomes.joining import build_matrix
+from modelsat.outcomes.matrix import OutcomeMatrix
 
 # RouteLLM's pair, strong and weak (arXiv 2406.18665, section 5).
 STRONG, WEAK = "gpt-4-1106-preview", "Mixtral-8x7B-Instruct-v0.1"

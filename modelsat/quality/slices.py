@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 
 from modelsat.aptitude.answers import TaskColumn
 from modelsat.errors import ArtifactError
-from modelsat.training.data import of_sources
-from modelsat.training.left_out import with_text
+from modelsat.outcomes.joining import filter_sources
+from modelsat.outcomes.left_out import with_text
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def take_slice(slice_: Slice, questions: pa.Table, outcomes: pa.Table) -> SliceT
         return None
     sources = [source for source in slice_.sources if source in known]
     asked = _by_core_task(with_text(own), slice_.task_column)
-    rows = of_sources(outcomes, sources, origin="the outcomes table")
+    rows = filter_sources(outcomes, sources, origin="the outcomes table")
     rows = rows.filter(pc.is_in(rows["question_id"], asked["question_id"].combine_chunks()))
     counts = rows.group_by("candidate").aggregate([("correct", "count")]).to_pylist()
     answered = {row["candidate"]: row["correct_count"] for row in counts}

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import read_table
 from modelsat.errors import ArtifactError
+from modelsat.outcomes.leak_groups import with_leak_groups
 from modelsat.quality.guests import CROWD_SOURCE, PAIR_SOURCE, PAIR_TEST, Guests, guests_from
-from modelsat.quality.leakage import with_leak_groups
 from modelsat.quality.slices import SLICES, SliceTables, take_slice
 
 Echo = Callable[[str], None]

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelsat.modeling.card_features import card_features
+from modelsat.outcomes.matrix import Floats, Ints, OutcomeMatrix, OutcomeSource, concatenate
 from modelsat.training.composites import CompositeMaker
-from modelsat.training.data import Floats, Ints, OutcomeMatrix, OutcomeSource, joined
 from modelsat.training.losses import TermWeights, candidate_weights, term_weights
 
 # Steps whose instructions are sorted by length together: padding falls to a few percent while the
@@ -185,7 +185,7 @@ def windows(pieces: Iterable[OutcomeMatrix], size: int) -> Iterator[OutcomeMatri
             num_held += stop - start
             start = stop
             if num_held == size:
-                yield joined(held)
+                yield concatenate(held)
                 held, num_held = [], 0
     if held:
-        yield joined(held)
+        yield concatenate(held)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from modelsat.capability.cards import Card
 from modelsat.modeling.card_features import card_features, evidence
-from modelsat.training.data import Floats, Ints
+from modelsat.outcomes.matrix import Floats, Ints
 
 # Concentration of the Dirichlet prior from which a composite draws how often it takes each source:
 # 0.5 gives everything between near copies and even mixtures.

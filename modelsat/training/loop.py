@@ -11,10 +11,10 @@ from torch import Tensor
 from modelsat.modeling.card_features import card_features
 from modelsat.modeling.model import ModelSat
 from modelsat.modeling.tokenization import InstructionTokenizer, InstructionTokens
+from modelsat.outcomes.matrix import Floats, OutcomeMatrix, OutcomeSource
 from modelsat.training.adapters import merge_adapters
 from modelsat.training.batches import Batch, BatchSampler
 from modelsat.training.config import LossConfig, StageName, TrainingConfig
-from modelsat.training.data import Floats, OutcomeMatrix, OutcomeSource
 from modelsat.training.losses import alignment_loss, scoring_loss
 from modelsat.training.metrics import cell_auc
 from modelsat.training.outputs import network_scores

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from modelsat.outcomes.matrix import Floats, Ints
 from modelsat.training.config import LossConfig
-from modelsat.training.data import Floats, Ints
 
 
 @dataclass(frozen=True)

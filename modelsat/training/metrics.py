@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from modelsat.training.data import Floats
+from modelsat.outcomes.matrix import Floats
 
 
 def cell_auc(log_odds: Floats, correct: Floats) -> float | None:

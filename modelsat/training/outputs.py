@@ -17,7 +17,7 @@ from modelsat.modeling.config import Layout
 from modelsat.modeling.known_cards import KnownCards, fit_difficulty, fit_effects, known_cards
 from modelsat.modeling.shrinkage import Shrinkage, fit_shrinkage
 from modelsat.modeling.tokenization import InstructionTokenizer
-from modelsat.training.data import Floats, OutcomeMatrix, OutcomeSource
+from modelsat.outcomes.matrix import Floats, OutcomeMatrix, OutcomeSource
 
 # Answers that a candidate's mean counts for against what is seen on one task; chosen on
 # validation instructions, as is the next.

@@ -12,7 +12,7 @@ from modelsat.modeling.checkpoint import Router
 from modelsat.modeling.config import Layout, ModelConfig
 from modelsat.modeling.loading import build_model
 from modelsat.modeling.tiny import write_tiny_parts
-from modelsat.training.data import OutcomeMatrix
+from modelsat.outcomes.matrix import OutcomeMatrix
 
 TOPICS = ("rivers", "verbs", "sums", "moons")
 WORDS = {

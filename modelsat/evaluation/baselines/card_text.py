@@ -22,7 +22,7 @@ from modelsat.evaluation.baselines.learner import (
     Questions,
     sampled_cells,
 )
-from modelsat.training.data import Floats, OutcomeMatrix
+from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 
 _NUM_CELLS = 20_000  # most training cells read
 _NUM_COMPONENTS = 16  # of the instructions' embeddings and of the cards' texts, each

@@ -18,7 +18,7 @@ from modelsat.evaluation.baselines.learner import (
     Questions,
     columns_of,
 )
-from modelsat.training.data import Floats, OutcomeMatrix
+from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 
 _BATCH_QUESTIONS = 64
 _LEARNING_RATE = 1e-3

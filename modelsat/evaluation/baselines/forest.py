@@ -24,7 +24,7 @@ from modelsat.evaluation.baselines.learner import (
 )
 from modelsat.evaluation.metrics import Ints
 from modelsat.modeling.card_features import card_features, evidence
-from modelsat.training.data import Floats, OutcomeMatrix
+from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 
 NUM_CELLS = 40_000  # most training cells read; with them a fit stays under half a minute on a core
 _NUM_NEAREST = 3  # tasks whose statements are read for a question

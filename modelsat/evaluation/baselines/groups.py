@@ -16,7 +16,7 @@ from modelsat.capability.cards import Card
 from modelsat.evaluation.baselines.learner import Learner, Predictor, Questions, columns_of
 from modelsat.evaluation.metrics import Ints
 from modelsat.modeling.card_features import card_features
-from modelsat.training.data import Floats, OutcomeMatrix
+from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 
 Doubles = npt.NDArray[np.float64]
 

@@ -12,7 +12,7 @@ import numpy as np
 from modelsat.capability.cards import Card
 from modelsat.errors import ZooError
 from modelsat.evaluation.metrics import Ints
-from modelsat.training.data import Floats, OutcomeMatrix
+from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 
 SEED = 0  # of every random start and sample of the baselines
 

@@ -27,7 +27,7 @@ from modelsat.evaluation.baselines.learner import (
     Questions,
     columns_of,
 )
-from modelsat.training.data import Floats, OutcomeMatrix
+from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from modelsat.evaluation.baselines.groups import candidate_rates, fit_card_rates, fit_task_rates
 from modelsat.evaluation.baselines.learner import Questions
 from modelsat.evaluation.metrics import chosen_correct
-from modelsat.training.data import Floats, OutcomeMatrix
+from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 
 
 @dataclass(frozen=True)

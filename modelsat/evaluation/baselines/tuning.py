@@ -26,7 +26,8 @@ from modelsat.evaluation.baselines.regression import PERCEPTRON, RIDGE
 from modelsat.evaluation.baselines.simple import Baseline, Tuning
 from modelsat.evaluation.metrics import chosen_correct
 from modelsat.modeling.loading import load_encoder
-from modelsat.training.data import Floats, OutcomeMatrix, split_validation
+from modelsat.outcomes.matrix import Floats, OutcomeMatrix
+from modelsat.outcomes.splits import split_validation
 from modelsat.training.metrics import cell_auc
 
 VALIDATION_FRACTION = 0.2  # of the training questions, for the choice of settings

@@ -20,9 +20,9 @@ import torch
 from modelsat.config import load_config
 from modelsat.modeling.card_features import card_features
 from modelsat.modeling.loading import build_model
+from modelsat.outcomes.matrix import OutcomeMatrix
 from modelsat.training.attention import write_out_attention
 from modelsat.training.batches import BatchSampler
-from modelsat.training.data import OutcomeMatrix
 from modelsat.training.losses import alignment_loss, scoring_loss
 from modelsat.training.stages import freeze_for_stage, parameter_groups, schedule
 from tests.benchmarks.serving.artifacts import PRESET, ROOT, make_cards, minilm_weights

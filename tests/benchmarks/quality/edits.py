@@ -10,8 +10,8 @@ import numpy as np
 
 from modelsat.capability.cards import Card
 from modelsat.errors import ZooError
+from modelsat.outcomes.matrix import OutcomeMatrix
 from modelsat.routing.scoring import Scorer
-from modelsat.training.data import OutcomeMatrix
 
 _RAISE = 0.4  # of a statement's shots: eight of twenty, from 30 % to 70 % say
 

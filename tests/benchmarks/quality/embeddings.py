@@ -9,7 +9,7 @@ import numpy as np
 from modelsat.artifacts.hashing import content_hash
 from modelsat.artifacts.store import atomic_path
 from modelsat.evaluation.baselines.tuning import Embed, embedder
-from modelsat.training.data import Floats
+from modelsat.outcomes.matrix import Floats
 
 
 def cached_embedder(source: str, directory: Path) -> Embed:

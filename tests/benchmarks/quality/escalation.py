@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from modelsat.training.data import Floats
+from modelsat.outcomes.matrix import Floats
 
 Doubles = npt.NDArray[np.float64]
 

@@ -22,12 +22,13 @@ from modelsat.evaluation.baselines.learner import Questions
 from modelsat.evaluation.baselines.simple import Tuning, baselines
 from modelsat.evaluation.baselines.tuning import LEARNERS, Embed, tune
 from modelsat.evaluation.evaluate import complete_rows
-from modelsat.quality.leakage import fold_of
+from modelsat.outcomes.joining import load_matrix
+from modelsat.outcomes.matrix import OutcomeMatrix
+from modelsat.outcomes.splits import fold_of, is_validation
 from modelsat.quality.preparation import PreparedSlice, prepare_slice
 from modelsat.quality.router import run_training
 from modelsat.quality.slices import SliceTables
 from modelsat.routing.scoring import Scorer
-from modelsat.training.data import OutcomeMatrix, is_validation, load_matrix
 from tests.benchmarks.quality.effort import recorded
 from tests.benchmarks.quality.embeddings import cached_embedder
 from tests.benchmarks.quality.predictions import (

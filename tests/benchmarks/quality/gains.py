@@ -15,7 +15,7 @@ from modelsat.evaluation.metrics import (
     pair_accuracy,
     paired_bootstrap,
 )
-from modelsat.training.data import Floats
+from modelsat.outcomes.matrix import Floats
 from modelsat.training.metrics import cell_auc
 from tests.benchmarks.quality.predictions import ROUTER, Predictions, pooled
 from tests.benchmarks.quality.zoos import ZooSetups

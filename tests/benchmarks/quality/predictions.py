@@ -13,7 +13,7 @@ import numpy.typing as npt
 from modelsat.artifacts.store import atomic_path
 from modelsat.errors import ArtifactError, ZooError
 from modelsat.evaluation.metrics import chosen_correct
-from modelsat.training.data import Floats, OutcomeMatrix
+from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 
 ROUTER = "router"
 _SCORES = "scores/"  # prefix of the scores' names in the file

@@ -14,9 +14,9 @@ from modelsat.evaluation.baselines.learner import Learner, Questions
 from modelsat.evaluation.baselines.regression import RIDGE
 from modelsat.evaluation.baselines.tuning import Embed, tune
 from modelsat.evaluation.metrics import CONFIDENCE, Interval
+from modelsat.outcomes.matrix import Floats, OutcomeMatrix
+from modelsat.outcomes.splits import fold_of
 from modelsat.quality.guests import GSM8K, PAIR_TEST, STRONG, WEAK, Guests
-from modelsat.quality.leakage import fold_of
-from modelsat.training.data import Floats, OutcomeMatrix
 from tests.benchmarks.quality.escalation import Escalation, escalation
 from tests.benchmarks.quality.experiments import (
     NUM_FOLDS,

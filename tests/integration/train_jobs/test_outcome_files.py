@@ -10,8 +10,10 @@ import pytest
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import write_table
 from modelsat.errors import ArtifactError, ZooError
+from modelsat.outcomes.joining import load_matrix
+from modelsat.outcomes.matrix import OutcomeMatrix
+from modelsat.outcomes.splits import split_validation
 from modelsat.training.batches import BatchSampler
-from modelsat.training.data import OutcomeMatrix, load_matrix, split_validation
 from tests.unit.router_parts import TOPICS, make_cards
 from train_jobs.config import DataSetConfig
 from train_jobs.outcome_files import (

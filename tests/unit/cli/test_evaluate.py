@@ -60,8 +60,8 @@ def test_what_is_left_out_is_counted(evaluate):
     assert result.exit_code == 0, result.output
     assert result.stderr.endswith(
         "left out: 3 outcomes on questions that the questions table lacks, 1 outcomes of "
-        "candidates without a card, 2 questions that nobody with a card answered, 1 questions "
-        "without text\n"
+        "candidates without a card, 2 questions that no candidate with a card answered, 1 "
+        "questions without text\n"
     )
     assert json.loads(result.stdout)["n_questions"] == len(MATRIX)
 

@@ -14,8 +14,8 @@ from modelsat.evaluation.baselines.regression import RIDGE
 from modelsat.evaluation.evaluate import evaluate_router
 from modelsat.modeling.loading import load_encoder
 from modelsat.modeling.tiny import write_tiny_parts
+from modelsat.outcomes.splits import split_validation
 from modelsat.routing.scoring import Scorer
-from modelsat.training.data import split_validation
 from modelsat.training.metrics import cell_auc
 from tests.unit.evaluation.baseline_parts import embeddings_for, noisy_matrix
 from tests.unit.router_parts import make_matrix, make_router

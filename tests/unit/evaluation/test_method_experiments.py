@@ -15,8 +15,8 @@ from modelsat.evaluation.method_experiments import (
     new_candidates,
 )
 from modelsat.evaluation.metrics import Interval
+from modelsat.outcomes.matrix import OutcomeMatrix
 from modelsat.routing.scoring import Scorer
-from modelsat.training.data import OutcomeMatrix
 from tests.unit.router_parts import SHOTS, TOPICS, make_card, make_matrix, make_router
 
 MATRIX = make_matrix(per_topic=30)

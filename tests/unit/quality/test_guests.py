@@ -8,8 +8,8 @@ from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import read_table, write_table
 from modelsat.capability.cards import build_cards, read_cards
 from modelsat.errors import ArtifactError
+from modelsat.outcomes.leak_groups import with_leak_groups
 from modelsat.quality.guests import guests_from, whole_benchmark_test
-from modelsat.quality.leakage import with_leak_groups
 
 TASKS = sorted(load_keywords("mmlu"))[:6]
 

@@ -14,11 +14,11 @@ from modelsat.capability.cards import read_cards
 from modelsat.cli.main import app
 from modelsat.config import load_config
 from modelsat.errors import ArtifactError, ConfigError
-from modelsat.quality.leakage import fold_of
+from modelsat.outcomes.joining import load_matrix
+from modelsat.outcomes.splits import fold_of
 from modelsat.quality.preparation import prepare_slice
 from modelsat.quality.router import write_job
 from modelsat.quality.tables import load_tables
-from modelsat.training.data import load_matrix
 from train_jobs.config import TrainJobConfig
 
 LITE = Path(__file__).parents[3] / "train_jobs" / "configs" / "lite.yaml"

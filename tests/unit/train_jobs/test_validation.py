@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from modelsat.outcomes.matrix import OutcomeMatrix
 from modelsat.training.config import LossConfig
-from modelsat.training.data import OutcomeMatrix
 from tests.unit.router_parts import make_matrix
 from train_jobs.validation import judge
 

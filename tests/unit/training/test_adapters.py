@@ -12,9 +12,9 @@ from modelsat.config import parse_config
 from modelsat.errors import ConfigError, MachineError
 from modelsat.modeling.checkpoint import load_router, save_router
 from modelsat.modeling.model import ModelSat
+from modelsat.outcomes.splits import split_validation
 from modelsat.training.adapters import add_adapters, check_adapters, merge_adapters
 from modelsat.training.config import LoraConfig, StageConfig, TrainingConfig
-from modelsat.training.data import split_validation
 from modelsat.training.footprint import PassShape, pass_inputs
 from modelsat.training.loop import train_in_process
 from modelsat.training.outputs import network_scores

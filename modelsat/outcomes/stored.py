@@ -1,4 +1,4 @@
-"""Outcomes in files, read some at a time: for training on more than fits in memory."""
+"""Outcome matrices in files, read in pieces, for training on more than fits in memory."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +11,9 @@ import pyarrow as pa
 from modelsat.artifacts.schemas import INSTRUCTIONS
 from modelsat.artifacts.store import read_table, write_table
 from modelsat.capability.cards import Card
-from modelsat.training.data import OutcomeMatrix, joined
+from modelsat.outcomes.matrix import OutcomeMatrix, concatenate
 
-# Files whose instructions are mixed with each other; every epoch mixes other ones.
+# Instructions are shuffled within as many files; every epoch groups other files.
 _FILES_PER_PIECE = 4
 _TEXTS = ("question_id", "prompt", "task", "category", "dup_group")
 
@@ -22,8 +22,8 @@ _TEXTS = ("question_id", "prompt", "task", "category", "dup_group")
 class StoredOutcomes:
     """Instructions with their outcomes in parquet files of some thousand rows.
 
-    In which file a row stands must say nothing about it, as after a shuffle: an epoch draws an
-    order of the files, and mixes rows within a few of them.
+    Rows must have been assigned to files at random: an epoch shuffles the order of the files,
+    and shuffles rows only within a few files at a time.
 
     Attributes:
         files: the files, each with its number of rows.
@@ -38,7 +38,7 @@ class StoredOutcomes:
         return sum(num_rows for _, num_rows in self.files)
 
     def pieces(self, seed: Sequence[int]) -> Iterator[OutcomeMatrix]:
-        """See :class:`OutcomeSource`; a piece is read while the one before is worked on.
+        """See :class:`OutcomeSource`; the next piece is read while the caller uses this one.
 
         Raises:
             ArtifactError: a file is gone or damaged.
@@ -69,11 +69,11 @@ class StoredOutcomes:
         return found.rows(np.sort(rng.permutation(len(found))[:num_instructions]).tolist())
 
     def _read(self, numbers: Sequence[int]) -> OutcomeMatrix:
-        return joined([read_outcomes(self.files[number][0], self.cards) for number in numbers])
+        return concatenate([read_outcomes(self.files[number][0], self.cards) for number in numbers])
 
 
 def write_outcomes(matrix: OutcomeMatrix, path: Path) -> None:
-    """Write a part of the outcomes as one file, atomically.
+    """Write a matrix as one file, atomically.
 
     Raises:
         MachineError: the disk is full or the folder cannot be written.
@@ -97,7 +97,7 @@ def write_outcomes(matrix: OutcomeMatrix, path: Path) -> None:
 
 
 def read_outcomes(path: Path, cards: tuple[Card, ...]) -> OutcomeMatrix:
-    """Read what :func:`write_outcomes` wrote.
+    """Read a file that :func:`write_outcomes` wrote.
 
     Args:
         path: the file.

@@ -3,13 +3,11 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.errors import ArtifactError, ZooError
-from modelsat.training.data import build_matrix, split_validation
-from tests.unit.router_parts import make_cards, make_matrix
+from modelsat.outcomes.joining import build_matrix
+from tests.unit.router_parts import make_cards
 
 
 def questions(*ids):
@@ -61,14 +59,3 @@ def test_a_candidate_without_outcomes_is_named():
 def test_outcomes_of_other_questions_are_refused():
     with pytest.raises(ArtifactError, match="no outcome is left"):
         build_matrix(questions("q1"), outcomes(("q9", 0, 1.0)), make_cards(1))
-
-
-@given(seed=st.integers(0, 10_000), fraction=st.floats(0.3, 0.7))
-def test_a_split_parts_the_questions_and_keeps_groups_together(seed, fraction):
-    matrix = make_matrix(per_topic=40)
-    grouped = type(matrix)(
-        **{**vars(matrix), "groups": tuple(str(i // 4) for i in range(len(matrix)))}
-    )
-    training, validation = split_validation(grouped, fraction, seed)
-    assert {*training.question_ids, *validation.question_ids} == set(grouped.question_ids)
-    assert not set(training.groups) & set(validation.groups)

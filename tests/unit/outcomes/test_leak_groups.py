@@ -1,11 +1,11 @@
-"""Ties between questions, against a brute-force closure."""
+"""Leak groups, against a brute-force transitive closure."""
 
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsat.artifacts.schemas import QUESTIONS
-from modelsat.quality.leakage import fold_of, normalised_stem, with_leak_groups
+from modelsat.outcomes.leak_groups import normalised_stem, with_leak_groups
 
 
 def table(rows):
@@ -55,11 +55,3 @@ def test_groups_are_the_transitive_closure(pairs):
         assert groups[i] == min(rows[k][0] for k in reached), row
     turned = with_leak_groups(table(rows[::-1]))["dup_group"].to_pylist()
     assert turned[::-1] == groups
-
-
-def test_folds_are_even_and_fixed():
-    folds = [fold_of(f"group-{i}", 5) for i in range(5000)]
-    assert all(850 < folds.count(k) < 1150 for k in range(5))
-    assert [fold_of(name, 5) for name in ("a", "b", "mmlu/x/1")] == [
-        fold_of(name, 5) for name in ("a", "b", "mmlu/x/1")
-    ]

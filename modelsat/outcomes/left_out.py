@@ -1,4 +1,4 @@
-"""What joining questions, outcomes and cards leaves aside, counted."""
+"""Count the rows that a join of questions, outcomes and cards leaves out."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ import pyarrow.compute as pc
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Rows of the tables that no judgement sees.
+    """Numbers of rows that an evaluation does not see.
 
     Attributes:
         num_without_question: outcomes on questions that the questions table lacks.
         num_without_card: outcomes of candidates that have no card.
-        num_unanswered: questions to which no candidate with a card has an outcome.
+        num_unanswered: questions that no candidate with a card answered.
         num_blank: questions without text.
     """
 
@@ -24,18 +24,18 @@ class LeftOut:
     num_blank: int = 0
 
     def text(self) -> str:
-        """What there is of it, for people; empty if nothing is left out."""
+        """Return the counts as a phrase for people; empty if nothing is left out."""
         parts = [
             (self.num_without_question, "outcomes on questions that the questions table lacks"),
             (self.num_without_card, "outcomes of candidates without a card"),
-            (self.num_unanswered, "questions that nobody with a card answered"),
+            (self.num_unanswered, "questions that no candidate with a card answered"),
             (self.num_blank, "questions without text"),
         ]
         return ", ".join(f"{count} {what}" for count, what in parts if count)
 
 
 def with_text(questions: pa.Table) -> pa.Table:
-    """The questions that have any text."""
+    """Return the questions whose prompt is not blank."""
     return questions.filter(pc.not_equal(pc.utf8_trim_whitespace(questions["prompt"]), ""))
 
 
@@ -46,13 +46,13 @@ def count_left_out(
     *,
     exclude_questions: Sequence[str] = (),
 ) -> LeftOut:
-    """Count what is neither judged nor asked to be left out.
+    """Count the rows that are neither evaluated nor excluded on purpose.
 
     Args:
         questions: questions table.
-        outcomes: outcomes table, of the sources that are taken.
-        known: candidates with a card, those that are not to be judged among them.
-        exclude_questions: ids that are left out on purpose.
+        outcomes: outcomes table, of the sources in use.
+        known: candidates with a card, including those that are not evaluated.
+        exclude_questions: ids excluded on purpose.
     """
     has_card = pc.is_in(outcomes["candidate"], pa.array(list(known), pa.string()))
     asked = questions["question_id"].combine_chunks()

@@ -1,12 +1,11 @@
-"""Questions that must stay on one side of a split: declared duplicates and equal stems.
+"""Leak groups: questions that a split must keep together, as duplicates or by an equal stem.
 
-MMLU-Pro repeats more than half of its stems from MMLU, with other options; a router that trained
-on one has seen the other.
+MMLU-Pro repeats more than half of MMLU's stems with other options, so a router trained on one
+has seen the other.
 """
 
 import re
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
 
 import pyarrow as pa
 
@@ -15,7 +14,7 @@ _NO_WORD = re.compile(r"[^a-z0-9]+")
 
 
 def normalised_stem(prompt: str) -> str:
-    """The words of a question before its options, in lower case, without punctuation.
+    """Return the words before the first option, in lower case, without punctuation.
 
     A prompt without letters or digits is its own stem.
     """
@@ -24,9 +23,11 @@ def normalised_stem(prompt: str) -> str:
 
 
 def with_leak_groups(questions: pa.Table) -> pa.Table:
-    """The table with ``dup_group`` naming all questions tied by duplicate group or by stem.
+    """Return the questions with ``dup_group`` set to their leak group.
 
-    A group is named by the smallest of its question ids, whatever the order of the rows.
+    Questions with an equal duplicate group or an equal stem share a leak group, directly or
+    through other questions. The smallest question id names the group, so the order of rows does
+    not matter.
     """
     ids = questions["question_id"].to_pylist()
     stems = [f"stem {normalised_stem(prompt)}" for prompt in questions["prompt"].to_pylist()]
@@ -39,12 +40,13 @@ def with_leak_groups(questions: pa.Table) -> pa.Table:
     return questions.set_column(column, questions.schema.field(column), pa.array(groups))
 
 
-def fold_of(group: str, num_folds: int) -> int:
-    """The test fold of a group, by hash: the same on every machine and for every table."""
-    return int.from_bytes(sha256(group.encode()).digest()[:8], "big") % num_folds
-
-
 def _connected(ids: Sequence[str], ties: Iterable[Sequence[str]]) -> list[str]:
+    """Return each question's connected component, found by union-find.
+
+    Args:
+        ids: question ids.
+        ties: for each kind of tie, one key per question; questions with an equal key are tied.
+    """
     parent: dict[str, str] = {}
 
     def root(key: str) -> str:

@@ -1,17 +1,12 @@
-"""Outcomes become a matrix of instructions by candidates.
+"""Join questions, outcomes and cards into an outcome matrix.
 
 Shapes: Q instructions, M candidates.
 """
 
-import hashlib
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,96 +14,7 @@ from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import read_table
 from modelsat.capability.cards import Card, check_same_tasks
 from modelsat.errors import ArtifactError, ZooError
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
-
-
-class OutcomeSource(Protocol):
-    """Instructions with their outcomes, some at a time: a matrix, or files that hold one."""
-
-    @property
-    def cards(self) -> tuple[Card, ...]:
-        """The candidates."""
-
-    def __len__(self) -> int:
-        """Number of instructions."""
-
-    def pieces(self, seed: Sequence[int]) -> Iterator["OutcomeMatrix"]:
-        """Every instruction once, in an order that the seed draws, a few thousand at a time."""
-
-    def sample(self, num_instructions: int, seed: int) -> "OutcomeMatrix":
-        """So many instructions drawn at random, or all where there are fewer."""
-
-
-@dataclass(frozen=True)
-class OutcomeMatrix:
-    """Instructions and how each candidate answered them.
-
-    Attributes:
-        question_ids: Q ids.
-        instructions: Q prompts.
-        tasks: Q task names.
-        categories: Q categories; empty where the table has none.
-        groups: Q duplicate groups; equal ones stay on one side of a split.
-        cards: M cards.
-        correct_QM: outcomes 0..1, NaN where a candidate has none, float32.
-    """
-
-    question_ids: tuple[str, ...]
-    instructions: tuple[str, ...]
-    tasks: tuple[str, ...]
-    categories: tuple[str, ...]
-    groups: tuple[str, ...]
-    cards: tuple[Card, ...]
-    correct_QM: Floats
-
-    def __len__(self) -> int:
-        """Number of instructions."""
-        return len(self.question_ids)
-
-    @property
-    def candidates(self) -> tuple[str, ...]:
-        """Names of the M candidates."""
-        return tuple(card.candidate for card in self.cards)
-
-    def rows(self, indices: Sequence[int]) -> "OutcomeMatrix":
-        """The matrix of some instructions only."""
-        return OutcomeMatrix(
-            tuple(self.question_ids[i] for i in indices),
-            tuple(self.instructions[i] for i in indices),
-            tuple(self.tasks[i] for i in indices),
-            tuple(self.categories[i] for i in indices),
-            tuple(self.groups[i] for i in indices),
-            self.cards,
-            self.correct_QM[list(indices)],
-        )
-
-    def pieces(self, seed: Sequence[int]) -> Iterator["OutcomeMatrix"]:
-        """See :class:`OutcomeSource`; one piece, as all is in memory."""
-        yield self.rows(np.random.default_rng(seed).permutation(len(self)).tolist())
-
-    def sample(self, num_instructions: int, seed: int) -> "OutcomeMatrix":
-        """See :class:`OutcomeSource`."""
-        order = np.random.default_rng(seed).permutation(len(self))[:num_instructions]
-        return self.rows(np.sort(order).tolist())
-
-
-def joined(parts: Sequence[OutcomeMatrix]) -> OutcomeMatrix:
-    """One matrix of the instructions of several with the same cards, at least one."""
-
-    def texts(name: str) -> tuple[str, ...]:
-        return tuple(itertools.chain.from_iterable(getattr(part, name) for part in parts))
-
-    return OutcomeMatrix(
-        question_ids=texts("question_ids"),
-        instructions=texts("instructions"),
-        tasks=texts("tasks"),
-        categories=texts("categories"),
-        groups=texts("groups"),
-        cards=parts[0].cards,
-        correct_QM=np.concatenate([part.correct_QM for part in parts]),
-    )
+from modelsat.outcomes.matrix import Floats, Ints, OutcomeMatrix
 
 
 def build_matrix(
@@ -124,7 +30,7 @@ def build_matrix(
         questions: questions table.
         outcomes: outcomes table; rows of candidates without a card are left out.
         cards: the candidates to keep, in order.
-        exclude_questions: ids to leave out, those of the aptitude test above all.
+        exclude_questions: ids to leave out, such as those of the aptitude test.
 
     Raises:
         ArtifactError: two outcomes of one candidate for one question, correctness outside
@@ -145,7 +51,9 @@ def join_outcomes(
     *,
     exclude_questions: Iterable[str] = (),
 ) -> OutcomeMatrix:
-    """As :func:`build_matrix`, of tables that may be a part only: nothing need be left.
+    """Join as :func:`build_matrix` does, but accept a result without any outcome.
+
+    For tables that are read in parts: :func:`check_answered` judges the whole.
 
     Raises:
         ArtifactError: two outcomes of one candidate for one question, or correctness outside
@@ -170,15 +78,15 @@ def join_outcomes(
 
 
 def check_answered(num_outcomes_M: Ints, cards: Sequence[Card]) -> None:
-    """Refuse outcomes that leave a candidate without any.
+    """Refuse outcomes in which a candidate has none.
 
     Args:
         num_outcomes_M: known outcomes of each candidate.
         cards: the candidates.
 
     Raises:
-        ArtifactError: nobody has an outcome.
-        ZooError: some have none.
+        ArtifactError: no candidate has an outcome.
+        ZooError: some candidates have none.
     """
     if not num_outcomes_M.any():
         raise ArtifactError(
@@ -200,13 +108,13 @@ def load_matrix(
     sources: Sequence[str] | None = None,
     exclude_questions: Iterable[str] = (),
 ) -> OutcomeMatrix:
-    """Read tables and join them; see :func:`build_matrix` and :func:`of_sources`.
+    """Read tables and join them; see :func:`build_matrix` and :func:`filter_sources`.
 
     Args:
         questions: questions tables (parquet).
         outcomes: outcomes table (parquet).
         cards: the candidates to keep, in order.
-        sources: sources of the outcomes to take; None takes all.
+        sources: keep outcomes of these sources only; None keeps all.
         exclude_questions: ids to leave out.
 
     Raises:
@@ -215,19 +123,21 @@ def load_matrix(
     """
     return build_matrix(
         pa.concat_tables([read_table(QUESTIONS, path) for path in questions]),
-        of_sources(read_table(OUTCOMES, outcomes), sources, origin=str(outcomes)),
+        filter_sources(read_table(OUTCOMES, outcomes), sources, origin=str(outcomes)),
         cards,
         exclude_questions=exclude_questions,
     )
 
 
-def of_sources(outcomes: pa.Table, sources: Sequence[str] | None, *, origin: str) -> pa.Table:
-    """Outcomes of some sources only; two sources may hold one candidate under different prompts.
+def filter_sources(outcomes: pa.Table, sources: Sequence[str] | None, *, origin: str) -> pa.Table:
+    """Return the outcomes of some sources.
+
+    Two sources may hold outcomes of the same candidate under different prompts.
 
     Args:
         outcomes: outcomes table.
-        sources: values of its column ``source``; None takes all.
-        origin: where the table came from, for the message.
+        sources: values of the column ``source`` to keep; None keeps all.
+        origin: where the table came from, for the error message.
 
     Raises:
         ArtifactError: a source has no outcome.
@@ -241,8 +151,13 @@ def of_sources(outcomes: pa.Table, sources: Sequence[str] | None, *, origin: str
 def check_sources(found: Iterable[str | None], sources: Sequence[str], *, origin: str) -> None:
     """Refuse sources that have no outcome.
 
+    Args:
+        found: sources in the outcomes table.
+        sources: sources asked for.
+        origin: where the table came from, for the error message.
+
     Raises:
-        ArtifactError: one has none.
+        ArtifactError: a source has no outcome.
     """
     known = {str(source) for source in found}
     unknown = [source for source in sources if source not in known]
@@ -253,49 +168,10 @@ def check_sources(found: Iterable[str | None], sources: Sequence[str], *, origin
         )
 
 
-def split_validation(
-    matrix: OutcomeMatrix, fraction: float, seed: int
-) -> tuple[OutcomeMatrix, OutcomeMatrix]:
-    """Split into training and validation by a hash of the duplicate group.
-
-    Raises:
-        ArtifactError: a side would be empty.
-    """
-    held_Q = is_validation(matrix.groups, fraction, seed)
-    check_split(int((~held_Q).sum()), int(held_Q.sum()), fraction)
-    return (
-        matrix.rows(np.flatnonzero(~held_Q).tolist()),
-        matrix.rows(np.flatnonzero(held_Q).tolist()),
-    )
-
-
-def is_validation(groups: Sequence[str], fraction: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Which instructions are kept apart, by their duplicate groups."""
-    return np.array([unit_hash(f"{seed}/{group}") < fraction for group in groups], dtype=bool)
-
-
-def check_split(num_training: int, num_validation: int, fraction: float) -> None:
-    """Refuse a split that leaves a side empty.
-
-    Raises:
-        ArtifactError: one is.
-    """
-    if not num_training or not num_validation:
-        raise ArtifactError(
-            f"{num_training + num_validation} instructions are too few to keep {fraction:.0%} "
-            "for validation"
-        )
-
-
-def unit_hash(text: str) -> float:
-    """A number in [0, 1) that looks drawn at random and is the same wherever it is computed."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
-
-
 def _fill_matrix(
     outcomes: pa.Table, question_ids: Sequence[str], candidates: Sequence[str]
 ) -> Floats:
-    """Outcomes [Q, M] of these questions and candidates, NaN where there is none."""
+    """Return correctness [Q, M] of these questions and candidates, NaN without an outcome."""
     correct_QM = np.full((len(question_ids), len(candidates)), np.nan, dtype=np.float32)
     places = [
         pc.index_in(outcomes[name], value_set=pa.array(known, pa.string()))
