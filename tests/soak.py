@@ -22,22 +22,10 @@ import ray
 with warnings.catch_warnings():
     # Ray 2.60 declares its settings in a way that pydantic 2 calls deprecated.
     warnings.filterwarnings("ignore", message="Using extra keyword arguments on `Field`")
-    from tests.integration.serve_app.chaos import REPLICATED, killing
+    from tests.support.serve_app.chaos import REPLICATED, killing
 
 from serve_app.throughput import single_machine_environment
-from tests.integration.serve_app.reliability import Endpoint, replica_processes, serving
-from tests.integration.serve_app.reliability_load import (
-    REFUSED,
-    Reply,
-    closed_load,
-    distinct,
-    ramp,
-    statuses,
-    steady_load,
-    timed_load,
-)
-from tests.integration.serve_app.test_reliability_chaos import make as mixed
-from tests.integration.serve_app.test_reliability_load import (
+from tests.support.serve_app.failing_requests import (
     FAILING,
     MAX_GROWTH_BYTES,
     NAMES,
@@ -45,7 +33,19 @@ from tests.integration.serve_app.test_reliability_load import (
     footprint,
     half_failing,
 )
-from tests.integration.serve_app.tiny_artifacts import write_router
+from tests.support.serve_app.reliability import Endpoint, replica_processes, serving
+from tests.support.serve_app.reliability_load import (
+    REFUSED,
+    Reply,
+    closed_load,
+    distinct,
+    mixed,
+    ramp,
+    statuses,
+    steady_load,
+    timed_load,
+)
+from tests.support.serve_app.tiny_artifacts import write_router
 
 _SETTLED_AFTER_S = 60  # a process has loaded and warmed up what it uses by then
 

@@ -161,6 +161,23 @@ def test_files_and_functions_stay_small(path):
             assert node.end_lineno - node.lineno < MAX_FUNCTION_LINES, node.name
 
 
+def test_no_test_module_is_imported_and_support_knows_no_benchmark():
+    """What two tests share lives in `tests/support`, which unit tests and benchmarks build on."""
+    wrong = []
+    for path in TEST_FILES:
+        own = name_of(path)
+        for name in imported_by(ast.parse(path.read_text(encoding="utf-8"))):
+            parts = name.split(".")
+            if parts[0] != "tests":
+                continue
+            is_test = any(part.startswith("test_") or part == "conftest" for part in parts)
+            is_benchmark = parts[1] == "benchmarks" and not own.startswith("tests/benchmarks/")
+            is_upward = own.startswith("tests/support/") and parts[1] != "support"
+            if is_test or is_benchmark or is_upward:
+                wrong.append((own, name))
+    assert wrong == []
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_modules_are_named_for_what_they_hold(path):
     assert path.stem not in {"utils", "util", "helpers", "common", "misc"}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from modelsat.aptitude.prompts import Prompts
-from tests.integration.profiling.tiny_model import WORDS, save_tiny_model
+from tests.support.profiling.tiny_model import WORDS, save_tiny_model
 
 CONTEXT_WINDOW = 1024
 NUM_QUESTIONS = 48

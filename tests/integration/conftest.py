@@ -7,7 +7,7 @@ import pytest
 import ray
 
 from serve_app.throughput import single_machine_environment
-from tests.integration.cluster import Cluster, running_cluster
+from tests.support.cluster import Cluster, running_cluster
 
 NUM_LOGICAL_CPUS = 16  # more than cores: many small processes each book one
 

@@ -12,10 +12,9 @@ from modelsat.artifacts.router_description import read_description
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import read_json, read_table, write_table
 from modelsat.capability.cards import build_cards, read_cards, write_cards
-from tests.fakes.upstream import running_upstream
-from tests.integration.cluster import Cluster
-from tests.integration.profiling.tiny_model import save_tiny_model, zoo_entry
-from tests.integration.profiling.url_bench import (
+from tests.support.cluster import Cluster
+from tests.support.profiling.tiny_model import save_tiny_model, zoo_entry
+from tests.support.profiling.url_bench import (
     BATCH_SIZE,
     BLOCK_SIZE,
     CONTEXT_WORDS,
@@ -25,6 +24,7 @@ from tests.integration.profiling.url_bench import (
     remote,
     write_inputs,
 )
+from tests.support.upstream import running_upstream
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 

@@ -16,11 +16,10 @@ from modelsat.artifacts.schemas import OUTCOMES
 from modelsat.artifacts.store import read_json, read_table
 from profiling.aptitude_test import profile_zoo
 from profiling.config import ProfileConfig
-from tests.fakes.upstream import running_upstream
-from tests.integration.nodes import Nodes, simulated_nodes
-from tests.integration.profiling.killable import ROOT, starting_runs
-from tests.integration.profiling.tiny_model import save_tiny_model, zoo_entry
-from tests.integration.profiling.url_bench import (
+from tests.support.nodes import Nodes, simulated_nodes
+from tests.support.profiling.killable import ROOT, starting_runs
+from tests.support.profiling.tiny_model import save_tiny_model, zoo_entry
+from tests.support.profiling.url_bench import (
     BLOCK_SIZE,
     CONTEXT_WORDS,
     NUM_QUESTIONS,
@@ -30,7 +29,8 @@ from tests.integration.profiling.url_bench import (
     remote,
     write_inputs,
 )
-from tests.integration.train_jobs.toy_job import job_values, write_toy_tables
+from tests.support.train_jobs.toy_job import job_values, write_toy_tables
+from tests.support.upstream import running_upstream
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 

@@ -9,7 +9,7 @@ import httpx
 import openai
 import pytest
 
-from tests.fakes.upstream import Upstream, running_upstream
+from tests.support.upstream import Upstream, running_upstream
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "one two three"}]}
 

@@ -10,7 +10,7 @@ from tests.benchmarks.gpu import page
 from tests.benchmarks.gpu.scoring import Decision
 from tests.benchmarks.gpu.training import MemoryFigures
 from tests.benchmarks.report.spread import Spread
-from tests.integration.train_jobs.measure_memory import Measured
+from tests.support.train_jobs.measure_memory import Measured
 from train_jobs.plan import TrainPlan, WorkLoad
 from train_jobs.sharding import ShardedMemory
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from modelsat.config import load_config
 from modelsat.modeling.tiny import write_tiny_parts
-from tests.integration.train_jobs.measure_memory import Measured, measure
-from tests.integration.train_jobs.test_distributed import moved_apart, run_ranks
-from tests.unit.router_parts import make_matrix
+from tests.support.router_parts import make_matrix
+from tests.support.train_jobs.distributed import moved_apart, run_ranks
+from tests.support.train_jobs.measure_memory import Measured, measure
 from train_jobs.chips import CHIPS
 from train_jobs.config import TrainJobConfig
 from train_jobs.plan import TrainPlan, make_plan

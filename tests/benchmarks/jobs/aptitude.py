@@ -13,10 +13,10 @@ from typing import Any
 from modelsat.zoo import VllmCandidate
 from profiling.engine import engine_environment
 from tests.benchmarks.jobs.timed_run import TimedRun, run_timed, write_run
-from tests.fakes.upstream import running_upstream
-from tests.integration.profiling.killable import ROOT
-from tests.integration.profiling.tiny_model import WORDS, save_tiny_model, zoo_entry
-from tests.integration.profiling.url_bench import remote
+from tests.support.profiling.killable import ROOT
+from tests.support.profiling.tiny_model import WORDS, save_tiny_model, zoo_entry
+from tests.support.profiling.url_bench import remote
+from tests.support.upstream import running_upstream
 
 LATENCY_S = 1.0  # of the slow URL, however many it is asked at once
 OPEN_REQUESTS = 16  # of one replica

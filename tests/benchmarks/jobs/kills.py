@@ -9,10 +9,10 @@ from modelsat.artifacts.schemas import OUTCOMES
 from modelsat.artifacts.store import read_json, read_table
 from modelsat.errors import GradingError
 from tests.benchmarks.jobs.timed_run import REPORT, write_run
-from tests.fakes.upstream import running_upstream
-from tests.integration.profiling import url_bench
-from tests.integration.profiling.killable import Run, starting_runs
-from tests.integration.profiling.tiny_model import WORDS, save_tiny_model, zoo_entry
+from tests.support.profiling import url_bench
+from tests.support.profiling.killable import Run, starting_runs
+from tests.support.profiling.tiny_model import WORDS, save_tiny_model, zoo_entry
+from tests.support.upstream import running_upstream
 
 KILLED_FRACTION = 0.4
 NUM_QUESTIONS = 200

@@ -21,17 +21,17 @@ from tests.benchmarks.jobs.kills import (
 )
 from tests.benchmarks.jobs.training import measure_bare, measure_on_ray
 from tests.benchmarks.report.spread import Spread
-from tests.integration.train_jobs.test_distributed import (
+from tests.support.router_parts import make_matrix
+from tests.support.train_jobs.distributed import (
     ONE_WORKER,
     TWO_WORKERS,
     moved_apart,
     run_ranks,
 )
-from tests.unit.router_parts import make_matrix
 
 Echo = Callable[[str], None]
 
-# Runs of 20 steps whose weights must agree, by the names of test_distributed.
+# Runs of 20 steps whose weights must agree, by the names of their cases.
 _SAME_WEIGHTS = {
     "two ranks, one rank": ("two", "one-accumulates"),
     "unbroken, resumed after 10 steps": ("two", "two-resumed"),

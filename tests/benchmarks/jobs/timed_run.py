@@ -9,7 +9,7 @@ import yaml
 
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.artifacts.store import read_json, write_table
-from tests.integration.profiling.killable import starting_runs
+from tests.support.profiling.killable import starting_runs
 
 REPORT = "report.json"
 

@@ -25,8 +25,9 @@ from modelsat.training.attention import write_out_attention
 from modelsat.training.batches import BatchSampler
 from modelsat.training.losses import alignment_loss, scoring_loss
 from modelsat.training.stages import freeze_for_stage, parameter_groups, schedule
-from tests.benchmarks.serving.artifacts import PRESET, ROOT, make_cards, minilm_weights
+from tests.benchmarks.serving.artifacts import ROOT, make_cards
 from tests.benchmarks.serving.load import make_prompt
+from tests.support.serve_app.lite_router import PRESET, minilm_weights
 from train_jobs.config import TrainJobConfig
 
 NUM_CANDIDATES = 20

@@ -9,7 +9,7 @@ from modelsat.errors import ZooError
 from modelsat.modeling.connector import Connector
 from modelsat.routing.scoring import Scorer
 from tests.benchmarks.quality.edits import edit_cards, raised
-from tests.unit.router_parts import make_cards, make_matrix, make_router
+from tests.support.router_parts import make_cards, make_matrix, make_router
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from tests.benchmarks.report.spread import Spread
 from tests.benchmarks.serving.artifacts import (
     candidate_name,
     make_tasks,
-    write_lite_router,
     write_served_zoo,
 )
 from tests.benchmarks.serving.load import Load, LoadResult, run_load
@@ -23,6 +22,7 @@ from tests.benchmarks.serving.processes import (
     served,
 )
 from tests.benchmarks.serving.scorer_alone import DTYPE, ScorerFigures, measure_scorer
+from tests.support.serve_app.lite_router import write_lite_router
 
 ZOO_SIZES = (5, 100)
 # The last one is measured just before the scorer alone, with which it is compared: a shared

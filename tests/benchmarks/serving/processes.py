@@ -44,7 +44,7 @@ class Endpoint:
 @contextmanager
 def running_upstream_process() -> Iterator[Endpoint]:
     """The fake upstream, in a process of its own."""
-    command = [sys.executable, "-m", "tests.fakes.upstream"]
+    command = [sys.executable, "-m", "tests.support.upstream"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -6,7 +6,7 @@ from tests.benchmarks.report.spread import Spread
 from tests.benchmarks.serving.load import Load, make_prompt, run_load
 from tests.benchmarks.serving.measures import Figures, Sequential, Throughput
 from tests.benchmarks.serving.page import check_figures, write_page
-from tests.fakes.upstream import running_upstream
+from tests.support.upstream import running_upstream
 
 MESSAGES = "/v1/chat/completions"
 

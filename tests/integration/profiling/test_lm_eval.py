@@ -17,7 +17,7 @@ from profiling.aptitude_test import profile_zoo
 from profiling.config import ProfileConfig
 from tests.integration.profiling import lm_eval_answers
 from tests.integration.profiling.lm_eval_answers import LETTERS, MAX_NEW_TOKENS
-from tests.integration.profiling.tiny_model import WORDS, save_tiny_model, zoo_entry
+from tests.support.profiling.tiny_model import WORDS, save_tiny_model, zoo_entry
 
 pytestmark = pytest.mark.ray
 

@@ -24,7 +24,7 @@ from modelsat.errors import GradingError
 from profiling.aptitude_test import profile_zoo, run_from_file
 from profiling.config import ProfileConfig
 from profiling.runner import remove_groups
-from tests.integration.profiling.tiny_model import (
+from tests.support.profiling.tiny_model import (
     CONTEXT_WINDOW,
     WORDS,
     greedy_answers,

@@ -8,9 +8,8 @@ import yaml
 from modelsat.capability.cards import read_cards
 from modelsat.errors import GradingError
 from profiling.aptitude_test import run_from_file
-from tests.fakes.upstream import running_upstream
-from tests.integration.profiling.tiny_model import save_tiny_model, zoo_entry
-from tests.integration.profiling.url_bench import (
+from tests.support.profiling.tiny_model import save_tiny_model, zoo_entry
+from tests.support.profiling.url_bench import (
     CONTEXT_WORDS,
     MAX_NEW_TOKENS,
     NUM_QUESTIONS,
@@ -20,6 +19,7 @@ from tests.integration.profiling.url_bench import (
     remote,
     write_inputs,
 )
+from tests.support.upstream import running_upstream
 
 pytestmark = pytest.mark.ray
 

@@ -11,9 +11,8 @@ from modelsat.artifacts.store import read_json, read_table
 from modelsat.capability.cards import Card, read_cards
 from profiling.aptitude_test import profile_zoo
 from profiling.config import ProfileConfig
-from tests.fakes.upstream import running_upstream
-from tests.integration.profiling.killable import starting_runs
-from tests.integration.profiling.url_bench import (
+from tests.support.profiling.killable import starting_runs
+from tests.support.profiling.url_bench import (
     BLOCK_SIZE,
     CONTEXT_WORDS,
     NUM_QUESTIONS,
@@ -23,6 +22,7 @@ from tests.integration.profiling.url_bench import (
     remote,
     write_inputs,
 )
+from tests.support.upstream import running_upstream
 
 pytestmark = pytest.mark.ray
 

@@ -15,8 +15,8 @@ from modelsat.capability.cards import Card, read_cards
 from modelsat.errors import GradingError
 from profiling.aptitude_test import profile_zoo
 from profiling.config import ProfileConfig
-from tests.integration.profiling.killable import Run, starting_runs
-from tests.integration.profiling.tiny_model import (
+from tests.support.profiling.killable import Run, starting_runs
+from tests.support.profiling.tiny_model import (
     CONTEXT_WINDOW,
     WORDS,
     greedy_answers,

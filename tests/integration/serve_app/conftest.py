@@ -1,18 +1,11 @@
 """A zoo of two random candidates, a random router, and both served once for all tests here."""
 
-import os
-import socket
-import subprocess
-import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
-from uuid import uuid4
+from dataclasses import replace
 
 import pytest
 import ray
-import yaml
 from openai import OpenAI
 
 from serve_app.config import ServeConfig
@@ -22,8 +15,16 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="Using extra keyword arguments on `Field`")
     from serve_app.lifecycle import shutdown
 
-from tests.benchmarks.serving.artifacts import write_lite_router
-from tests.integration.serve_app.tiny_artifacts import (
+from tests.support.serve_app.lite_router import write_lite_router
+from tests.support.serve_app.served import (
+    ELASTIC,
+    NAMES,
+    STEADY,
+    Artifacts,
+    start_serve,
+    write_config,
+)
+from tests.support.serve_app.tiny_artifacts import (
     TASKS,
     candidate_entry,
     write_card_table,
@@ -31,24 +32,6 @@ from tests.integration.serve_app.tiny_artifacts import (
     write_router,
     write_zoo,
 )
-
-STEADY = "tiny/steady"  # always one replica; the slash must survive paths and headers
-ELASTIC = "tiny-elastic"  # one replica, two under load
-NAMES = (STEADY, ELASTIC)
-
-
-@dataclass(frozen=True)
-class Artifacts:
-    """Files of one served zoo."""
-
-    zoo: Path
-    cards: Path
-    router: Path
-
-    def config(self, **changes: object) -> ServeConfig:
-        registry = {"folder": self.zoo.parent / f"registry-{uuid4().hex[:8]}"}
-        defaults = {**vars(self), "port": free_port(), "registry": registry}
-        return ServeConfig(**{**defaults, **changes})
 
 
 @pytest.fixture(scope="session")
@@ -102,27 +85,3 @@ def served(
 def client(served: ServeConfig) -> Iterator[OpenAI]:
     with OpenAI(base_url=served.url, api_key="unused", max_retries=0, timeout=120) as openai:
         yield openai
-
-
-def write_config(path: Path, config: ServeConfig) -> Path:
-    """The configuration as the YAML file that the command reads."""
-    path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
-    return path
-
-
-def start_serve(config: Path, *options: str, **environment: str) -> subprocess.Popen:
-    """The command in a process group of its own, on the cluster of RAY_ADDRESS or its own."""
-    inherited = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "serve_app.serve", "--config", str(config), *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**inherited, **environment, "PYTHONUNBUFFERED": "1"},
-        start_new_session=True,
-    )
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

@@ -9,7 +9,7 @@ from ray import serve
 
 from modelsat.errors import ArtifactError, ZooError
 from serve_app.lifecycle import deploy
-from tests.integration.serve_app.conftest import Artifacts
+from tests.support.serve_app.served import Artifacts
 
 pytestmark = [
     pytest.mark.ray,

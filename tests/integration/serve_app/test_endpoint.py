@@ -19,15 +19,15 @@ from modelsat.routing.scoring import Scorer
 from modelsat.zoo import load_zoo
 from serve_app.builder import ROUTER_APPLICATION, SCORER_DEPLOYMENT
 from serve_app.config import ServeConfig
-from tests.integration.serve_app.conftest import ELASTIC, NAMES, STEADY, Artifacts
-from tests.integration.serve_app.reliability import (
+from tests.support.serve_app.reliability import (
     Endpoint,
     Fleet,
     kill_replica,
     processes,
     until,
 )
-from tests.integration.serve_app.reliability_load import check_throughput, steady_load
+from tests.support.serve_app.reliability_load import check_throughput, steady_load
+from tests.support.serve_app.served import ELASTIC, NAMES, STEADY, Artifacts
 
 pytestmark = [
     pytest.mark.ray,

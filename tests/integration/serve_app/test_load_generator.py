@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.serve_app.conftest import Artifacts
-from tests.integration.serve_app.reliability import serving
-from tests.integration.serve_app.tiny_artifacts import write_llama
+from tests.support.serve_app.reliability import serving
+from tests.support.serve_app.served import Artifacts
+from tests.support.serve_app.tiny_artifacts import write_llama
 
 pytestmark = pytest.mark.ray
 

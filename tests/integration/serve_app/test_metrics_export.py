@@ -1,8 +1,6 @@
 """What a Prometheus server finds on a node's metrics port, without a dashboard."""
 
-import re
 import time
-import urllib.request
 
 import pytest
 import ray
@@ -11,12 +9,12 @@ from serve_app.observe.instruments import METRICS
 from serve_app.observe.metrics import Metrics, Readings
 from serve_app.observe.part_metrics import MeasuredSessions, ScorerMetrics
 from serve_app.routing.sessions import SessionStore
-from tests.unit.serve_app.observe.observe_parts import make_record, make_state
+from tests.support.serve_app.exported_metrics import exported
+from tests.support.serve_app.observe_parts import make_record, make_state
 
 pytestmark = pytest.mark.ray
 
 DEADLINE_S = 90  # Ray exports every 10 s
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Replica:
@@ -33,20 +31,6 @@ class Replica:
         ScorerMetrics().scored(4, 0.01)
         MeasuredSessions(SessionStore(60, 10)).put("session", "small")
         return ray.get_runtime_context().get_worker_id()
-
-
-def exported():
-    """All samples of this node as (name, labels, value)."""
-    node = ray.nodes()[0]
-    url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
-    with _DIRECT.open(url, timeout=10) as answer:
-        text = answer.read().decode()
-    samples = []
-    for line in text.splitlines():
-        if found := re.fullmatch(r"(ray_modelsat_\w+)\{(.*)\} (\S+)", line):
-            labels = dict(re.findall(r'(\w+)="([^"]*)"', found[2]))
-            samples.append((found[1], labels, float(found[3])))
-    return samples
 
 
 def test_every_metric_is_exported_under_its_name(ray_cluster):

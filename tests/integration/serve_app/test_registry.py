@@ -13,11 +13,10 @@ from modelsat.artifacts.store import write_table
 from modelsat.capability.cards import read_cards, write_cards
 from modelsat.errors import ArtifactError, ZooError
 from serve_app.lifecycle import deploy, shutdown
-from tests.fakes.upstream import running_upstream
-from tests.integration.serve_app.administered import Endpoint, load, write_keys
-from tests.integration.serve_app.conftest import ELASTIC, STEADY, Artifacts
-from tests.integration.serve_app.reliability import until
-from tests.integration.serve_app.tiny_artifacts import (
+from tests.support.serve_app.administered import Endpoint, load, write_keys
+from tests.support.serve_app.reliability import until
+from tests.support.serve_app.served import ELASTIC, STEADY, Artifacts
+from tests.support.serve_app.tiny_artifacts import (
     TASKS,
     candidate_entry,
     remote_entry,
@@ -25,6 +24,7 @@ from tests.integration.serve_app.tiny_artifacts import (
     write_llama,
     write_zoo,
 )
+from tests.support.upstream import running_upstream
 
 pytestmark = [
     pytest.mark.ray,

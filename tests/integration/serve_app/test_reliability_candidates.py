@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from openai import OpenAI
 
-from tests.integration.serve_app.conftest import Artifacts
-from tests.integration.serve_app.reliability import (
+from tests.support.serve_app.exported_metrics import exported
+from tests.support.serve_app.reliability import (
     QUESTION,
     Endpoint,
     chat_body,
     serving,
     until,
 )
-from tests.integration.serve_app.reliability_load import closed_load, steady_load
-from tests.integration.serve_app.test_metrics_export import exported
+from tests.support.serve_app.reliability_load import closed_load, steady_load
+from tests.support.serve_app.served import Artifacts
 
 pytestmark = [
     pytest.mark.ray,

@@ -8,10 +8,10 @@ import pytest
 from ray import serve
 
 from serve_app.builder import ROUTER_APPLICATION
-from tests.integration.serve_app.chaos import REPLICATED, killing
-from tests.integration.serve_app.conftest import Artifacts
-from tests.integration.serve_app.reliability import Endpoint, processes, serving, until
-from tests.integration.serve_app.reliability_load import closed_load, distinct, steady_load
+from tests.support.serve_app.chaos import REPLICATED, killing
+from tests.support.serve_app.reliability import Endpoint, processes, serving, until
+from tests.support.serve_app.reliability_load import closed_load, mixed, steady_load
+from tests.support.serve_app.served import Artifacts
 
 pytestmark = [
     pytest.mark.ray,
@@ -36,15 +36,10 @@ def endpoint(
         yield endpoint
 
 
-def make(number: int) -> dict:
-    """Every third request is for a stream."""
-    return {**distinct(number), "stream": number % 3 == 0}
-
-
 def test_requests_are_answered_while_processes_are_killed(
     endpoint: Endpoint, record_testsuite_property
 ):
-    with steady_load(endpoint, 10, make, num_retries=1) as load:
+    with steady_load(endpoint, 10, mixed, num_retries=1) as load:
         load.wait_for(20)
         with killing(every_s=2) as killer:
             load.wait_for(NUM_REQUESTS)

@@ -4,29 +4,33 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import httpx
 import numpy as np
-import psutil
 import pytest
 
-from tests.integration.serve_app.conftest import Artifacts
-from tests.integration.serve_app.reliability import (
+from tests.support.serve_app.failing_requests import (
+    FAILING,
+    MAX_GROWTH_BYTES,
+    NAMES,
+    REFUSING,
+    footprint,
+    half_failing,
+)
+from tests.support.serve_app.reliability import (
     Endpoint,
-    chat_body,
     replica_processes,
     serving,
 )
-from tests.integration.serve_app.reliability_load import (
+from tests.support.serve_app.reliability_load import (
     REFUSED,
     check_throughput,
     closed_load,
-    distinct,
     ramp,
     statuses,
     timed_load,
 )
+from tests.support.serve_app.served import Artifacts
 
 pytestmark = [
     pytest.mark.ray,
@@ -34,10 +38,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:DeprecationWarning"),
 ]
 
-NAMES = ("alder", "birch", "cedar")
 NUM_PLACES = 32  # and as many requests may wait for one
 STEP_S = 4
-MAX_GROWTH_BYTES = 64 * 2**20
 
 
 @pytest.fixture(scope="module")
@@ -123,25 +125,6 @@ def test_answers_to_loads_of_different_shape(endpoint: Endpoint, shape: str):
     else:
         assert counted[200] >= 0.99 * len(replies), counted
     assert statuses(closed_load(endpoint, 1, num_requests=3)) == {200: 3}
-
-
-FAILING, REFUSING, WORKING = NAMES
-
-
-def half_failing(number: int) -> dict[str, Any]:
-    """Of four requests, two are answered, one finds its candidate failing, one refusing."""
-    routed = {**distinct(number), "models": [FAILING, WORKING]}
-    return (
-        routed,
-        {**routed, "stream": True},
-        chat_body(f"What is {number}?", model=FAILING),
-        chat_body(f"What is {number}?", model=REFUSING),
-    )[number % 4]
-
-
-def footprint(watched: list[psutil.Process]) -> tuple[int, int]:
-    """Resident bytes and open files."""
-    return sum(p.memory_info().rss for p in watched), sum(p.num_fds() for p in watched)
 
 
 def test_memory_and_files_do_not_grow_with_failing_requests(

@@ -11,9 +11,8 @@ import pytest
 
 from modelsat.capability.cards import Card, read_cards
 from modelsat.cli.zoo_admin import entry_document
-from tests.integration.serve_app.administered import AS_ADMIN, AS_CLIENT, CLIENT_KEY, write_keys
-from tests.integration.serve_app.conftest import Artifacts
-from tests.integration.serve_app.reliability import (
+from tests.support.serve_app.administered import AS_ADMIN, AS_CLIENT, CLIENT_KEY, write_keys
+from tests.support.serve_app.reliability import (
     Endpoint,
     kill_replica,
     replica_processes,
@@ -21,12 +20,13 @@ from tests.integration.serve_app.reliability import (
     stopped,
     until,
 )
-from tests.integration.serve_app.reliability_load import (
+from tests.support.serve_app.reliability_load import (
     Reply,
     closed_load,
     steady_load,
     timed_load,
 )
+from tests.support.serve_app.served import Artifacts
 
 pytestmark = [
     pytest.mark.ray,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.serve_app.conftest import Artifacts
-from tests.integration.serve_app.reliability import serving
+from tests.support.serve_app.reliability import serving
+from tests.support.serve_app.served import Artifacts
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 

@@ -15,11 +15,11 @@ from modelsat.artifacts.schemas import ROUTING_LOG
 from modelsat.artifacts.store import read_table
 from serve_app.config import ServeConfig
 from serve_app.lifecycle import deploy, shutdown
-from tests.fakes.upstream import Upstream, running_upstream
-from tests.integration.serve_app.conftest import Artifacts
-from tests.integration.serve_app.test_metrics_export import exported
-from tests.integration.serve_app.tiny_artifacts import remote_entry, write_card_table, write_zoo
-from tests.unit.serve_app.observe.test_tracing import CALLER, TRACE, Collector, values
+from tests.support.serve_app.collector import CALLER, TRACE, Collector, values
+from tests.support.serve_app.exported_metrics import exported
+from tests.support.serve_app.served import Artifacts
+from tests.support.serve_app.tiny_artifacts import remote_entry, write_card_table, write_zoo
+from tests.support.upstream import Upstream, running_upstream
 
 pytestmark = pytest.mark.ray
 

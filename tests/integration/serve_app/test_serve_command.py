@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.integration.serve_app.conftest import Artifacts, start_serve, write_config
-from tests.integration.serve_app.tiny_artifacts import write_card_table
+from tests.support.serve_app.served import Artifacts, start_serve, write_config
+from tests.support.serve_app.tiny_artifacts import write_card_table
 
 pytestmark = pytest.mark.ray
 

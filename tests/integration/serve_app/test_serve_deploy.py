@@ -8,17 +8,17 @@ import httpx
 import pytest
 import yaml
 
-from tests.fakes.upstream import running_upstream
-from tests.integration.cluster import ROOT, Cluster
-from tests.integration.serve_app.administered import AS_ADMIN, AS_CLIENT, write_keys
-from tests.integration.serve_app.conftest import Artifacts, free_port, write_config
-from tests.integration.serve_app.reliability import chat_body, until
-from tests.integration.serve_app.tiny_artifacts import (
+from tests.support.cluster import ROOT, Cluster
+from tests.support.serve_app.administered import AS_ADMIN, AS_CLIENT, write_keys
+from tests.support.serve_app.reliability import chat_body, until
+from tests.support.serve_app.served import Artifacts, free_port, write_config
+from tests.support.serve_app.tiny_artifacts import (
     candidate_entry,
     remote_entry,
     write_card_table,
     write_zoo,
 )
+from tests.support.upstream import running_upstream
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
 

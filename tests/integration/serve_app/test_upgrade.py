@@ -12,8 +12,8 @@ import yaml
 from ray import serve
 
 from serve_app.builder import INGRESS_DEPLOYMENT, ROUTER_APPLICATION, build_app
-from tests.integration.serve_app.conftest import Artifacts
-from tests.integration.serve_app.reliability import Endpoint, replica_processes, serving, until
+from tests.support.serve_app.reliability import Endpoint, replica_processes, serving, until
+from tests.support.serve_app.served import Artifacts
 
 pytestmark = pytest.mark.ray
 

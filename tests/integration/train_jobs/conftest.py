@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.train_jobs.toy_job import overfitting_job, write_toy_tables
+from tests.support.train_jobs.toy_job import overfitting_job, write_toy_tables
 from train_jobs.config import TrainJobConfig
 from train_jobs.train_router import TrainSummary, train_router
 

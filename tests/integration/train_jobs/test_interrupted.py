@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.integration.train_jobs.toy_job import (
+from tests.support.train_jobs.toy_job import (
     job_values,
     overfitting_job,
     same_weights,

@@ -15,13 +15,13 @@ from modelsat.errors import CheckpointError, ConfigError
 from modelsat.modeling.loading import load_backbone
 from modelsat.routing.scoring import Scorer
 from modelsat.training.config import LoraConfig
-from tests.integration.train_jobs.toy_job import (
+from tests.support.router_parts import WORDS, make_matrix
+from tests.support.train_jobs.toy_job import (
     job_values,
     overfitting_job,
     same_weights,
     write_toy_tables,
 )
-from tests.unit.router_parts import WORDS, make_matrix
 from train_jobs.config import TrainJobConfig
 from train_jobs.train_router import TrainSummary, run_name, train_router
 
@@ -53,7 +53,7 @@ class Without:
 
 sys.meta_path = [Without(finder) for finder in sys.meta_path]
 from modelsat.routing.scoring import Scorer
-from tests.unit.router_parts import make_matrix
+from tests.support.router_parts import make_matrix
 
 scores = Scorer.load(sys.argv[1]).score(json.loads(sys.argv[2]), make_matrix().cards)
 for name in ("peft", "deepspeed"):

@@ -14,7 +14,7 @@ from modelsat.outcomes.joining import load_matrix
 from modelsat.outcomes.matrix import OutcomeMatrix
 from modelsat.outcomes.splits import split_validation
 from modelsat.training.batches import BatchSampler
-from tests.unit.router_parts import TOPICS, make_cards
+from tests.support.router_parts import TOPICS, make_cards
 from train_jobs.config import DataSetConfig
 from train_jobs.outcome_files import (
     QUESTIONS_PER_FILE,

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from modelsat.errors import CheckpointError, ConfigError
-from tests.integration.train_jobs.toy_job import overfitting_job, same_weights
+from tests.support.train_jobs.toy_job import overfitting_job, same_weights
 from train_jobs.train_router import run_name, train_router
 
 pytestmark = [

@@ -6,9 +6,9 @@ import pytest
 from mlflow import MlflowClient
 
 from modelsat.errors import ConfigError, MachineError
-from tests.integration.train_jobs.toy_job import job_values
 from tests.integration.train_jobs.wandb_files import read_history, read_run
-from tests.unit.event_files import read_scalars
+from tests.support.train_jobs.event_files import read_scalars
+from tests.support.train_jobs.toy_job import job_values
 from train_jobs.config import TrainJobConfig
 from train_jobs.tracker_feed import Pace, Row, TrackerFeed
 from train_jobs.trackers import MlflowRun

@@ -16,8 +16,8 @@ from modelsat.routing.scoring import Scorer
 from modelsat.training.batches import BatchSampler
 from modelsat.training.loop import StageRunner
 from modelsat.training.stages import freeze_for_stage
-from tests.integration.train_jobs.toy_job import job_values, write_toy_tables
-from tests.unit.router_parts import TASKS, WORDS, make_matrix
+from tests.support.router_parts import TASKS, WORDS, make_matrix
+from tests.support.train_jobs.toy_job import job_values, write_toy_tables
 from train_jobs.config import TrainJobConfig
 from train_jobs.train_router import train_router
 

@@ -9,8 +9,8 @@ import torch
 from modelsat.modeling.checkpoint import load_router
 from modelsat.training.loop import validation_loss
 from modelsat.training.outputs import network_scores
-from tests.integration.train_jobs.toy_job import PATIENCE, overfitting_job, same_weights
-from tests.unit.event_files import read_scalars
+from tests.support.train_jobs.event_files import read_scalars
+from tests.support.train_jobs.toy_job import PATIENCE, overfitting_job, same_weights
 from train_jobs.data import (
     data_hashes,
     measure_training_data,

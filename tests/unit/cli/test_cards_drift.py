@@ -13,7 +13,7 @@ from modelsat.capability.cards import Card, Statement, write_cards
 from modelsat.cli.live_candidate import LiveCandidate, _text
 from modelsat.cli.main import app
 from modelsat.errors import ConfigError, GradingError, MachineError, QualityError, ZooError
-from tests.fakes.upstream import running_upstream
+from tests.support.upstream import running_upstream
 
 SHOTS = 12
 SAID = "fake-0 fake-1"  # what the server says in two tokens

@@ -11,7 +11,7 @@ from modelsat.capability.cards import write_cards
 from modelsat.cli.main import app
 from modelsat.errors import ZooError
 from modelsat.modeling.checkpoint import save_router
-from tests.unit.router_parts import make_matrix, make_router
+from tests.support.router_parts import make_matrix, make_router
 
 MATRIX = make_matrix(per_topic=6)
 ROWS = zip(MATRIX.question_ids, MATRIX.instructions, MATRIX.tasks, strict=True)

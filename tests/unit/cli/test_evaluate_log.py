@@ -13,7 +13,7 @@ from modelsat.cli import main as cli
 from serve_app.config import RoutingLogOptions
 from serve_app.observe.record import RequestRecord
 from serve_app.observe.routing_log import RoutingLog
-from tests.unit.router_parts import make_cards
+from tests.support.router_parts import make_cards
 
 SMALL, LARGE = "candidate-0", "candidate-1"
 

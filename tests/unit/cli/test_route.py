@@ -15,7 +15,7 @@ from modelsat.cli.main import app
 from modelsat.errors import ArtifactError, ConfigError, RoutingError, ZooError
 from modelsat.modeling.checkpoint import save_router
 from modelsat.routing.scoring import Scorer
-from tests.unit.router_parts import TASKS_HASH, TOPICS, make_card, make_router
+from tests.support.router_parts import TASKS_HASH, TOPICS, make_card, make_router
 
 SCORES = {"small": 0.5, "mid": 0.75, "big": 0.875}
 PARAMS = {"small": 1.0, "mid": 7.0, "big": 70.0}

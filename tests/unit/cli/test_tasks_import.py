@@ -10,7 +10,7 @@ from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import read_manifest, read_table, write_table
 from modelsat.cli.main import app
 from modelsat.errors import ArtifactError, ConfigError
-from tests.unit.profiling.zoo_files import save_model
+from tests.support.profiling.zoo_files import save_model
 
 
 def run(*arguments):

@@ -21,7 +21,7 @@ from modelsat.errors import ArtifactError, ConfigError, MachineError, ZooError
 from serve_app.api.admin import add_admin_routes
 from serve_app.api.errors import ApiError
 from serve_app.api.gate import TIMEOUT_HEADER
-from tests.unit.serve_app.registry.zoos import card, local_entry, remote_entry
+from tests.support.serve_app.zoos import card, local_entry, remote_entry
 
 pytestmark = pytest.mark.usefixtures("loopback")
 

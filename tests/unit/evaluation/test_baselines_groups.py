@@ -14,8 +14,8 @@ from modelsat.evaluation.baselines.groups import (
     shrink,
 )
 from modelsat.evaluation.baselines.neighbours import fit_clusters, fit_neighbours
-from tests.unit.evaluation.baseline_parts import asked, embeddings_for, noisy_matrix
-from tests.unit.router_parts import SHOTS, TOPICS, make_card, make_matrix
+from tests.support.baseline_parts import asked, embeddings_for, noisy_matrix
+from tests.support.router_parts import SHOTS, TOPICS, make_card, make_matrix
 
 
 def log_odds(p):

@@ -8,7 +8,7 @@ import pytest
 from modelsat.evaluation.baselines import baselines
 from modelsat.evaluation.metrics import pair_accuracy
 from modelsat.training.metrics import cell_auc
-from tests.unit.router_parts import make_matrix
+from tests.support.router_parts import make_matrix
 
 
 @pytest.fixture

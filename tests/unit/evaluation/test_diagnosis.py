@@ -20,7 +20,7 @@ from modelsat.evaluation.diagnosis import (
 )
 from modelsat.modeling.checkpoint import save_router
 from modelsat.routing.scoring import Scorer
-from tests.unit.router_parts import make_matrix, make_router
+from tests.support.router_parts import make_matrix, make_router
 
 MATRIX = make_matrix(per_topic=30)
 RIGHT = np.where(MATRIX.correct_QM > 0, 0.9, 0.1).astype(np.float32)

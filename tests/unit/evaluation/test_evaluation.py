@@ -17,7 +17,7 @@ from modelsat.evaluation.metrics import (
 )
 from modelsat.evaluation.report import write_report
 from modelsat.routing.scoring import Scorer
-from tests.unit.router_parts import make_matrix, make_router
+from tests.support.router_parts import make_matrix, make_router
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from modelsat.evaluation.logged import evaluate_log
 from modelsat.evaluation.metrics import grouped_mean
 from modelsat.evaluation.report import render_html
 from modelsat.routing.scoring import Scorer
-from tests.unit.router_parts import make_cards, make_matrix, make_router
+from tests.support.router_parts import make_cards, make_matrix, make_router
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CARDS = make_cards(2)  # candidate-0, candidate-1

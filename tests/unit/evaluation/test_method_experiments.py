@@ -17,7 +17,7 @@ from modelsat.evaluation.method_experiments import (
 from modelsat.evaluation.metrics import Interval
 from modelsat.outcomes.matrix import OutcomeMatrix
 from modelsat.routing.scoring import Scorer
-from tests.unit.router_parts import SHOTS, TOPICS, make_card, make_matrix, make_router
+from tests.support.router_parts import SHOTS, TOPICS, make_card, make_matrix, make_router
 
 MATRIX = make_matrix(per_topic=30)
 RIGHT = np.where(MATRIX.correct_QM > 0, 0.9, 0.1).astype(np.float32)

@@ -17,7 +17,7 @@ from modelsat.modeling.known_cards import (
     known_cards,
 )
 from modelsat.routing.scoring import Scorer
-from tests.unit.router_parts import TASKS_HASH, TOPICS, WORDS, make_cards, make_router
+from tests.support.router_parts import TASKS_HASH, TOPICS, WORDS, make_cards, make_router
 
 QUESTION = WORDS["rivers"].format("Po")
 OTHER = WORDS["verbs"].format("go")

@@ -15,7 +15,7 @@ from modelsat.modeling.card_features import card_features, evidence
 from modelsat.modeling.checkpoint import load_router, save_router
 from modelsat.modeling.loading import build_model
 from modelsat.routing.scoring import Scorer
-from tests.unit.router_parts import TASKS, WORDS, make_cards, make_router
+from tests.support.router_parts import TASKS, WORDS, make_cards, make_router
 
 QUESTIONS = [WORDS["rivers"].format("Po"), WORDS["sums"].format("three hundred and ninety")]
 

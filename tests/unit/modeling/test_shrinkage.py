@@ -9,7 +9,7 @@ from modelsat.modeling.card_features import card_features
 from modelsat.modeling.checkpoint import load_router, save_router
 from modelsat.modeling.shrinkage import Shrinkage, fit_shrinkage
 from modelsat.routing.scoring import Scorer
-from tests.unit.router_parts import make_cards, make_router
+from tests.support.router_parts import make_cards, make_router
 
 SHRUNK = Shrinkage(instruction=0.5, candidate=0.25)
 

@@ -1,7 +1,7 @@
 """The tiny parts are the same each time they are made."""
 
 from modelsat.modeling.tiny import write_tiny_parts
-from tests.unit.router_parts import make_matrix
+from tests.support.router_parts import make_matrix
 
 
 def test_the_same_texts_and_seed_make_the_same_parts(tmp_path):

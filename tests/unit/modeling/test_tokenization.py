@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from modelsat.modeling.loading import build_model
-from tests.unit.router_parts import make_router
+from tests.support.router_parts import make_router
 
 WORDS = "two plus two is four and three more is seven which is a prime number of some fame".split()
 

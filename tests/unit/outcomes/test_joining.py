@@ -7,7 +7,7 @@ import pytest
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.errors import ArtifactError, ZooError
 from modelsat.outcomes.joining import build_matrix
-from tests.unit.router_parts import make_cards
+from tests.support.router_parts import make_cards
 
 
 def questions(*ids):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsat.outcomes.splits import fold_of, split_validation
-from tests.unit.router_parts import make_matrix
+from tests.support.router_parts import make_matrix
 
 
 @given(seed=st.integers(0, 10_000), fraction=st.floats(0.3, 0.7))

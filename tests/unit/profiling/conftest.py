@@ -9,7 +9,7 @@ from modelsat.aptitude.tasks import CoreTask, TaskSet
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.artifacts.store import write_table
 from profiling.config import ProfileConfig
-from tests.unit.profiling.zoo_files import QUESTION_IDS, questions, save_model
+from tests.support.profiling.zoo_files import QUESTION_IDS, questions, save_model
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from modelsat.artifacts.store import write_table
 from profiling.aptitude_test import main
 from profiling.config import ProfileConfig
 from profiling.work import plan_run
-from tests.unit.profiling.zoo_files import QUESTION_IDS
+from tests.support.profiling.zoo_files import QUESTION_IDS
 
 
 @pytest.fixture

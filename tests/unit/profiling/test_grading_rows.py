@@ -19,7 +19,7 @@ from profiling.report import count_outcomes, write_report
 from profiling.results import merge_results, num_engines, save_answers
 from profiling.runner import Answers
 from profiling.work import Plan, plan_run
-from tests.unit.profiling.zoo_files import QUESTION_IDS
+from tests.support.profiling.zoo_files import QUESTION_IDS
 
 
 def _row(question_id: str = "q0", **changes: Any) -> dict[str, Any]:

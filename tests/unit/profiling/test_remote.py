@@ -19,7 +19,7 @@ from profiling.config import RemoteConfig
 from profiling.keeping import BatchKeeper
 from profiling.pipeline import grade_row
 from profiling.remote import Endpoint, Pace, open_client
-from tests.fakes.upstream import Upstream, running_upstream
+from tests.support.upstream import Upstream, running_upstream
 
 KEY = "sk-very-secret"
 GOLD = "fake-0 fake-1"  # what the server says in two tokens

@@ -16,7 +16,7 @@ from profiling.report_page import draw_heat_map
 from profiling.results import merge_results, save_answers
 from profiling.runner import Answers
 from profiling.work import Plan, plan_run
-from tests.unit.profiling.zoo_files import QUESTION_IDS, questions
+from tests.support.profiling.zoo_files import QUESTION_IDS, questions
 
 
 def _outcomes(*rows: tuple[float | None, int | None, int | None]) -> pa.Table:

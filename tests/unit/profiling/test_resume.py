@@ -8,7 +8,7 @@ from modelsat.capability.cards import read_cards
 from profiling.aptitude_test import profile_zoo
 from profiling.config import ProfileConfig
 from profiling.work import plan_run
-from tests.unit.profiling.zoo_files import QUESTION_IDS
+from tests.support.profiling.zoo_files import QUESTION_IDS
 
 
 def _settle(config: ProfileConfig, name: str, *failed: str) -> None:

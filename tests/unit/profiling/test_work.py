@@ -16,7 +16,7 @@ from modelsat.errors import ArtifactError, ConfigError, MachineError, ZooError
 from profiling import work as work_module
 from profiling.config import ProfileConfig, RemoteConfig
 from profiling.work import Work, check_writable, plan_run
-from tests.unit.profiling.zoo_files import QUESTION_IDS, questions
+from tests.support.profiling.zoo_files import QUESTION_IDS, questions
 
 
 def _hashes(config: ProfileConfig) -> list[str]:

@@ -9,7 +9,7 @@ import torch
 from modelsat.errors import ArtifactError
 from modelsat.modeling.checkpoint import save_router
 from modelsat.routing.scoring import Scorer
-from tests.unit.router_parts import SHOTS, TOPICS, WORDS, make_card, make_cards, make_router
+from tests.support.router_parts import SHOTS, TOPICS, WORDS, make_card, make_cards, make_router
 
 QUESTION = WORDS["rivers"].format("Po")
 QUESTIONS = [

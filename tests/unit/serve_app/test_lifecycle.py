@@ -10,7 +10,7 @@ from serve_app import lifecycle
 from serve_app.builder import ROUTER_APPLICATION
 from serve_app.commands import run
 from serve_app.config import ServeConfig
-from tests.unit.serve_app.registry.zoos import remote_entry, zoo
+from tests.support.serve_app.zoos import remote_entry, zoo
 
 CONFIG = ServeConfig(zoo="zoo.yaml", cards="cards.parquet", router="router")
 FAILED = SimpleNamespace(

@@ -17,7 +17,7 @@ from modelsat.artifacts.router_description import DESCRIPTION_NAME, ROUTER_SCHEM
 from modelsat.cli.app_errors import INTERRUPTED_EXIT_CODE
 from modelsat.cli.main import app
 from modelsat.config import load_config
-from tests.integration.train_jobs.toy_job import job_values, write_toy_tables
+from tests.support.train_jobs.toy_job import job_values, write_toy_tables
 from train_jobs import train_router as job
 from train_jobs.config import TrainJobConfig
 from train_jobs.train_router import TrainSummary, connected_ray, run_name

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from modelsat.training.loop import StepResult
-from tests.unit.event_files import read_scalars
-from tests.unit.train_jobs.recorder import Recorder
+from tests.support.train_jobs.event_files import read_scalars
+from tests.support.train_jobs.recorder import Recorder
 from train_jobs.progress import TrainingProgress
 from train_jobs.validation import Validation
 

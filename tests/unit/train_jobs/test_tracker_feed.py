@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.unit.train_jobs.recorder import Deaf, Recorder
+from tests.support.train_jobs.recorder import Deaf, Recorder
 from train_jobs.tracker_feed import Pace, TrackerFeed
 
 FAST = Pace(send_s=0.01, retry_s=0.01, end_s=30)

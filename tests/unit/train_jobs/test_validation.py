@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from modelsat.outcomes.matrix import OutcomeMatrix
 from modelsat.training.config import LossConfig
-from tests.unit.router_parts import make_matrix
+from tests.support.router_parts import make_matrix
 from train_jobs.validation import judge
 
 LOSS = LossConfig(in_batch_weight=0.0)

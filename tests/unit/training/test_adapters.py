@@ -20,7 +20,7 @@ from modelsat.training.loop import train_in_process
 from modelsat.training.outputs import network_scores
 from modelsat.training.recomputation import recompute_activations
 from modelsat.training.stages import adapt_for_stage, freeze_for_stage, parameter_groups
-from tests.unit.router_parts import make_matrix, make_router
+from tests.support.router_parts import make_matrix, make_router
 
 STAGE = StageConfig(epochs=1, max_steps=6, learning_rate=1e-2, capability_learning_rate=1e-3)
 LORA = LoraConfig(rank=4, alpha=8.0, dropout=0.1)

@@ -6,7 +6,7 @@ import torch
 from transformers import PreTrainedModel
 
 from modelsat.training.attention import write_out_attention
-from tests.unit.router_parts import make_router
+from tests.support.router_parts import make_router
 
 CPU = torch.device("cpu")
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from modelsat.training.batches import BatchSampler
-from tests.unit.router_parts import TOPICS, make_matrix
+from tests.support.router_parts import TOPICS, make_matrix
 
 
 def sampler(**changes):

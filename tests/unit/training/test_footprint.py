@@ -10,7 +10,7 @@ from modelsat.modeling.config import ModelConfig
 from modelsat.modeling.shapes import build_shapes
 from modelsat.training.config import LoraConfig, StageConfig, TrainingConfig
 from modelsat.training.footprint import PassShape, measure_pass, measure_scoring, pass_inputs
-from tests.unit.router_parts import make_router
+from tests.support.router_parts import make_router
 
 STAGE = StageConfig(epochs=1, learning_rate=1e-3, capability_learning_rate=1e-2)
 TRAINING = TrainingConfig(connector_stage=STAGE, all_stage=STAGE)

@@ -12,7 +12,7 @@ from modelsat.training.config import StageConfig, TrainingConfig
 from modelsat.training.loop import train_in_process
 from modelsat.training.metrics import cell_auc
 from modelsat.training.stages import freeze_for_stage, parameter_groups, schedule
-from tests.unit.router_parts import TOPICS, WORDS, make_matrix, make_router
+from tests.support.router_parts import TOPICS, WORDS, make_matrix, make_router
 
 CONFIG = TrainingConfig(
     batch_size=16,

@@ -11,7 +11,7 @@ from serve_app.candidates.clients import CandidateClients
 from serve_app.candidates.dispatch import Dispatcher, DispatchError
 from serve_app.candidates.health import CandidateHealth
 from serve_app.config import FallbackOptions
-from tests.unit.serve_app.registry.zoos import local_entry, remote_entry, zoo
+from tests.support.serve_app.zoos import local_entry, remote_entry, zoo
 
 ZERO = {"min_replicas": 0, "max_replicas": 2}
 ZOO = zoo(local_entry("steady"), local_entry("elastic", autoscaling_config=ZERO), remote_entry("r"))

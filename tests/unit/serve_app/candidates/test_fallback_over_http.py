@@ -12,7 +12,7 @@ from serve_app.candidates.clients import CandidateClients
 from serve_app.candidates.dispatch import Dispatcher, DispatchError
 from serve_app.candidates.health import CandidateHealth
 from serve_app.config import FallbackOptions
-from tests.fakes.upstream import running_upstream
+from tests.support.upstream import running_upstream
 
 pytestmark = pytest.mark.usefixtures("loopback")
 

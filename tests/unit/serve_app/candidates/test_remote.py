@@ -8,8 +8,7 @@ import pytest
 from modelsat.errors import ZooError
 from serve_app.candidates import remote
 from serve_app.candidates.answer import CandidateFailure
-from tests.fakes.upstream import running_upstream
-from tests.unit.serve_app.candidates.raw_upstream import (
+from tests.support.serve_app.raw_upstream import (
     CHAT,
     STREAM,
     ask,
@@ -17,6 +16,7 @@ from tests.unit.serve_app.candidates.raw_upstream import (
     client_of,
     raw_server,
 )
+from tests.support.upstream import running_upstream
 
 pytestmark = pytest.mark.usefixtures("loopback")
 

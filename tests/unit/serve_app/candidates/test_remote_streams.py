@@ -7,7 +7,7 @@ import pytest
 
 from serve_app.candidates.answer import CandidateFailure
 from serve_app.candidates.rewriting import UpstreamError
-from tests.unit.serve_app.candidates.raw_upstream import (
+from tests.support.serve_app.raw_upstream import (
     STREAM,
     ask,
     chunk,

@@ -20,7 +20,7 @@ from ray.serve.context import _RequestContext, _serve_request_context
 
 from serve_app.observe.logs import RequestLog
 from serve_app.observe.trace_context import TraceContext
-from tests.unit.serve_app.observe.observe_parts import make_record
+from tests.support.serve_app.observe_parts import make_record
 
 
 def lines_of(formatter, *records, filters=()):

@@ -9,7 +9,7 @@ import pytest
 
 from serve_app.observe.instruments import METRICS
 from serve_app.observe.metrics import Metrics, Readings, sample_regularly
-from tests.unit.serve_app.observe.observe_parts import (
+from tests.support.serve_app.observe_parts import (
     PrometheusInstruments,
     make_record,
     make_state,

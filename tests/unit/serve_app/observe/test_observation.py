@@ -9,7 +9,7 @@ from modelsat.artifacts.store import read_table
 from serve_app.config import ObservabilityOptions
 from serve_app.observe.metrics import Readings
 from serve_app.observe.observation import Observation
-from tests.unit.serve_app.observe.observe_parts import (
+from tests.support.serve_app.observe_parts import (
     PrometheusInstruments,
     make_record,
     make_state,

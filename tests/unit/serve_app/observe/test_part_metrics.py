@@ -4,7 +4,7 @@ import pytest
 
 from serve_app.observe.part_metrics import MeasuredSessions, ScorerMetrics
 from serve_app.routing.sessions import SessionStore
-from tests.unit.serve_app.observe.observe_parts import PrometheusInstruments
+from tests.support.serve_app.observe_parts import PrometheusInstruments
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from modelsat.artifacts.store import read_manifest, read_table
 from serve_app.config import RoutingLogOptions
 from serve_app.observe import routing_log
 from serve_app.observe.routing_log import RoutingLog
-from tests.unit.serve_app.observe.observe_parts import make_record
+from tests.support.serve_app.observe_parts import make_record
 
 
 def options(folder, **changes):

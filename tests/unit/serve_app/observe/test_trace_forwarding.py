@@ -7,7 +7,7 @@ import pytest
 from modelsat.zoo import OpenAICandidate
 from serve_app.candidates.remote import RemoteClient, open_session
 from serve_app.observe.trace_context import CURRENT_TRACE, begin_trace
-from tests.fakes.upstream import running_upstream
+from tests.support.upstream import running_upstream
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CALLER = "b7ad6b7169203331"

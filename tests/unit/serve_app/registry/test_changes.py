@@ -11,7 +11,7 @@ from serve_app.registry.changes import (
     set_router,
 )
 from serve_app.registry.state import ZooState
-from tests.unit.serve_app.registry.zoos import (
+from tests.support.serve_app.zoos import (
     RULES,
     TASKS_HASH,
     candidate,

@@ -8,8 +8,8 @@ from serve_app.registry.controller import ZooController
 from serve_app.registry.follower import ZooFollower
 from serve_app.registry.following import FORGOTTEN_AFTER_S, POLL_TIMEOUT_S
 from serve_app.registry.store import ZooStore
-from tests.unit.serve_app.registry.virtual_time import run
-from tests.unit.serve_app.registry.zoos import (
+from tests.support.serve_app.virtual_time import run
+from tests.support.serve_app.zoos import (
     RULES,
     card,
     local_entry,

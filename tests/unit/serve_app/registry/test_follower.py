@@ -5,8 +5,8 @@ import pytest
 from modelsat.errors import ArtifactError, MachineError
 from serve_app.registry.follower import ZooFollower
 from serve_app.registry.following import Update
-from tests.unit.serve_app.registry.virtual_time import run
-from tests.unit.serve_app.registry.zoos import remote_entry, state
+from tests.support.serve_app.virtual_time import run
+from tests.support.serve_app.zoos import remote_entry, state
 
 VERSIONS = {n: state(remote_entry("a"), version=n) for n in (1, 2, 3)}
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from modelsat.capability.cards import Card, Statement
 from modelsat.errors import ZooError
 from serve_app.registry.gate import check_shift, check_text, parse_card
-from tests.unit.serve_app.registry.zoos import SHOTS, TASKS_HASH, card
+from tests.support.serve_app.zoos import SHOTS, TASKS_HASH, card
 
 COUNTS = st.integers(0, SHOTS)
 

@@ -11,7 +11,7 @@ from serve_app.config import RoutingOptions, ServeConfig
 from serve_app.registry.changes import remove_candidate
 from serve_app.registry.seed import continue_or_seed, read_seed
 from serve_app.registry.store import ZooStore
-from tests.unit.serve_app.registry.zoos import RULES, card, local_entry, remote_entry, write_router
+from tests.support.serve_app.zoos import RULES, card, local_entry, remote_entry, write_router
 
 
 class Files:

@@ -8,7 +8,7 @@ from modelsat.errors import ArtifactError
 from modelsat.zoo import load_zoo
 from serve_app.registry.state import ZooState
 from serve_app.registry.store import ZooStore
-from tests.unit.serve_app.registry.zoos import (
+from tests.support.serve_app.zoos import (
     card,
     local_entry,
     remote_entry,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.serve_app.routing.small_zoo import write_router
+from tests.support.serve_app.small_zoo import write_router
 
 
 @pytest.fixture(scope="session")

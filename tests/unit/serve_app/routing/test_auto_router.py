@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from modelsat.routing.policy import Constraints, choose
 from serve_app.api.errors import ApiError
-from tests.unit.serve_app.routing.small_zoo import (
+from tests.support.serve_app.small_zoo import (
     FakeScorer,
     Surroundings,
     candidate,

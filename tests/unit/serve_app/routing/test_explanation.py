@@ -11,7 +11,7 @@ from serve_app.observe.record import RequestRecord
 from serve_app.routing.estimates import Estimates
 from serve_app.routing.explanation import pareto_flags
 from serve_app.scoring.scores import StatementNote
-from tests.unit.serve_app.routing.small_zoo import (
+from tests.support.serve_app.small_zoo import (
     FakeScorer,
     Surroundings,
     candidate,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from modelsat.routing.policy import Constraints
 from serve_app.routing.filters import admit, count_prompt_tokens, nobody_admitted
 from serve_app.routing.table import build_table
-from tests.unit.serve_app.routing.small_zoo import candidate, make_state, request
+from tests.support.serve_app.small_zoo import candidate, make_state, request
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import pytest
 from serve_app.config import RoutingOptions
 from serve_app.routing.score_source import NoScores, ScoreSource
 from serve_app.routing.table import build_table
-from tests.unit.serve_app.routing.small_zoo import Clock, FakeScorer, candidate, make_state
+from tests.support.serve_app.small_zoo import Clock, FakeScorer, candidate, make_state
 
 AB = [candidate("a"), candidate("b")]
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from modelsat.errors import MachineError
 from serve_app.config import SessionOptions
 from serve_app.routing.sessions import SessionClient, SessionStore
-from tests.unit.serve_app.routing.small_zoo import Clock
+from tests.support.serve_app.small_zoo import Clock
 
 TTL_S, MOST = 10, 3
 STEPS = st.lists(

@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.integration.serve_app.reliability import CLIENT_TIMEOUT_S, Endpoint, chat_body
+from tests.support.serve_app.reliability import CLIENT_TIMEOUT_S, Endpoint, chat_body
 
 REFUSED = {429, 503}  # too much at a time
 NO_ANSWER = 0  # status of a request whose connection failed
@@ -56,6 +56,11 @@ MakeBody = Callable[[int], dict[str, Any]]
 def distinct(number: int) -> dict[str, Any]:
     """A routed request with a text of its own, so that it is scored and not remembered."""
     return chat_body(f"What is {number} plus {7 * number}? {random.random()}", max_tokens=4)
+
+
+def mixed(number: int) -> dict:
+    """Every third request is for a stream."""
+    return {**distinct(number), "stream": number % 3 == 0}
 
 
 class Caller:

@@ -10,7 +10,7 @@ from ray import serve
 from ray.exceptions import RayError
 
 from serve_app.builder import ROUTER_APPLICATION
-from tests.integration.serve_app.reliability import processes, replica_processes
+from tests.support.serve_app.reliability import processes, replica_processes
 
 # Deployments with two replicas, and what there is one of on a machine.
 REPLICATED = ("Ingress", "Scorer")

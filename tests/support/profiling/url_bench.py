@@ -9,8 +9,8 @@ import yaml
 from modelsat.aptitude.tasks import CoreTask, TaskSet
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.artifacts.store import write_table
-from tests.fakes.upstream import Upstream
-from tests.integration.profiling.killable import Run
+from tests.support.profiling.killable import Run
+from tests.support.upstream import Upstream
 
 NUM_QUESTIONS = 200
 NUM_TOO_LONG = 4  # 2 %

@@ -1,6 +1,6 @@
 """Train some steps of a job's model, random weights, in a process of its own: memory and time.
 
-``python -m tests.integration.train_jobs.measure_memory JOB.json``: the job as a TrainJobConfig
+``python -m tests.support.train_jobs.measure_memory JOB.json``: the job as a TrainJobConfig
 holds it, ``candidates`` and ``statements`` beside it.
 """
 

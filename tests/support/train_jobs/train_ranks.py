@@ -1,6 +1,6 @@
 """Train stage ``all`` on the toy matrix as one of several ranks; save the weights of each case.
 
-``python -m tests.integration.train_jobs.train_ranks PLAN.json``, with ``RANK`` and ``WORLD_SIZE``
+``python -m tests.support.train_jobs.train_ranks PLAN.json``, with ``RANK`` and ``WORLD_SIZE``
 in the environment. The plan: where the parts are, and the cases to run one after the other.
 """
 
@@ -22,7 +22,7 @@ from modelsat.training.batches import BatchSampler
 from modelsat.training.config import TrainingConfig
 from modelsat.training.loop import StageRunner
 from modelsat.training.stages import adapt_for_stage, freeze_for_stage, take_trained
-from tests.unit.router_parts import make_matrix
+from tests.support.router_parts import make_matrix
 from train_jobs.config import DeepSpeedConfig
 from train_jobs.deepspeed_engine import DeepSpeedEngine, start_distributed
 

@@ -10,7 +10,7 @@ import torch
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import write_table
 from modelsat.capability.cards import write_cards
-from tests.unit.router_parts import TASKS, make_matrix
+from tests.support.router_parts import TASKS, make_matrix
 from train_jobs.config import TrainJobConfig
 
 PATIENCE = 2  # epochs of an overfitting job's stage ``all``

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from modelsat.evaluation.baselines.learner import Questions
-from tests.unit.router_parts import TOPICS, make_matrix
+from tests.support.router_parts import TOPICS, make_matrix
 
 WIDTH = 6
 

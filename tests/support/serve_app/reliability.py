@@ -16,9 +16,9 @@ import ray
 from serve_app.builder import ROUTER_APPLICATION
 from serve_app.config import ServeConfig
 from serve_app.lifecycle import deploy, shutdown
-from tests.fakes.upstream import Upstream, running_upstream
-from tests.integration.serve_app.conftest import free_port
-from tests.integration.serve_app.tiny_artifacts import remote_entry, write_card_table, write_zoo
+from tests.support.serve_app.served import free_port
+from tests.support.serve_app.tiny_artifacts import remote_entry, write_card_table, write_zoo
+from tests.support.upstream import Upstream, running_upstream
 
 # Limits of seconds where the defaults are minutes, so that a test sees them pass.
 SHORT_WAITS: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """An OpenAI-compatible server that misbehaves on command.
 
 In a test: ``with running_upstream(status=503) as upstream: ... upstream.behave(status=None)``.
-As a process: ``python -m tests.fakes.upstream --port 9000``, then ``POST /control`` with the
+As a process: ``python -m tests.support.upstream --port 9000``, then ``POST /control`` with the
 fields of `Behaviour`; ``GET /control`` tells what the server has received.
 """
 
@@ -19,7 +19,7 @@ from aiohttp import web
 from pydantic import Field
 
 from modelsat.config import FrozenConfig
-from tests.fakes.answers import (
+from tests.support.answers import (
     Completion,
     context_length_error,
     count_words,

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from modelsat.cli.main import app
 from serve_app.api.key_file import KeyFile, hash_key
 from serve_app.config import ServeConfig
-from tests.fakes.upstream import Upstream
-from tests.integration.serve_app.conftest import Artifacts
+from tests.support.serve_app.served import Artifacts
+from tests.support.upstream import Upstream
 
 ADMIN_KEY, CLIENT_KEY = "sk-modelsat-of-the-admin", "sk-modelsat-of-a-client"
 AS_ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
