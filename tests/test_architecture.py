@@ -171,7 +171,7 @@ def test_no_test_module_is_imported_and_support_knows_no_benchmark():
             if parts[0] != "tests":
                 continue
             is_test = any(part.startswith("test_") or part == "conftest" for part in parts)
-            is_benchmark = parts[1] == "benchmarks" and not own.startswith("tests/benchmarks/")
+            is_benchmark = own.startswith("tests/unit/") and parts[1] == "benchmarks"
             is_upward = own.startswith("tests/support/") and parts[1] != "support"
             if is_test or is_benchmark or is_upward:
                 wrong.append((own, name))
