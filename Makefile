@@ -3,10 +3,12 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+UNIT_TESTS := tests/unit tests/benchmarks
 DATA ?= ../shared/data
 OUT ?= runs/router-lite
 
-.PHONY: help setup quickstart test test-unit check fmt proof router-lite benchmark-quality benchmark-serving benchmark-jobs soak clean
+.PHONY: help setup quickstart test test-unit check fmt proof router-lite benchmark-quality benchmark-serving benchmark-jobs benchmark-gpu benchmark-tests soak clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -19,12 +21,17 @@ setup: ## build .venv from the pin list; nothing to do when up to date
 quickstart: setup ## run the whole system on a zoo it makes itself
 	@$(BIN)/modelsat quickstart
 
-test: check ## every check and test: unit first, then real engines
-	@$(BIN)/python -m pytest tests/test_architecture.py tests/unit tests/benchmarks
-	@$(BIN)/python -m pytest tests/integration
+test: check ## every check and test; half an hour on two cores
+	@echo 'unit tests, two files at a time'
+	@$(PYTEST) -n 2 --dist loadfile tests/test_*.py $(UNIT_TESTS)
+	@echo 'integration tests, two kinds at a time'
+	@$(PYTEST) -n 2 --dist loadgroup -m 'not alone' tests/integration
+	@echo 'integration tests that measure load or memory, one at a time'
+	@$(PYTEST) -m alone tests/integration
 
 test-unit: setup ## unit tests only (under a minute, no cluster)
-	@$(BIN)/python -m pytest tests/unit tests/benchmarks
+	@echo 'unit tests, two files at a time'
+	@$(PYTEST) -n 2 --dist loadfile $(UNIT_TESTS)
 
 check: setup ## lint, format, types and import contracts
 	@$(BIN)/ruff check .
@@ -53,6 +60,9 @@ benchmark-jobs: setup ## both jobs: kills, replicas, overhead, training speed; a
 
 benchmark-gpu: setup ## training and scoring on one GPU of 80 GB, random weights; about 5 minutes
 	@$(BIN)/python -m tests.benchmarks.gpu --out docs/benchmarks/gpu.md
+
+benchmark-tests: setup ## `make test` twice: its time, every file's, and what it starts; an hour
+	@$(BIN)/python -m tests.benchmarks.tests --out docs/benchmarks/tests.md
 
 soak: setup ## the served endpoint for 30 minutes under load and faults
 	@$(BIN)/python -m tests.soak --minutes 30

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import psutil
 import ray
 
@@ -43,7 +44,9 @@ from tests.support.serve_app.reliability_load import (
     ramp,
     statuses,
     steady_load,
+    throughput,
     timed_load,
+    watched_health,
 )
 from tests.support.serve_app.tiny_artifacts import write_router
 
@@ -69,6 +72,14 @@ def loads(endpoint: Endpoint) -> Iterator[Goal]:
         replies = timed_load(endpoint, offsets_s)
         share = _good_fraction(replies)
         yield Goal(name, f"{share:.2%} answered; at least 99%", share >= 0.99)
+    per_s = list(throughput(endpoint, 5).values())
+    kept = min(rate / max(per_s[: index + 1]) for index, rate in enumerate(per_s))
+    yield Goal("1 to 50 ask at a time", f"{kept:.0%} of the best rate; at least 70%", kept >= 0.7)
+    with watched_health(endpoint) as probes:
+        timed_load(endpoint, [0.0] * 200)
+    p95_s = float(np.percentile([duration_s for _, duration_s in probes], 95))
+    seen = f"95% of liveness probes below {p95_s:.2f} s; at most 1.5 s"
+    yield Goal("200 requests at once", seen, p95_s <= 1.5)
     counted = statuses(timed_load(endpoint, ramp(80, 80, 10)))
     is_met = set(counted) <= {200, *REFUSED}
     yield Goal("80 requests/s for 10 s", f"{dict(counted)}; answers or refusals only", is_met)
@@ -81,6 +92,20 @@ def often_killed(endpoint: Endpoint) -> Iterator[Goal]:
     share = _good_fraction(load.replies)
     seen = f"{share:.2%} answered, {len(killer.killed)} kills; at least 98%"
     yield Goal("a process killed every 2 s for 60 s", seen, share >= 0.98)
+
+
+def broken_streams(endpoint: Endpoint) -> Iterator[Goal]:
+    """Seconds until a stream ends whose candidate closes the connection, or falls silent."""
+    for fault, at_most_s in (("close", 6), ("stall", 8)):
+        for name in NAMES:
+            endpoint.fleet[name].behave(num_tokens=40, fault=fault, after_chunks=5)
+        started_s = time.monotonic()
+        told = endpoint.ask(stream=True).text
+        took_s = time.monotonic() - started_s
+        endpoint.settle()
+        seen = f"{took_s:.1f} s; at most {at_most_s} s"
+        is_met = took_s <= at_most_s and "[DONE]" not in told
+        yield Goal(f"a stream whose candidate's answer ends in: {fault}", seen, is_met)
 
 
 def memory(endpoint: Endpoint) -> Iterator[Goal]:
@@ -153,7 +178,13 @@ def main() -> int:
             with serving(root, router, NAMES, ingress=two, scorer=scorer) as endpoint:
                 endpoint.settle()
                 closed_load(endpoint, 5, num_requests=100, make=distinct)
-                for part in (loads, often_killed, memory, lambda e: soak(e, minutes)):
+                for part in (
+                    loads,
+                    often_killed,
+                    broken_streams,
+                    memory,
+                    lambda e: soak(e, minutes),
+                ):
                     for goal in part(endpoint):
                         num_missed += not goal.is_met
                         verdict = "met   " if goal.is_met else "MISSED"

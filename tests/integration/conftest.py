@@ -2,14 +2,29 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import ray
 
 from serve_app.throughput import single_machine_environment
 from tests.support.cluster import Cluster, running_cluster
+from tests.support.train_jobs.toy_job import overfitting_job, write_toy_tables
+from train_jobs.config import TrainJobConfig
+from train_jobs.train_router import TrainSummary, train_router
 
 NUM_LOGICAL_CPUS = 16  # more than cores: many small processes each book one
+HERE = Path(__file__).parent
+# Folders and files by group, where that is not their own name: these share the unbroken job.
+GROUPS = {"test_nodes.py": "train_jobs"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share an endpoint or a trained router in one worker of pytest-xdist."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            group = item.path.relative_to(HERE).parts[0]
+            item.add_marker(pytest.mark.xdist_group(GROUPS.get(group, group)))
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +42,19 @@ def ray_cluster() -> Iterator[None]:
     )
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def noisy_tables(tmp_path_factory) -> Path:
+    """Tables of which a part can only be learnt by heart."""
+    return write_toy_tables(tmp_path_factory.mktemp("noisy"), wrong_fraction=0.3)
+
+
+@pytest.fixture(scope="session")
+def stopped(noisy_tables, tmp_path_factory, ray_cluster) -> tuple[TrainJobConfig, TrainSummary]:
+    """A job that stopped early, unbroken."""
+    config = overfitting_job(noisy_tables, tmp_path_factory.mktemp("stopped"))
+    return config, train_router(config)
 
 
 @pytest.fixture(scope="module")

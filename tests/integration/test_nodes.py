@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import safetensors.torch
 import torch
 import yaml
 
@@ -29,8 +28,10 @@ from tests.support.profiling.url_bench import (
     remote,
     write_inputs,
 )
-from tests.support.train_jobs.toy_job import job_values, write_toy_tables
+from tests.support.train_jobs.toy_job import overfitting_job, weights
 from tests.support.upstream import running_upstream
+from train_jobs.config import TrainJobConfig
+from train_jobs.train_router import TrainSummary
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
@@ -100,37 +101,29 @@ def _far(out: Path) -> list[dict[str, Any]]:
     return [row for row in rows if row["candidate"] == "far"]
 
 
-def test_training_goes_on_without_a_lost_node(nodes: Nodes, tmp_path: Path) -> None:
-    tables = write_toy_tables(tmp_path / "tables")
-    weights = []
-    for name in ("unbroken", "lost"):
-        values = job_values(tables, tmp_path / name)
-        values["training"]["all_stage"]["epochs"] = 6
-        values["resources"] = {"num_workers": 2, "max_failures": 1}
-        config = tmp_path / f"{name}.yaml"
-        config.write_text(yaml.safe_dump(values))
-        run = _start_training(config, nodes)
-        try:
-            if name == "lost":
-                _lose_a_worker(run, nodes, tmp_path / name)
-            said, _ = run.communicate(timeout=600)
-        finally:
-            run.kill()
-            run.communicate()
-        assert run.returncode == 0, said
-        assert ("continuing after stage" in said) == (name == "lost")
-        weights.append(_weights(tmp_path / name / "router"))
-    assert weights[0].keys() == weights[1].keys()
-    for key, value in weights[0].items():
-        torch.testing.assert_close(weights[1][key], value, rtol=1e-4, atol=1e-5)
-
-
-def _weights(router: Path) -> dict[str, torch.Tensor]:
-    return {
-        f"{path.relative_to(router)}: {key}": value
-        for path in sorted(router.rglob("*.safetensors"))
-        for key, value in safetensors.torch.load_file(path).items()
-    }
+def test_training_goes_on_without_a_lost_node(
+    nodes: Nodes,
+    noisy_tables: Path,
+    stopped: tuple[TrainJobConfig, TrainSummary],
+    tmp_path: Path,
+) -> None:
+    values = overfitting_job(noisy_tables, tmp_path).model_dump(mode="json")
+    values["resources"] = {"num_workers": 2, "max_failures": 1}
+    config = tmp_path / "job.yaml"
+    config.write_text(yaml.safe_dump(values))
+    run = _start_training(config, nodes)
+    try:
+        _lose_a_worker(run, nodes, tmp_path)
+        said, _ = run.communicate(timeout=600)
+    finally:
+        run.kill()
+        run.communicate()
+    assert run.returncode == 0, said
+    assert "continuing after stage" in said
+    unbroken, found = weights(stopped[0]), weights(TrainJobConfig.model_validate(values))
+    assert found.keys() == unbroken.keys()
+    for key, value in unbroken.items():
+        torch.testing.assert_close(found[key], value, rtol=1e-4, atol=1e-5)
 
 
 def _start_training(config: Path, nodes: Nodes) -> subprocess.Popen[str]:

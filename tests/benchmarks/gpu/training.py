@@ -110,7 +110,12 @@ def _case(name: str, **options: Any) -> dict[str, Any]:
         "connector_stage": _STEPS,
         "all_stage": _STEPS,
     }
-    return {"name": name, "training": training, "deepspeed": {"zero_stage": 2, **options}}
+    return {
+        "name": name,
+        "stage": "all",
+        "training": training,
+        "deepspeed": {"zero_stage": 2, **options},
+    }
 
 
 def _run(

@@ -2,7 +2,9 @@
 
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import ray
@@ -24,6 +26,7 @@ from tests.support.serve_app.served import (
     start_serve,
     write_config,
 )
+from tests.support.serve_app.stage import Stage
 from tests.support.serve_app.tiny_artifacts import (
     TASKS,
     candidate_entry,
@@ -61,14 +64,28 @@ def lite_artifacts(artifacts: Artifacts, tmp_path_factory: pytest.TempPathFactor
     return replace(artifacts, router=write_lite_router(router, TASKS))
 
 
+@pytest.fixture(scope="session")
+def stage(ray_cluster: None) -> Iterator[Stage]:
+    """What the session's cluster serves."""
+    stage = Stage()
+    yield stage
+    stage.clear()
+
+
 @pytest.fixture(scope="module")
 def served(
-    lite_artifacts: Artifacts, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServeConfig]:
+    lite_artifacts: Artifacts, stage: Stage, tmp_path_factory: pytest.TempPathFactory
+) -> ServeConfig:
     """Both candidates behind the endpoint, left running by the public command."""
+    root = tmp_path_factory.mktemp("config")
+    return stage.get("engines", lambda: _left_running(root, lite_artifacts))
+
+
+@contextmanager
+def _left_running(root: Path, lite_artifacts: Artifacts) -> Iterator[ServeConfig]:
     # Enough for all that ask two cores at once, and less than a scorer takes to start.
     config = lite_artifacts.config(routing={"scorer_timeout_s": 5})
-    path = write_config(tmp_path_factory.mktemp("config") / "serve.yaml", config)
+    path = write_config(root / "serve.yaml", config)
     address = ray.get_runtime_context().gcs_address
     process = start_serve(path, "--no-block", RAY_ADDRESS=address)
     output, errors = process.communicate(timeout=500)
@@ -77,8 +94,10 @@ def served(
     ready = {line.partition(" ready after ")[0] for line in lines if " ready after " in line}
     assert ready == {"router", *(f"candidate {name}" for name in NAMES)}
     assert f"serving at {config.url}" in lines
-    yield config
-    shutdown()
+    try:
+        yield config
+    finally:
+        shutdown()
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from ray import serve
 from modelsat.errors import ArtifactError, ZooError
 from serve_app.lifecycle import deploy
 from tests.support.serve_app.served import Artifacts
+from tests.support.serve_app.stage import Stage
 
 pytestmark = [
     pytest.mark.ray,
@@ -19,8 +20,9 @@ pytestmark = [
 
 
 def test_a_misspelt_engine_option_is_named_and_nothing_is_left(
-    artifacts: Artifacts, ray_cluster: None, tmp_path: Path
+    artifacts: Artifacts, stage: Stage, tmp_path: Path
 ):
+    stage.clear()
     zoo = yaml.safe_load(artifacts.zoo.read_text())
     zoo["candidates"][1]["llm_config"]["engine_kwargs"]["max_modle_len"] = 64
     path = tmp_path / "zoo.yaml"
@@ -31,8 +33,9 @@ def test_a_misspelt_engine_option_is_named_and_nothing_is_left(
 
 
 def test_a_router_with_corrupt_weights_is_named_and_nothing_is_left(
-    artifacts: Artifacts, ray_cluster: None, tmp_path: Path
+    artifacts: Artifacts, stage: Stage, tmp_path: Path
 ):
+    stage.clear()
     router = shutil.copytree(artifacts.router, tmp_path / "router")
     (router / "head.safetensors").write_bytes(b"no weights")
     with pytest.raises(ArtifactError, match=r"router cannot start.*head\.safetensors") as refused:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,7 @@ from serve_app.lifecycle import deploy, shutdown
 from tests.support.serve_app.administered import Endpoint, load, write_keys
 from tests.support.serve_app.reliability import until
 from tests.support.serve_app.served import ELASTIC, STEADY, Artifacts
+from tests.support.serve_app.stage import Stage
 from tests.support.serve_app.tiny_artifacts import (
     TASKS,
     candidate_entry,
@@ -44,10 +46,15 @@ def entries_of(described: dict) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def endpoint(
-    lite_artifacts: Artifacts, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Endpoint]:
+    lite_artifacts: Artifacts, stage: Stage, tmp_path_factory: pytest.TempPathFactory
+) -> Endpoint:
     """One local and two remote candidates; one more of each kind in the zoo file for later."""
     root = tmp_path_factory.mktemp("registry")
+    return stage.get("registry", lambda: _administered(root, lite_artifacts))
+
+
+@contextmanager
+def _administered(root: Path, lite_artifacts: Artifacts) -> Iterator[Endpoint]:
     with running_upstream("a") as a, running_upstream("b") as b, running_upstream("c") as c:
         upstreams = dict(zip(REMOTE, (a, b, c), strict=True))
         local = yaml.safe_load(lite_artifacts.zoo.read_text())["candidates"]
@@ -65,8 +72,10 @@ def endpoint(
             scorer={"num_replicas": 2, "num_cpus": 0.5, "num_threads": 1},
         )
         deploy(config)
-        yield Endpoint(config, Artifacts(zoo, cards, lite_artifacts.router), upstreams)
-        shutdown()
+        try:
+            yield Endpoint(config, Artifacts(zoo, cards, lite_artifacts.router), upstreams)
+        finally:
+            shutdown()
 
 
 def replicas_of(described: dict) -> set[str]:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+import safetensors.torch
+import torch
 
 from modelsat.modeling.tiny import write_tiny_parts
 from tests.support.router_parts import make_matrix
@@ -63,3 +65,14 @@ def test_a_resumed_run_equals_an_unbroken_one(runs, name):
 def test_without_reductions_the_difference_is_seen(runs):
     """What the tolerance would not let pass: workers that train on their own gradients."""
     assert moved_apart(runs, "two", "two-apart") > 30 * TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["two-connector", "two-connector-zero-3"])
+def test_stage_1_moves_the_connector_alone(runs, name):
+    start, end = (
+        safetensors.torch.load_file(runs / f"{file}.safetensors") for file in ("start", name)
+    )
+    assert start.keys() == end.keys()
+    moved = {key for key, value in end.items() if not torch.equal(value, start[key])}
+    assert moved
+    assert all(key.startswith("connector.") for key in moved)

@@ -11,12 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.train_jobs.toy_job import (
-    job_values,
-    overfitting_job,
-    same_weights,
-    write_toy_tables,
-)
+from tests.support.train_jobs.toy_job import overfitting_job, same_weights
 
 pytestmark = pytest.mark.ray
 
@@ -72,63 +67,37 @@ def stop_at(
     return "".join(lines) + rest
 
 
-def test_interrupted_training_leaves_no_router_and_continues(tmp_path, start):
-    tables = write_toy_tables(tmp_path / "tables")
-    values = job_values(tables, tmp_path)
-    values["training"]["all_stage"]["epochs"] = 8
-    config = tmp_path / "job.yaml"
-    config.write_text(yaml.safe_dump(values))
-    run = start("train", "--config", str(config))
-    output = stop_at(run, "stage all, epoch 1: training loss", signal.SIGINT)
-    assert run.returncode == 130, output
-    assert MESSAGE in output.splitlines()
-    assert not (tmp_path / "router").exists()
-    # A mark in the checkpoints reaches the router only if the second run continues from one; an
-    # interruption may leave one or two more than the last.
-    checkpoints = list((tmp_path / "training").glob("toy-*/checkpoint_*/progress.json"))
-    assert checkpoints
-    for checkpoint in checkpoints:
-        progress = json.loads(checkpoint.read_text())
-        progress["history"][0]["validation_loss"] = 123.0
-        checkpoint.write_text(json.dumps(progress))
-    again = start("train", "--config", str(config))
-    output, _ = again.communicate(timeout=300)
-    assert again.returncode == 0, output
-    history = json.loads((tmp_path / "router" / "router.json").read_text())["manifest"]["history"]
-    assert history[0]["validation_loss"] == 123.0
-    assert [(entry["stage"], entry["epoch"]) for entry in history] == [
-        *(("connector", epoch) for epoch in range(3)),
-        *(("all", epoch) for epoch in range(9)),
-    ]
-
-
-def test_a_stopped_job_says_so_and_ends_with_one_json_document(tmp_path, start):
-    """`ray job stop` sends SIGTERM; of what the workers say nothing reaches stdout."""
-    values = job_values(write_toy_tables(tmp_path / "tables"), tmp_path)
-    config = tmp_path / "job.yaml"
-    config.write_text(yaml.safe_dump(values))
-    run = start("train", "--config", str(config))
-    output = stop_at(run, "stage connector, epoch 0", signal.SIGTERM, os.kill)
-    assert run.returncode == 130, output
-    assert MESSAGE in output.splitlines()
-    again = start("train", "--config", str(config), "--json", stderr=subprocess.DEVNULL)
-    output, _ = again.communicate(timeout=300)
-    assert again.returncode == 0, output
-    assert json.loads(output)["history"][-1]["stage"] == "all"
-
-
-def test_a_killed_job_goes_on_as_if_nothing_had_been(tmp_path, start, noisy_tables, stopped):
-    """Driver, workers and the whole cluster, as when the machine loses power."""
+def test_a_job_goes_on_after_every_kind_of_end_as_if_nothing_had_been(
+    tmp_path, start, noisy_tables, stopped
+):
     config = overfitting_job(noisy_tables, tmp_path)
     path = tmp_path / "job.yaml"
     path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
+
+    # `ray job stop` sends SIGTERM to the command alone.
     run = start("train", "--config", str(path))
-    stop_at(run, "stage all, epoch 2, step 5/", signal.SIGKILL)
+    output = stop_at(run, "stage connector, epoch 0", signal.SIGTERM, os.kill)
+    assert run.returncode == 130, output
+    assert MESSAGE in output.splitlines()
+
+    # A terminal sends SIGINT to all processes.
+    run = start("train", "--config", str(path))
+    output = stop_at(run, "stage all, epoch 1: training loss", signal.SIGINT)
+    assert run.returncode == 130, output
+    assert MESSAGE in output.splitlines()
+
+    # A machine that loses power ends driver, workers and the whole cluster.
+    run = start("train", "--config", str(path))
+    output = stop_at(run, "stage all, epoch 2, step 5/", signal.SIGKILL)
     assert run.returncode == -signal.SIGKILL
+    assert "continuing after stage all, epoch" in output
     assert not config.router_dir.exists()
-    again = start("train", "--config", str(path))
-    output, _ = again.communicate(timeout=300)
-    assert again.returncode == 0, output
+
+    # Of what the workers say nothing reaches stdout.
+    run = start("train", "--config", str(path), "--json", stderr=subprocess.DEVNULL)
+    output, _ = run.communicate(timeout=300)
+    assert run.returncode == 0, output
+    assert json.loads(output)["history"][-1]["stage"] == "all"
     assert same_weights(stopped[0], config)
 
 

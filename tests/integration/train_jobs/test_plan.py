@@ -116,6 +116,7 @@ def test_the_command_prints_the_plan_and_starts_nothing(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.alone
 def test_the_planned_memory_is_what_a_run_of_small_takes(tmp_path):
     """Its full shape, which takes 13 GB; only the instructions are fewer and shorter."""
     values = shipped("small", SMALL).model_dump(mode="json")

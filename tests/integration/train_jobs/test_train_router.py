@@ -1,21 +1,14 @@
 """Training on real Ray Train and DeepSpeed with two workers."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray.train
-import torch
-from ray.train.torch import TorchConfig, TorchTrainer
 
 from modelsat.aptitude.tasks import load_tasks
 from modelsat.errors import ZooError
 from modelsat.routing.scoring import Scorer
-from modelsat.training.batches import BatchSampler
-from modelsat.training.loop import StageRunner
-from modelsat.training.stages import freeze_for_stage
 from tests.support.router_parts import TASKS, WORDS, make_matrix
 from tests.support.train_jobs.toy_job import job_values, write_toy_tables
 from train_jobs.config import TrainJobConfig
@@ -40,9 +33,7 @@ def job(tables: Path, out: Path, **changes: Any) -> TrainJobConfig:
     return TrainJobConfig.model_validate({**job_values(tables, out), **changes})
 
 
-@pytest.mark.parametrize(
-    ("zero_stage", "precision"), [(2, "float32"), (2, "autocast"), (3, "float32")]
-)
+@pytest.mark.parametrize(("zero_stage", "precision"), [(2, "autocast"), (3, "float32")])
 def test_a_job_trains_both_stages_and_writes_a_router(
     tables, tmp_path, zero_stage, precision, monkeypatch
 ):
@@ -78,60 +69,3 @@ def test_a_refused_job_starts_no_worker_and_writes_nothing(tables, tmp_path):
     with pytest.raises(ZooError, match="no card for nobody"):
         train_router(config.model_copy(update={"data": (data,)}))
     assert not list(tmp_path.iterdir())
-
-
-def stage_1(settings: dict[str, Any]) -> None:
-    """Train stage 1 on one worker and note which parameters moved."""
-    from modelsat.modeling.loading import build_model
-    from train_jobs.deepspeed_engine import DeepSpeedEngine, start_distributed
-
-    config = TrainJobConfig.model_validate(settings)
-    start_distributed("gloo")
-    outcomes = [make_matrix()]
-    model, tokenizer = build_model(config.model, seed=0)
-    before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    sampler = BatchSampler(
-        outcomes,
-        batch_size=8,
-        composites=8,
-        seed=0,
-        rank=ray.train.get_context().get_world_rank(),
-        num_workers=2,
-    )
-    freeze_for_stage(model, "connector")
-    engine = DeepSpeedEngine(
-        model, "connector", config.training, config.deepspeed, sampler.steps_per_epoch
-    )
-    runner = StageRunner(engine, tokenizer, outcomes, config.training, engine.device)
-    runner.train_epoch(sampler, 1, lambda result: None)
-    after = engine.full_state()
-    moved = sorted(name for name, value in after.items() if not torch.equal(value, before[name]))
-    if ray.train.get_context().get_world_rank() == 0:
-        (Path(config.storage_path) / "moved.json").write_text(json.dumps(moved))
-
-
-@pytest.mark.parametrize("zero_stage", [2, 3])
-def test_base_and_encoder_are_bit_equal_after_stage_1(tables, tmp_path, zero_stage):
-    from modelsat.modeling.tiny import write_tiny_parts
-
-    base, encoder = write_tiny_parts(tmp_path / "parts", make_matrix().instructions, seed=0)
-    config = job(
-        tables,
-        tmp_path,
-        model={"base": str(base), "encoder": str(encoder)},
-        deepspeed={"zero_stage": zero_stage},
-    )
-    Path(config.storage_path).mkdir()
-    TorchTrainer(
-        stage_1,
-        train_loop_config=config.model_dump(mode="json"),
-        torch_config=TorchConfig(backend="gloo"),
-        scaling_config=ray.train.ScalingConfig(num_workers=2, resources_per_worker={"CPU": 1}),
-        run_config=ray.train.RunConfig(
-            storage_path=str(tmp_path / "run"),
-            worker_runtime_env={"env_vars": {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}},
-        ),
-    ).fit()
-    moved = json.loads((Path(config.storage_path) / "moved.json").read_text())
-    assert moved
-    assert all(name.startswith("connector.") for name in moved)

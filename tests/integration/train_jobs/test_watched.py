@@ -1,4 +1,4 @@
-"""A job that learns by heart stops in time, tells of it as it goes, and is not moved by a look."""
+"""A job that learns by heart stops in time, and tells of it as it goes."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from modelsat.modeling.checkpoint import load_router
 from modelsat.training.loop import validation_loss
 from modelsat.training.outputs import network_scores
 from tests.support.train_jobs.event_files import read_scalars
-from tests.support.train_jobs.toy_job import PATIENCE, overfitting_job, same_weights
+from tests.support.train_jobs.toy_job import PATIENCE
 from train_jobs.data import (
     data_hashes,
     measure_training_data,
     read_training_data,
     write_training_data,
 )
-from train_jobs.train_router import run_name, train_router
+from train_jobs.train_router import run_name
 
 pytestmark = [
     pytest.mark.ray,
@@ -75,11 +75,3 @@ def test_event_files_tell_what_the_history_tells(stopped):
     assert all(capability[step] == pytest.approx(1.5 * rate) for step, rate in base.items())
     assert set(scalars["connector/learning_rate/capability"]) == set(range(1, STEPS_PER_EPOCH + 1))
     assert "connector/learning_rate/base" not in scalars
-
-
-def test_a_look_at_validation_moves_no_weight(stopped, noisy_tables, tmp_path):
-    config = overfitting_job(noisy_tables, tmp_path)
-    unwatched = config.training.model_copy(update={"validate_every_steps": None})
-    config = config.model_copy(update={"training": unwatched})
-    train_router(config)
-    assert same_weights(stopped[0], config)

@@ -119,10 +119,10 @@ class Endpoint:
         scores = self.scores(text)
         return sorted(scores, key=lambda name: -scores[name])
 
-    def settle(self) -> None:
-        """All upstreams behave, and the endpoint has found that out."""
-        self.fleet.restore()
-        for name in self.config_names():
+    def settle(self, *, but: Iterable[str] = ()) -> None:
+        """Upstreams behave, but for some left as they are, and the endpoint has found that out."""
+        self.fleet.restore(but=but)
+        for name in set(self.config_names()) - set(but):
             until(lambda name=name: self.ask(model=name).status_code, lambda seen: seen == 200)
 
     def config_names(self) -> list[str]:

@@ -34,7 +34,12 @@ def case(name: str, **changes: Any) -> dict[str, Any]:
         "connector_stage": stage,
         "all_stage": stage,
     }
-    values = {"name": name, "training": training, "deepspeed": {"zero_stage": 2}}
+    values = {
+        "name": name,
+        "stage": "all",
+        "training": training,
+        "deepspeed": {"zero_stage": 2},
+    }
     for section, settings in changes.items():
         values[section] = (
             {**values[section], **settings} if isinstance(settings, dict) else settings
@@ -55,6 +60,8 @@ TWO_WORKERS = [
     case(
         "two-lora-recomputed", training=LORA, deepspeed={**ZERO_3, "activation_checkpointing": True}
     ),
+    case("two-connector", stage="connector"),
+    case("two-connector-zero-3", stage="connector", deepspeed=ZERO_3),
     case("two-recomputed", deepspeed={"activation_checkpointing": True}),
     case("two-apart", leaves_out_reductions=True),
 ]

@@ -1,4 +1,4 @@
-"""Train stage ``all`` on the toy matrix as one of several ranks; save the weights of each case.
+"""Train a stage on the toy matrix as one of several ranks; save the weights of each case.
 
 ``python -m tests.support.train_jobs.train_ranks PLAN.json``, with ``RANK`` and ``WORLD_SIZE``
 in the environment. The plan: where the parts are, and the cases to run one after the other.
@@ -47,16 +47,17 @@ def train(case: dict[str, Any], parts: dict[str, str], out: Path) -> None:
         rank=rank,
         num_workers=num_workers,
     )
-    adapt_for_stage(model, "all", config)
-    freeze_for_stage(model, "all")
-    engine = DeepSpeedEngine(model, "all", config, options, EPOCHS * sampler.steps_per_epoch)
+    stage = case["stage"]
+    adapt_for_stage(model, stage, config)
+    freeze_for_stage(model, stage)
+    engine = DeepSpeedEngine(model, stage, config, options, EPOCHS * sampler.steps_per_epoch)
     first = 1
     if "continues" in case:
         engine.load(out / case["continues"])
         first = EPOCHS
     runner = StageRunner(engine, tokenizer, [matrix], config, engine.device)
     for epoch in range(first, EPOCHS + 1):
-        freeze_for_stage(engine.model, "all")
+        freeze_for_stage(engine.model, stage)
         runner.train_epoch(sampler, epoch, lambda result: None)
         if epoch < EPOCHS:
             engine.save(out / case["name"])
@@ -64,7 +65,7 @@ def train(case: dict[str, Any], parts: dict[str, str], out: Path) -> None:
     if rank == 0:
         if config.lora is not None:
             model, _ = build_model(ModelConfig(**parts, dropout=0.0), seed=0)
-            take_trained(model, "all", config, state)
+            take_trained(model, stage, config, state)
             state = dict(model.named_parameters())
         safetensors.torch.save_file(state, out / f"{case['name']}.safetensors")
         safetensors.torch.save_file(start, out / "start.safetensors")

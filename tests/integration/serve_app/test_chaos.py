@@ -2,7 +2,6 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from ray import serve
@@ -12,9 +11,11 @@ from tests.support.serve_app.chaos import REPLICATED, killing
 from tests.support.serve_app.reliability import Endpoint, processes, serving, until
 from tests.support.serve_app.reliability_load import closed_load, mixed, steady_load
 from tests.support.serve_app.served import Artifacts
+from tests.support.serve_app.stage import Stage
 
 pytestmark = [
     pytest.mark.ray,
+    pytest.mark.alone,
     pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:DeprecationWarning"),
 ]
@@ -25,15 +26,14 @@ NUM_REQUESTS = 200  # 20 s of them
 
 @pytest.fixture(scope="module")
 def endpoint(
-    artifacts: Artifacts, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Endpoint]:
+    artifacts: Artifacts, stage: Stage, tmp_path_factory: pytest.TempPathFactory
+) -> Endpoint:
     two = {"num_replicas": 2, "num_cpus": 0.5}
+    replicas = {"ingress": two, "scorer": {**two, "num_threads": 1}}
     root = tmp_path_factory.mktemp("chaos")
-    with serving(
-        root, artifacts.router, NAMES, ingress=two, scorer={**two, "num_threads": 1}
-    ) as endpoint:
-        endpoint.settle()
-        yield endpoint
+    endpoint = stage.get("chaos", lambda: serving(root, artifacts.router, NAMES, **replicas))
+    endpoint.settle()
+    return endpoint
 
 
 def test_requests_are_answered_while_processes_are_killed(
