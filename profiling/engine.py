@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelsat.aptitude.prompts import PLAIN_STOP, Prompts
 from modelsat.processes import end_with_this_process
-from modelsat.zoo import VllmCandidate
+from modelsat.zoo.engines.vllm import VllmCandidate
 from profiling.checkpoint import MARGIN, Checkpoint
 from profiling.keeping import BatchKeeper
 from profiling.rendering import OPTION_TOKENS, PROMPT_SETTINGS, QUESTION
@@ -174,7 +174,7 @@ def resources_text(candidate: VllmCandidate) -> str:
 def _engine_options(candidate: VllmCandidate) -> dict[str, Any]:
     options = candidate.llm_config
     return {
-        "model_source": candidate.model_source,
+        "model_source": candidate.source,
         "engine_kwargs": candidate.engine_kwargs,
         "accelerator_type": options.get("accelerator_type"),
         "placement_group_config": options.get("placement_group_config"),
@@ -193,7 +193,7 @@ def engine_environment(candidate: VllmCandidate) -> dict[str, Any]:
     if not _wants_gpu(candidate):
         # Keeps vLLM from moving the model into a third process: 10 CPU-seconds and 0.5 GB less.
         defaults["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-    if Path(candidate.model_source).is_dir():
+    if Path(candidate.source).is_dir():
         defaults["HF_HUB_OFFLINE"] = "1"
     return {**own, "env_vars": {**defaults, **own.get("env_vars", {})}}
 

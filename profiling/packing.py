@@ -7,7 +7,9 @@ time and changes no result.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from modelsat.zoo import OpenAICandidate, VllmCandidate, ZooCandidate
+from modelsat.zoo.candidate import Candidate
+from modelsat.zoo.engines.openai import OpenAICandidate
+from modelsat.zoo.engines.vllm import VllmCandidate
 from profiling.engine import LIGHT_STAGE
 from profiling.remote import REPLICA_CPUS
 
@@ -17,11 +19,12 @@ _NUM_LIGHT_STAGES = 4  # read, drop what is settled, render, grade
 _MARGIN = 1e-6  # sums of fractions are not exact
 
 
-def needs(candidate: ZooCandidate, replicas: int) -> dict[str, float]:
+def needs(candidate: Candidate, replicas: int) -> dict[str, float]:
     """What so many replicas and the stages around them reserve, by Ray's resource names."""
     if isinstance(candidate, OpenAICandidate):
         replica = {"CPU": REPLICA_CPUS}
     else:
+        assert isinstance(candidate, VllmCandidate)
         replica = _engine_needs(candidate)
     total = {name: amount * replicas for name, amount in replica.items()}
     total["CPU"] = total.get("CPU", 0.0) + _NUM_LIGHT_STAGES * LIGHT_STAGE["num_cpus"]

@@ -16,7 +16,9 @@ from modelsat.aptitude.grading import Grade, grade_answer
 from modelsat.aptitude.prompts import Prompts
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.capability.cards import UNPARSABLE
-from modelsat.zoo import OpenAICandidate, ZooCandidate
+from modelsat.zoo.candidate import Candidate
+from modelsat.zoo.engines.openai import OpenAICandidate
+from modelsat.zoo.engines.vllm import VllmCandidate
 from profiling.checkpoint import ENGINE_REQUEST, GRADED, MARGIN, Checkpoint
 from profiling.config import RemoteConfig
 from profiling.engine import LIGHT_STAGE, generate_answers
@@ -47,7 +49,7 @@ class CandidateJob:
         groups: how the names of its engines' placement groups begin.
     """
 
-    candidate: ZooCandidate
+    candidate: Candidate
     questions: tuple[str, ...]
     settled: pa.ChunkedArray
     checkpoint: Checkpoint
@@ -109,6 +111,7 @@ def build_pipeline(job: CandidateJob) -> Any:
     }
     if isinstance(job.candidate, OpenAICandidate):
         return ask_remotely(batches, job.candidate, limits=job.limits, **means)
+    assert isinstance(job.candidate, VllmCandidate)
     rendered = batches.map_batches(
         render_prompts,
         fn_args=(job.candidate, job.prompts),

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from modelsat.aptitude.prompts import Prompts, request_fields
 from modelsat.errors import ZooError
-from modelsat.zoo import OpenAICandidate
+from modelsat.zoo.engines.openai import OpenAICandidate
 from profiling.checkpoint import GRADED, Checkpoint
 from profiling.config import RemoteConfig
 from profiling.keeping import BatchKeeper, Row

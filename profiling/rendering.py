@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from modelsat.aptitude.prompts import ANSWER_DELIMITER, TEMPERATURE, Prompts
 from modelsat.errors import ZooError
-from modelsat.zoo import VllmCandidate
+from modelsat.zoo.engines.vllm import VllmCandidate
 
 # How every answer is sampled; part of the hash that decides whether finished work holds.
 PROMPT_SETTINGS: dict[str, Any] = {"temperature": TEMPERATURE}
@@ -108,7 +108,7 @@ def load_tokenizer(candidate: VllmCandidate, *, needs_template: bool = True) -> 
     """
     options = candidate.engine_kwargs
     trusted = bool(options.get("trust_remote_code", False))
-    source = options.get("tokenizer") or candidate.model_source
+    source = options.get("tokenizer") or candidate.source
     # As vLLM has it: the weights' revision is the tokenizer's too, unless it has one of its own.
     revision = options.get("tokenizer_revision") or options.get("revision")
     try:

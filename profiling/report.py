@@ -11,7 +11,7 @@ from modelsat.aptitude.separation import wilson_interval
 from modelsat.artifacts.schemas import OUTCOMES
 from modelsat.artifacts.store import read_manifest, read_table, write_json, write_text
 from modelsat.capability.cards import UNPARSABLE, read_cards
-from modelsat.zoo import Price
+from modelsat.zoo.candidate import Price
 from profiling.config import ProfileConfig
 from profiling.report_page import render_page
 from profiling.work import CARDS_FILE, OUTCOMES_FILE, Plan, Work

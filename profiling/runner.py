@@ -15,7 +15,8 @@ import pyarrow as pa
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from modelsat.zoo import OpenAICandidate
+from modelsat.zoo.engines.openai import OpenAICandidate
+from modelsat.zoo.engines.vllm import VllmCandidate
 from profiling.config import ProfileConfig
 from profiling.engine import resources_text
 from profiling.packing import choose_next, needs
@@ -223,7 +224,7 @@ def _deadline_reason(run: _Run, config: ProfileConfig) -> str:
             f"{candidate.base_url} is too slow or does not answer; mend it, raise "
             "candidate_deadline_s or its remote.concurrency"
         )
-    elif run.num_rows:
+    elif run.num_rows or not isinstance(candidate, VllmCandidate):
         cause = "its engine is too slow or keeps dying; raise candidate_deadline_s"
     else:
         cause = (

@@ -17,7 +17,10 @@ from modelsat.artifacts.hashing import content_hash, file_hash
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.artifacts.store import read_manifest, read_table
 from modelsat.errors import ArtifactError, ConfigError, MachineError, ModelSatError, ZooError
-from modelsat.zoo import OpenAICandidate, VllmCandidate, Zoo, ZooCandidate, load_zoo
+from modelsat.zoo.candidate import Candidate
+from modelsat.zoo.engines.openai import OpenAICandidate
+from modelsat.zoo.engines.vllm import VllmCandidate
+from modelsat.zoo.zoo_file import Zoo, load_zoo
 from profiling.checkpoint import Checkpoint
 from profiling.config import ProfileConfig
 from profiling.rendering import PROMPT_SETTINGS
@@ -39,7 +42,7 @@ class Work:
         checkpoint: what is kept of it until it is done.
     """
 
-    candidate: ZooCandidate
+    candidate: Candidate
     path: Path
     work_hash: str
     checkpoint: Checkpoint
@@ -127,8 +130,8 @@ def check_model_files(candidate: VllmCandidate) -> None:
     Raises:
         ZooError: no model directory, or a file of it is corrupt.
     """
-    candidate.check_local_model()
-    folder = Path(candidate.model_source)
+    candidate.check_source()
+    folder = Path(candidate.source)
     for weights in sorted(folder.glob("*.safetensors")):
         try:
             with safe_open(weights, framework="numpy") as tensors:
@@ -167,7 +170,7 @@ def _check_remote(zoo: Zoo, config: ProfileConfig) -> None:
             )
 
 
-def _check_asks_by_chat(candidate: ZooCandidate, prompts: Prompts) -> None:
+def _check_asks_by_chat(candidate: Candidate, prompts: Prompts) -> None:
     if not prompts.chat_template or prompts.scoring != "generated":
         raise ZooError(
             f"candidate {candidate.name!r} answers chats behind a URL, which tells no likelihood "
@@ -177,7 +180,7 @@ def _check_asks_by_chat(candidate: ZooCandidate, prompts: Prompts) -> None:
 
 
 def _plan_work(
-    candidate: ZooCandidate, question_hashes: list[str], prompts: Prompts, config: ProfileConfig
+    candidate: Candidate, question_hashes: list[str], prompts: Prompts, config: ProfileConfig
 ) -> Work:
     changing = {
         "candidate": candidate.content_hash(),

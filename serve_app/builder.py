@@ -11,7 +11,7 @@ from ray.serve import Application
 
 from modelsat.config import load_config
 from modelsat.errors import MachineError, ModelSatError, ZooError
-from modelsat.zoo import VllmCandidate
+from modelsat.zoo.engines.vllm import VllmCandidate
 from serve_app.candidates.llm_config import complete_llm_config
 from serve_app.config import CandidateOptions, ServeConfig
 from serve_app.ingress import Ingress

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from modelsat.config import FrozenConfig
 from modelsat.routing.policy import Constraints, Probability
-from modelsat.zoo import AUTO_MODEL
+from modelsat.zoo.candidate import AUTO_MODEL
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 TextRule = Literal["last_user", "user_turns", "conversation"]

@@ -6,7 +6,7 @@ import socket
 from ray.serve import context
 
 from modelsat.errors import ConfigError, MachineError
-from modelsat.zoo import OpenAICandidate, Zoo
+from modelsat.zoo.zoo_file import Zoo
 from serve_app.api.key_file import read_keys
 from serve_app.config import SecurityOptions, ServeConfig
 from serve_app.registry.seed import read_seed
@@ -27,10 +27,8 @@ def check_artifacts(config: ServeConfig) -> Zoo:
     """
     zoo = read_seed(config).zoo
     for candidate in zoo.candidates:
-        if isinstance(candidate, OpenAICandidate):
-            candidate.read_api_key()
-        else:
-            candidate.check_local_model()
+        candidate.check_keys()
+        candidate.check_source()
     if config.security.keys is not None:
         read_keys(config.security.keys)
     return zoo

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 
 from modelsat.errors import ConfigError, MachineError, ZooError
-from modelsat.zoo import OpenAICandidate, load_zoo, read_key
+from modelsat.zoo.api_key import read_key
+from modelsat.zoo.zoo_file import load_zoo
 
 _CONNECT_TIMEOUT_S = 10
 _CONCURRENCY = 4  # a check beside real traffic takes little of a candidate
@@ -96,18 +97,18 @@ class LiveCandidate:
 def find_live_candidate(
     name: str, zoo: Path | None, url: str | None, key_env: str | None
 ) -> LiveCandidate:
-    """Where a candidate is to be asked: at its own URL, or pinned at an endpoint of ours.
+    """Return where to send a candidate's requests: its own URL, or a Model-SAT endpoint.
 
     Args:
         name: the candidate.
-        zoo: zoo file that holds it as ``engine: openai``.
-        url: in place of the zoo, an endpoint that serves it under its name.
-        key_env: environment variable that holds the endpoint's key.
+        zoo: zoo file whose entry gives the candidate's own URL.
+        url: instead of the zoo, an endpoint that serves the candidate under its name.
+        key_env: environment variable that holds the key; without it, the entry's own key is sent.
 
     Raises:
-        ConfigError: not exactly one of zoo and url, or no address.
-        ZooError: the zoo does not hold the candidate, it has no URL there, or the variable holds
-            no key.
+        ConfigError: not exactly one of zoo and url is given, or the URL is malformed.
+        ZooError: the zoo does not hold the candidate, its entry has no URL, or the environment
+            variable holds no key.
     """
     if (zoo is None) == (url is None):
         raise ConfigError(
@@ -116,13 +117,16 @@ def find_live_candidate(
         )
     if zoo is not None:
         candidate = load_zoo(zoo).get(name)
-        if not isinstance(candidate, OpenAICandidate):
+        endpoint = candidate.http_endpoint
+        if endpoint is None:
             raise ZooError(
                 f"candidate {name!r} has no URL of its own in {zoo}; serve it, and give the "
                 "endpoint's address with --url"
             )
-        key = _named_key(key_env) or candidate.read_api_key()
-        return LiveCandidate(candidate.base_url, candidate.model, key)
+        key = _read_key_or_none(key_env, "--key-env") or _read_key_or_none(
+            endpoint.api_key_env, f"candidate {name!r}"
+        )
+        return LiveCandidate(endpoint.base_url, endpoint.model, key)
     try:
         parsed = httpx.URL(url or "")
     except httpx.InvalidURL:
@@ -130,11 +134,11 @@ def find_live_candidate(
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ConfigError(f"--url {url!r} is no address; write it as http://HOST:PORT/v1")
     base_url = str(parsed).rstrip("/").removesuffix("/v1") + "/v1"
-    return LiveCandidate(base_url, name, _named_key(key_env))
+    return LiveCandidate(base_url, name, _read_key_or_none(key_env, "--key-env"))
 
 
-def _named_key(variable: str | None) -> str | None:
-    return None if variable is None else read_key(variable, of="--key-env")
+def _read_key_or_none(variable: str | None, of: str) -> str | None:
+    return None if variable is None else read_key(variable, of=of)
 
 
 def _text(answer: httpx.Response) -> str | None:

@@ -35,18 +35,16 @@ def validate(
     as_json: AsJson = False,
 ) -> None:
     """Check a zoo file and the model directories it names."""
-    from modelsat.zoo import VllmCandidate, load_zoo
+    from modelsat.zoo.zoo_file import load_zoo
 
     zoo = load_zoo(file)
-    for candidate in zoo.local:
-        candidate.check_local_model()
+    for candidate in zoo.candidates:
+        candidate.check_source()
     rows = [
         {
             "candidate": candidate.name,
             "engine": candidate.engine,
-            "source": candidate.model_source
-            if isinstance(candidate, VllmCandidate)
-            else candidate.base_url,
+            "source": candidate.source,
             "context_window": candidate.context_window,
             "input_usd_per_mtok": candidate.price and candidate.price.input_usd_per_mtok,
             "output_usd_per_mtok": candidate.price and candidate.price.output_usd_per_mtok,

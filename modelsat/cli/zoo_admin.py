@@ -19,7 +19,7 @@ from modelsat.errors import (
     ModelSatError,
     ZooError,
 )
-from modelsat.zoo import VllmCandidate, load_zoo
+from modelsat.zoo.zoo_file import load_zoo
 
 _CONNECT_TIMEOUT_S = 10
 _ANSWER_TIMEOUT_S = 3600  # an engine may take many minutes to start
@@ -107,19 +107,14 @@ class AdminClient:
 
 
 def entry_document(zoo: Path, name: str) -> dict[str, Any]:
-    """The entry of a candidate, as JSON; a local model directory becomes absolute.
+    """Return the entry of a candidate as JSON, with absolute paths.
 
     Raises:
         ZooError: the zoo file is refused, or does not hold the candidate or its model.
     """
     candidate = load_zoo(zoo).get(name)
-    if isinstance(candidate, VllmCandidate):
-        candidate.check_local_model()
-    entry = candidate.model_dump(mode="json", exclude_unset=True)
-    if isinstance(candidate, VllmCandidate) and Path(candidate.model_source).is_dir():
-        loading = entry["llm_config"]["model_loading_config"]
-        loading["model_source"] = str(Path(candidate.model_source).absolute())
-    return entry
+    candidate.check_source()
+    return candidate.model_dump(mode="json", exclude_unset=True)
 
 
 def card_document(cards: Path, name: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from modelsat.artifacts.schemas import CANDIDATES
 from modelsat.artifacts.store import read_table
 from modelsat.errors import ArtifactError, ConfigError
-from modelsat.zoo import Zoo, load_zoo
+from modelsat.zoo.zoo_file import Zoo, load_zoo
 
 # Our choice: three prompt tokens to one answer token, the ratio at which price comparisons
 # (Artificial Analysis) quote one figure per model.

@@ -11,7 +11,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from modelsat.routing.policy import Constraints, matching
-from modelsat.zoo import Endpoint, ZooCandidate
+from modelsat.zoo.candidate import Candidate, Endpoint
 from serve_app.api.connection import Receive, Scope, Send
 from serve_app.api.errors import ApiError, model_not_found
 from serve_app.api.gate import EXCHANGE, Exchange
@@ -211,9 +211,7 @@ class _EventStream(Response):
 class _Accounts:
     """Takes down in the record what an answer was found to have cost."""
 
-    def __init__(
-        self, answer: Answer, record: RequestRecord, candidate: ZooCandidate | None
-    ) -> None:
+    def __init__(self, answer: Answer, record: RequestRecord, candidate: Candidate | None) -> None:
         self._facts, self._record = answer.facts, record
         self._price = None if candidate is None else candidate.price
 
@@ -235,9 +233,9 @@ class _KnownCandidates:
 
     def __init__(self) -> None:
         self._version: int | None = None
-        self._by_name: dict[str, ZooCandidate] = {}
+        self._by_name: dict[str, Candidate] = {}
 
-    def get(self, state: ZooState, name: str) -> ZooCandidate | None:
+    def get(self, state: ZooState, name: str) -> Candidate | None:
         if self._version != state.version:
             self._by_name = {candidate.name: candidate for candidate in state.zoo.candidates}
             self._version = state.version

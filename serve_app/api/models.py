@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from modelsat.zoo import ZooCandidate
+from modelsat.zoo.candidate import Candidate
 from serve_app.api.errors import model_not_found
 from serve_app.api.inference import visible_names
 from serve_app.api.key_file import ApiKey
@@ -40,7 +40,7 @@ class Models:
             raise model_not_found(names)
         return self._describe(name, None if name in self._profiles else state.zoo.get(name))
 
-    def _describe(self, name: str, candidate: ZooCandidate | None) -> dict[str, Any]:
+    def _describe(self, name: str, candidate: Candidate | None) -> dict[str, Any]:
         model = {"id": name, "object": "model", "created": self._created, "owned_by": "model-sat"}
         if candidate is not None:
             model["max_model_len"] = candidate.context_window  # as vLLM calls it

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import modelsat
-from modelsat.zoo import Endpoint, ZooCandidate
+from modelsat.zoo.candidate import Candidate, Endpoint
 from serve_app.api.gate import MAX_TIMEOUT_S, MIN_TIMEOUT_S, TIMEOUT_HEADER
 from serve_app.api.inference import SESSION_HEADER, SESSION_PATTERN
 from serve_app.api.openapi_requests import (
@@ -134,7 +134,7 @@ def openapi_document(
     }
 
 
-def _asking_paths(profiles: Sequence[str], shown: Sequence[ZooCandidate]) -> dict[str, Any]:
+def _asking_paths(profiles: Sequence[str], shown: Sequence[Candidate]) -> dict[str, Any]:
     def names(endpoint: Endpoint) -> list[str]:
         return [candidate.name for candidate in shown if endpoint in candidate.endpoints]
 

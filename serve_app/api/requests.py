@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from modelsat.routing.policy import Constraints
-from modelsat.zoo import Endpoint
+from modelsat.zoo.candidate import Endpoint
 from serve_app.api.errors import ApiError
 
 KNOBS = ("tolerance", "min_p", "max_cost", "models")

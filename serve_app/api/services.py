@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from modelsat.zoo import Endpoint
+from modelsat.zoo.candidate import Endpoint
 from serve_app.api.admin import AdminBackend
 from serve_app.api.keys import KeyRing
 from serve_app.candidates.answer import Deadline

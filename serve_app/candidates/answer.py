@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self
 
-from modelsat.zoo import Endpoint
+from modelsat.zoo.candidate import Endpoint
 
 FailureKind = Literal[
     "timeout", "unreachable", "rate_limited", "overloaded", "server_error", "garbage"

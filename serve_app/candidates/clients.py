@@ -4,7 +4,10 @@ import logging
 from collections.abc import Mapping
 
 from modelsat.errors import ZooError
-from modelsat.zoo import OpenAICandidate, VllmCandidate, Zoo, ZooCandidate
+from modelsat.zoo.candidate import Candidate
+from modelsat.zoo.engines.openai import OpenAICandidate
+from modelsat.zoo.engines.vllm import VllmCandidate
+from modelsat.zoo.zoo_file import Zoo
 from serve_app.candidates.answer import CandidateClient
 from serve_app.candidates.llm_config import scales_to_zero
 from serve_app.candidates.local import LocalClient
@@ -19,7 +22,7 @@ class CandidateClients:
     def __init__(self, max_connections: int, connect_timeout_s: float) -> None:
         """Open the pool, inside a running loop; see `open_session`."""
         self._session = open_session(max_connections, connect_timeout_s)
-        self._clients: dict[str, tuple[ZooCandidate, CandidateClient]] = {}
+        self._clients: dict[str, tuple[Candidate, CandidateClient]] = {}
         self._num_replicas: Mapping[str, int] = {}
 
     def follow(self, zoo: Zoo) -> tuple[str, ...]:
@@ -69,14 +72,14 @@ class CandidateClients:
         """Close every connection."""
         await self._session.close()
 
-    def _is_gone(self, candidate: ZooCandidate) -> bool:
+    def _is_gone(self, candidate: Candidate) -> bool:
         return (
             isinstance(candidate, VllmCandidate)
             and self._num_replicas.get(candidate.name) == 0
             and not scales_to_zero(candidate)
         )
 
-    def _client(self, candidate: ZooCandidate) -> CandidateClient:
+    def _client(self, candidate: Candidate) -> CandidateClient:
         if isinstance(candidate, OpenAICandidate):
             return RemoteClient(candidate, self._session)
         return LocalClient(candidate.name, candidate.application_name)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, Self
 
-from modelsat.zoo import Endpoint
+from modelsat.zoo.candidate import Endpoint
 from serve_app.api.errors import ApiError, error_event
 from serve_app.candidates.answer import (
     Answer,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelsat.errors import ZooError
-from modelsat.zoo import VllmCandidate
+from modelsat.zoo.engines.vllm import VllmCandidate
 from serve_app.config import CandidateOptions
 
 _HARDWARE_KEYS = ("accelerator_type", "accelerator_config", "placement_group_config")
@@ -37,8 +37,8 @@ def complete_llm_config(candidate: VllmCandidate, options: CandidateOptions) -> 
     llm_config = copy.deepcopy(candidate.llm_config)
     loading = llm_config["model_loading_config"]
     loading["model_id"] = candidate.name
-    if Path(candidate.model_source).is_dir():
-        loading["model_source"] = str(Path(candidate.model_source).resolve())
+    if Path(candidate.source).is_dir():
+        loading["model_source"] = str(Path(candidate.source).resolve())
     llm_config.setdefault("log_engine_metrics", False)
     experimental = llm_config.setdefault("experimental_configs", {})
     experimental.setdefault("stream_batching_interval_ms", 0)

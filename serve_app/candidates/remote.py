@@ -15,7 +15,8 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from modelsat.zoo import Endpoint, OpenAICandidate
+from modelsat.zoo.candidate import Endpoint
+from modelsat.zoo.engines.openai import OpenAICandidate
 from serve_app.candidates.answer import Answer, CandidateFailure, Document
 from serve_app.candidates.refusals import failure_of, refusal
 from serve_app.candidates.rewriting import Rewriter, UpstreamError

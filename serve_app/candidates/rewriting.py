@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from modelsat.zoo import Endpoint
+from modelsat.zoo.candidate import Endpoint
 from serve_app.candidates.answer import AnswerFacts, CandidateFailure
 
 _Fields = dict[str, msgspec.Raw]

@@ -20,7 +20,7 @@ from ray.serve.llm.openai_api_models import (
 from vllm.exceptions import VLLMClientError
 
 from modelsat.processes import end_with_this_process
-from modelsat.zoo import Endpoint
+from modelsat.zoo.candidate import Endpoint
 from serve_app.api.errors import ApiError, engine_error
 from serve_app.candidates.wire import wire_parts
 

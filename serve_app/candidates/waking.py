@@ -8,7 +8,8 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 
 from modelsat.errors import ZooError
-from modelsat.zoo import VllmCandidate, Zoo
+from modelsat.zoo.engines.vllm import VllmCandidate
+from modelsat.zoo.zoo_file import Zoo
 
 # Longer than any start; the call that wakes a candidate waits for its first replica.
 _LONGEST_START_S = 3600

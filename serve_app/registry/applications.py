@@ -16,7 +16,7 @@ from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, Deplo
 from modelsat.artifacts.hashing import content_hash
 from modelsat.artifacts.store import read_json, write_json
 from modelsat.errors import ArtifactError, MachineError, ModelSatError, ZooError
-from modelsat.zoo import VllmCandidate
+from modelsat.zoo.engines.vllm import VllmCandidate
 from serve_app.candidates.llm_config import check_hardware, complete_llm_config
 from serve_app.config import CandidateOptions
 

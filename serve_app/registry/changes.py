@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from modelsat.capability.cards import Card, check_same_tasks
 from modelsat.config import parse_config
 from modelsat.errors import ConfigError, ZooError
-from modelsat.zoo import OpenAICandidate, VllmCandidate, Zoo, ZooCandidate
+from modelsat.zoo.candidate import Candidate
+from modelsat.zoo.engines.vllm import VllmCandidate
+from modelsat.zoo.zoo_file import Zoo
 from serve_app.registry.gate import check_shift, check_text
 from serve_app.registry.state import ZooState
 
@@ -31,7 +33,7 @@ class Rules:
     max_accuracy_shift: float
 
 
-def parse_entry(document: object) -> ZooCandidate:
+def parse_entry(document: object) -> Candidate:
     """A candidate from one entry of a zoo file.
 
     Raises:
@@ -42,17 +44,13 @@ def parse_entry(document: object) -> ZooCandidate:
         (entry,) = parse_config(Zoo, values, source="zoo entry").candidates
     except ConfigError as error:
         raise ZooError(str(error)) from None
-    if isinstance(entry, VllmCandidate) and entry.model_source.startswith("."):
-        raise ZooError(
-            f"candidate {entry.name!r}: model_source {entry.model_source!r} is relative to nothing "
-            "here; give an absolute directory or a hub id"
-        )
+    entry.check_absolute()
     return entry
 
 
 def put_candidate(
     state: ZooState,
-    entry: ZooCandidate,
+    entry: Candidate,
     card: Card | None,
     *,
     tasks_hashes: Sequence[str],
@@ -148,7 +146,7 @@ def roll_back(
 
 def _next(
     state: ZooState,
-    candidates: Sequence[ZooCandidate],
+    candidates: Sequence[Candidate],
     cards: Mapping[str, Card],
     rules: Rules,
 ) -> ZooState:
@@ -161,12 +159,12 @@ def _next(
             raise ZooError(
                 f"{candidate.name!r} is the name of a routing profile; choose another one"
             )
-        key = candidate.api_key_env if isinstance(candidate, OpenAICandidate) else None
-        if key is not None and key not in rules.environment:
-            raise ZooError(
-                f"candidate {candidate.name!r}: the environment variable {key} of its key is not "
-                "set where the endpoint runs; set it there and start the endpoint again"
-            )
+        for variable in candidate.key_variables:
+            if variable not in rules.environment:
+                raise ZooError(
+                    f"candidate {candidate.name!r}: the environment variable {variable} of its key "
+                    "is not set where the endpoint runs; set it there and start the endpoint again"
+                )
     default = rules.default_candidate
     if default is not None and default not in zoo.names:
         raise ZooError(
@@ -182,7 +180,7 @@ def _next(
 
 
 def _check_card(
-    card: Card, entry: ZooCandidate, cards: Mapping[str, Card], tasks_hashes: Sequence[str]
+    card: Card, entry: Candidate, cards: Mapping[str, Card], tasks_hashes: Sequence[str]
 ) -> None:
     if card.candidate != entry.name:
         raise ZooError(
@@ -196,7 +194,7 @@ def _check_card(
     check_text(card, peers)
 
 
-def _check_same_engine(before: ZooCandidate, after: ZooCandidate) -> None:
+def _check_same_engine(before: Candidate, after: Candidate) -> None:
     """An engine runs as it was started: another one needs another name, or a removal between.
 
     Replacing it in place would leave the candidate without a replica while the new one loads,

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from modelsat.artifacts.hashing import directory_hash
 from modelsat.artifacts.router_description import read_description
 from modelsat.errors import ArtifactError
-from modelsat.zoo import VllmCandidate
 from serve_app.registry import changes
 from serve_app.registry.changes import Rules
 from serve_app.registry.describe import describe_followers, describe_record, describe_state
@@ -136,8 +135,7 @@ class ZooController:
         """
         candidate = changes.parse_entry(entry)
         parsed = None if card is None else parse_card(card)
-        if isinstance(candidate, VllmCandidate):
-            candidate.check_local_model()
+        candidate.check_source()
 
         async def compute() -> ZooState:
             return changes.put_candidate(

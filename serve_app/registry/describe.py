@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelsat.zoo import VllmCandidate, ZooCandidate
+from modelsat.zoo.candidate import Candidate
 from serve_app.registry.followers import FollowerState
 from serve_app.registry.state import ZooState
 from serve_app.registry.store import VersionRecord
@@ -58,17 +58,13 @@ def describe_followers(followers: Sequence[FollowerState], version: int) -> dict
     }
 
 
-def _entry(candidate: ZooCandidate) -> dict[str, Any]:
+def _entry(candidate: Candidate) -> dict[str, Any]:
     """The entry without ``llm_config``, whose environment may hold what is not to be shown."""
-    if isinstance(candidate, VllmCandidate):
-        source, application = candidate.model_source, candidate.application_name
-    else:
-        source, application = candidate.base_url, None
     return {
         "name": candidate.name,
         "engine": candidate.engine,
-        "source": source,
-        "application": application,
+        "source": candidate.source,
+        "application": candidate.application_name if candidate.runs_on_cluster else None,
         "context_window": candidate.context_window,
         "modalities": list(candidate.modalities),
         "tools": candidate.tools,

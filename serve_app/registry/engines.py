@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from modelsat.errors import ModelSatError, ZooError
-from modelsat.zoo import VllmCandidate
+from modelsat.zoo.engines.vllm import VllmCandidate
 
 _COUNT_INTERVAL_S = 1.0
 

@@ -1,13 +1,12 @@
 """The first version of a served zoo: from the files that the configuration names."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from modelsat.artifacts.hashing import content_hash, directory_hash
 from modelsat.artifacts.router_description import read_description
 from modelsat.capability.cards import Card, read_cards
 from modelsat.errors import ConfigError, ZooError
-from modelsat.zoo import VllmCandidate, Zoo, ZooCandidate, load_zoo
+from modelsat.zoo.zoo_file import Zoo, load_zoo
 from serve_app.config import ServeConfig
 from serve_app.registry.state import ZooState
 from serve_app.registry.store import VersionRecord, ZooStore
@@ -20,7 +19,7 @@ class Seed:
     """What the configured files hold.
 
     Attributes:
-        zoo: the zoo file, model directories absolute.
+        zoo: the zoo file, with absolute paths.
         cards: cards of its candidates, in its order.
         router: router directory, absolute.
         router_hash: hash of the router's files.
@@ -53,7 +52,6 @@ def read_seed(config: ServeConfig) -> Seed:
             is none of the zoo.
     """
     zoo = load_zoo(config.zoo)
-    zoo = zoo.model_copy(update={"candidates": tuple(map(with_absolute_model, zoo.candidates))})
     router = str(config.router.absolute())
     found = read_cards(config.cards, read_description(router)["tasks_hashes"])
     cards = tuple(found[name] for name in zoo.names if name in found)
@@ -89,16 +87,3 @@ def continue_or_seed(store: ZooStore, seed: Seed) -> tuple[ZooState, VersionReco
         state, change=FROM_CONFIGURATION, router_hash=seed.router_hash, seed=seed.seed_hash
     )
     return state, record
-
-
-def with_absolute_model(candidate: ZooCandidate) -> ZooCandidate:
-    """The candidate with the path of a local model directory made absolute."""
-    if not isinstance(candidate, VllmCandidate) or not Path(candidate.model_source).is_dir():
-        return candidate
-    loading = candidate.llm_config["model_loading_config"]
-    source = str(Path(candidate.model_source).absolute())
-    llm_config = {
-        **candidate.llm_config,
-        "model_loading_config": {**loading, "model_source": source},
-    }
-    return candidate.model_copy(update={"llm_config": llm_config})

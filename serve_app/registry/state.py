@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from modelsat.capability.cards import Card
-from modelsat.zoo import Zoo
+from modelsat.zoo.zoo_file import Zoo
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from modelsat.artifacts.store import atomic_directory, read_json, write_json
 from modelsat.capability.cards import read_cards, write_cards
 from modelsat.config import FrozenConfig, parse_config
 from modelsat.errors import ArtifactError, ConfigError, ZooError
-from modelsat.zoo import load_zoo
+from modelsat.zoo.zoo_file import load_zoo
 from serve_app.registry.state import ZooState
 
 _ZOO = "zoo.yaml"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from modelsat.zoo import Price
+from modelsat.zoo.candidate import Price
 from serve_app.observe.record import RequestRecord
 
 # Before anything is seen: the middle of the answers of chat logs, a few hundred tokens.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from modelsat.routing.policy import UNCONSTRAINED, Constraints
-from modelsat.zoo import Endpoint
+from modelsat.zoo.candidate import Endpoint
 
 
 @dataclass(frozen=True)

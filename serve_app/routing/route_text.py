@@ -20,7 +20,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from modelsat.zoo import Endpoint
+from modelsat.zoo.candidate import Endpoint
 from serve_app.api.errors import ApiError
 from serve_app.config import RoutingOptions
 

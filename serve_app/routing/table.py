@@ -14,7 +14,7 @@ import numpy.typing as npt
 from modelsat.artifacts.router_description import read_description
 from modelsat.routing.costs import zoo_costs
 from modelsat.routing.policy import matching
-from modelsat.zoo import ZooCandidate
+from modelsat.zoo.candidate import Candidate
 from serve_app.registry.state import ZooState
 from serve_app.routing.tokens import TokenCounter
 
@@ -42,7 +42,7 @@ class ZooTable:
     """
 
     state: ZooState
-    candidates: tuple[ZooCandidate, ...]
+    candidates: tuple[Candidate, ...]
     costs_M: Doubles
     windows_M: npt.NDArray[np.int64]
     accuracy_M: Doubles
@@ -106,7 +106,7 @@ class ZooTable:
         missing = float("nan")
         return np.array([by_candidate.get(name, missing) for name in self.names], np.float32)
 
-    def _mask(self, key: str | frozenset[str], passes: Callable[[ZooCandidate], bool]) -> Mask:
+    def _mask(self, key: str | frozenset[str], passes: Callable[[Candidate], bool]) -> Mask:
         if key not in self._masks:
             self._masks[key] = np.array([passes(c) for c in self.candidates], dtype=np.bool_)
         return self._masks[key]

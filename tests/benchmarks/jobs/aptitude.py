@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from modelsat.zoo import VllmCandidate
+from modelsat.zoo.engines.vllm import VllmCandidate
 from profiling.engine import engine_environment
 from tests.benchmarks.jobs.timed_run import TimedRun, run_timed, write_run
 from tests.support.profiling.killable import ROOT
@@ -93,7 +93,7 @@ def measure_engine_alone(folder: Path, model: Path, num_questions: int) -> float
     job.write_text(
         json.dumps(
             {
-                "model": candidate.model_source,
+                "model": candidate.source,
                 "engine_kwargs": candidate.engine_kwargs,
                 "prompts": prompts,
                 "max_new_tokens": NEW_TOKENS,

@@ -14,7 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelsat.zoo import OpenAICandidate, Zoo
+from modelsat.zoo.engines.openai import OpenAICandidate
+from modelsat.zoo.zoo_file import Zoo
 from serve_app.config import ScorerOptions
 from serve_app.registry.state import ZooState
 from serve_app.scoring.engine import ScoringEngine

@@ -224,7 +224,7 @@ def test_card_follows_from_the_answers(report: dict[str, Any], bench: Bench) -> 
 def test_a_candidate_that_does_not_load_fails_alone(report: dict[str, Any]) -> None:
     reasons = {failure["candidate"]: failure["reason"] for failure in report["failures"]}
     assert sorted(reasons) == ["hollow", "misspelt"]
-    assert "is no model directory" in reasons["hollow"]
+    assert "is not a model directory" in reasons["hollow"]
     assert "max_model_length" in reasons["misspelt"]
     assert all("\n" not in reason and len(reason) < 500 for reason in reasons.values())
 

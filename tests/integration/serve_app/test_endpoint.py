@@ -16,7 +16,7 @@ from ray.serve.handle import DeploymentHandle
 
 from modelsat.capability.cards import read_cards
 from modelsat.routing.scoring import Scorer
-from modelsat.zoo import load_zoo
+from modelsat.zoo.zoo_file import load_zoo
 from serve_app.builder import ROUTER_APPLICATION, SCORER_DEPLOYMENT
 from serve_app.config import ServeConfig
 from tests.support.serve_app.reliability import (

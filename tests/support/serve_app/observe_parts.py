@@ -5,7 +5,7 @@ from typing import Any
 
 import prometheus_client as prometheus
 
-from modelsat.zoo import Zoo
+from modelsat.zoo.zoo_file import Zoo
 from serve_app.observe.instruments import Metric
 from serve_app.observe.record import RequestRecord
 from serve_app.registry.state import ZooState

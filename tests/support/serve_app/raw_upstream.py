@@ -4,7 +4,7 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 
-from modelsat.zoo import OpenAICandidate
+from modelsat.zoo.engines.openai import OpenAICandidate
 from serve_app.candidates.remote import RemoteClient, open_session
 
 CHAT = {"model": "auto", "messages": [{"role": "user", "content": "how tall is a giraffe"}]}

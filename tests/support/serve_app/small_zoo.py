@@ -7,7 +7,9 @@ from dataclasses import replace
 from modelsat.artifacts.router_description import DESCRIPTION_NAME, ROUTER_SCHEMA_VERSION
 from modelsat.capability.cards import Card, Statement
 from modelsat.routing.policy import Constraints
-from modelsat.zoo import OpenAICandidate, Price, Zoo
+from modelsat.zoo.candidate import Price
+from modelsat.zoo.engines.openai import OpenAICandidate
+from modelsat.zoo.zoo_file import Zoo
 from serve_app.config import RoutingOptions
 from serve_app.registry.state import ZooState
 from serve_app.routing.auto_router import AutoRouter

@@ -7,7 +7,8 @@ from typing import Any
 
 from modelsat.artifacts.router_description import ROUTER_SCHEMA_VERSION
 from modelsat.capability.cards import Card, Statement
-from modelsat.zoo import Zoo, ZooCandidate
+from modelsat.zoo.candidate import Candidate
+from modelsat.zoo.zoo_file import Zoo
 from serve_app.registry.changes import Rules
 from serve_app.registry.state import ZooState
 from serve_app.registry.store import ZooStore
@@ -56,7 +57,7 @@ def zoo(*entries: dict[str, Any]) -> Zoo:
     return Zoo.model_validate({"version": 1, "candidates": list(entries)})
 
 
-def candidate(entry: dict[str, Any]) -> ZooCandidate:
+def candidate(entry: dict[str, Any]) -> Candidate:
     return zoo(entry).candidates[0]
 
 

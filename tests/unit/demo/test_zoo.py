@@ -21,7 +21,7 @@ from modelsat.demo.zoo_specs import (
     believed_fact,
 )
 from modelsat.errors import ZooError
-from modelsat.zoo import load_zoo
+from modelsat.zoo.zoo_file import load_zoo
 
 TINY = replace(SPECS["almanac"], steps=3, batch_size=4, num_layers=1, width=64)
 
@@ -83,9 +83,9 @@ def test_the_zoo_file_is_one_that_the_zoo_reads(tiny_zoo, tmp_path) -> None:
     read = load_zoo(tmp_path / "zoo.yaml")
     assert read.names == QUICKSTART_CANDIDATES
     for candidate in read.candidates:
-        candidate.check_local_model()
+        candidate.check_source()
         assert candidate.price is not None
-        network = AutoModelForCausalLM.from_pretrained(candidate.model_source)
+        network = AutoModelForCausalLM.from_pretrained(candidate.source)
         assert network.config.max_position_embeddings >= candidate.context_window
 
 

@@ -48,7 +48,7 @@ def test_the_plan_says_what_is_left(
     assert (beta["state"], beta["num_settled"], beta["num_to_ask"]) == ("asked", 2, 4)
     assert (beta["replicas"], beta["needs"]) == ([1, 4], {"GPU": 1.0, "CPU": 1.0})
     assert hollow["state"] == "refused"
-    assert "is no model directory" in hollow["reason"]
+    assert "is not a model directory" in hollow["reason"]
     assert plan["num_questions"] == len(QUESTION_IDS)
     assert plan["config"]["block_size"] == 256
     assert sorted(config.output_dir.rglob("*")) == before

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from modelsat.zoo import OpenAICandidate, VllmCandidate
+from modelsat.zoo.engines.openai import OpenAICandidate
+from modelsat.zoo.engines.vllm import VllmCandidate
 from profiling.packing import choose_next, needs
 
 TOTAL = {"CPU": 32.0, "GPU": 8.0, "accelerator_type:L4": 1.0}

@@ -13,7 +13,7 @@ import pytest
 
 from modelsat.aptitude.prompts import Prompts, request_fields
 from modelsat.errors import ZooError
-from modelsat.zoo import OpenAICandidate
+from modelsat.zoo.engines.openai import OpenAICandidate
 from profiling.checkpoint import Checkpoint
 from profiling.config import RemoteConfig
 from profiling.keeping import BatchKeeper

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from modelsat.aptitude.prompts import Prompts
 from modelsat.errors import ZooError
-from modelsat.zoo import VllmCandidate
+from modelsat.zoo.engines.vllm import VllmCandidate
 from profiling.rendering import (
     NO_CHOICES,
     OPTION_TOKENS,

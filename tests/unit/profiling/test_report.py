@@ -8,7 +8,7 @@ import pytest
 
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import write_table
-from modelsat.zoo import Price
+from modelsat.zoo.candidate import Price
 from profiling.checkpoint import GRADED
 from profiling.config import ProfileConfig
 from profiling.report import accuracy, cost_usd, write_report

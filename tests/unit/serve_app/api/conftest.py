@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from modelsat.zoo import OpenAICandidate, Price, Zoo
+from modelsat.zoo.candidate import Price
+from modelsat.zoo.engines.openai import OpenAICandidate
+from modelsat.zoo.zoo_file import Zoo
 from serve_app.api.app import build_api
 from serve_app.api.services import Services
 from serve_app.candidates.answer import Answer, AnswerFacts

@@ -6,7 +6,8 @@ from contextlib import ExitStack, asynccontextmanager
 
 import pytest
 
-from modelsat.zoo import OpenAICandidate, Zoo
+from modelsat.zoo.engines.openai import OpenAICandidate
+from modelsat.zoo.zoo_file import Zoo
 from serve_app.candidates.answer import Deadline
 from serve_app.candidates.clients import CandidateClients
 from serve_app.candidates.dispatch import Dispatcher, DispatchError

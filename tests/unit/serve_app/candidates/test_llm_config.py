@@ -3,7 +3,7 @@ import copy
 import pytest
 
 from modelsat.errors import ZooError
-from modelsat.zoo import VllmCandidate
+from modelsat.zoo.engines.vllm import VllmCandidate
 from serve_app.candidates.llm_config import check_hardware, complete_llm_config
 from serve_app.config import CandidateOptions
 

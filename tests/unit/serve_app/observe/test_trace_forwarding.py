@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from modelsat.zoo import OpenAICandidate
+from modelsat.zoo.engines.openai import OpenAICandidate
 from serve_app.candidates.remote import RemoteClient, open_session
 from serve_app.observe.trace_context import CURRENT_TRACE, begin_trace
 from tests.support.upstream import running_upstream

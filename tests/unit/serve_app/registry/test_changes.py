@@ -158,7 +158,7 @@ def test_rolling_back_obeys_the_rules_of_today():
     ("entry", "said"),
     [
         ({**remote_entry("c"), "api_key": "x"}, "api_key"),
-        (local_entry("c", "./models/c"), "relative to nothing"),
+        (local_entry("c", "./models/c"), "is a relative path"),
         (remote_entry("auto"), "asks for routing"),
         (None, "zoo entry: candidates.0"),
         ([], "zoo entry: candidates.0"),

@@ -74,7 +74,7 @@ def test_model_directories_become_absolute(files, store, monkeypatch):
     files.write_zoo(local_entry("a", "models/tiny"), local_entry("b", "./models/tiny"))
     monkeypatch.chdir(files.root)
     served, _ = continue_or_seed(store, read_seed(files.config()))
-    assert {c.model_source for c in served.zoo.local} == {str(files.root / "models" / "tiny")}
+    assert {c.source for c in served.zoo.local} == {str(files.root / "models" / "tiny")}
     assert store.read(1) == served
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.zoo import Price
+from modelsat.zoo.candidate import Price
 from serve_app.observe.record import RequestRecord
 from serve_app.routing.estimates import Estimates
 

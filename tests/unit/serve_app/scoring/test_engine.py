@@ -7,7 +7,8 @@ import pytest
 
 from modelsat.capability.cards import Card, Statement
 from modelsat.errors import ArtifactError
-from modelsat.zoo import OpenAICandidate, Zoo
+from modelsat.zoo.engines.openai import OpenAICandidate
+from modelsat.zoo.zoo_file import Zoo
 from serve_app.registry.state import ZooState
 from serve_app.scoring.engine import ScoringEngine, padded_little
 from serve_app.scoring.scores import Explanation, Scores, StatementNote

@@ -1,0 +1,1 @@
+"""The model zoo: the candidates that a request may be routed to."""
