@@ -1,11 +1,10 @@
-"""The Ray Data graph of one candidate: read, render, generate, grade.
+"""The Ray Data pipeline of one candidate: read, answer, grade.
 
-:func:`answer_questions` runs as a Ray task of its own and streams graded answers back. Only its
-engines write: each batch, whole or not at all, to the candidate's checkpoint.
+:func:`answer_questions` runs as a Ray task of its own and streams graded answers back. Only the
+replicas write to disk: each batch as a whole, to the candidate's checkpoint.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,54 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelsat.aptitude.grading import Grade, grade_answer
-from modelsat.aptitude.prompts import Prompts
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.capability.cards import UNPARSABLE
-from modelsat.zoo.candidate import Candidate
-from modelsat.zoo.engines.openai import OpenAICandidate
-from modelsat.zoo.engines.vllm import VllmCandidate
-from profiling.checkpoint import ENGINE_REQUEST, GRADED, MARGIN, Checkpoint
-from profiling.config import RemoteConfig
-from profiling.engine import LIGHT_STAGE, generate_answers
-from profiling.remote import ask_remotely
-from profiling.rendering import render_prompts
+from profiling.checkpoint import ENGINE_REQUEST, GRADED, MARGIN
+from profiling.engines import engine_of
+from profiling.job import LIGHT_STAGE, CandidateJob
 
 SOURCE = "profiling"  # the outcomes' source column
 _QUESTION_COLUMNS = ("question_id", "task", "prompt", "answer", "n_choices")
 _MAX_REASON_CHARS = 300  # of a failed row; some engines quote the whole prompt
-
-
-@dataclass(frozen=True)
-class CandidateJob:
-    """All that one candidate's pipeline needs; plain values that cross processes.
-
-    Attributes:
-        candidate: who answers.
-        questions: absolute paths of the questions tables.
-        settled: ids of the questions that need not be asked.
-        checkpoint: where finished batches are kept.
-        replicas: least and most engines that share the questions.
-        batch_size: questions per batch.
-        num_batches: batches that one engine works on at once.
-        max_new_tokens: most tokens of one answer.
-        prompts: how questions are put.
-        start_timeout_s: seconds within which all engines must have started.
-        limits: how hard its URL may be asked, if it is behind one.
-        groups: how the names of its engines' placement groups begin.
-    """
-
-    candidate: Candidate
-    questions: tuple[str, ...]
-    settled: pa.ChunkedArray
-    checkpoint: Checkpoint
-    replicas: tuple[int, int]
-    batch_size: int
-    num_batches: int
-    max_new_tokens: int
-    prompts: Prompts
-    start_timeout_s: float
-    limits: RemoteConfig
-    groups: str
 
 
 def answer_questions(job: CandidateJob) -> Iterator[pa.Table]:
@@ -70,7 +30,7 @@ def answer_questions(job: CandidateJob) -> Iterator[pa.Table]:
         Graded answers, tables :data:`GRADED`, in any order, as batches finish.
 
     Raises:
-        Exception: whatever stops the pipeline; Ray hands it to the driver.
+        Exception: any error that stops the pipeline; Ray passes it to the driver.
     """
     _quiet_ray_data(job)
     dataset = build_pipeline(job)
@@ -80,14 +40,14 @@ def answer_questions(job: CandidateJob) -> Iterator[pa.Table]:
 
 
 def build_pipeline(job: CandidateJob) -> Any:
-    """The candidate's dataset: graded answers, not yet executed."""
+    """Return the candidate's dataset of graded answers, not yet executed."""
     import ray.data
 
     schema = pa.schema([f for f in QUESTIONS.fields if f.name in _QUESTION_COLUMNS])
     questions = ray.data.read_parquet(
         list(job.questions),
         schema=schema,
-        partitioning=None,  # a folder called a=b is no column
+        partitioning=None,  # a folder named a=b is not a column
         **LIGHT_STAGE,
     ).select_columns(list(_QUESTION_COLUMNS))
     if len(job.settled):
@@ -98,40 +58,22 @@ def build_pipeline(job: CandidateJob) -> Any:
             batch_format="pyarrow",
             **LIGHT_STAGE,
         )
-    # One block per batch, or a whole file would be one piece of work for one replica.
+    # One block per batch: otherwise a whole file would be one piece of work for one replica.
     batches = questions.repartition(target_num_rows_per_block=job.batch_size)
-    means: dict[str, Any] = {
-        "replicas": job.replicas,
-        "batch_size": job.batch_size,
-        "num_batches": job.num_batches,
-        "max_new_tokens": job.max_new_tokens,
-        "prompts": job.prompts,
-        "finish": partial(grade_row, candidate=job.candidate.name),
-        "checkpoint": job.checkpoint,
-    }
-    if isinstance(job.candidate, OpenAICandidate):
-        return ask_remotely(batches, job.candidate, limits=job.limits, **means)
-    assert isinstance(job.candidate, VllmCandidate)
-    rendered = batches.map_batches(
-        render_prompts,
-        fn_args=(job.candidate, job.prompts),
-        batch_size=None,
-        batch_format="pyarrow",
-        **LIGHT_STAGE,
-    )
-    return generate_answers(rendered, job.candidate, groups=job.groups, **means)
+    finish = partial(grade_row, candidate=job.candidate.name)
+    return engine_of(job.candidate).answer(batches, job, finish)
 
 
 def drop_settled(questions: pa.Table, settled: pa.ChunkedArray) -> pa.Table:
-    """Questions whose ids are not among those that need not be asked."""
+    """Return the questions that still need an answer."""
     return questions.filter(pc.invert(pc.is_in(questions["question_id"], value_set=settled)))
 
 
 def grade_row(row: dict[str, Any], candidate: str) -> dict[str, Any]:
-    """One answered row becomes an outcomes row.
+    """Return the outcomes row of one answered row.
 
     An unparsable answer is wrong and says so in ``failure``; a row without an answer has no
-    correctness, and its ``failure`` is ``failed: `` and the reason.
+    ``correct``, and its ``failure`` is ``failed: `` and the reason.
     """
     outcome: dict[str, Any] = {
         "question_id": row["question_id"],
@@ -154,7 +96,7 @@ def grade_row(row: dict[str, Any], candidate: str) -> dict[str, Any]:
 
 
 def one_line(reason: str) -> str:
-    """A reason without line breaks, cut to a readable length."""
+    """Return a reason without line breaks, cut to a readable length."""
     line = " ".join(reason.split())
     return line if len(line) <= _MAX_REASON_CHARS else line[: _MAX_REASON_CHARS - 3] + "..."
 
@@ -165,7 +107,7 @@ def _quiet_ray_data(job: CandidateJob) -> None:
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    # Start only with every replica up: the first one ready would take all batches in flight.
+    # Start with every replica up: otherwise the first one ready would take all batches.
     context.wait_for_min_actors_s = job.start_timeout_s
-    # A model that does not load will not load on a second try either.
+    # A model that does not load fails the second time too.
     context.max_consecutive_actor_init_deaths = 0

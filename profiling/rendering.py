@@ -1,5 +1,6 @@
-"""A question becomes the token ids that a candidate's engine continues."""
+"""From a question to the token ids that an engine continues."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 from string import ascii_uppercase
 from typing import Any
@@ -7,45 +8,58 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelsat.aptitude.prompts import ANSWER_DELIMITER, TEMPERATURE, Prompts
+from modelsat.aptitude.prompts import ANSWER_DELIMITER, Prompts
 from modelsat.errors import ZooError
-from modelsat.zoo.engines.vllm import VllmCandidate
 
-# How every answer is sampled; part of the hash that decides whether finished work holds.
-PROMPT_SETTINGS: dict[str, Any] = {"temperature": TEMPERATURE}
-
-# Stands for a short answer's absent n_choices on the way through the engine: Ray Data's row
-# stages would turn a null among integers into a NaN, and the integers into floats.
+# n_choices of a question without options while it passes through the engine: row stages of Ray
+# Data would turn a null among integers into NaN, and the integers into floats.
 NO_CHOICES = 0
-# The question's text on the way through the engine, whose own column "prompt" would replace it.
+# The question's text while it passes through the engine, which overwrites a column "prompt".
 QUESTION = "question"
-# Token ids of the options' letters, where their likelihood is asked for; else empty.
+# Token ids of the options' letters if their likelihoods are compared; else empty.
 OPTION_TOKENS = "option_tokens"
 
 
-def render_prompts(questions: pa.Table, candidate: VllmCandidate, prompts: Prompts) -> pa.Table:
+@dataclass(frozen=True)
+class TokenizerSource:
+    """Where a candidate's tokenizer comes from.
+
+    Attributes:
+        candidate: the candidate's name, for error messages.
+        source: hub id or directory.
+        revision: revision of a hub id; None for the default.
+        trust_remote_code: whether the tokenizer may run code of its own repository.
+    """
+
+    candidate: str
+    source: str
+    revision: str | None = None
+    trust_remote_code: bool = False
+
+
+def render_prompts(questions: pa.Table, source: TokenizerSource, prompts: Prompts) -> pa.Table:
     """Add ``tokenized_prompt`` and :data:`OPTION_TOKENS`; the text moves to :data:`QUESTION`.
 
-    Token ids rather than text go to the engine: it would add special tokens to a text whose
-    chat template has put them there already, unlike when the same candidate is served.
+    The engine receives token ids, not text: it would add special tokens to a text that has them
+    from its chat template already, which does not happen when the same candidate is served.
 
     Args:
         questions: columns question_id, task, prompt, answer, n_choices.
-        candidate: whose tokenizer and chat template apply.
+        source: tokenizer and chat template of the candidate.
         prompts: how questions are put.
 
     Raises:
-        ZooError: the candidate has no readable tokenizer, no chat template where it is asked
-            for, or no single token for an option's letter.
+        ZooError: the tokenizer cannot be loaded, has no chat template although ``prompts`` asks
+            for it, or has no single token for an option's letter.
     """
-    tokenizer = load_tokenizer(candidate, needs_template=prompts.chat_template)
+    tokenizer = load_tokenizer(source, needs_template=prompts.chat_template)
     n_choices = pc.fill_null(questions["n_choices"], NO_CHOICES).to_pylist()
     rows = zip(questions["task"].to_pylist(), questions["prompt"].to_pylist(), strict=True)
     texts = [render_text(tokenizer, prompts, task, prompt) for task, prompt in rows]
     ids = [encode(tokenizer, prompts, text) for text in texts]
     letters: list[int] = []
     if prompts.scoring == "loglikelihood" and texts:
-        letters = _letter_tokens(tokenizer, prompts, texts[0], max(n_choices), candidate.name)
+        letters = _letter_tokens(tokenizer, prompts, texts[0], max(n_choices), source.candidate)
     return pa.table(
         {
             "question_id": questions["question_id"],
@@ -59,7 +73,7 @@ def render_prompts(questions: pa.Table, candidate: VllmCandidate, prompts: Promp
 
 
 def render_text(tokenizer: Any, prompts: Prompts, task: str, prompt: str) -> str:
-    """The text that a candidate continues with its answer."""
+    """Return the text that a candidate continues with its answer."""
     if not prompts.chat_template:
         return prompts.plain_text(task, prompt)
     text: str = tokenizer.apply_chat_template(
@@ -69,7 +83,7 @@ def render_text(tokenizer: Any, prompts: Prompts, task: str, prompt: str) -> str
 
 
 def encode(tokenizer: Any, prompts: Prompts, text: str) -> list[int]:
-    """Token ids of a rendered text; a chat template has put the special tokens there already."""
+    """Return the token ids of a rendered text; a chat template has added the special tokens."""
     ids: list[int] = tokenizer(text, add_special_tokens=not prompts.chat_template)["input_ids"]
     return ids
 
@@ -77,10 +91,10 @@ def encode(tokenizer: Any, prompts: Prompts, text: str) -> list[int]:
 def _letter_tokens(
     tokenizer: Any, prompts: Prompts, text: str, num_letters: int, name: str
 ) -> list[int]:
-    """The token that each option's letter is after a rendered text.
+    """Return the token of each option's letter when it follows a rendered text.
 
-    The same after every text, as all of them end alike. Encoded with the text before it, as
-    lm-eval does: a tokenizer may have two tokens for a letter, one of them with a blank.
+    All texts end alike, so one text stands for all. The letter is encoded with the text before
+    it, as in lm-eval: a tokenizer may have two tokens for a letter, one with a leading blank.
     """
     before = encode(tokenizer, prompts, text)
     tokens = []
@@ -88,8 +102,8 @@ def _letter_tokens(
         whole = encode(tokenizer, prompts, text + ANSWER_DELIMITER[prompts.chat_template] + letter)
         if whole[:-1] != before:
             raise ZooError(
-                f"candidate {name!r}: the letter {letter} of an option is no single token of its "
-                "own after a prompt; profile it with scoring generated"
+                f"candidate {name!r}: the letter {letter} of an option is not a single "
+                "token after a prompt; profile it with scoring generated"
             )
         tokens.append(whole[-1])
     if len(set(tokens)) < len(tokens):
@@ -100,28 +114,24 @@ def _letter_tokens(
     return tokens
 
 
-def load_tokenizer(candidate: VllmCandidate, *, needs_template: bool = True) -> Any:
-    """The candidate's tokenizer, kept for the life of the process.
+def load_tokenizer(source: TokenizerSource, *, needs_template: bool = True) -> Any:
+    """Load a candidate's tokenizer once per process.
 
     Raises:
-        ZooError: it cannot be loaded, or has no chat template where one is needed.
+        ZooError: it cannot be loaded, or has no chat template although it needs one.
     """
-    options = candidate.engine_kwargs
-    trusted = bool(options.get("trust_remote_code", False))
-    source = options.get("tokenizer") or candidate.source
-    # As vLLM has it: the weights' revision is the tokenizer's too, unless it has one of its own.
-    revision = options.get("tokenizer_revision") or options.get("revision")
     try:
-        tokenizer = _load_tokenizer(str(source), revision, trusted)
+        tokenizer = _load_tokenizer(source.source, source.revision, source.trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
         raise ZooError(
-            f"candidate {candidate.name!r}: no tokenizer can be read from {source}: "
+            f"candidate {source.candidate!r}: no tokenizer can be read from {source.source}: "
             f"{' '.join(str(error).split())[:200]}"
         ) from None
     if needs_template and not tokenizer.chat_template:
         raise ZooError(
-            f"candidate {candidate.name!r}: its tokenizer has no chat template; add a "
-            f"chat_template to the tokenizer of {source}, or ask with prompt.chat_template: false"
+            f"candidate {source.candidate!r}: its tokenizer has no chat template; add a "
+            f"chat_template to the tokenizer of {source.source}, or profile it with "
+            "prompt.chat_template: false"
         )
     return tokenizer
 

@@ -1,6 +1,6 @@
-"""Candidates side by side, each under a Ray task of its own with its own deadline.
+"""Runs candidates side by side, each in a Ray task of its own with its own deadline.
 
-Needs a Ray that is already up. Writes nothing.
+Ray must be initialized. Nothing is written.
 """
 
 import re
@@ -15,17 +15,16 @@ import pyarrow as pa
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from modelsat.zoo.engines.openai import OpenAICandidate
-from modelsat.zoo.engines.vllm import VllmCandidate
 from profiling.config import ProfileConfig
-from profiling.engine import resources_text
+from profiling.engines import engine_of
+from profiling.job import CandidateJob
 from profiling.packing import choose_next, needs
-from profiling.pipeline import CandidateJob, answer_questions, one_line
+from profiling.pipeline import answer_questions, one_line
 from profiling.progress import Progress
 from profiling.work import Plan, Work
 
-_POLL_S = 1.0  # how often deadlines are looked at while nothing arrives
-# The last "SomeError: reason" of a traceback is the one that says what went wrong.
+_POLL_S = 1.0  # how often deadlines are checked while nothing arrives
+# The last "SomeError: reason" of a traceback is the cause.
 _REASON = re.compile(r"^\s*(?:[\w.]*\.)?(\w*(?:Error|Exception|Exit)): (\S.*)$", re.MULTILINE)
 _WRAPPERS = frozenset({"UserCodeException", "RayTaskError", "ActorDiedError"})
 
@@ -35,10 +34,10 @@ class Answers:
     """All answers of one candidate.
 
     Attributes:
-        work: what was to be done.
+        work: the candidate's work.
         table: graded answers, a table ``checkpoint.GRADED``.
-        num_resumed: how many of them an earlier run had kept.
-        start_s: seconds until the first answers came: scheduling, imports, loading, one batch.
+        num_resumed: number of answers that an earlier run had written.
+        start_s: seconds until the first answers: scheduling, imports, loading, one batch.
         wall_s: seconds from start to end.
     """
 
@@ -51,7 +50,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Failure:
-    """A candidate that could not be profiled, and why, in one line."""
+    """A candidate that could not be profiled, and the reason in one line."""
 
     work: Work
     reason: str
@@ -61,11 +60,11 @@ class Failure:
 class _Run:
     work: Work
     stream: Any
-    groups: str  # how the names of its placement groups begin
+    groups: str  # prefix of the names of its placement groups
     started_s: float
     settled: pa.Table
     needs: dict[str, float]
-    has_room: bool  # as far as is known: there was enough when it started, or it has answered
+    has_room: bool  # there were enough free resources when it started, or it has answered
     tables: list[pa.Table] = field(default_factory=list)
     num_rows: int = 0
     first_answer_s: float | None = None
@@ -78,24 +77,24 @@ def run_candidates(
     config: ProfileConfig,
     progress: Progress,
 ) -> Generator[Answers | Failure, None, None]:
-    """Profile candidates side by side, as many as have room.
+    """Profile candidates side by side, as many as the cluster has room for.
 
-    At most ``max_parallel_candidates`` that have room, and as many again that the cluster could not
-    hold as it is: they wait for machines until their deadline.
+    At most ``max_parallel_candidates`` with room run at once, and as many again that exceed the
+    cluster's present size: these wait for machines until their deadline.
 
     Args:
         works: candidates to profile.
-        settled: rows by name of candidate that need not be asked again.
+        settled: finished rows by candidate name.
         plan: the whole run.
         config: its configuration.
-        progress: told what happens.
+        progress: receives a line for each event.
 
     Yields:
-        Each candidate's answers or failure, as they come; no candidate's end touches another's.
+        Each candidate's answers or failure as it ends; a failure does not affect the others.
     """
     waiting = list(works)
     running: list[_Run] = []
-    groups = f"profiling-{uuid.uuid4().hex}"  # of this run: others may share the cluster
+    groups = f"profiling-{uuid.uuid4().hex}"  # unique, as other runs may share the cluster
     try:
         while waiting or running:
             while (chosen := _choose(waiting, running, config)) is not None:
@@ -119,21 +118,21 @@ def run_candidates(
 
 
 def remove_groups(prefix: str) -> None:
-    """Remove the placement groups whose names begin so, those that still wait for room as well.
+    """Remove the placement groups with this name prefix, pending ones too.
 
-    Ray keeps the group of an engine on several GPUs until the job of its task ends, however the
-    task ends: the GPUs stay taken, or asked for.
+    Ray keeps the group of an engine on several GPUs until the job of its task ends, even if the
+    task has failed: the GPUs stay reserved, or requested.
     """
     for group in ray.util.placement_group_table().values():
         if group["name"].startswith(prefix) and group["state"] != "REMOVED":
-            with suppress(ValueError):  # it has gone since it was listed
+            with suppress(ValueError):  # it was removed since it was listed
                 ray.util.remove_placement_group(ray.util.get_placement_group(group["name"]))
 
 
 def _choose(
     waiting: Sequence[Work], running: Sequence[_Run], config: ProfileConfig
 ) -> tuple[int, bool] | None:
-    """Which of the waiting starts now, and whether it has room; None if none does."""
+    """Return the index of the work to start now and whether it has room; None if none starts."""
     if not waiting:
         return None
     placed = [run.needs for run in running if run.has_room]
@@ -146,17 +145,21 @@ def _choose(
     )
     if chosen is None or chosen[1]:
         return chosen
-    num_homeless = len(running) - len(placed)
-    return chosen if num_homeless < config.max_parallel_candidates else None
+    num_without_room = len(running) - len(placed)
+    return chosen if num_without_room < config.max_parallel_candidates else None
 
 
 def _start(
     work: Work, kept: pa.Table, plan: Plan, config: ProfileConfig, *, groups: str, has_room: bool
 ) -> _Run:
-    # Beside the driver, with which it ends anyway: of other nodes that are lost, their replicas'
-    # blocks are asked again and the pipeline goes on.
-    home = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    task = ray.remote(answer_questions).options(num_cpus=0, max_retries=0, scheduling_strategy=home)
+    # On the driver's node, since the task ends with the driver anyway. When another node is lost,
+    # Ray Data repeats the blocks of its replicas and the pipeline goes on.
+    driver_node = ray.get_runtime_context().get_node_id()
+    task = ray.remote(answer_questions).options(
+        num_cpus=0,
+        max_retries=0,
+        scheduling_strategy=NodeAffinitySchedulingStrategy(driver_node, soft=False),
+    )
     own = f"{groups}-{work.candidate.slug}/"
     return _Run(
         work=work,
@@ -179,7 +182,7 @@ def _starting(run: _Run, config: ProfileConfig) -> str:
 
 
 def _advance(run: _Run, config: ProfileConfig, progress: Progress) -> Answers | Failure | None:
-    """Take what has arrived; None while there is more to come."""
+    """Collect the answers that have arrived; return None while more are to come."""
     name = run.work.candidate.name
     while ray.wait([run.stream], timeout=0)[0]:
         try:
@@ -204,7 +207,7 @@ def _advance(run: _Run, config: ProfileConfig, progress: Progress) -> Answers | 
 
 
 def failure_reason(error: BaseException) -> str:
-    """The one line of a Ray error that says what went wrong, without its tracebacks."""
+    """Return the cause of a Ray error in one line, without its tracebacks."""
     found = [match for match in _REASON.findall(str(error)) if match[0] not in _WRAPPERS]
     if not found:
         return one_line(f"{type(error).__name__}: {error}")
@@ -219,21 +222,10 @@ def _named_reason(name: str, reason: str) -> str:
 
 def _deadline_reason(run: _Run, config: ProfileConfig) -> str:
     candidate = run.work.candidate
-    if isinstance(candidate, OpenAICandidate):
-        cause = (
-            f"{candidate.base_url} is too slow or does not answer; mend it, raise "
-            "candidate_deadline_s or its remote.concurrency"
-        )
-    elif run.num_rows or not isinstance(candidate, VllmCandidate):
-        cause = "its engine is too slow or keeps dying; raise candidate_deadline_s"
-    else:
-        cause = (
-            f"{config.replica_bounds[0]} replica(s) of {resources_text(candidate)} found no room, "
-            "or its engine keeps dying; add machines, lower replicas, or raise candidate_deadline_s"
-        )
+    advice = engine_of(candidate).deadline_advice(config.replica_bounds[0], run.num_rows > 0)
     return (
         f"candidate {candidate.name!r}: {run.num_rows} questions answered when its deadline of "
-        f"{config.candidate_deadline_s:g} s passed: {cause}"
+        f"{config.candidate_deadline_s:g} s passed: {advice}"
     )
 
 
@@ -261,7 +253,7 @@ def _job(
         num_batches=config.num_batches,
         max_new_tokens=config.max_new_tokens,
         prompts=plan.prompts,
-        # Longer than the deadline, which says more, whichever of the two is looked at first.
+        # Longer than the deadline, whose error message says more.
         start_timeout_s=2 * config.candidate_deadline_s,
         limits=config.limits(work.candidate.name),
         groups=groups,

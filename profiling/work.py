@@ -1,4 +1,4 @@
-"""What a run has to do: which candidates, which questions, and what is done already.
+"""What a run has to do: its candidates, its questions, and the work that is already done.
 
 Nothing here starts Ray or an engine, so a run with nothing to do starts neither.
 """
@@ -8,22 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from modelsat.aptitude.grading import GRADING_VERSION
-from modelsat.aptitude.prompts import Prompts, load_prompts
+from modelsat.aptitude.prompts import TEMPERATURE, Prompts, load_prompts
 from modelsat.aptitude.tasks import TaskSet, load_tasks
 from modelsat.artifacts.hashing import content_hash, file_hash
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.artifacts.store import read_manifest, read_table
-from modelsat.errors import ArtifactError, ConfigError, MachineError, ModelSatError, ZooError
+from modelsat.errors import ArtifactError, ConfigError, MachineError, ModelSatError
 from modelsat.zoo.candidate import Candidate
-from modelsat.zoo.engines.openai import OpenAICandidate
-from modelsat.zoo.engines.vllm import VllmCandidate
 from modelsat.zoo.zoo_file import Zoo, load_zoo
 from profiling.checkpoint import Checkpoint
 from profiling.config import ProfileConfig
-from profiling.rendering import PROMPT_SETTINGS
+from profiling.engines import engine_of
 
 OUTCOMES_FOLDER = "outcomes"
 CHECKPOINTS_FOLDER = "checkpoints"
@@ -36,10 +32,10 @@ class Work:
     """One candidate's part of a run.
 
     Attributes:
-        candidate: who answers.
-        path: where its outcomes go.
+        candidate: the candidate that answers.
+        path: file of its outcomes.
         work_hash: hash of everything that changes them.
-        checkpoint: what is kept of it until it is done.
+        checkpoint: its finished batches until the outcomes are written.
     """
 
     candidate: Candidate
@@ -48,7 +44,7 @@ class Work:
     checkpoint: Checkpoint
 
     def is_done(self) -> bool:
-        """Whether the file at ``path`` holds exactly this work; a corrupt one does not."""
+        """Return whether ``path`` holds exactly this work; a corrupt file does not."""
         if not self.path.exists():
             return False
         try:
@@ -65,12 +61,12 @@ class Plan:
 
     Attributes:
         question_ids: ids of all questions, in the order of the files.
-        question_tasks: the tasks that the tables give them, in the same order.
+        question_tasks: their tasks according to the tables, in the same order.
         questions: absolute paths of the questions tables.
         tasks: task set to write cards for, or None.
         prompts: how questions are put.
         works: candidates that can be profiled, in the order of the zoo file.
-        refused: reason by name of candidates that cannot.
+        refused: the other candidates: reason by name.
     """
 
     question_ids: tuple[str, ...]
@@ -83,11 +79,11 @@ class Plan:
 
 
 def plan_run(config: ProfileConfig) -> Plan:
-    """Read and check everything a run needs.
+    """Read and check everything that a run needs.
 
     Raises:
-        ZooError: the zoo file is wrong, or holds no candidate of a given name.
-        ConfigError: limits are given for what is no candidate behind a URL.
+        ZooError: the zoo file is refused, or does not hold a named candidate.
+        ConfigError: ``remote`` names a candidate that runs on this cluster, or none.
         ArtifactError: a questions table or the task set is missing or wrong, a question occurs
             in two tables, or a core task's question in none.
     """
@@ -103,10 +99,7 @@ def plan_run(config: ProfileConfig) -> Plan:
     works, refused = [], {}
     for candidate in zoo.select(config.candidates):
         try:
-            if isinstance(candidate, VllmCandidate):
-                check_model_files(candidate)
-            else:
-                _check_asks_by_chat(candidate, prompts)
+            engine_of(candidate).check(prompts)
             works.append(_plan_work(candidate, hashes, prompts, config))
         except ModelSatError as error:
             refused[candidate.name] = str(error)
@@ -121,77 +114,45 @@ def plan_run(config: ProfileConfig) -> Plan:
     )
 
 
-def check_model_files(candidate: VllmCandidate) -> None:
-    """Refuse a local directory whose model cannot load; a hub id is left to the engine.
-
-    Reads headers only, so a broken checkpoint is named at once and by file, where its engine
-    would need half a minute to say less.
-
-    Raises:
-        ZooError: no model directory, or a file of it is corrupt.
-    """
-    candidate.check_source()
-    folder = Path(candidate.source)
-    for weights in sorted(folder.glob("*.safetensors")):
-        try:
-            with safe_open(weights, framework="numpy") as tensors:
-                tensors.keys()
-        except (SafetensorError, OSError) as error:
-            raise ZooError(
-                f"candidate {candidate.name!r}: {weights} is corrupt or cut short ({error}); "
-                "copy the model directory anew"
-            ) from None
-
-
 def check_writable(output_dir: Path) -> None:
-    """Make the output folder, so that a run does not end where it would write its first result.
+    """Create the output folder, so that a run does not fail when it writes its first result.
 
     Raises:
-        MachineError: it cannot be made or written.
+        MachineError: it cannot be created or written.
     """
     folder = output_dir / OUTCOMES_FOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MachineError(
-            f"cannot make output_dir {output_dir}: {error.strerror}; choose another"
+            f"cannot create output_dir {output_dir}: {error.strerror}; choose another"
         ) from None
     if not os.access(folder, os.W_OK):
         raise MachineError(f"output_dir {output_dir} is not writable; choose another")
 
 
 def _check_remote(zoo: Zoo, config: ProfileConfig) -> None:
-    known = [c.name for c in zoo.candidates if isinstance(c, OpenAICandidate)]
+    known = [candidate.name for candidate in zoo.candidates if not candidate.runs_on_cluster]
     for name in config.remote:
         if name not in known:
             raise ConfigError(
-                f"remote: {name!r} is no candidate of engine openai in {config.zoo}; it holds "
+                f"remote: {name!r} is not a candidate at a URL in {config.zoo}, which holds "
                 f"{', '.join(known) or 'none'}"
             )
-
-
-def _check_asks_by_chat(candidate: Candidate, prompts: Prompts) -> None:
-    if not prompts.chat_template or prompts.scoring != "generated":
-        raise ZooError(
-            f"candidate {candidate.name!r} answers chats behind a URL, which tells no likelihood "
-            "of options and takes no plain text; ask it with prompt.chat_template: true and "
-            "prompt.scoring: generated, or leave it out with candidates: [...]"
-        )
 
 
 def _plan_work(
     candidate: Candidate, question_hashes: list[str], prompts: Prompts, config: ProfileConfig
 ) -> Work:
-    changing = {
+    settings = {
         "candidate": candidate.content_hash(),
         "questions": question_hashes,
         "max_new_tokens": config.max_new_tokens,
-        "prompt": {**PROMPT_SETTINGS, "prompts": prompts.content_hash()},
+        "prompt": {"temperature": TEMPERATURE, "prompts": prompts.content_hash()},
         "grading": GRADING_VERSION,
+        **engine_of(candidate).hashed_settings(config.limits(candidate.name)),
     }
-    if isinstance(candidate, OpenAICandidate):
-        changing["request_fields"] = config.limits(candidate.name).request_fields
-    work_hash = content_hash(changing)
+    work_hash = content_hash(settings)
     checkpoints = config.output_dir.resolve() / CHECKPOINTS_FOLDER
     return Work(
         candidate=candidate,
@@ -202,7 +163,7 @@ def _plan_work(
 
 
 def _read_questions(paths: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
-    """Rows by id, in the order of the files, with what prompts are checked by."""
+    """Return the rows by id, in the order of the files, with the columns that prompts need."""
     found: dict[str, Path] = {}
     rows: dict[str, dict[str, Any]] = {}
     for path in paths:
@@ -217,7 +178,7 @@ def _read_questions(paths: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
             found[question_id] = path
             rows[question_id] = row
     if not rows:
-        raise ArtifactError(f"{', '.join(map(str, paths))}: no question at all; give at least one")
+        raise ArtifactError(f"{', '.join(map(str, paths))}: no question in them; give at least one")
     return rows
 
 

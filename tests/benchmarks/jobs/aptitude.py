@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelsat.zoo.engines.vllm import VllmCandidate
-from profiling.engine import engine_environment
+from profiling.engines.vllm import engine_environment
 from tests.benchmarks.jobs.timed_run import TimedRun, run_timed, write_run
 from tests.support.profiling.killable import ROOT
 from tests.support.profiling.tiny_model import WORDS, save_tiny_model, zoo_entry

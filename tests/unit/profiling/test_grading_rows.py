@@ -12,7 +12,7 @@ from modelsat.capability.cards import read_cards
 from modelsat.errors import GradingError
 from profiling.checkpoint import GRADED
 from profiling.config import ProfileConfig
-from profiling.engine import neutral_row
+from profiling.engines.vllm import neutral_row
 from profiling.pipeline import drop_settled, grade_row
 from profiling.rendering import OPTION_TOKENS, QUESTION
 from profiling.report import count_outcomes, write_report

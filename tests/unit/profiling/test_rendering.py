@@ -11,10 +11,12 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from modelsat.aptitude.prompts import Prompts
 from modelsat.errors import ZooError
 from modelsat.zoo.engines.vllm import VllmCandidate
+from profiling.engines.vllm import tokenizer_source
 from profiling.rendering import (
     NO_CHOICES,
     OPTION_TOKENS,
     QUESTION,
+    TokenizerSource,
     _load_tokenizer,
     render_prompts,
 )
@@ -26,19 +28,21 @@ TEMPLATE = (
 )
 
 
-def _candidate(folder: Path, template: str | None) -> VllmCandidate:
+def _saved(folder: Path, template: str | None) -> TokenizerSource:
     words = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, bos_token="<s>", unk_token="<unk>")
     tokenizer.chat_template = template
     tokenizer.save_pretrained(folder)
-    return _named(folder)
+    return _of_vllm(folder)
 
 
-def _named(source: Path | str, **engine_kwargs: str) -> VllmCandidate:
+def _of_vllm(source: Path | str, **engine_kwargs: str) -> TokenizerSource:
     loading = {"model_id": "m", "model_source": str(source)}
     llm_config = {"model_loading_config": loading, "engine_kwargs": engine_kwargs}
-    return VllmCandidate(name="m", engine="vllm", context_window=8, llm_config=llm_config)
+    return tokenizer_source(
+        VllmCandidate(name="m", engine="vllm", context_window=8, llm_config=llm_config)
+    )
 
 
 def _questions(prompts: list[str], n_choices: list[int | None]) -> pa.Table:
@@ -54,29 +58,29 @@ def _questions(prompts: list[str], n_choices: list[int | None]) -> pa.Table:
 
 
 def test_prompt_is_one_user_message_with_one_opening_token(tmp_path: Path) -> None:
-    candidate = _candidate(tmp_path, TEMPLATE)
-    rendered = render_prompts(_questions(["how many ?", "many"], [None, 4]), candidate, Prompts())
+    source = _saved(tmp_path, TEMPLATE)
+    rendered = render_prompts(_questions(["how many ?", "many"], [None, 4]), source, Prompts())
     assert rendered["tokenized_prompt"].to_pylist() == [[0, 2, 4, 5, 6, 3], [0, 2, 5, 3]]
     assert rendered["question_id"].to_pylist() == ["0", "1"]
     assert rendered[QUESTION].to_pylist() == ["how many ?", "many"]
 
 
 def test_no_null_travels_through_the_engine(tmp_path: Path) -> None:
-    candidate = _candidate(tmp_path, TEMPLATE)
-    rendered = render_prompts(_questions(["how", "many"], [None, 4]), candidate, Prompts())
+    source = _saved(tmp_path, TEMPLATE)
+    rendered = render_prompts(_questions(["how", "many"], [None, 4]), source, Prompts())
     assert rendered["n_choices"].to_pylist() == [NO_CHOICES, 4]
 
 
 def test_a_tokenizer_without_chat_template_is_refused(tmp_path: Path) -> None:
-    candidate = _candidate(tmp_path, None)
+    source = _saved(tmp_path, None)
     with pytest.raises(ZooError, match="'m': its tokenizer has no chat template"):
-        render_prompts(_questions(["how"], [None]), candidate, Prompts())
+        render_prompts(_questions(["how"], [None]), source, Prompts())
 
 
 def test_a_directory_without_tokenizer_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(ZooError, match="'m': no tokenizer can be read from"):
-        render_prompts(_questions(["how"], [None]), _named(tmp_path), Prompts())
+        render_prompts(_questions(["how"], [None]), _of_vllm(tmp_path), Prompts())
 
 
 @pytest.mark.parametrize(
@@ -96,7 +100,7 @@ def test_the_tokenizer_is_of_the_revision_that_the_engine_loads(
 ) -> None:
     """Each revision of a hub's model opens its prompts with another token."""
     for name, word in (("main", "how"), ("v2", "many"), ("v3", "yes")):
-        _candidate(tmp_path / name, f"{word} {TEMPLATE}")
+        _saved(tmp_path / name, f"{word} {TEMPLATE}")
     load = AutoTokenizer.from_pretrained
 
     def from_hub(source: str, *, revision: str = "main", **options: Any) -> Any:
@@ -105,8 +109,8 @@ def test_the_tokenizer_is_of_the_revision_that_the_engine_loads(
 
     monkeypatch.setattr(AutoTokenizer, "from_pretrained", from_hub)
     _load_tokenizer.cache_clear()
-    candidate = _named("org/model", **engine_kwargs)
-    rendered = render_prompts(_questions(["how"], [None]), candidate, Prompts())
+    source = _of_vllm("org/model", **engine_kwargs)
+    rendered = render_prompts(_questions(["how"], [None]), source, Prompts())
     opening = {"main": "how", "v2": "many", "v3": "yes"}[revision]
     assert rendered["tokenized_prompt"].to_pylist()[0][0] == WORDS.index(opening)
     _load_tokenizer.cache_clear()
@@ -116,35 +120,35 @@ EXAMPLES = {"t": (("many", "yes"),)}
 
 
 def test_examples_come_before_the_question_as_a_chat_or_as_text(tmp_path: Path) -> None:
-    candidate = _candidate(tmp_path, TEMPLATE)
+    source = _saved(tmp_path, TEMPLATE)
     asked = _questions(["how ?"], [None])
-    chat = render_prompts(asked, candidate, Prompts(examples=EXAMPLES))
+    chat = render_prompts(asked, source, Prompts(examples=EXAMPLES))
     # This template puts an assistant's message as it puts a user's.
     assert chat["tokenized_prompt"].to_pylist() == [[0, 2, 5, 2, 10, 2, 4, 6, 3]]
-    plain = render_prompts(asked, candidate, Prompts(chat_template=False, examples=EXAMPLES))
+    plain = render_prompts(asked, source, Prompts(chat_template=False, examples=EXAMPLES))
     assert plain["tokenized_prompt"].to_pylist() == [[5, 7, 10, 4, 6, 7]]
 
 
 def test_plain_text_needs_no_chat_template(tmp_path: Path) -> None:
-    candidate = _candidate(tmp_path, None)
+    source = _saved(tmp_path, None)
     plain = Prompts(chat_template=False)
-    rendered = render_prompts(_questions(["how"], [None]), candidate, plain)
+    rendered = render_prompts(_questions(["how"], [None]), source, plain)
     assert rendered["tokenized_prompt"].to_pylist() == [[4, 7]]
     assert rendered[OPTION_TOKENS].to_pylist() == [[]]
 
 
 def test_each_question_has_the_tokens_of_its_own_options(tmp_path: Path) -> None:
-    candidate = _candidate(tmp_path, None)
+    source = _saved(tmp_path, None)
     prompts = Prompts(chat_template=False, scoring="loglikelihood")
-    rendered = render_prompts(_questions(["how", "many"], [1, 2]), candidate, prompts)
+    rendered = render_prompts(_questions(["how", "many"], [1, 2]), source, prompts)
     assert rendered[OPTION_TOKENS].to_pylist() == [[8], [8, 9]]
 
 
 def test_letters_that_are_no_tokens_of_their_own_are_refused(tmp_path: Path) -> None:
-    candidate = _candidate(tmp_path, TEMPLATE)
+    source = _saved(tmp_path, TEMPLATE)
     plain = Prompts(chat_template=False, scoring="loglikelihood")
     with pytest.raises(ZooError, match=r"'m': .*one token for several of the letters A to D"):
-        render_prompts(_questions(["how"], [4]), candidate, plain)
+        render_prompts(_questions(["how"], [4]), source, plain)
     # Here the letter would run into the template's last word.
-    with pytest.raises(ZooError, match=r"'m': the letter A of an option is no single token"):
-        render_prompts(_questions(["how"], [2]), candidate, Prompts(scoring="loglikelihood"))
+    with pytest.raises(ZooError, match=r"'m': the letter A of an option is not a single token"):
+        render_prompts(_questions(["how"], [2]), source, Prompts(scoring="loglikelihood"))

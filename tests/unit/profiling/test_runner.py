@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from profiling.aptitude_test import main
 from profiling.commands import profile
 from profiling.config import ProfileConfig
-from profiling.engine import engine_environment
+from profiling.engines.vllm import engine_environment
 from profiling.progress import INTERVAL_S, Progress
 from profiling.runner import failure_reason
 from profiling.work import plan_run

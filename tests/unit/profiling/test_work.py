@@ -70,6 +70,22 @@ def test_whatever_changes_answers_changes_the_hash(
     expect_new(_hashes(config))
 
 
+def test_hashes_are_those_of_earlier_releases(
+    config: ProfileConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another hash would make finished work start again."""
+    _add_remote(config)
+    zoo = yaml.safe_load(config.zoo.read_text())
+    zoo["candidates"][0]["llm_config"]["model_loading_config"]["model_source"] = "hub/near"
+    config.zoo.write_text(yaml.safe_dump(zoo))
+    monkeypatch.setattr(work_module, "file_hash", lambda path: "0123456789abcdef")
+    monkeypatch.setattr(work_module, "GRADING_VERSION", 1)
+    limits = {"far": RemoteConfig(request_fields={"temperature": None})}
+    changes = {"remote": limits, "tasks": None, "questions": config.questions[:1]}
+    near, _, far = _hashes(config.model_copy(update=changes))
+    assert (near, far) == ("9b47f51fbe321337", "dddd33283abd62ee")
+
+
 def _add_remote(config: ProfileConfig, **changes: Any) -> None:
     remote = {
         "name": "far",
@@ -103,7 +119,7 @@ def test_a_url_that_only_chats_is_asked_nothing_else(
     asked = config.model_copy(update={"prompt": PromptConfig.model_validate(values)})
     plan = plan_run(asked)
     assert [work.candidate.name for work in plan.works] == ["alpha", "Beta/2"]
-    assert "tells no likelihood of options" in plan.refused["far"]
+    assert "returns no likelihoods of options" in plan.refused["far"]
 
 
 def test_likelihoods_need_options(config: ProfileConfig) -> None:
@@ -133,7 +149,7 @@ def test_what_changes_answers_behind_a_url_changes_the_hash(config: ProfileConfi
 def test_limits_of_what_is_not_behind_a_url_are_refused(config: ProfileConfig) -> None:
     _add_remote(config)
     wrong = config.model_copy(update={"remote": {"alpha": RemoteConfig()}})
-    with pytest.raises(ConfigError, match=r"'alpha' is no candidate of engine openai .* holds far"):
+    with pytest.raises(ConfigError, match=r"'alpha' is not a candidate at a URL in .* holds far"):
         plan_run(wrong)
 
 
@@ -218,7 +234,7 @@ def test_a_question_in_two_tables_is_refused(config: ProfileConfig) -> None:
 def test_tables_without_questions_are_refused(config: ProfileConfig) -> None:
     for path in config.questions:
         write_table(QUESTIONS, [], path)
-    with pytest.raises(ArtifactError, match="no question at all"):
+    with pytest.raises(ArtifactError, match="no question in them"):
         plan_run(config.model_copy(update={"tasks": None}))
 
 
@@ -229,5 +245,5 @@ def test_core_tasks_must_be_among_the_questions(config: ProfileConfig) -> None:
 
 def test_an_output_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(MachineError, match="cannot make output_dir"):
+    with pytest.raises(MachineError, match="cannot create output_dir"):
         check_writable(tmp_path / "file" / "out")

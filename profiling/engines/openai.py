@@ -1,14 +1,15 @@
-"""A candidate behind an OpenAI-compatible URL becomes a stage of Ray Data that answers rows.
+"""Candidates behind an OpenAI-compatible URL: requests of a Ray Data stage.
 
-The only module that names the ``openai`` client, which retries with back-off and heeds
-``Retry-After``. Requests go to the candidate's URL alone: no proxy that the environment names, no
-redirection, no header but the client's own and the key that the zoo names.
+The only module that names the ``openai`` client, which retries with back-off and obeys
+``Retry-After``. Requests go to the candidate's URL alone: proxies of the environment are ignored,
+redirections are not followed, and no header is sent but the client's own and the key that the zoo
+names.
 """
 
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,89 +17,101 @@ import pyarrow as pa
 from modelsat.aptitude.prompts import Prompts, request_fields
 from modelsat.errors import ZooError
 from modelsat.zoo.engines.openai import OpenAICandidate
-from profiling.checkpoint import GRADED, Checkpoint
+from profiling.checkpoint import GRADED
 from profiling.config import RemoteConfig
-from profiling.keeping import BatchKeeper, Row
+from profiling.engines.protocol import ProfilingEngine
+from profiling.job import CandidateJob, Finish, Row
+from profiling.keeping import BatchKeeper
 
 if TYPE_CHECKING:
     import openai
     from ray.data import Dataset
 
-REPLICA_CPUS = 0.25  # share of a logical CPU; a replica waits for its endpoint most of the time
-
+_REPLICA_CPUS = 0.25  # CPU share; a replica waits for its URL most of the time
 _CONNECT_TIMEOUT_S = 10.0
-# What is wrong with the whole candidate, whichever question is asked: the key, the account, the
-# model's name. A 403 is not among them: some providers refuse single prompts so.
+# Errors about the whole candidate, whatever the question: the key, the account, the model's name.
+# Not 403: some providers refuse single prompts with it.
 _FATAL_STATUSES = frozenset({401, 402, 404})
 _FATAL_CODES = frozenset({"insufficient_quota"})
 _BUSY_STATUSES = frozenset({408, 409, 429})
-_NO_KEY = "none"  # the client insists on one; it is not sent
-_NO_COMPLETION = "what came is no chat completion"
+_NO_KEY = "none"  # the client insists on a key; this one is not sent
+_NO_COMPLETION = "the response is not a chat completion"
 _UNANSWERED = -1  # engine_request of a failed row
 
 
-def ask_remotely(
-    questions: "Dataset",
-    candidate: OpenAICandidate,
-    *,
-    limits: RemoteConfig,
-    replicas: tuple[int, int],
-    batch_size: int,
-    num_batches: int,
-    max_new_tokens: int,
-    prompts: Prompts,
-    finish: Callable[[Row], Row],
-    checkpoint: Checkpoint,
-) -> "Dataset":
-    """Ask a URL every question; one that cannot be answered becomes a failed row.
+class Engine(ProfilingEngine):
+    """Processes that send requests to one candidate's URL, each a stage actor of Ray Data.
 
     Args:
-        questions: rows with question_id, task, prompt, answer, n_choices; one block per batch.
-        candidate: who answers.
-        limits: how hard its URL may be asked.
-        replicas: least and most processes that share the rows, each with its own connections.
-        batch_size: rows per batch.
-        num_batches: batches that one replica works on at once.
-        max_new_tokens: most tokens of one answer.
-        prompts: how questions are put.
-        finish: makes the row to keep; see ``BatchKeeper``.
-        checkpoint: where finished rows are kept.
-
-    Returns:
-        Rows as ``finish`` makes them, in any order.
+        candidate: its URL, model name and key.
     """
-    from ray.data import ActorPoolStrategy
 
-    return questions.map_batches(
-        RemoteReplica,
-        fn_constructor_kwargs={
-            "candidate": candidate,
-            "limits": limits,
-            "replicas": replicas[1],
-            "block_size": batch_size * num_batches,
-            "max_new_tokens": max_new_tokens,
-            "prompts": prompts,
-            "keeper": BatchKeeper(num_batches, finish, checkpoint),
-        },
-        batch_size=None,
-        batch_format="pyarrow",
-        compute=ActorPoolStrategy(min_size=replicas[0], max_size=replicas[1]),
-        max_concurrency=num_batches,
-        num_cpus=REPLICA_CPUS,
-    )
+    def __init__(self, candidate: OpenAICandidate) -> None:
+        self._candidate = candidate
+
+    def check(self, prompts: Prompts) -> None:
+        """Check that questions are put as chats and answers are generated.
+
+        Raises:
+            ZooError: they are not.
+        """
+        if not prompts.chat_template or prompts.scoring != "generated":
+            raise ZooError(
+                f"candidate {self._candidate.name!r} answers chats at a URL, which returns no "
+                "likelihoods of options and takes no plain text; profile it with "
+                "prompt.chat_template: true and prompt.scoring: generated, or leave it out with "
+                "candidates: [...]"
+            )
+
+    def hashed_settings(self, limits: RemoteConfig) -> Mapping[str, Any]:
+        """Return the fields that requests carry beside ours."""
+        return {"request_fields": limits.request_fields}
+
+    def replica_resources(self) -> dict[str, float]:
+        """Return a share of a CPU."""
+        return {"CPU": _REPLICA_CPUS}
+
+    def deadline_advice(self, num_replicas: int, has_answered: bool) -> str:
+        """Return why the deadline may have passed and what to do about it."""
+        return (
+            f"{self._candidate.base_url} is too slow or does not answer; repair it, raise "
+            "candidate_deadline_s or its remote.concurrency"
+        )
+
+    def answer(self, questions: "Dataset", job: CandidateJob, finish: Finish) -> "Dataset":
+        """Return the dataset of answers; see :class:`ProfilingEngine`."""
+        from ray.data import ActorPoolStrategy
+
+        return questions.map_batches(
+            UrlReplica,
+            fn_constructor_kwargs={
+                "candidate": self._candidate,
+                "limits": job.limits,
+                "replicas": job.replicas[1],
+                "block_size": job.batch_size * job.num_batches,
+                "max_new_tokens": job.max_new_tokens,
+                "prompts": job.prompts,
+                "keeper": BatchKeeper(job.num_batches, finish, job.checkpoint),
+            },
+            batch_size=None,
+            batch_format="pyarrow",
+            compute=ActorPoolStrategy(min_size=job.replicas[0], max_size=job.replicas[1]),
+            max_concurrency=job.num_batches,
+            num_cpus=_REPLICA_CPUS,
+        )
 
 
-class RemoteReplica:
-    """One replica's part of the stage; Ray Data makes one in each of its actors.
+class UrlReplica:
+    """One replica of the stage; Ray Data makes one in each of its actors.
 
     Args:
-        candidate: who answers.
-        limits: how hard its URL may be asked.
-        replicas: how many replicas at most share ``limits.requests_per_minute``.
+        candidate: the candidate that answers.
+        limits: rate limits of its URL.
+        replicas: most replicas that share ``limits.requests_per_minute``.
         block_size: most questions that the replica works on at once.
         max_new_tokens: most tokens of one answer.
         prompts: how questions are put.
-        keeper: of this replica's batches.
+        keeper: bounds and writes this replica's batches.
 
     Raises:
         ZooError: the key is missing.
@@ -125,21 +138,21 @@ class RemoteReplica:
         )
 
     async def __call__(self, batch: pa.Table) -> pa.Table:
-        """Graded rows, a table ``GRADED``, of a batch of questions."""
+        """Return the graded rows of a batch of questions, a table ``GRADED``."""
         kept = await self._keeper.keep(batch.to_pylist(), self._endpoint.answer)
         return pa.Table.from_pylist(kept, schema=GRADED.arrow)
 
 
 class Endpoint:
-    """Asks a candidate's URL and tells what is wrong with a question from what is wrong with it.
+    """Sends questions to a candidate's URL; separates failures of a question from those of the URL.
 
     Args:
-        client: from :func:`open_client`; closed by whoever opened it.
-        candidate: who answers.
+        client: from :func:`open_client`; the caller closes it.
+        candidate: the candidate that answers.
         concurrency: most requests open at once.
-        fields: of each request's body, beside model and messages.
+        fields: fields of each request's body besides model and messages.
         prompts: how questions are put.
-        max_lost: questions in a row that may stay without an answer for the URL's sake.
+        max_lost: most questions in a row that may fail because of the URL.
     """
 
     def __init__(
@@ -157,17 +170,17 @@ class Endpoint:
         self._fields = fields
         self._prompts = prompts
         self._headers = _headers(client.api_key)
-        self._places = asyncio.Semaphore(concurrency)
+        self._slots = asyncio.Semaphore(concurrency)
         self._max_lost = max_lost
-        self._num_lost = 0  # questions in a row that the URL left without an answer
+        self._num_lost = 0  # failures of the URL in a row
         self._num_answered = 0
 
     async def answer(self, rows: Sequence[Row]) -> list[Row]:
-        """The rows with the columns that a ``BatchKeeper`` asks for, in the same order.
+        """Return the rows with the columns that ``BatchKeeper`` needs, in the same order.
 
         Raises:
-            ZooError: the URL refuses the candidate whatever is asked, or has left more than
-                ``max_lost`` questions in a row without an answer.
+            ZooError: the URL refuses every request of the candidate, or has failed to answer
+                more than ``max_lost`` questions in a row.
         """
         return await asyncio.gather(*(self._ask(row) for row in rows))
 
@@ -175,7 +188,7 @@ class Endpoint:
         import openai
 
         messages: Any = self._prompts.messages(row["task"], row["prompt"])
-        async with self._places:
+        async with self._slots:
             try:
                 completion = await self._client.chat.completions.create(
                     model=self._candidate.model,
@@ -194,7 +207,7 @@ class Endpoint:
             except openai.OpenAIError as error:
                 cause = f" ({error.__cause__})" if error.__cause__ else ""
                 return self._failed(row, f"{error}{cause}", is_lost=True)
-            except ValueError:  # no JSON
+            except ValueError:  # not JSON
                 return self._failed(row, _NO_COMPLETION, is_lost=True)
         answered = _read(completion)
         if answered is None:
@@ -205,7 +218,7 @@ class Endpoint:
         return {**row, **answered, "engine_request": number, "error": ""}
 
     def _failed(self, row: Row, reason: str, *, is_lost: bool) -> Row:
-        """A row without an answer, for the URL's sake (``is_lost``) or the question's."""
+        """Return a row without an answer, because of the URL (``is_lost``) or the question."""
         reason = self._without_key(reason)
         self._num_lost = self._num_lost + 1 if is_lost else 0
         if self._num_lost > self._max_lost:
@@ -225,10 +238,10 @@ class Pace:
     """Spaces the requests of one replica evenly, retries included.
 
     Args:
-        requests_per_minute: of all replicas, which share it evenly; None: any number.
-        replicas: how many.
-        clock: seconds, rising.
-        sleep: waits so many seconds.
+        requests_per_minute: limit for all replicas together, shared evenly; None: no limit.
+        replicas: number of replicas.
+        clock: monotonic time, seconds.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -244,7 +257,7 @@ class Pace:
         self._next_s = 0.0
 
     async def wait(self, _request: Any = None) -> None:
-        """Return when the next request may go out."""
+        """Wait until the next request may be sent."""
         now_s = self._clock()
         start_s = max(now_s, self._next_s)
         self._next_s = start_s + self._interval_s
@@ -255,7 +268,7 @@ class Pace:
 def open_client(
     candidate: OpenAICandidate, limits: RemoteConfig, replicas: int
 ) -> "openai.AsyncOpenAI":
-    """A client for one of so many replicas, which keeps its share of the pace.
+    """Return the client of one replica, which keeps its share of the rate limit.
 
     Raises:
         ZooError: the key is missing.
@@ -281,16 +294,16 @@ def open_client(
 def _headers(key: str) -> Any:
     import openai
 
-    # What the client would take from the environment is for OpenAI's own URL.
+    # The client would take these from the environment, where they are meant for OpenAI itself.
     omitted = ["OpenAI-Organization", "OpenAI-Project"]
     omitted += ["Authorization"] if key == _NO_KEY else []
     return {"User-Agent": "model-sat", **{name: openai.Omit() for name in omitted}}
 
 
 def _read(completion: Any) -> Row | None:
-    """The neutral columns of a chat completion; None if it is something else.
+    """Return the answer columns of a chat completion; None if it is something else.
 
-    The client takes whatever JSON comes and checks no type.
+    The client accepts any JSON and checks no type.
     """
     try:
         text = completion.choices[0].message.content

@@ -16,9 +16,9 @@ from modelsat.errors import ZooError
 from modelsat.zoo.engines.openai import OpenAICandidate
 from profiling.checkpoint import Checkpoint
 from profiling.config import RemoteConfig
+from profiling.engines.openai import Endpoint, Pace, open_client
 from profiling.keeping import BatchKeeper
 from profiling.pipeline import grade_row
-from profiling.remote import Endpoint, Pace, open_client
 from tests.support.upstream import Upstream, running_upstream
 
 KEY = "sk-very-secret"
@@ -158,11 +158,11 @@ def test_what_passes_by_itself_is_asked_again(upstream: Upstream, asking: Asking
     [
         ({"status": 500}, "HTTP status 500: the fake upstream answers 500"),
         ({"status": 307}, "HTTP status 307"),
-        ({"fault": "not_json"}, "no chat completion"),
-        ({"fault": "html"}, "no chat completion"),
-        ({"fault": "truncated"}, "no chat completion"),
-        ({"fault": "wrong_types"}, "no chat completion"),
-        ({"fault": "empty"}, "no chat completion"),
+        ({"fault": "not_json"}, "not a chat completion"),
+        ({"fault": "html"}, "not a chat completion"),
+        ({"fault": "truncated"}, "not a chat completion"),
+        ({"fault": "wrong_types"}, "not a chat completion"),
+        ({"fault": "empty"}, "not a chat completion"),
         ({"fault": "close"}, "Connection error"),
         ({"fault": "silence"}, "no answer within request_timeout_s"),
     ],
