@@ -1,8 +1,9 @@
 """What vLLM's prefix cache saves where every question brings the same worked examples.
 
 ``python -m tests.benchmarks.prefix_cache`` asks one random Llama of about 27M parameters the same
-questions with five worked examples, as :mod:`profiling.engine` asks for the options' likelihoods
-and as one would by the prompt's, and prints how many prompt tokens came from the cache.
+questions with five worked examples, once with the options' likelihoods as
+:mod:`profiling.engines.vllm` does and once with the prompt's, and prints how many prompt tokens
+came from the cache.
 """
 
 import argparse
