@@ -122,7 +122,7 @@ def test_worked_examples_come_as_a_chat(upstream: Upstream, asking: Asking) -> N
 
 
 def test_what_the_zoo_and_the_questions_say_cannot_be_changed() -> None:
-    with pytest.raises(ValueError, match=r"\['messages', 'n'\] cannot be changed"):
+    with pytest.raises(ValueError, match=r"\['messages', 'n'\] cannot be set here"):
         RemoteConfig(request_fields={"n": 2, "messages": []})
 
 
