@@ -15,16 +15,21 @@ from train_jobs.train_router import TrainSummary, train_router
 
 NUM_LOGICAL_CPUS = 16  # more than cores: many small processes each book one
 HERE = Path(__file__).parent
-# Folders and files by group, where that is not their own name: these share the unbroken job.
-GROUPS = {"test_nodes.py": "train_jobs"}
+# Groups of files that share nothing with their folder, or something with another one.
+GROUPS = {
+    "test_nodes.py": "train_jobs",  # the unbroken job
+    "test_distributed.py": "ranks",
+    "test_plan.py": "plan",
+    "test_schema.py": "schema",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests that share an endpoint or a trained router in one worker of pytest-xdist."""
     for item in items:
         if item.path.is_relative_to(HERE):
-            group = item.path.relative_to(HERE).parts[0]
-            item.add_marker(pytest.mark.xdist_group(GROUPS.get(group, group)))
+            folder = item.path.relative_to(HERE).parts[0]
+            item.add_marker(pytest.mark.xdist_group(GROUPS.get(item.path.name, folder)))
 
 
 @pytest.fixture(scope="session")
