@@ -24,6 +24,7 @@ GROUPS = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests that share an endpoint or a trained router in one worker of pytest-xdist."""
     for item in items:
