@@ -90,7 +90,7 @@ def test_a_job_goes_on_after_every_kind_of_end_as_if_nothing_had_been(
     run = start("train", "--config", str(path))
     output = stop_at(run, "stage all, epoch 2, step 5/", signal.SIGKILL)
     assert run.returncode == -signal.SIGKILL
-    assert "continuing after stage all, epoch" in output
+    assert "continuing after stage" in output
     assert not config.router_dir.exists()
 
     # Of what the workers say nothing reaches stdout.
