@@ -11,6 +11,7 @@ from modelsat.errors import ArtifactError, ZooError
 from serve_app.lifecycle import deploy
 from tests.support.serve_app.served import Artifacts
 from tests.support.serve_app.stage import Stage
+from tests.support.serve_app.tiny_artifacts import remote_entry, write_card_table, write_zoo
 
 pytestmark = [
     pytest.mark.ray,
@@ -38,7 +39,9 @@ def test_a_router_with_corrupt_weights_is_named_and_nothing_is_left(
     stage.clear()
     router = shutil.copytree(artifacts.router, tmp_path / "router")
     (router / "head.safetensors").write_bytes(b"no weights")
+    zoo = write_zoo(tmp_path / "zoo.yaml", [remote_entry("remote", "http://127.0.0.1:1/v1")])
+    cards = write_card_table(tmp_path / "cards.parquet", ["remote"])
     with pytest.raises(ArtifactError, match=r"router cannot start.*head\.safetensors") as refused:
-        deploy(artifacts.config(router=router))
+        deploy(artifacts.config(router=router, zoo=zoo, cards=cards))
     assert "\n" not in str(refused.value)
     assert serve.status().applications == {}

@@ -16,7 +16,7 @@ from modelsat.errors import ArtifactError, ZooError
 from serve_app.lifecycle import deploy, shutdown
 from tests.support.serve_app.administered import Endpoint, load, write_keys
 from tests.support.serve_app.reliability import until
-from tests.support.serve_app.served import ELASTIC, STEADY, Artifacts
+from tests.support.serve_app.served import STEADY, Artifacts
 from tests.support.serve_app.stage import Stage
 from tests.support.serve_app.tiny_artifacts import (
     TASKS,
@@ -35,7 +35,7 @@ pytestmark = [
 ]
 
 REMOTE = ("remote-a", "remote-b", "remote-c")
-NAMES = (STEADY, *REMOTE, ELASTIC)
+NAMES = (STEADY, *REMOTE)
 FRESH, SLEEPER = "tiny-fresh", "tiny-sleeper"
 
 
@@ -48,7 +48,7 @@ def entries_of(described: dict) -> list[dict]:
 def endpoint(
     lite_artifacts: Artifacts, stage: Stage, tmp_path_factory: pytest.TempPathFactory
 ) -> Endpoint:
-    """One local and two remote candidates; one more of each kind in the zoo file for later."""
+    """One local and two remote candidates; one more remote one in the zoo file for later."""
     root = tmp_path_factory.mktemp("registry")
     return stage.get("registry", lambda: _administered(root, lite_artifacts))
 
@@ -151,33 +151,27 @@ def test_a_card_is_changed_or_refused_under_load(endpoint: Endpoint, tmp_path):
         endpoint.add(REMOTE[0], path, "--force")
 
 
-def test_an_engine_is_added_and_removed_beside_one_that_keeps_its_processes(endpoint: Endpoint):
+def test_weights_on_disk_become_routed_traffic_beside_an_engine_that_keeps_its_processes(
+    endpoint: Endpoint, tmp_path: Path
+):
     steady = engine_processes("candidate-tiny-steady")
     assert len(steady) >= 1
-    with load(endpoint, models=["remote-*"]) as requests:
-        endpoint.add(ELASTIC, str(endpoint.artifacts.cards))
-        requests.wait_for(10)
-        pinned = endpoint.ask(ELASTIC)
-        assert (pinned.status_code, pinned.json()["model"]) == (200, ELASTIC)
-        assert engine_processes("candidate-tiny-elastic")
-        endpoint.command("remove", ELASTIC)
-        requests.wait_for(10)
-    assert engine_processes("candidate-tiny-steady") == steady
-    assert endpoint.ask(ELASTIC).json()["error"]["code"] == "model_not_found"
-
-
-def test_weights_on_disk_become_routed_traffic_in_one_command(endpoint: Endpoint, tmp_path: Path):
     profile = write_aptitude_test(tmp_path)
     with load(endpoint, models=["remote-*"]) as requests:
         told = endpoint.command("add", FRESH, "--zoo", str(tmp_path / "zoo.yaml"), *profile)
         assert "all 4 replicas agree" in told
         requests.wait_for(10)
         answer = endpoint.ask("auto", models=[FRESH])
+        pinned = endpoint.ask(FRESH)
+        assert engine_processes("candidate-tiny-fresh")
         endpoint.command("remove", FRESH)
         requests.wait_for(10)
     assert (answer.status_code, answer.json()["model"]) == (200, FRESH)
     assert answer.headers["x-modelsat-reason"] == "highest_score_allowed"
     assert float(answer.headers["x-modelsat-confidence"]) > 0
+    assert (pinned.status_code, pinned.json()["model"]) == (200, FRESH)
+    assert engine_processes("candidate-tiny-steady") == steady
+    assert endpoint.ask(FRESH).json()["error"]["code"] == "model_not_found"
 
 
 def write_aptitude_test(folder: Path) -> tuple[str, str]:
