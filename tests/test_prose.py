@@ -53,7 +53,6 @@ NOT_YET_REWRITTEN = (
     "modelsat/command.py",
     "modelsat/demo/",
     "modelsat/evaluation/",
-    "modelsat/modeling/",
     "modelsat/processes.py",
     "modelsat/quality/",
     "modelsat/routing/",

@@ -25,7 +25,7 @@ from modelsat.training.outputs import (
     fit_outputs,
     network_scores,
 )
-from modelsat.training.stages import STAGES, adapt_for_stage, freeze_for_stage, take_trained
+from modelsat.training.stages import STAGES, adapt_for_stage, freeze_for_stage, load_trained
 from train_jobs.checkpoints import Progress, best_checkpoint, best_epoch, last_checkpoint, report
 from train_jobs.config import TrainJobConfig
 from train_jobs.data import TrainingData, read_training_data
@@ -233,7 +233,7 @@ class RouterWorker:
     def _rebuild(self, stage: StageName, state: dict[str, Tensor]) -> None:
         """A fresh model with the trained weights: ZeRO leaves the old one flattened."""
         self.model, self.tokenizer = self._build()
-        take_trained(self.model, stage, self.config.training, state)
+        load_trained(self.model, stage, self.config.training, state)
 
     def _sampler(self, stage: StageName) -> BatchSampler:
         training = self.config.training

@@ -1,4 +1,4 @@
-"""Calibration: log-odds of the router become probabilities of a correct answer."""
+"""Calibration: convert the router's log-odds to probabilities of a correct answer."""
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ class Calibration(FrozenConfig):
     """Platt scaling: P(correct) = sigmoid(scale * log-odds + shift).
 
     Attributes:
-        scale: positive, so calibration never changes the order of candidates.
+        scale: positive, so calibration preserves the order of candidates.
         shift: log-odds added to every score.
     """
 
@@ -22,13 +22,13 @@ class Calibration(FrozenConfig):
     shift: float = 0.0
 
     def probabilities(self, log_odds: Floats) -> Floats:
-        """Calibrated probabilities, float32, of any shape; NaN stays NaN."""
+        """Return calibrated probabilities, float32, of any shape; NaN stays NaN."""
         scaled = np.clip(self.scale * log_odds.astype(np.float64) + self.shift, -60.0, 60.0)
         return (1.0 / (1.0 + np.exp(-scaled))).astype(np.float32)
 
 
 def fit_calibration(log_odds: Floats, correct: Floats) -> Calibration:
-    """Fit scale and shift by maximum likelihood on data apart from training and test.
+    """Fit scale and shift by maximum likelihood on data outside the training and test sets.
 
     Args:
         log_odds: scores, one-dimensional.
@@ -43,7 +43,7 @@ def fit_calibration(log_odds: Floats, correct: Floats) -> Calibration:
         optimizer.zero_grad()
         logits = parameters[0].exp() * scores + parameters[1]
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets)
-        # A weak pull towards scale 1 keeps separable data from driving it to infinity.
+        # A weak penalty towards scale 1: on separable data the optimum would be infinite.
         penalised = loss + 1e-3 * parameters[0] ** 2
         penalised.backward()
         return penalised

@@ -1,7 +1,7 @@
-"""Cards as numbers: which statements they make, and how strongly.
+"""Numeric features of cards: their statements and the evidence for each.
 
-Torch-free. The text of a statement says *what* is meant; how well the candidate does is
-carried as a number, because text encoders put "35 %" and "85 %" close together.
+Torch-free. A statement's text describes the task; the candidate's accuracy is a number, because
+text encoders map "35 %" and "85 %" to similar vectors.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class CardFeatures:
-    """Cards over one list of statements.
+    """Cards over a common list of statements.
 
     Attributes:
         texts: T distinct statement texts.
@@ -42,16 +42,16 @@ class CardFeatures:
         return np.asarray(self.weights_MT.mean(axis=1), dtype=np.float32)
 
 
-def with_even_card(rows_MT: Floats) -> Floats:
-    """Evidence or effects of cards after those of a card that says nothing: zeros, [1 + M, T]."""
+def with_neutral_card(rows_MT: Floats) -> Floats:
+    """Prepend a neutral card (zeros) to the evidence or effects of cards, [1 + M, T]."""
     return np.pad(rows_MT, ((1, 0), (0, 0)))
 
 
 def evidence(num_correct: Floats, num_shots: Floats) -> Floats:
-    """Log-odds of success on a task, shrunk towards even odds by half an answer each way.
+    """Log-odds of success on a task, shrunk towards 0 by half an answer each way.
 
-    With 20 shots it lies in -3.7..3.7; fewer shots pull it towards 0, so the number carries
-    its own uncertainty (Haldane-Anscombe correction).
+    With 20 shots it lies in -3.7..3.7; fewer shots shrink it towards 0, so the value reflects its
+    uncertainty (Haldane-Anscombe correction).
 
     Args:
         num_correct: correct answers, of any shape.
@@ -62,13 +62,13 @@ def evidence(num_correct: Floats, num_shots: Floats) -> Floats:
 
 
 def card_features(cards: Sequence[Card]) -> CardFeatures:
-    """Arrange cards over their statements, which all cards must share.
+    """Compute the features of cards, which must all have the same statements.
 
     Raises:
-        ZooError: no card is given, or cards make statements about different tasks.
+        ZooError: the list is empty, or cards have statements about different tasks.
     """
     if not cards:
-        raise ZooError("the zoo is empty: no card to score; give at least one")
+        raise ZooError("the zoo is empty: no card to score; pass at least one")
     topics = _topics(cards[0])
     for card in cards:
         if _topics(card) != topics:
@@ -91,5 +91,5 @@ def _topics(card: Card) -> list[tuple[str, str]]:
 
 
 def statement_text(statement: Statement | CoreTask) -> str:
-    """The words of a statement, or of those on a core task, that the encoder reads."""
+    """Return the encoder's input text for a statement or core task."""
     return f"{statement.task.replace('_', ' ')}: {statement.description}"

@@ -1,11 +1,11 @@
 """The router artifact: a self-describing directory that loads without Ray or DeepSpeed.
 
 router.json            schema version, model configuration, shrinkage, calibration, manifest
-base/                  an ordinary Hugging Face directory: the base model and its tokenizer
-encoder/               an ordinary sentence-transformers directory: the capability encoder
+base/                  Hugging Face directory: the base model and its tokenizer
+encoder/               sentence-transformers directory: the capability encoder
 head.safetensors       connector and read-out
-known_cards.safetensors  effects of the cards it was trained with, and of instructions
-tasks/                 the aptitude tests whose cards it reads; a new candidate sits one of them
+known_cards.safetensors  effects of the training cards, and of instructions
+tasks/                 the aptitude tests whose cards it reads; new candidates take one of them
 """
 
 from collections.abc import Mapping
@@ -50,13 +50,13 @@ class Router:
 
     Attributes:
         model: the network.
-        tokenizer: turns instructions into its input.
-        config: what it is made of.
-        calibration: turns its log-odds, once shrunk, into probabilities.
+        tokenizer: converts instructions to the network's input.
+        config: model configuration.
+        calibration: converts log-odds, after shrinkage, to probabilities.
         task_sets: the aptitude tests whose cards it was trained to read.
-        known_cards: by hash of the aptitude test, the cards it was trained with.
-        manifest: how it was trained: data hashes, settings, metrics.
-        shrinkage: how far to trust what the network says of one candidate on one instruction.
+        known_cards: the training cards, by hash of the aptitude test.
+        manifest: training data hashes, settings, metrics.
+        shrinkage: weights of instruction and candidate effects against single cells.
     """
 
     model: ModelSat
@@ -102,7 +102,7 @@ def load_router(path: str | Path) -> Router:
     """Read a router directory.
 
     Raises:
-        ArtifactError: missing or corrupt part, or another schema version.
+        ArtifactError: a part is missing or corrupt, or the schema version differs.
     """
     directory = Path(path)
     description = read_description(directory)
@@ -135,7 +135,7 @@ def load_router(path: str | Path) -> Router:
 
 def _part(directory: Path, name: str) -> str:
     if not (directory / name).is_dir():
-        raise ArtifactError(f"router {directory} is incomplete: {name}/ is missing; train it anew")
+        raise ArtifactError(f"router {directory} is incomplete: {name}/ is missing; retrain it")
     return str(directory / name)
 
 
@@ -144,8 +144,8 @@ def _load_task_sets(directory: Path, hashes: list[str]) -> tuple[TaskSet, ...]:
     by_hash = {tasks.tasks_hash: tasks for tasks in found}
     if set(by_hash) != set(hashes):
         raise ArtifactError(
-            f"router {directory} is corrupt: {_TASKS}/ holds task sets {sorted(by_hash)}, but "
-            f"{DESCRIPTION_NAME} names {sorted(hashes)}; train it anew"
+            f"router {directory} is corrupt: {_TASKS}/ has task sets {sorted(by_hash)}, but "
+            f"{DESCRIPTION_NAME} lists {sorted(hashes)}; retrain it"
         )
     return tuple(by_hash[tasks_hash] for tasks_hash in hashes)
 
@@ -162,12 +162,12 @@ def _load_known_cards(path: Path, texts: Mapping[str, list[str]]) -> dict[str, K
     try:
         state = safetensors.numpy.load_file(path)
         return {
-            key: KnownCards(tuple(own), *(state[f"{key}.{name}"] for name in _EFFECTS))
-            for key, own in texts.items()
+            key: KnownCards(tuple(of_key), *(state[f"{key}.{name}"] for name in _EFFECTS))
+            for key, of_key in texts.items()
         }
     except (OSError, SafetensorError, KeyError) as error:
         reason = " ".join(str(error).split())
-        raise ArtifactError(f"{path} is missing or corrupt: {reason}; train it anew") from None
+        raise ArtifactError(f"{path} is missing or corrupt: {reason}; retrain it") from None
 
 
 def _head_state(model: ModelSat) -> dict[str, torch.Tensor]:
@@ -183,8 +183,8 @@ def _load_head(model: ModelSat, path: Path) -> None:
         state = safetensors.torch.load_file(path)
         for name in _HEAD_MODULES:
             prefix = f"{name}."
-            own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-            getattr(model, name).load_state_dict(own)
+            part = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+            getattr(model, name).load_state_dict(part)
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        raise ArtifactError(f"{path} is missing or corrupt: {reason}; train it anew") from None
+        raise ArtifactError(f"{path} is missing or corrupt: {reason}; retrain it") from None

@@ -1,4 +1,4 @@
-"""What a router model is made of."""
+"""Configuration of a router model."""
 
 from typing import Literal
 
@@ -10,21 +10,22 @@ Layout = Literal["instruction_first", "capability_first"]
 
 
 class ModelConfig(FrozenConfig):
-    """One router model.
+    """The parts and limits of a router model.
 
     Attributes:
         base: hub id or directory of the base model phi, any Hugging Face causal LM or encoder;
-            ``tiny``: a small random one made by the training job.
+            ``tiny``: a small random model created by the training job.
         encoder: hub id or directory of the capability encoder psi (sentence-transformers);
-            ``tiny``: a small random one made by the training job.
+            ``tiny``: a small random model created by the training job.
         layout: ``capability_first`` is the paper's z = [c, x, p]; ``instruction_first`` is
-            z = [p, x, c], in which all candidates of an instruction share one pass.
+            z = [p, x, c], in which all candidates of an instruction share one forward pass.
         inquiry: the performance inquiry prompt p.
-        max_instruction_tokens: the base model reads the first tokens of longer instructions.
-        max_encoder_tokens: the encoder, which only has to find what an instruction is about, reads
-            this many; the encoder's own limit still holds.
-        dropout: rate in all of base and encoder while they train; None keeps their own. With 0
-            attention runs on fused kernels, which on CPUs have no dropout (docs/experiments.md).
+        max_instruction_tokens: longer instructions are truncated for the base model.
+        max_encoder_tokens: longer instructions are truncated for the encoder, which only has to
+            find their topic; the encoder's own limit also applies.
+        dropout: dropout rate of base and encoder in training; None keeps their own rates. With 0,
+            attention uses fused kernels, which do not support dropout on CPUs
+            (docs/experiments.md).
     """
 
     base: str

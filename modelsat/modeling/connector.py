@@ -1,7 +1,7 @@
-"""The connector W: what the cards say about an instruction becomes one token per candidate.
+"""The connector W: maps each candidate's card to a token, given the instruction.
 
 Shapes: B instructions, M candidates, T statements, D base width, E encoder width, L levels: a
-card's evidence on the statements relevant to an instruction, and on all of them.
+card's evidence on the statements relevant to an instruction, and on all statements.
 """
 
 import math
@@ -9,8 +9,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-# Start of the factor on cosine similarities in the relevance softmax: the inverse of the
-# temperature 0.1, between those that E5 (0.01) and plain cosine training (0.05 to 1) use.
+# Initial factor on cosine similarities in the relevance softmax: the inverse of temperature 0.1,
+# which lies between the temperatures of E5 (0.01) and plain cosine training (0.05 to 1).
 _INITIAL_SHARPNESS = 10.0
 _NUM_LEVELS = 2
 
@@ -19,12 +19,12 @@ class Connector(nn.Module):
     """Pools a card's statements by their relevance to the instruction, then maps to base width.
 
     psi(c) in the paper's e_c = W psi(c) (Eq. 2) is here the sum of the statements' embeddings,
-    each weighted by the candidate's evidence on it and by its relevance to the instruction;
-    beside it stand the levels, as numbers.
+    each weighted by the candidate's evidence on it and by its relevance to the instruction,
+    concatenated with the levels.
 
-    The levels also reach the score directly: a weighted sum of them is where log-odds start from,
-    and the base model learns what is to be added. On real outcomes stage 1 then ends at an AUC of
-    .74 instead of .55 (docs/experiments.md).
+    The levels also reach the score directly: their weighted sum is the prior log-odds, and the
+    base model learns a correction to it. On real outcomes stage 1 then ends at an AUC of .74
+    instead of .55 (docs/experiments.md).
 
     Args:
         encoder_width: E.
@@ -32,15 +32,15 @@ class Connector(nn.Module):
     """
 
     def __init__(self, encoder_width: int, base_width: int) -> None:
-        """Start from a seeded random matrix (torch's seed)."""
+        """Initialise a random matrix from torch's seed."""
         super().__init__()
         self.linear = nn.Linear(encoder_width + _NUM_LEVELS, base_width)
         self.log_sharpness = nn.Parameter(torch.tensor([math.log(_INITIAL_SHARPNESS)]))
-        # Levels are log-odds: in equal parts they are log-odds too.
+        # Levels are log-odds, and so is their mean.
         self.level_weights = nn.Parameter(torch.full((_NUM_LEVELS,), 1 / _NUM_LEVELS))
 
     def log_relevance(self, instructions_BE: Tensor, statements_TE: Tensor) -> Tensor:
-        """Log of each statement's share in what matters for an instruction, float [B, T].
+        """Return the log of each statement's relevance to each instruction, float [B, T].
 
         Args:
             instructions_BE: embedded instructions, of unit length.
@@ -50,10 +50,10 @@ class Connector(nn.Module):
         return torch.log_softmax(self.log_sharpness.exp() * similarity_BT, dim=-1)
 
     def levels(self, log_relevance_BT: Tensor, weights_MT: Tensor) -> Tensor:
-        """Each card's evidence on what is relevant and on everything, float32 [B, M, L].
+        """Return each card's evidence on relevant and on all statements, float32 [B, M, L].
 
         Args:
-            log_relevance_BT: what :meth:`log_relevance` gives.
+            log_relevance_BT: result of :meth:`log_relevance`.
             weights_MT: evidence of each card for each statement.
         """
         weights_MT = weights_MT.float()
@@ -62,7 +62,7 @@ class Connector(nn.Module):
         return torch.stack([relevant_BM, overall_BM], dim=-1)
 
     def prior(self, levels_BML: Tensor) -> Tensor:
-        """Log-odds that the levels alone suggest, float32 [B, M]."""
+        """Return the log-odds implied by the levels alone, float32 [B, M]."""
         return (levels_BML * self.level_weights.float()).sum(-1)
 
     def forward(
@@ -72,13 +72,13 @@ class Connector(nn.Module):
         weights_MT: Tensor,
         levels_BML: Tensor,
     ) -> Tensor:
-        """Capability tokens, float [B, M, D].
+        """Return the capability tokens, float [B, M, D].
 
         Args:
-            log_relevance_BT: what :meth:`log_relevance` gives.
+            log_relevance_BT: result of :meth:`log_relevance`.
             statements_TE: embedded statements, of unit length.
             weights_MT: evidence of each card for each statement.
-            levels_BML: what :meth:`levels` gives.
+            levels_BML: result of :meth:`levels`.
         """
         weights_MT = weights_MT.to(statements_TE.dtype)
         relevant_BMT = log_relevance_BT.exp()[:, None, :] * weights_MT[None]

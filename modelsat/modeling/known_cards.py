@@ -1,10 +1,10 @@
-"""What training outcomes say beyond the network: random effects.
+"""Random effects: corrections to the network's log-odds, estimated from training outcomes.
 
-A card rests on twenty answers a task; of the candidates a router was trained on there are
-thousands more. Their mean departure from the router's log-odds, task by task, is kept beside the
-card and added whenever that card is scored. A new card has none; one edited in a single statement
-keeps nearly all. How much harder instructions are than the network takes them to be is fitted
-once for all cards of an aptitude test, new ones among them.
+A card summarises twenty answers per task, but for candidates of the training data there are
+thousands more. Their mean deviation from the network's log-odds, task by task, is stored with the
+card and added whenever that card is scored. A new card has no effects; a card edited in a single
+statement keeps nearly all. How much harder instructions are than the network predicts is fitted
+once for all cards of an aptitude test, including new cards.
 
 Shapes: Q instructions, M cards, K known cards, T statements, E encoder width.
 """
@@ -20,11 +20,11 @@ from modelsat.modeling.card_features import CardFeatures
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
-# A card is known as far as more than this share of its statements is that of a known one. Counts of
-# two of 28 real candidates agree on 7 % of the tasks of 20 questions on average.
+# A card gets a share of a known card's effects if it agrees with more than this share of its
+# statements. Two of 28 real candidates agree on 7 % of the tasks of 20 questions on average.
 _LEAST_AGREEMENT = 0.5
 _NUM_NEWTON_STEPS = 8  # the mode to within 2e-3 log-odds (tests/unit/modeling)
-_OVERALL_PRECISION = 1.0  # of the prior on a candidate's mean effect: next to none
+_OVERALL_PRECISION = 1.0  # precision of the prior on a candidate's mean effect: very weak
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class KnownCards:
 
     Attributes:
         texts: T statement texts.
-        num_correct_KT: correct answers as the cards state them, float32.
+        num_correct_KT: correct answers stated by the cards, float32.
         effects_KT: log-odds to add on instructions that a statement is relevant to, float32.
         difficulty_E: log-odds to add for every card of the test, known or not, per unit of the
             instruction's embedding, float32.
@@ -45,13 +45,13 @@ class KnownCards:
     difficulty_E: Floats
 
     def effects(self, features: CardFeatures) -> Floats:
-        """Effects of some cards in the order of their statements, float32 [M, T].
+        """Return the effects of cards in the order of their statements, float32 [M, T].
 
         Args:
-            features: of cards of this aptitude test; those not known have zeros.
+            features: features of cards of this aptitude test; unknown cards get zeros.
         """
-        place = {text: t for t, text in enumerate(self.texts)}
-        columns = [place[text] for text in features.texts]
+        column_of = {text: t for t, text in enumerate(self.texts)}
+        columns = [column_of[text] for text in features.texts]
         known_KT = self.num_correct_KT[:, columns]
         agreement_MK = (features.num_correct_MT[:, None, :] == known_KT[None]).mean(axis=-1)
         share_MK = np.maximum(agreement_MK - _LEAST_AGREEMENT, 0.0) / (1.0 - _LEAST_AGREEMENT)
@@ -60,10 +60,10 @@ class KnownCards:
 
 
 def known_cards(parts: Sequence[tuple[CardFeatures, Floats]], difficulty_E: Floats) -> KnownCards:
-    """Cards of several data sets that share an aptitude test, with their effects.
+    """Merge the cards of several datasets that share an aptitude test.
 
     Args:
-        parts: cards and their effects [M, T], at least one.
+        parts: features and effects [M, T] of each dataset, at least one.
         difficulty_E: see :class:`KnownCards`.
     """
     texts = parts[0][0].texts
@@ -76,16 +76,16 @@ def known_cards(parts: Sequence[tuple[CardFeatures, Floats]], difficulty_E: Floa
 def fit_effects(
     log_odds_QM: Floats, relevance_QT: Floats, correct_QM: Floats, precision: float
 ) -> Floats:
-    """Effects that explain outcomes beyond the router's log-odds, float32 [M, T].
+    """Fit the effects that explain outcomes beyond the network's log-odds, float32 [M, T].
 
     The posterior mode of a logistic regression for each candidate, with the log-odds as offset, the
-    relevance of the statements as inputs, and a normal prior around the candidate's own mean.
+    relevance of the statements as inputs, and a normal prior around the candidate's mean effect.
 
     Args:
-        log_odds_QM: the router's, uncalibrated.
+        log_odds_QM: the network's log-odds, uncalibrated.
         relevance_QT: relevance of the statements to each instruction; rows sum to 1.
-        correct_QM: outcomes 0..1, NaN where there is none.
-        precision: of the prior on how a statement departs from the candidate's mean.
+        correct_QM: outcomes 0..1, NaN where missing.
+        precision: precision of the prior on a statement's deviation from the candidate's mean.
     """
     num_statements = relevance_QT.shape[1]
     mean_TT = np.full((num_statements, num_statements), 1.0 / num_statements)
@@ -98,23 +98,23 @@ def fit_effects(
 
 
 def fit_difficulty(parts: Sequence[tuple[Floats, Floats, Floats]], precision: float) -> Floats:
-    """How hard instructions are beyond what the network says: log-odds to add, float32 [E].
+    """Fit how hard instructions are beyond the network's prediction: log-odds to add, float32 [E].
 
-    Times an embedding it is below zero where the instruction is harder than the network takes it
-    to be. The posterior mode of one logistic regression for all candidates, with the log-odds as
-    offset, the embedding as inputs, and a normal prior around zero.
+    Its product with an embedding is negative if the instruction is harder than the network
+    predicts. The posterior mode of one logistic regression for all candidates, with the log-odds
+    as offset, the embedding as inputs, and a normal prior around zero.
 
     Args:
-        parts: of each data set the network's log-odds [Q, M], uncalibrated, embeddings [Q, E] of
-            unit length, and outcomes 0..1 [Q, M], NaN where there is none; at least one.
-        precision: of the prior.
+        parts: for each dataset the network's uncalibrated log-odds [Q, M], embeddings [Q, E] of
+            unit length, and outcomes 0..1 [Q, M], NaN where missing; at least one.
+        precision: precision of the prior.
     """
     width = parts[0][1].shape[1]
     return _mode(parts, precision * np.eye(width)).astype(np.float32)
 
 
 def _mode(parts: Sequence[tuple[Floats, Floats, Floats]], prior_NN: Doubles) -> Doubles:
-    """Weights [N] of inputs [Q, N] that explain outcomes [Q, M] beyond log-odds [Q, M]."""
+    """Fit weights [N] of inputs [Q, N] that explain outcomes [Q, M] beyond log-odds [Q, M]."""
     exact = [
         (log_odds_QM, inputs_QN.astype(np.float64), correct_QM, ~np.isnan(correct_QM))
         for log_odds_QM, inputs_QN, correct_QM in parts

@@ -1,10 +1,11 @@
-"""The two orders of a capability instruction z, as inputs of the base model.
+"""The two layouts of a capability instruction z, as inputs of the base model.
 
 Shapes: B instructions, M candidates, S tokens of an instruction with inquiry, D base width.
 
 ``capability_first`` costs B x M sequences. ``instruction_first`` appends the M capability
-tokens to one prefix; each sees the prefix and itself, all stand at the same position, and the
-prefix sees none of them, so one pass equals M separate passes to rounding.
+tokens to a shared prefix. Each capability token attends to the prefix and itself, all have the
+same position, and the prefix attends to none of them, so a single pass equals M separate passes
+up to rounding.
 """
 
 from dataclasses import dataclass
@@ -15,12 +16,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class BaseInputs:
-    """What the base model reads, and where its answer stands.
+    """Inputs of the base model and the positions of its answers.
 
     Attributes:
         inputs_embeds: float [N, L, D].
-        attention_mask: int64 [N, L], or additive float [N, 1, L, L], or what
-            :mod:`modelsat.modeling.shared_prefix` reads.
+        attention_mask: int64 [N, L], or additive float [N, 1, L, L], or the mask of
+            :mod:`modelsat.modeling.shared_prefix`.
         position_ids: int64 [N, L].
         readout_index: int64 [B, M, 2]: sequence and position of each (instruction, candidate).
     """
@@ -40,13 +41,13 @@ def capability_first(
         embeds_BSD: embedded instruction and inquiry, padded on the right.
         mask_BS: 1 for tokens, 0 for padding, int64.
         capability_BMD: capability tokens.
-        num_leading: opening special tokens that stay in front of the capability token.
+        num_leading: leading special tokens, which stay before the capability token.
     """
     B, S, D = embeds_BSD.shape
     M = capability_BMD.shape[1]
     text_BMSD = embeds_BSD[:, None].expand(B, M, S, D)
     token_BM1D = capability_BMD[:, :, None].to(embeds_BSD.dtype)
-    joined = torch.cat(
+    embeds_BMLD = torch.cat(
         [text_BMSD[:, :, :num_leading], token_BM1D, text_BMSD[:, :, num_leading:]], 2
     )
     length_B = mask_BS.sum(1) + 1
@@ -54,7 +55,7 @@ def capability_first(
     mask_BL = (positions[None] < length_B[:, None]).long()
     sequence_BM = torch.arange(B * M, device=embeds_BSD.device).view(B, M)
     return BaseInputs(
-        inputs_embeds=joined.reshape(B * M, S + 1, D),
+        inputs_embeds=embeds_BMLD.reshape(B * M, S + 1, D),
         attention_mask=mask_BL[:, None].expand(B, M, S + 1).reshape(B * M, S + 1),
         position_ids=positions[None].expand(B * M, S + 1),
         readout_index=torch.stack([sequence_BM, (length_B - 1)[:, None].expand(B, M)], -1),
@@ -76,25 +77,25 @@ def instruction_first(
         embeds_BSD: embedded inquiry and instruction, padded on the right.
         mask_BS: 1 for tokens, 0 for padding, int64.
         capability_BMD: capability tokens.
-        is_causal: whether the base model's tokens see only what precedes them.
-        sliding_window: keys a query sees at most, itself included; None for all. A custom mask
-            replaces the model's own window, so it is repeated here.
-        shares_prefix: whether the base model's attention is that of
+        is_causal: whether the base model's attention is causal.
+        sliding_window: largest number of keys per query, itself included; None for all. A custom
+            mask replaces the model's own window, so it is applied here.
+        shares_prefix: whether the base model uses the attention of
             :mod:`modelsat.modeling.shared_prefix`, whose mask has a column for each token of the
-            prefix, and a row for each and one for all capability tokens.
+            prefix, a row for each, and a row for all capability tokens.
     """
     B, S = mask_BS.shape
     M = capability_BMD.shape[1]
     length_B1 = mask_BS.sum(1, keepdim=True)
     positions_BS = torch.arange(S, device=embeds_BSD.device)[None].expand(B, S)
-    asking_BQ = torch.cat([positions_BS, length_B1], 1)  # Q = S + 1
-    distance_BQS = asking_BQ[:, :, None] - positions_BS[:, None, :]
+    query_BQ = torch.cat([positions_BS, length_B1], 1)  # Q = S + 1
+    distance_BQS = query_BQ[:, :, None] - positions_BS[:, None, :]
     sees_BQS = mask_BS.bool()[:, None, :].expand(B, S + 1, S)
     if is_causal:
         sees_BQS = sees_BQS & (distance_BQS >= 0)
     if sliding_window is not None:
         sees_BQS = sees_BQS & (distance_BQS.abs() < sliding_window)
-    # Every token of the prefix sees itself: a padding row without any key would turn into NaN.
+    # Every token of the prefix sees itself: a padding row without keys would become NaN.
     sees_BQS = sees_BQS | torch.eye(S + 1, S, dtype=torch.bool, device=embeds_BSD.device)
     if not shares_prefix:
         sees_BQS = _dense(sees_BQS, M)
@@ -114,7 +115,7 @@ def instruction_first(
 
 
 def _attention_dtype(embeds_BSD: Tensor) -> torch.dtype:
-    """What attention weights are computed in; a wider mask would widen them all."""
+    """Return the dtype of attention weights; a mask of a wider dtype would upcast them."""
     device = embeds_BSD.device.type
     if torch.is_autocast_enabled(device):
         return torch.get_autocast_dtype(device)
@@ -122,7 +123,7 @@ def _attention_dtype(embeds_BSD: Tensor) -> torch.dtype:
 
 
 def _dense(sees_BQS: Tensor, num_candidates: int) -> Tensor:
-    """Who sees whom among all S + M tokens, bool [B, S + M, S + M]."""
+    """Expand to a mask over all S + M tokens, bool [B, S + M, S + M]."""
     B, _, S = sees_BQS.shape
     M = num_candidates
     prefix_BLS = torch.cat([sees_BQS[:, :S], sees_BQS[:, S:].expand(B, M, S)], 1)

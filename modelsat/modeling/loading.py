@@ -1,6 +1,6 @@
-"""Building a router model from its parts: hub ids or local directories.
+"""Build a router model from hub ids or local directories.
 
-Remote code is never run, and weights are read from safetensors only.
+Never runs remote code; reads weights only from safetensors.
 """
 
 import torch
@@ -25,18 +25,18 @@ _ANSWERS = ("Yes", "No")
 
 
 def build_model(config: ModelConfig, seed: int) -> tuple[ModelSat, InstructionTokenizer]:
-    """Load base and encoder, and start connector and read-out.
+    """Load base and encoder, and initialise connector and read-out.
 
-    The read-out takes the rows of "Yes" and "No" from the base's own output embeddings, or from
-    its input embeddings where it has no language-model head.
+    The read-out starts from the "Yes" and "No" rows of the base's output embeddings, or of its
+    input embeddings if it has no language-model head.
 
     Args:
-        config: what the router is made of.
-        seed: seeds the connector's random start.
+        config: model configuration.
+        seed: seeds the connector's random initialisation.
 
     Raises:
         ArtifactError: base or encoder cannot be loaded.
-        ConfigError: the base's attention cannot be expressed in this layout.
+        ConfigError: the layout does not support the base's attention.
     """
     tokenizer = load_tokenizer(config.base)
     base, rows_VD = _load_base(config.base)
@@ -53,13 +53,13 @@ def assemble_model(
     readout_2D: Tensor,
     seed: int,
 ) -> tuple[ModelSat, InstructionTokenizer]:
-    """Join loaded parts; the connector starts from the seed alone."""
+    """Assemble a router model from loaded parts; the connector depends only on the seed."""
     _check_attention(config, base)
     if config.dropout is not None:
         set_dropout(base, config.dropout)
         set_dropout(encoder, config.dropout)
-    longest = encoder.max_seq_length or config.max_encoder_tokens
-    encoder.max_seq_length = min(longest, config.max_encoder_tokens)
+    encoder_limit = encoder.max_seq_length or config.max_encoder_tokens
+    encoder.max_seq_length = min(encoder_limit, config.max_encoder_tokens)
     instruction_tokenizer = InstructionTokenizer(tokenizer, encoder, config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -74,7 +74,7 @@ def assemble_model(
 
 
 def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
-    """Load a tokenizer; raises ArtifactError in one line."""
+    """Load a tokenizer; raises ArtifactError."""
     try:
         return AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError) as error:
@@ -82,7 +82,7 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
 
 
 def load_backbone(source: str) -> PreTrainedModel:
-    """Load a model without its head, in float32; raises ArtifactError in one line."""
+    """Load a model without its head, in float32; raises ArtifactError."""
     try:
         model = AutoModel.from_pretrained(
             source, dtype=torch.float32, use_safetensors=True, **_without_pooler(source)
@@ -93,7 +93,7 @@ def load_backbone(source: str) -> PreTrainedModel:
 
 
 def load_encoder(source: str) -> SentenceTransformer:
-    """Load the capability encoder, in float32; raises ArtifactError in one line."""
+    """Load the capability encoder in float32; raises ArtifactError."""
     try:
         return SentenceTransformer(
             source,
@@ -106,7 +106,7 @@ def load_encoder(source: str) -> SentenceTransformer:
 
 
 def load_config(what: str, source: str) -> PretrainedConfig:
-    """Read a part's own configuration; raises ArtifactError, which names the part, in one line."""
+    """Load a part's configuration; raises ArtifactError that names the part."""
     try:
         return AutoConfig.from_pretrained(source)
     except (OSError, ValueError) as error:
@@ -118,13 +118,13 @@ def set_dropout(model: nn.Module, dropout: float) -> None:
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = dropout
-        # Attention that calls a fused kernel keeps its rate as a number.
+        # Attention that calls a fused kernel stores its rate as a number.
         if isinstance(getattr(module, "attention_dropout", None), float):
-            setattr(module, "attention_dropout", dropout)  # noqa: B010 - no attribute mypy knows
+            setattr(module, "attention_dropout", dropout)  # noqa: B010 - unknown to mypy
 
 
 def _load_base(source: str) -> tuple[PreTrainedModel, Tensor]:
-    """The base without head, and the rows [V, D] its answers are read with."""
+    """Load the base without head, and the embedding rows [V, D] for the read-out."""
     config = load_config("base model", source)
     if not any("CausalLM" in name for name in config.architectures or []):
         backbone = load_backbone(source)
@@ -139,7 +139,7 @@ def _load_base(source: str) -> tuple[PreTrainedModel, Tensor]:
 
 
 def _without_pooler(source: str) -> dict[str, bool]:
-    # An unused pooler would be trained, saved and never read.
+    # A pooler would be trained and saved, but never used.
     is_bert = AutoConfig.from_pretrained(source).model_type == "bert"
     return {"add_pooling_layer": False} if is_bert else {}
 
@@ -154,14 +154,14 @@ def _check_attention(config: ModelConfig, base: PreTrainedModel) -> None:
     local_attention = getattr(base.config, "local_attention", None)
     if config.layout == "instruction_first" and (len(layer_types) > 1 or local_attention):
         raise ConfigError(
-            f"base model {config.base!r} mixes attention windows between its layers, which one "
-            "mask cannot express; use layout: capability_first or another base model"
+            f"base model {config.base!r} uses different attention windows in its layers, which a "
+            "single mask cannot express; use layout: capability_first or another base model"
         )
 
 
 def _load_error(what: str, source: str, error: Exception) -> ArtifactError:
     reason = " ".join(str(error).split())[:300]
     return ArtifactError(
-        f"cannot load {what} {source!r}: {reason}; give a Hugging Face directory with "
-        "safetensors weights, or a hub id that can be reached"
+        f"cannot load {what} {source!r}: {reason}; use a Hugging Face directory with "
+        "safetensors weights, or a reachable hub id"
     )

@@ -1,4 +1,4 @@
-"""ModelSat: instructions and cards in, log-odds of "Yes, it can handle this" out.
+"""ModelSat: computes log-odds of "Yes, it can handle this" from instructions and cards.
 
 Shapes: B instructions, M candidates, T statements, S tokens, D base width, E encoder width,
 L levels of a card.
@@ -21,11 +21,11 @@ class ModelSat(nn.Module):
     """Capability encoder psi, connector W, base model phi and Yes/No read-out.
 
     Args:
-        base: model without a head; reads ``inputs_embeds`` and gives ``last_hidden_state``.
+        base: model without a head; reads ``inputs_embeds``, returns ``last_hidden_state``.
         encoder: sentence encoder of the statements.
         readout_2D: initial rows of "Yes" and "No", float [2, D].
-        layout: order of the capability instruction.
-        num_leading: the tokenizer's opening special tokens.
+        layout: layout of the capability instruction.
+        num_leading: number of the tokenizer's leading special tokens.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class ModelSat(nn.Module):
         layout: Layout,
         num_leading: int,
     ) -> None:
-        """Join the parts; the connector starts from a seeded random matrix (torch's seed)."""
+        """Assemble the parts; the connector is initialised from torch's seed."""
         super().__init__()
         self.base = base
         self.encoder = encoder
@@ -54,7 +54,7 @@ class ModelSat(nn.Module):
     def forward(
         self, instructions: InstructionTokens, statements: dict[str, Tensor], weights_MT: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-odds of "Yes", and what they rest on.
+        """Compute log-odds of "Yes", with the relevances and embeddings behind them.
 
         Args:
             instructions: tokens of B instructions.
@@ -68,14 +68,14 @@ class ModelSat(nn.Module):
         return self._score(instructions, self.encode(statements), weights_MT)
 
     def encode(self, features: dict[str, Tensor]) -> Tensor:
-        """Embeddings of texts by the capability encoder, of unit length, float [T, E]."""
+        """Embed texts by the capability encoder, with unit length, float [T, E]."""
         embeddings_TE = self.encoder(dict(features))["sentence_embedding"]
         return functional.normalize(embeddings_TE.to(self.connector.linear.weight.dtype), dim=-1)
 
     def prepare_for_inference(self, dtype: torch.dtype) -> None:
-        """Leave training mode, hold base and encoder in a dtype, and attend as cheaply as can be.
+        """Switch to evaluation mode, cast base and encoder, and use the cheapest attention.
 
-        Connector and read-out, where a score's last digits are made, keep theirs.
+        Connector and read-out, which determine a score's last digits, keep their dtype.
         """
         self.eval()
         self.base.to(dtype=dtype)
@@ -91,15 +91,15 @@ class ModelSat(nn.Module):
         effects_MT: Tensor,
         difficulty_E: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Log-odds of "Yes" with statements embedded before, and what they rest on.
+        """Compute log-odds of "Yes" from embedded statements, with the relevances behind them.
 
         Args:
             instructions: tokens of B instructions.
-            statements_TE: what :meth:`encode` gives of the statements.
+            statements_TE: statements embedded by :meth:`encode`.
             weights_MT: evidence of each card for each statement.
             effects_MT: log-odds to add where a statement is relevant; zeros for new cards.
-            difficulty_E: what to add for all cards alike, as a linear function of the
-                instruction's embedding; zeros for an aptitude test not trained on.
+            difficulty_E: coefficients of log-odds to add for all cards, a linear function of the
+                instruction's embedding; zeros for aptitude tests outside the training data.
 
         Returns:
             Uncalibrated log-odds, float32 [B, M], and the relevance of each statement to each
@@ -109,8 +109,8 @@ class ModelSat(nn.Module):
             instructions, statements_TE, weights_MT
         )
         relevance_BT = log_relevance_BT.float().exp()
-        added_B1 = (instructions_BE.float() @ difficulty_E)[:, None]
-        return log_odds_BM.float() + relevance_BT @ effects_MT.T + added_B1, relevance_BT
+        offset_B1 = (instructions_BE.float() @ difficulty_E)[:, None]
+        return log_odds_BM.float() + relevance_BT @ effects_MT.T + offset_B1, relevance_BT
 
     def _score(
         self, instructions: InstructionTokens, statements_TE: Tensor, weights_MT: Tensor
@@ -120,7 +120,7 @@ class ModelSat(nn.Module):
         levels_BML = self.connector.levels(log_relevance_BT, weights_MT)
         capability_BMD = self.connector(log_relevance_BT, statements_TE, weights_MT, levels_BML)
         embeds_BSD = self.base.get_input_embeddings()(instructions.input_ids_BS)
-        inputs = self._arrange(embeds_BSD, instructions.mask_BS, capability_BMD)
+        inputs = self._base_inputs(embeds_BSD, instructions.mask_BS, capability_BMD)
         hidden = self.base(
             inputs_embeds=inputs.inputs_embeds,
             attention_mask=inputs.attention_mask,
@@ -128,10 +128,12 @@ class ModelSat(nn.Module):
         ).last_hidden_state
         sequence_BM, position_BM = inputs.readout_index.unbind(-1)
         answers_BM2 = self.readout(hidden[sequence_BM, position_BM].to(self.readout.weight.dtype))
-        added_BM = answers_BM2[..., 0] - answers_BM2[..., 1]
-        return self.connector.prior(levels_BML) + added_BM, log_relevance_BT, instructions_BE
+        correction_BM = answers_BM2[..., 0] - answers_BM2[..., 1]
+        return self.connector.prior(levels_BML) + correction_BM, log_relevance_BT, instructions_BE
 
-    def _arrange(self, embeds_BSD: Tensor, mask_BS: Tensor, capability_BMD: Tensor) -> BaseInputs:
+    def _base_inputs(
+        self, embeds_BSD: Tensor, mask_BS: Tensor, capability_BMD: Tensor
+    ) -> BaseInputs:
         if self.layout == "capability_first":
             return capability_first(embeds_BSD, mask_BS, capability_BMD, self.num_leading)
         return instruction_first(
@@ -145,12 +147,12 @@ class ModelSat(nn.Module):
 
 
 def is_causal_model(base: nn.Module) -> bool:
-    """Whether a model's attention lets tokens see only the past; read off its modules."""
+    """Whether any attention module of the model is causal."""
     return any(getattr(module, "is_causal", False) for module in base.modules())
 
 
 def _encoder_width(encoder: SentenceTransformer) -> int:
     width = encoder.get_embedding_dimension()
     if width is None:
-        raise ValueError("the encoder does not state the width of its embeddings")
+        raise ValueError("the encoder does not report its embedding dimension")
     return int(width)

@@ -1,7 +1,7 @@
-"""The router model from its parts' configurations alone: every shape and name, no weights.
+"""Build the router model without weights: parameter names and shapes from configurations only.
 
-For planning: nothing is downloaded but two ``config.json``, and under ``torch.device("meta")`` or a
-fake-tensor mode nothing takes memory.
+Used for planning: downloads only two ``config.json``, and needs no memory under
+``torch.device("meta")`` or a fake-tensor mode.
 """
 
 import torch
@@ -16,13 +16,13 @@ from modelsat.modeling.tiny import TINY, base_config, encoder_config
 
 
 def build_shapes(config: ModelConfig, dtype: torch.dtype = torch.float32) -> ModelSat:
-    """The network that :func:`modelsat.modeling.loading.build_model` builds, untrained.
+    """Build the network of :func:`modelsat.modeling.loading.build_model` with random weights.
 
-    Its parameters have the same names, shapes and order. It stands on torch's current device.
+    Its parameters have the same names, shapes and order. It is on torch's current device.
 
     Args:
-        config: what the router is made of; directories need hold no more than ``config.json``.
-        dtype: of its parameters.
+        config: model configuration; its directories need only ``config.json``.
+        dtype: dtype of the parameters.
 
     Raises:
         ArtifactError: the configuration of base or encoder cannot be read.
@@ -32,17 +32,17 @@ def build_shapes(config: ModelConfig, dtype: torch.dtype = torch.float32) -> Mod
     if config.dropout is not None:
         set_dropout(base, config.dropout)
         set_dropout(encoder, config.dropout)
-    before = torch.get_default_dtype()
+    default_dtype = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
         readout_2D = torch.zeros(2, base.get_input_embeddings().embedding_dim)
         return ModelSat(base, encoder, readout_2D, layout=config.layout, num_leading=1)
     finally:
-        torch.set_default_dtype(before)
+        torch.set_default_dtype(default_dtype)
 
 
 def base_shapes(source: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """The base model alone, untrained; arguments as for :func:`build_shapes`.
+    """Build only the base model with random weights; arguments as for :func:`build_shapes`.
 
     Raises:
         ArtifactError: its configuration cannot be read.
@@ -52,7 +52,7 @@ def base_shapes(source: str, dtype: torch.dtype = torch.float32) -> PreTrainedMo
 
 
 class _Encoder(nn.Sequential):
-    """A SentenceTransformer with mean pooling that needs no tokenizer and stays where it is."""
+    """A SentenceTransformer with mean pooling, but no tokenizer and no change of device."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.width = int(model.config.hidden_size)
@@ -63,7 +63,7 @@ class _Encoder(nn.Sequential):
 
 
 class _Transformer(nn.Module):
-    """sentence-transformers' module of this name; ``model`` is what it calls its part."""
+    """Mirrors the sentence-transformers module of this name, including the name ``model``."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()

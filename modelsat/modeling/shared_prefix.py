@@ -1,10 +1,10 @@
-"""Attention of the ``instruction_first`` layout at the cost of what its tokens really see.
+"""Sparse attention for the ``instruction_first`` layout.
 
-A dense mask over S + M tokens costs (S + M)^2, though a capability token sees the S tokens of the
-prefix and itself and no other: S^2 + M (S + 1). The function below is registered with
-transformers' attention interface, so that any base model whose attention is a plain softmax runs
-with it, rotary positions and grouped heads included. With MiniLM and 1,000 candidates the base
-model's pass takes half the time (docs/experiments.md).
+A dense mask over S + M tokens costs (S + M)^2, but a capability token sees only the S tokens of
+the prefix and itself, so S^2 + M (S + 1) is enough. The function below is registered with
+transformers' attention interface, so any base model with plain softmax attention can use it,
+including rotary positions and grouped heads. With MiniLM and 1,000 candidates the base model's
+pass takes half the time (docs/experiments.md).
 
 Shapes: B instructions, M candidates, S tokens of a prefix, H heads, d width of a head.
 """
@@ -18,19 +18,19 @@ from transformers import AttentionInterface, PreTrainedModel
 
 SHARED_PREFIX = "modelsat_shared_prefix"
 
-# Those compared with a plain pass in tests/unit/modeling. Others may cap their logits or add
-# sinks or biases, which this function would leave out; they keep the dense mask.
+# Model types that tests/unit/modeling compares with a plain pass. Others may cap their logits or
+# add sinks or biases, which this function does not implement; they keep the dense mask.
 _MODEL_TYPES = frozenset({"bert", "llama", "mistral", "phi3", "qwen2", "qwen3"})
 
 
 def use_shared_prefix(base: PreTrainedModel) -> None:
-    """Let a base model's attention share the prefix; leaves other kinds of model as they are."""
+    """Switch a base model to shared-prefix attention, if its type is supported."""
     if base.config.model_type in _MODEL_TYPES:
         base.set_attn_implementation(SHARED_PREFIX)
 
 
 def shares_prefix(base: PreTrainedModel) -> bool:
-    """Whether a base model reads the mask of a shared prefix in place of a dense one."""
+    """Whether a base model uses shared-prefix attention instead of a dense mask."""
     return bool(base.config._attn_implementation == SHARED_PREFIX)
 
 
@@ -49,10 +49,10 @@ def _attend(
     Args:
         module: the attention layer.
         query: float [B, H, S + M, d].
-        key: float [B, heads of keys, S + M, d].
-        value: as the keys.
-        attention_mask: what tokens see of the prefix, additive float [B, 1, S + 1, S]; the last
-            row holds for every capability token.
+        key: float [B, key heads, S + M, d].
+        value: same shape as ``key``.
+        attention_mask: additive mask on the prefix, float [B, 1, S + 1, S]; the last row applies
+            to every capability token.
         scaling: factor on dot products.
         dropout: rate on attention weights.
 
@@ -72,9 +72,9 @@ def _attend(
         dropout_p=dropout,
         scale=scaling,
     )
-    asked = query[:, :, S:] * scaling
-    on_prefix_BHMS = asked @ key[:, :, :S].transpose(-1, -2) + attention_mask[:, :, S:]
-    on_itself_BHM1 = (asked * key[:, :, S:]).sum(-1, keepdim=True)
+    scaled_query = query[:, :, S:] * scaling
+    on_prefix_BHMS = scaled_query @ key[:, :, :S].transpose(-1, -2) + attention_mask[:, :, S:]
+    on_itself_BHM1 = (scaled_query * key[:, :, S:]).sum(-1, keepdim=True)
     weights = torch.cat([on_prefix_BHMS, on_itself_BHM1], -1).softmax(-1)
     weights = functional.dropout(weights, dropout)
     capability = weights[..., :S] @ value[:, :, :S] + weights[..., S:] * value[:, :, S:]

@@ -1,7 +1,7 @@
-"""The ``tiny`` preset: a randomly initialised base and encoder that need no hub.
+"""The ``tiny`` preset: a randomly initialised base and encoder that need no download.
 
-For demonstrations and tests. Both are ordinary directories, loaded by the same code as any
-pretrained model; their vocabulary is learned from the texts given.
+For demonstrations and tests. Both are Hugging Face directories, loaded by the same code as any
+pretrained model; their vocabulary is learned from the given texts.
 """
 
 import shutil
@@ -22,7 +22,7 @@ from transformers import (
 
 from modelsat.artifacts.store import atomic_directory
 
-TINY = "tiny"  # in place of a base or encoder: one made for the run by write_tiny_parts
+TINY = "tiny"  # value of base or encoder in a configuration; see write_tiny_parts
 
 _WIDTH = 128
 _NUM_HEADS = 4
@@ -37,8 +37,8 @@ def write_tiny_parts(path: str | Path, texts: Iterable[str], seed: int) -> tuple
     """Write a random base model and encoder.
 
     Args:
-        path: directory to make; it will hold ``base/`` and ``encoder/``.
-        texts: texts the vocabulary is learned from.
+        path: directory to create, with ``base/`` and ``encoder/`` in it.
+        texts: texts from which the vocabulary is learned.
         seed: seeds the weights.
 
     Returns:
@@ -53,10 +53,10 @@ def write_tiny_parts(path: str | Path, texts: Iterable[str], seed: int) -> tuple
 
 
 def base_config(vocabulary_size: int = _VOCABULARY_SIZE, **special_ids: int) -> LlamaConfig:
-    """Shape of the tiny base model.
+    """Return the configuration of the tiny base model.
 
     Args:
-        vocabulary_size: words; as a rule, fewer than the most there can be are found.
+        vocabulary_size: number of tokens; a trained vocabulary is usually below the maximum.
         special_ids: ids of special tokens.
     """
     return LlamaConfig(
@@ -70,10 +70,10 @@ def base_config(vocabulary_size: int = _VOCABULARY_SIZE, **special_ids: int) -> 
     )
 
 
-# The encoder keeps BERT's own dropout (0.1): without it a router learns the training wordings by
-# heart (docs/experiments.md).
+# The encoder keeps BERT's default dropout (0.1): without it a router memorises the training
+# wordings (docs/experiments.md).
 def encoder_config(vocabulary_size: int = _VOCABULARY_SIZE, **special_ids: int) -> BertConfig:
-    """Shape of the tiny encoder; arguments as for :func:`base_config`."""
+    """Return the configuration of the tiny encoder; arguments as for :func:`base_config`."""
     return BertConfig(
         vocab_size=vocabulary_size,
         hidden_size=_WIDTH,
@@ -92,15 +92,15 @@ def _train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     alphabet = sorted(character for character in characters if not character.isspace())
     trainer = trainers.WordPieceTrainer(
         vocab_size=_VOCABULARY_SIZE,
-        # The trainer numbers what continues a word as it comes, in an order that differs from run
-        # to run, and breaks ties by number; special tokens it numbers in the order given.
+        # The trainer numbers continuation tokens in an order that differs between runs, and breaks
+        # ties by number. Special tokens are numbered in the given order.
         special_tokens=[*_SPECIAL_TOKENS, *(f"##{character}" for character in alphabet)],
         initial_alphabet=alphabet,
         show_progress=False,
     )
-    learnt = _tokenizer(models.WordPiece(unk_token="[UNK]"))
-    learnt.train_from_iterator(lines, trainer)
-    tokenizer = _tokenizer(models.WordPiece(vocab=learnt.get_vocab(), unk_token="[UNK]"))
+    trained = _tokenizer(models.WordPiece(unk_token="[UNK]"))
+    trained.train_from_iterator(lines, trainer)
+    tokenizer = _tokenizer(models.WordPiece(vocab=trained.get_vocab(), unk_token="[UNK]"))
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token="[PAD]",

@@ -1,4 +1,4 @@
-"""Instructions and the inquiry as token ids, in the order of a layout."""
+"""Tokenize instructions and the inquiry in the order of a layout."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from transformers import PreTrainedTokenizerBase
 
 from modelsat.modeling.config import ModelConfig
 
-# Widths are rounded up to a multiple of this. On CPUs oneDNN keeps up to 1,024 compiled products,
-# each for one size: with widths of all sizes a training took 5 GiB (docs/experiments.md).
+# Widths are rounded up to a multiple of this. On CPUs oneDNN caches up to 1,024 compiled kernels,
+# one per shape: without rounding, training took 5 GiB (docs/experiments.md).
 _WIDTH_STEP = 8
 
 
@@ -31,13 +31,13 @@ class InstructionTokens:
     features: dict[str, Tensor]
 
     def to(self, device: torch.device) -> "InstructionTokens":
-        """The same tokens on another device."""
+        """Return a copy on another device."""
         features = {name: value.to(device) for name, value in self.features.items()}
         return InstructionTokens(self.input_ids_BS.to(device), self.mask_BS.to(device), features)
 
 
 class InstructionTokenizer:
-    """Turns instructions into the token order that the layout wants."""
+    """Tokenizes instructions in the order of the configured layout."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class InstructionTokenizer:
         encoder: SentenceTransformer,
         config: ModelConfig,
     ) -> None:
-        """Take the base model's tokenizer, the encoder and the router's configuration."""
+        """Create it from the base model's tokenizer, the encoder and the configuration."""
         self.tokenizer = tokenizer
         self._encoder = encoder
         self.config = config
@@ -56,31 +56,31 @@ class InstructionTokenizer:
 
     @property
     def num_leading(self) -> int:
-        """Opening special tokens of every sequence."""
+        """Number of leading special tokens of every sequence."""
         return len(self._leading)
 
     def __call__(self, instructions: Sequence[str]) -> InstructionTokens:
-        """Tokenize instructions; each keeps its first ``max_instruction_tokens`` tokens."""
-        rows = [self._arrange(self._plain_ids(text)) for text in instructions]
+        """Tokenize instructions, truncated to ``max_instruction_tokens``."""
+        rows = [self._sequence(self._plain_ids(text)) for text in instructions]
         width = _rounded_up(max(len(row) for row in rows))
         ids = [row + [self._pad] * (width - len(row)) for row in rows]
         mask = [[1] * len(row) + [0] * (width - len(row)) for row in rows]
-        features = self._widened(self.encoder_features(instructions))
+        features = self._padded(self.encoder_features(instructions))
         return InstructionTokens(torch.tensor(ids), torch.tensor(mask), features)
 
     def encoder_features(self, texts: Sequence[str]) -> dict[str, Tensor]:
-        """Texts as the capability encoder's input features."""
+        """Return the capability encoder's input features for texts."""
         features = self._encoder.preprocess(list(texts))
         return {name: value for name, value in features.items() if isinstance(value, Tensor)}
 
-    def _widened(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Features at a rounded width, but no wider than the encoder can read."""
+    def _padded(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Pad features to a rounded width within the encoder's maximum length."""
         width = features["input_ids"].shape[1]
         rounded = _rounded_up(width)
-        more = min(rounded, self._encoder.max_seq_length or rounded) - width
+        padding = min(rounded, self._encoder.max_seq_length or rounded) - width
         pad = {"input_ids": self._encoder.tokenizer.pad_token_id or 0}
         return {
-            name: functional.pad(value, (0, more), value=pad.get(name, 0))
+            name: functional.pad(value, (0, padding), value=pad.get(name, 0))
             for name, value in features.items()
         }
 
@@ -88,11 +88,11 @@ class InstructionTokenizer:
         ids = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         return list(ids)
 
-    def _arrange(self, instruction: list[int]) -> list[int]:
-        kept = instruction[: self.config.max_instruction_tokens]
+    def _sequence(self, instruction: list[int]) -> list[int]:
+        truncated = instruction[: self.config.max_instruction_tokens]
         if self.config.layout == "instruction_first":
-            return [*self._leading, *self._inquiry, *kept, *self._trailing]
-        return [*self._leading, *kept, *self._inquiry, *self._trailing]
+            return [*self._leading, *self._inquiry, *truncated, *self._trailing]
+        return [*self._leading, *truncated, *self._inquiry, *self._trailing]
 
 
 def _rounded_up(width: int) -> int:

@@ -19,7 +19,7 @@ from modelsat.modeling.card_features import (
     CardFeatures,
     card_features,
     statement_text,
-    with_even_card,
+    with_neutral_card,
 )
 from modelsat.modeling.checkpoint import Router, load_router
 
@@ -184,8 +184,8 @@ class Scorer:
             tokens, zoo.statements_TE, zoo.weights_MT, zoo.effects_MT, zoo.difficulty_E
         )
         log_odds_BM = log_odds_BM[:, : 1 + len(zoo.cards)]
-        even_B1, own_BM = np.split(log_odds_BM.float().cpu().numpy(), [1], axis=1)
-        shrunk_BM = self.router.shrinkage.shrunk(own_BM, even_B1, zoo.mean_evidence_M)
+        neutral_B1, cards_BM = np.split(log_odds_BM.float().cpu().numpy(), [1], axis=1)
+        shrunk_BM = self.router.shrinkage.apply(cards_BM, neutral_B1, zoo.mean_evidence_M)
         return shrunk_BM, relevance_BT.cpu().numpy()
 
     @torch.inference_mode()
@@ -215,8 +215,8 @@ class Scorer:
             cards,
             features,
             statements_TE,
-            torch.from_numpy(_whole_tiles(with_even_card(features.weights_MT))).to(self.device),
-            torch.from_numpy(_whole_tiles(with_even_card(effects))).to(self.device),
+            torch.from_numpy(_whole_tiles(with_neutral_card(features.weights_MT))).to(self.device),
+            torch.from_numpy(_whole_tiles(with_neutral_card(effects))).to(self.device),
             torch.from_numpy(difficulty).to(self.device),
             features.mean_evidence_M,
         )
@@ -236,7 +236,7 @@ class Scorer:
 
 @dataclass(frozen=True)
 class _ReadZoo:
-    """Cards as the network reads them, after the even card, made up to whole tiles."""
+    """Cards as the network reads them, after the neutral card, padded to whole tiles."""
 
     cards: tuple[Card, ...]
     features: CardFeatures

@@ -1,8 +1,8 @@
-"""Low-rank adapters (LoRA) that train in place of the base model's own weights.
+"""Low-rank adapters (LoRA) that train instead of the base model's own weights.
 
-The only module that names peft, which is imported where adapters are asked for. Adapters live as
-long as a stage trains; afterwards their products are added to the weights, and the base model has
-the names, shapes and dtypes that it had before.
+The only module that imports peft, and only if adapters are configured. Adapters exist while a stage
+trains; afterwards they are merged into the weights, and the base model has the same names, shapes
+and dtypes as before.
 """
 
 import warnings
@@ -18,18 +18,18 @@ from modelsat.training.config import LoraConfig
 
 
 def add_adapters(base: PreTrainedModel, lora: LoraConfig, seed: int) -> None:
-    """Put adapters beside a base model's linear layers; what it computes stays the same at first.
+    """Add adapters to a base model's linear layers; its outputs do not change at first.
 
-    A layer ``q_proj`` then holds ``q_proj.base_layer`` and the adapter's two matrices, of which the
-    second starts from 0.
+    A layer ``q_proj`` then has ``q_proj.base_layer`` and the adapter's two matrices; the second
+    is initialised to 0.
 
     Args:
         base: model without a head.
-        lora: which layers, and of what size.
+        lora: layers and size of the adapters.
         seed: seeds the adapters' first matrices.
 
     Raises:
-        ConfigError: the base model has no such layers.
+        ConfigError: the base model does not have these layers.
         MachineError: peft is not installed.
     """
     peft = _import_peft()
@@ -41,24 +41,21 @@ def add_adapters(base: PreTrainedModel, lora: LoraConfig, seed: int) -> None:
         target_modules=targets if isinstance(targets, str) else list(targets),
     )
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        # GPT-2 keeps its matrices transposed; peft sees it and says so.
+        # GPT-2 stores its matrices transposed; peft detects this and warns.
         warnings.filterwarnings("ignore", message="fan_in_fan_out")
         torch.manual_seed(seed)
         try:
             peft.inject_adapter_in_model(options, base)
         except ValueError as error:
             raise _cannot_adapt(base, targets, error) from None
-    # peft gives a bfloat16 model float32 adapters; their master copies are the optimizer's affair.
+    # peft adds float32 adapters to a bfloat16 model; the optimizer has its own master copies.
     for name, parameter in base.named_parameters():
         if is_adapter(name):
             parameter.data = parameter.data.to(base.dtype)
 
 
 def merge_adapters(base: PreTrainedModel) -> None:
-    """Add what adapters learnt to the weights beside them and drop them.
-
-    A base model without adapters stays as it is.
-    """
+    """Merge adapters into the weights and remove them, if the base model has any."""
     if not has_adapters(base):
         return
     layer_type = _import_peft().tuners.tuners_utils.BaseTunerLayer
@@ -70,7 +67,7 @@ def merge_adapters(base: PreTrainedModel) -> None:
 
 
 def check_adapters(source: str, lora: LoraConfig) -> None:
-    """Refuse adapters that cannot be added, from a base model's configuration alone.
+    """Check from a base model's configuration that adapters can be added.
 
     Args:
         source: hub id or directory of the base model.
@@ -78,7 +75,7 @@ def check_adapters(source: str, lora: LoraConfig) -> None:
 
     Raises:
         ArtifactError: the base model's configuration cannot be read.
-        ConfigError: the base model has no such layers.
+        ConfigError: the base model does not have these layers.
         MachineError: peft is not installed.
     """
     with torch.device("meta"):
@@ -101,7 +98,7 @@ def _import_peft() -> Any:
     except ImportError as error:
         raise MachineError(
             f"training.lora needs the package {error.name}, which is not installed: "
-            "pip install 'model-sat[train]', or leave training.lora out"
+            "pip install 'model-sat[train]', or omit training.lora"
         ) from None
     return peft
 
@@ -116,6 +113,6 @@ def _cannot_adapt(
     }
     reason = " ".join(str(error).split())[:200]
     return ConfigError(
-        f"training.lora.target_modules {targets!r} do not fit {type(base).__name__}: {reason}; "
-        f"its linear layers are {', '.join(sorted(linear))}: name some, or take all-linear"
+        f"training.lora.target_modules {targets!r} do not match {type(base).__name__}: {reason}; "
+        f"its linear layers are {', '.join(sorted(linear))}: list some, or use all-linear"
     )

@@ -1,8 +1,8 @@
-"""Batches: some instructions, the real candidates, and composite candidates.
+"""Batches: instructions with the outcomes of real and composite candidates.
 
-A run may learn from several sources of outcomes, each with the cards of its own aptitude test; the
-instructions of one batch come from one of them. A source is read in pieces, in an order of its
-own; what is held of it at a time are a piece and one window, the instructions of some steps.
+A run may train on several sources of outcomes, each with the cards of its own aptitude test; all
+instructions of a batch come from the same source. A source is read in pieces, in a random order;
+only a piece and a window (the instructions of some steps) are in memory at a time.
 
 Shapes: B instructions, M real candidates, C composites, T statements.
 """
@@ -17,23 +17,23 @@ from modelsat.outcomes.matrix import Floats, Ints, OutcomeMatrix, OutcomeSource,
 from modelsat.training.composites import CompositeMaker
 from modelsat.training.losses import TermWeights, candidate_weights, term_weights
 
-# Steps whose instructions are sorted by length together: padding falls to a few percent while the
-# batches still differ from epoch to epoch.
+# Steps whose instructions are sorted by length together: this reduces padding to a few percent,
+# and batches still differ between epochs.
 _STEPS_PER_WINDOW = 16
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One pass of one worker: its part of a step.
+    """The input of a worker's forward pass: its part of a step.
 
     Attributes:
-        source: which source of outcomes it comes from.
-        number: place among all passes of the epoch, those of the other workers included.
+        source: index of the source of outcomes.
+        number: index among all passes of the epoch, over all workers.
         instructions: B prompts.
         weights: evidence of each card for each statement, float32 [M + C, T].
-        correct: outcomes, NaN where there is none, float32 [B, M + C].
-        statement: place of each instruction's own statement, -1 where it has none, int64 [B].
-        terms: how much its loss terms count among the passes of the step.
+        correct: outcomes, NaN where missing, float32 [B, M + C].
+        statement: index of each instruction's statement, -1 if it has none, int64 [B].
+        terms: weights of its loss terms among the passes of the step.
     """
 
     source: int
@@ -46,22 +46,22 @@ class Batch:
 
 
 class BatchSampler:
-    """Seeded batches over the training instructions, the same whatever runs them.
+    """Draws seeded batches of the training instructions, independent of the engine.
 
-    A step's instructions, composites and loss depend on how many instructions it takes, not on how
-    many workers and passes share them; only the groups of the in-batch term, whose members stand
-    in one pass, depend on the size of a pass too.
+    A step's instructions, composites and loss depend on its total number of instructions, not on
+    how many workers and passes share them. The exception are the groups of the in-batch term:
+    their members come from a single pass, so they also depend on its size.
 
     Args:
         sources: training outcomes, at least one source.
-        batch_size: instructions of one pass.
+        batch_size: instructions per pass.
         composites: composite candidates per step.
-        max_steps: steps after which an epoch ends; None: when every instruction was seen.
-        strength_exponent: how much more stronger candidates count; see :class:`LossConfig`.
+        max_steps: steps after which an epoch ends; None: after every instruction.
+        strength_exponent: extra weight of stronger candidates; see :class:`LossConfig`.
         seed: seeds order and composites.
-        rank: which worker's share to draw.
+        rank: rank of this worker.
         num_workers: number of workers.
-        accumulation: passes of each worker in a step, which takes ``batch_size * accumulation *
+        accumulation: passes of each worker per step; a step uses ``batch_size * accumulation *
             num_workers`` instructions.
     """
 
@@ -92,100 +92,100 @@ class BatchSampler:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps in which every instruction is seen once, or fewer where ``max_steps`` says so.
+        """Number of steps that use every instruction once, but at most ``max_steps``.
 
-        The last incomplete step of each source is dropped; a source smaller than one step repeats
+        The last incomplete step of each source is dropped; a source smaller than a step repeats
         its instructions.
         """
         return count_steps([len(source) for source in self.sources], self._stride, self.max_steps)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of this worker in an epoch, in order: ``accumulation`` of each step."""
-        of_steps = np.repeat(
+        """Yield this worker's batches of an epoch, in order: ``accumulation`` per step."""
+        source_of_steps = np.repeat(
             np.arange(len(self.sources)),
             [count_steps([len(source)], self._stride) for source in self.sources],
         )
-        order = np.random.default_rng((self.seed, epoch)).permutation(of_steps)
-        steps = [self._steps(number, epoch) for number in range(len(self.sources))]
-        for step, number in enumerate(order[: self.steps_per_epoch].tolist()):
+        order = np.random.default_rng((self.seed, epoch)).permutation(source_of_steps)
+        steps = [self._steps(source, epoch) for source in range(len(self.sources))]
+        for step, source in enumerate(order[: self.steps_per_epoch].tolist()):
             rng = np.random.default_rng((self.seed, epoch, step))
-            yield from self._passes(step, number, next(steps[number]), rng)
+            yield from self._passes(step, source, next(steps[source]), rng)
 
     @property
     def _stride(self) -> int:
-        """Instructions of a step."""
+        """Number of instructions per step."""
         return self.batch_size * self.passes_per_step
 
-    def _steps(self, number: int, epoch: int) -> Iterator[OutcomeMatrix]:
-        """Instructions of one step of a source after the other, of like length in each."""
-        seed = (self.seed, epoch, number)
+    def _steps(self, source: int, epoch: int) -> Iterator[OutcomeMatrix]:
+        """Yield the rows of each step of a source; instructions of a step have similar lengths."""
+        seed = (self.seed, epoch, source)
         rng = np.random.default_rng((*seed, 1))
-        pieces = self._pieces(self.sources[number], seed)
+        pieces = self._pieces(self.sources[source], seed)
         for window in windows(pieces, _STEPS_PER_WINDOW * self._stride):
             num_steps = len(window) // self._stride
             lengths = [len(text) for text in window.instructions[: num_steps * self._stride]]
             rows = np.argsort(lengths, kind="stable").reshape(num_steps, self._stride)
-            for place in rng.permutation(num_steps):
-                yield window.rows(rows[place].tolist())
+            for step in rng.permutation(num_steps):
+                yield window.rows(rows[step].tolist())
 
     def _pieces(self, source: OutcomeSource, seed: Sequence[int]) -> Iterator[OutcomeMatrix]:
-        """A source's pieces; again and again while they are too few for a step."""
+        """Yield a source's pieces, repeated until there are enough for a step."""
         yield from source.pieces(seed)
         for _ in range(len(source), self._stride, len(source)):
             yield from source.pieces(seed)
 
     def _passes(
-        self, step: int, number: int, rows: OutcomeMatrix, rng: np.random.Generator
+        self, step: int, source: int, rows: OutcomeMatrix, rng: np.random.Generator
     ) -> Iterator[Batch]:
-        """This worker's passes of a step over some instructions of one source."""
-        maker = self._makers[number]
+        """Yield this worker's passes of a step over rows of a source."""
+        maker = self._makers[source]
         statement_G = maker.statements(rows.tasks)
         weights_CT, composed_GC = maker.draw(statement_G, rows.correct_QM, rng)
-        weights_MT = np.concatenate([self._weights[number], weights_CT])
-        counted_M = candidate_weights(weights_MT, self.strength_exponent)
+        weights_MT = np.concatenate([self._weights[source], weights_CT])
+        candidates_M = candidate_weights(weights_MT, self.strength_exponent)
         correct_GM = np.concatenate([rows.correct_QM, composed_GC], axis=1)
-        # Every pass takes each n-th row, so that instructions of all passes are of like length.
+        # Passes take every n-th row, so all passes have instructions of similar lengths.
         parts = [slice(first, None, self.passes_per_step) for first in range(self.passes_per_step)]
         correct = [correct_GM[part] for part in parts]
         statement = [statement_G[part] for part in parts]
         first = self.rank * self.accumulation
-        for place in range(first, first + self.accumulation):
+        for index in range(first, first + self.accumulation):
             yield Batch(
-                source=number,
-                number=step * self.passes_per_step + place,
-                instructions=rows.instructions[parts[place]],
+                source=source,
+                number=step * self.passes_per_step + index,
+                instructions=rows.instructions[parts[index]],
                 weights=weights_MT,
-                correct=correct[place],
-                statement=statement[place],
-                terms=term_weights(correct, statement, place, counted_M),
+                correct=correct[index],
+                statement=statement[index],
+                terms=term_weights(correct, statement, index, candidates_M),
             )
 
 
 def count_steps(sizes: Sequence[int], stride: int, max_steps: int | None = None) -> int:
-    """Steps of an epoch; see :attr:`BatchSampler.steps_per_epoch`.
+    """Return the number of steps of an epoch; see :attr:`BatchSampler.steps_per_epoch`.
 
     Args:
         sizes: instructions of each source.
-        stride: instructions of a step.
-        max_steps: steps after which an epoch ends; None: when every instruction was seen.
+        stride: instructions per step.
+        max_steps: steps after which an epoch ends; None: after every instruction.
     """
     steps = sum(max(1, size // stride) for size in sizes)
     return steps if max_steps is None else min(steps, max_steps)
 
 
 def windows(pieces: Iterable[OutcomeMatrix], size: int) -> Iterator[OutcomeMatrix]:
-    """Cut pieces anew, into ones of ``size`` instructions; the last one may be shorter."""
-    held: list[OutcomeMatrix] = []
-    num_held = 0
+    """Regroup pieces into windows of ``size`` instructions; the last may be shorter."""
+    buffer: list[OutcomeMatrix] = []
+    num_buffered = 0
     for piece in pieces:
         start = 0
         while start < len(piece):
-            stop = min(len(piece), start + size - num_held)
-            held.append(piece.rows(range(start, stop)))
-            num_held += stop - start
+            stop = min(len(piece), start + size - num_buffered)
+            buffer.append(piece.rows(range(start, stop)))
+            num_buffered += stop - start
             start = stop
-            if num_held == size:
-                yield concatenate(held)
-                held, num_held = [], 0
-    if held:
-        yield concatenate(held)
+            if num_buffered == size:
+                yield concatenate(buffer)
+                buffer, num_buffered = [], 0
+    if buffer:
+        yield concatenate(buffer)

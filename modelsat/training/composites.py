@@ -1,12 +1,11 @@
-"""Composite candidates: cards and outcomes blended from real candidates.
+"""Composite candidates: data augmentation that mixes cards and outcomes of real candidates.
 
-A composite candidate answers a share of each task's questions as one real candidate does and
-the rest as another, both drawn anew for every task; its card counts their correct answers in
-the same shares. Card and outcomes thus both come from measurements, and a handful of real
-candidates yields any number of different cards. Two ideal sources stand beside the real ones,
-always right (20 of 20) and always wrong (0 of 20), so that every task is seen at every level.
-Without composites a router learns which candidate a card belongs to; with them it must read what
-the card says.
+A composite candidate answers a share of each task's questions like one real candidate and the rest
+like another, both drawn for each task; its card mixes their counts of correct answers in the same
+shares. So card and outcomes both come from measurements, and a few real candidates yield any
+number of different cards. Two ideal sources are added to the real candidates, always right (20 of
+20) and always wrong (0 of 20), so that every task occurs at every accuracy. Without composites a
+router learns to recognise the candidate of a card; with them it must read the card's content.
 
 Shapes: B instructions, M real candidates, S sources (M and the two ideal ones), C composites,
 T statements.
@@ -21,36 +20,36 @@ from modelsat.capability.cards import Card
 from modelsat.modeling.card_features import card_features, evidence
 from modelsat.outcomes.matrix import Floats, Ints
 
-# Concentration of the Dirichlet prior from which a composite draws how often it takes each source:
-# 0.5 gives everything between near copies and even mixtures.
+# Concentration of the Dirichlet prior over a composite's sources: 0.5 gives everything from near
+# copies to uniform mixtures.
 _CONCENTRATION = 0.5
 _IDEAL_CORRECT = (1.0, 0.0)  # outcomes of the ideal sources: always right, always wrong
 
 
 class CompositeMaker:
-    """Draws composites over real candidates.
+    """Draws composites of real candidates.
 
     Attributes:
-        composites: C, composites of each draw.
+        composites: C, composites per draw.
 
     Args:
-        cards: of the real candidates.
+        cards: cards of the real candidates.
         composites: C.
     """
 
     def __init__(self, cards: Sequence[Card], composites: int) -> None:
-        """Count what each source answered rightly."""
+        """Collect the counts of correct answers and shots of each source."""
         self.composites = composites
         features = card_features(cards)
         most_shots_T = features.num_shots_MT.max(axis=0)
         ideal_2T = np.outer(_IDEAL_CORRECT, most_shots_T).astype(np.float32)
         self._correct_ST = np.concatenate([features.num_correct_MT, ideal_2T])
         self._shots_ST = np.concatenate([features.num_shots_MT, [most_shots_T, most_shots_T]])
-        self._place = {s.task: place for place, s in enumerate(cards[0].statements)}
+        self._index_of = {s.task: index for index, s in enumerate(cards[0].statements)}
 
     def statements(self, tasks: Sequence[str]) -> Ints:
-        """Place of the statement on each task, -1 where there is none, int64 [B]."""
-        return np.array([self._place.get(task, -1) for task in tasks], dtype=np.int64)
+        """Return the index of the statement about each task, -1 if there is none, int64 [B]."""
+        return np.array([self._index_of.get(task, -1) for task in tasks], dtype=np.int64)
 
     def draw(
         self, statement_B: Ints, real_BM: Floats, rng: np.random.Generator
@@ -58,14 +57,14 @@ class CompositeMaker:
         """Draw composites and their answers.
 
         Args:
-            statement_B: place of each instruction's own statement; see :meth:`statements`.
-            real_BM: the real candidates' outcomes on them, NaN where there is none.
+            statement_B: index of each instruction's statement; see :meth:`statements`.
+            real_BM: the real candidates' outcomes on them, NaN where missing.
             rng: draws sources and shares.
 
         Returns:
             Evidence of their cards, float32 [C, T], and their outcomes, float32 [B, C]; NaN
-            where the source has none and on instructions outside the core tasks, to which no
-            composite has a definite answer.
+            where the source's outcome is missing and on instructions outside the core tasks, for
+            which composites are not defined.
         """
         ideal_B2 = np.tile(np.array(_IDEAL_CORRECT, dtype=np.float32), (len(statement_B), 1))
         answers_BS = np.concatenate([real_BM, ideal_B2], axis=1)
@@ -80,7 +79,7 @@ class CompositeMaker:
         return self._blended_evidence(sources_2CT, share_CT), composed_BC.astype(np.float32)
 
     def _draw_sources(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-        """The two sources behind each task of each composite, int64 [2, C, T]."""
+        """Draw the two sources of each composite for each task, int64 [2, C, T]."""
         num_sources, T = self._shots_ST.shape
         shares_CS = rng.dirichlet([_CONCENTRATION] * num_sources, size=self.composites)
         cumulative_CS = shares_CS.cumsum(axis=1)

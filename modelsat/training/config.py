@@ -1,4 +1,4 @@
-"""How a router is trained."""
+"""Configuration of router training."""
 
 from typing import Literal
 
@@ -7,22 +7,22 @@ from pydantic import Field
 from modelsat.config import FrozenConfig
 
 StageName = Literal["connector", "all"]
-# float32; autocast: weights in float32, matrix products in bfloat16; bf16: weights in bfloat16,
-# with float32 master copies in the optimizer.
+# autocast: float32 weights, bfloat16 matrix products; bf16: bfloat16 weights, with float32 master
+# copies in the optimizer.
 Precision = Literal["float32", "autocast", "bf16"]
 
 
 class StageConfig(FrozenConfig):
-    """One stage of training.
+    """Configuration of a training stage.
 
     Attributes:
         epochs: passes over the training instructions.
-        max_steps: steps after which an epoch ends early; None takes every instruction. The
-            connector alone learns in a fraction of a pass.
+        max_steps: steps after which an epoch ends early; None uses every instruction. The
+            connector alone converges in a fraction of an epoch.
         learning_rate: peak rate of the base model and read-out.
-        capability_learning_rate: peak rate of the encoder and connector; the paper's is larger.
-        patience: epochs without a lower validation loss after which the stage ends, with the
-            weights of its best epoch; None runs all epochs and takes the last.
+        capability_learning_rate: peak rate of the encoder and connector; larger in the paper.
+        patience: epochs without a lower validation loss after which the stage stops early and
+            restores its best epoch; None runs all epochs and keeps the last.
     """
 
     epochs: int = Field(ge=1)
@@ -36,14 +36,14 @@ class LossConfig(FrozenConfig):
     """Weights of the loss terms.
 
     Attributes:
-        group_size: instructions of a group: 1 positive and the rest negative (paper: 4).
+        group_size: instructions per group: 1 positive, the rest negative (paper: 4).
         in_batch_weight: weight of the paper's in-batch loss (Eq. 5).
         pointwise_weight: weight of the per-answer term that makes scores comparable between
             candidates, which Eq. 5 alone cannot (docs/decisions).
-        ordering_weight: weight of the term that orders the candidates of one instruction.
-        strength_exponent: a candidate's outcomes and groups count by its accuracy, as its card
-            tells it, to this power; 0 counts all candidates alike (paper: stronger candidates are
-            sampled with more weight; it does not say how much).
+        ordering_weight: weight of the term that orders the candidates of an instruction.
+        strength_exponent: a candidate's outcomes and groups are weighted by its accuracy, from its
+            card, to this power; 0 weights all candidates equally (the paper samples stronger
+            candidates with more weight, but does not say how much).
         alignment_weight: weight of the term that teaches the encoder which statement an
             instruction of a core task belongs to (docs/experiments.md).
     """
@@ -57,15 +57,15 @@ class LossConfig(FrozenConfig):
 
 
 class LoraConfig(FrozenConfig):
-    """Low-rank adapters in place of the base model's own weights (Hu et al., "LoRA", 2021).
+    """Low-rank adapters for the base model (Hu et al., "LoRA", 2021).
 
     Attributes:
-        rank: of the product that an adapter adds to its layer's weight.
-        alpha: the product is scaled by ``alpha / rank``.
-        dropout: rate on what an adapter reads while it trains; the base model's own rates stay.
-        target_modules: which linear layers get one, by the last parts of their names
-            (``[q_proj, v_proj]``); ``all-linear`` is every one, of whatever base model. With fewer
-            full training is not matched (Dettmers et al., "QLoRA", 2023, figure 2).
+        rank: rank of an adapter.
+        alpha: adapters are scaled by ``alpha / rank``.
+        dropout: dropout rate on an adapter's input; the base model's own rates are unchanged.
+        target_modules: linear layers that get an adapter, by the last part of their names
+            (``[q_proj, v_proj]``); ``all-linear`` selects every linear layer of any base model.
+            Fewer do not match full training (Dettmers et al., "QLoRA", 2023, figure 2).
     """
 
     rank: int = Field(default=16, ge=1)
@@ -75,33 +75,33 @@ class LoraConfig(FrozenConfig):
 
 
 class TrainingConfig(FrozenConfig):
-    """One training run, whatever executes it.
+    """Configuration of a training run, independent of the engine.
 
     Attributes:
-        seed: seeds order, groups, composites and the connector's start.
-        batch_size: instructions a worker sees in one pass.
-        gradient_accumulation_steps: passes of each worker before the weights move; a step takes
+        seed: seeds order, groups, composites and the connector's initialisation.
+        batch_size: instructions per worker and forward pass.
+        gradient_accumulation_steps: passes of each worker per optimizer step; a step uses
             ``batch_size * gradient_accumulation_steps`` instructions of each worker.
-        composites: composite candidates added to the real ones at each step.
-        validation_fraction: share of the instructions kept apart for validation and calibration.
-        validation_instructions: most validation instructions of each data set that are used; they
-            are in memory, drawn from those kept apart.
-        validate_every_steps: steps between two looks at the validation instructions within an
-            epoch; None looks at its end only. Changes no weight.
-        effect_instructions: training instructions of each data set on which difficulty and the
-            effects of known cards are fitted once the network is trained.
-        warmup_fraction: share of a stage's steps in which the rates rise from 0; after it they
-            fall linearly to 0.
-        max_grad_norm: gradients are scaled down to this norm.
-        weight_decay: AdamW's, for matrices only.
-        frozen_layers: lowest layers of base and encoder that stay as they are, embeddings with
-            them; None trains everything. Their backward pass is saved: with half of MiniLM's
-            layers a step takes 1.65 s in place of 1.9 (docs/experiments.md).
-        lora: adapters that train in stage 2 in place of the base model's own weights; None trains
-            these. The router is the same either way: adapters end in the weights.
+        composites: composite candidates added to the real candidates at each step.
+        validation_fraction: share of the instructions reserved for validation and calibration.
+        validation_instructions: maximum number of validation instructions per dataset, drawn
+            at random and held in memory.
+        validate_every_steps: steps between validations within an epoch; None validates only at
+            its end. Does not affect the weights.
+        effect_instructions: training instructions of each dataset on which difficulty and the
+            effects of known cards are fitted after the network is trained.
+        warmup_fraction: share of a stage's steps in which the rates rise from 0; afterwards they
+            decay linearly to 0.
+        max_grad_norm: gradients are clipped to this norm.
+        weight_decay: AdamW's weight decay, for matrices only.
+        frozen_layers: number of lowest layers of base and encoder that are frozen, with the
+            embeddings; None trains everything. Saves their backward pass: with half of MiniLM's
+            layers a step takes 1.65 s instead of 1.9 (docs/experiments.md).
+        lora: adapters that train in stage 2 instead of the base model's weights; None trains the
+            weights. Adapters are merged into the weights, so the router has the same format.
         loss: weights of the loss terms.
-        connector_stage: stage 1, only the connector trains.
-        all_stage: stage 2, everything trains that is not frozen.
+        connector_stage: stage 1, trains only the connector.
+        all_stage: stage 2, trains everything that is not frozen.
     """
 
     seed: int = 0
@@ -122,5 +122,5 @@ class TrainingConfig(FrozenConfig):
     all_stage: StageConfig
 
     def stage(self, name: StageName) -> StageConfig:
-        """The settings of a stage."""
+        """Return the configuration of a stage."""
         return self.connector_stage if name == "connector" else self.all_stage

@@ -1,7 +1,7 @@
-"""What one pass of training costs, found by running it on tensors that have shapes but no data.
+"""Compute and memory cost of a training pass, measured on fake tensors (shapes without data).
 
-Forward and backward run as in training, under a fake-tensor mode: operations that keep tensors for
-the backward pass keep them here too, so that the peak of memory is counted, not estimated.
+Forward and backward run as in training, under a fake-tensor mode: operations that save tensors for
+the backward pass also save them here, so peak memory is counted, not estimated.
 
 Shapes: B instructions, M candidates, T statements, S tokens.
 """
@@ -33,14 +33,14 @@ from modelsat.training.stages import adapt_for_stage, freeze_for_stage, paramete
 
 @dataclass(frozen=True)
 class PassShape:
-    """Sizes of one pass.
+    """Sizes of a forward pass.
 
     Attributes:
         instructions: B.
         candidates: M, composites included.
         statements: T, statements of a card.
         base_tokens: S, tokens of an instruction with inquiry.
-        encoder_tokens: tokens of an instruction that the encoder reads.
+        encoder_tokens: tokens of an instruction in the encoder.
         statement_tokens: tokens of a statement.
     """
 
@@ -54,7 +54,7 @@ class PassShape:
 
 @dataclass(frozen=True)
 class GroupSize:
-    """Trained parameters of one learning rate and weight decay.
+    """Number of trained parameters with the same learning rate and weight decay.
 
     Attributes:
         learning_rate: peak rate.
@@ -69,15 +69,15 @@ class GroupSize:
 
 @dataclass(frozen=True)
 class Footprint:
-    """Cost of one forward and backward pass.
+    """Cost of a forward and backward pass.
 
     Attributes:
         parameters: number of parameters by part of the model; ``adapters`` apart from ``base``.
-        trained: number of trained ones by part.
+        trained: number of trained parameters by part.
         groups: trained parameters by learning rate and decay.
         largest_parameter: elements of the largest trained parameter.
-        flop: floating-point operations of the matrix products, those done again included.
-        peak_bytes: largest sum of tensors alive beside the weights, gradients of the weights
+        flop: floating-point operations of the matrix products, including recomputation.
+        peak_bytes: peak size of live tensors without the weights; gradients of the weights are
             counted at ``kept_gradient_fraction``.
     """
 
@@ -100,23 +100,23 @@ def measure_pass(
     kept_gradient_fraction: float = 1.0,
     fused_attention: bool = False,
 ) -> Footprint:
-    """Run one forward and backward pass on shapes.
+    """Measure a forward and backward pass on fake tensors.
 
     Args:
-        config: what the router is made of.
-        training: what is frozen or has adapters, and the learning rates.
+        config: model configuration.
+        training: frozen layers, adapters and learning rates.
         shape: sizes of the pass.
-        stage: what trains.
+        stage: training stage.
         precision: dtype of weights and products.
-        recomputes: whether layers are run again in the backward pass.
-        kept_gradient_fraction: share of each weight's gradient that stays when it is complete;
-            sharding keeps one over the number of workers.
-        fused_attention: attention never keeps its weights, with dropout either, as on GPUs.
+        recomputes: whether activation checkpointing is on.
+        kept_gradient_fraction: share of each complete gradient that stays in memory; with sharding
+            1 / number of workers.
+        fused_attention: attention never stores its weights, not even with dropout, as on GPUs.
 
     Raises:
         ArtifactError: the configuration of base or encoder cannot be read.
-        ConfigError: the base model has no layers that the adapters fit.
-        MachineError: adapters are asked for, and peft is not installed.
+        ConfigError: the base model has no layers that match the adapters.
+        MachineError: adapters are configured, but peft is not installed.
     """
     with _on_shapes(config, training, stage, precision, fused_attention) as model:
         if recomputes:
@@ -150,22 +150,22 @@ def measure_scoring(
     precision: Precision = "float32",
     fused_attention: bool = False,
 ) -> int:
-    """Run one forward pass without gradients on shapes, as validation does in stage ``all``.
+    """Measure a forward pass without gradients on fake tensors, as in validation of stage ``all``.
 
     Args:
-        config: what the router is made of.
-        training: what has adapters.
+        config: model configuration.
+        training: the adapters.
         shape: sizes of the pass.
         precision: dtype of weights and products.
         fused_attention: as in :func:`measure_pass`.
 
     Returns:
-        Largest sum of tensors alive beside the weights, bytes.
+        Peak size of live tensors without the weights, bytes.
 
     Raises:
         ArtifactError: the configuration of base or encoder cannot be read.
-        ConfigError: the base model has no layers that the adapters fit.
-        MachineError: adapters are asked for, and peft is not installed.
+        ConfigError: the base model has no layers that match the adapters.
+        MachineError: adapters are configured, but peft is not installed.
     """
     with _on_shapes(config, training, "all", precision, fused_attention) as model:
         model.eval()
@@ -183,21 +183,21 @@ def _on_shapes(
     precision: Precision,
     fused_attention: bool,
 ) -> Iterator[ModelSat]:
-    """The model of a stage under a fake-tensor mode, its attention as on the machine meant."""
+    """Build a stage's model in a fake-tensor mode, with the target machine's attention."""
     with torch.device("meta"):
         model = build_shapes(config, torch.bfloat16 if precision == "bf16" else torch.float32)
         adapt_for_stage(model, stage, training)
     with FakeTensorMode(allow_non_fake_inputs=True):
         model.to_empty(device="cpu")
         if fused_attention:
-            _drop_no_attention(model)
+            _disable_attention_dropout(model)
         else:
             write_out_attention(model, torch.device("cpu"), precision)
         yield model
 
 
 def pass_inputs(shape: PassShape) -> tuple[InstructionTokens, dict[str, Tensor], Tensor]:
-    """Inputs of these sizes for :meth:`ModelSat.forward`: the same token everywhere, cards of 0."""
+    """Return inputs of these sizes for :meth:`ModelSat.forward`: constant tokens, zero cards."""
     tokens = InstructionTokens(
         _ids(shape.instructions, shape.base_tokens),
         _ids(shape.instructions, shape.base_tokens),
@@ -208,7 +208,7 @@ def pass_inputs(shape: PassShape) -> tuple[InstructionTokens, dict[str, Tensor],
 
 
 class _Costs(TorchDispatchMode):
-    """Counts what each operation computes, and the storages of its results while they live."""
+    """Counts the FLOP of each operation and the storages of its results while they are alive."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -232,11 +232,11 @@ class _Costs(TorchDispatchMode):
 
     @contextmanager
     def keeping_gradients(self, fraction: float) -> Iterator[None]:
-        """Let a share of each gradient stay, the rest go as soon as it is complete."""
+        """Keep a share of each gradient once it is complete, and free the rest."""
 
         def keep(parameter: Tensor) -> None:
             assert parameter.grad is not None
-            # What stays is a copy: for a moment both are there.
+            # The kept share is a copy: for a moment both exist.
             self._live_bytes += int(fraction * parameter.grad.nbytes)
             self.peak_bytes = max(self.peak_bytes, self._live_bytes)
             parameter.grad = None
@@ -277,7 +277,7 @@ def _attention_flop(query: Tensor, key: Tensor, *_args: Any, **_kwargs: Any) -> 
 def _attention_backward_flop(
     _gradient: Tensor, query: Tensor, key: Tensor, *_args: Any, **_kwargs: Any
 ) -> int:
-    # The scores again, then four products for the gradients.
+    # The scores are recomputed, then four products for the gradients.
     return 10 * query.numel() * key.shape[2]
 
 
@@ -289,11 +289,11 @@ _FLOP = {
 }
 
 
-def _drop_no_attention(model: nn.Module) -> None:
-    """Set dropout of attention weights to 0: the CPU's fused kernel has none, the GPU's has."""
+def _disable_attention_dropout(model: nn.Module) -> None:
+    """Set attention dropout to 0: the CPU's fused kernel does not support it, the GPU's does."""
     for module in model.modules():
         if isinstance(getattr(module, "attention_dropout", None), float):
-            setattr(module, "attention_dropout", 0.0)  # noqa: B010 - no attribute mypy knows
+            setattr(module, "attention_dropout", 0.0)  # noqa: B010 - unknown to mypy
         if type(module).__name__.endswith("SelfAttention") and hasattr(module, "dropout"):
             module.dropout = nn.Dropout(0.0)
 

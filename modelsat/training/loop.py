@@ -1,4 +1,4 @@
-"""The training loop, over any engine that can step: plain PyTorch here, DeepSpeed elsewhere."""
+"""The training loop, independent of the engine: plain PyTorch here, DeepSpeed in train_jobs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -27,7 +27,7 @@ from modelsat.training.stages import (
 
 
 class Engine(Protocol):
-    """What the loop needs of whatever holds the weights."""
+    """The training engine that the loop uses; it holds model, optimizer and schedule."""
 
     def forward(self, *inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
         """Run the model: log-odds and log-relevance."""
@@ -36,16 +36,16 @@ class Engine(Protocol):
         """Accumulate gradients."""
 
     def step(self) -> None:
-        """End a pass; after the last of a step update weights and schedule, clear gradients."""
+        """End a pass; after a step's last pass update weights and schedule, zero gradients."""
 
 
 class TorchEngine:
-    """One process, plain PyTorch: AdamW with clipped gradients and a schedule."""
+    """Single-process PyTorch engine: AdamW with gradient clipping and a schedule."""
 
     def __init__(
         self, model: ModelSat, stage: StageName, config: TrainingConfig, total_steps: int
     ) -> None:
-        """Prepare the optimizer of one stage; the model's parameters must be frozen for it."""
+        """Create the optimizer of a stage; call :func:`freeze_for_stage` on the model first."""
         self.model = model
         self.max_grad_norm = config.max_grad_norm
         self.accumulation = config.gradient_accumulation_steps
@@ -66,7 +66,7 @@ class TorchEngine:
         (loss / self.accumulation).backward()
 
     def step(self) -> None:
-        """End a pass; after a step's last one clip, update, advance the schedule, clear."""
+        """End a pass; after a step's last pass clip, update, advance the schedule, zero."""
         self._passes += 1
         if self._passes % self.accumulation:
             return
@@ -78,12 +78,12 @@ class TorchEngine:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one step did.
+    """Result of a step.
 
     Attributes:
         step: number within the epoch, from 1.
         loss: mean over this worker's passes, nats.
-        tokens: of the instructions that this worker read, inquiries included and padding not.
+        tokens: tokens of this worker's instructions, with inquiries and without padding.
     """
 
     step: int
@@ -93,15 +93,15 @@ class StepResult:
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What one epoch did.
+    """Result of an epoch.
 
     Attributes:
         stage: name of the stage.
         epoch: number within the stage, from 1; 0 is the state before it.
         training_loss: mean over the epoch's steps, nats; None for epoch 0.
-        validation_loss: on instructions kept apart, real candidates only, nats; mean over
+        validation_loss: loss on validation instructions and real candidates, nats; mean over the
             instructions of all matrices.
-        validation_auc: AUC over the (instruction, candidate) cells of all matrices; None if one
+        validation_auc: AUC over the (instruction, candidate) cells of all matrices; None if a
             class is absent.
     """
 
@@ -112,19 +112,19 @@ class EpochResult:
     validation_auc: float | None
 
     def as_dict(self) -> dict[str, Any]:
-        """The result as plain values."""
+        """Return the result as a dictionary of plain values."""
         return asdict(self)
 
 
 class StageRunner:
-    """Runs the epochs of one stage on one worker.
+    """Runs the epochs of a stage on a worker.
 
     Args:
-        engine: holds the weights.
-        tokenizer: turns instructions into tokens.
-        sources: the training outcomes, whose cards' statements are read.
+        engine: holds model and optimizer.
+        tokenizer: tokenizes instructions.
+        sources: the training outcomes with their cards.
         config: the training run.
-        device: where the engine's weights are.
+        device: device of the engine's weights.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class StageRunner:
         config: TrainingConfig,
         device: torch.device,
     ) -> None:
-        """Tokenize the statements; nothing runs yet."""
+        """Tokenize the statements of all sources."""
         self.engine = engine
         self.tokenizer = tokenizer
         self.statements = [self._statements(source, device) for source in sources]
@@ -145,10 +145,10 @@ class StageRunner:
     def train_epoch(
         self, sampler: BatchSampler, epoch: int, on_step: Callable[[StepResult], None]
     ) -> float:
-        """Train one epoch; returns the mean loss of this worker's passes, in nats.
+        """Train an epoch; returns the mean loss of this worker's passes, in nats.
 
-        Dropout is drawn from torch's global generator, which is seeded here, so that an epoch
-        is the same whether the run was interrupted before it or not.
+        Dropout uses torch's global generator, which is seeded here, so that an epoch does not
+        depend on earlier interruptions.
         """
         entropy = np.random.SeedSequence((sampler.seed, epoch, sampler.rank))
         torch.manual_seed(int(entropy.generate_state(1)[0]))
@@ -183,10 +183,10 @@ class StageRunner:
         )
 
     def validation_scores(self, matrices: Sequence[OutcomeMatrix]) -> list[Floats]:
-        """Uncalibrated log-odds of every instruction and real candidate, float32 [Q, M] each.
+        """Compute uncalibrated log-odds of all instructions and candidates, float32 [Q, M] each.
 
         Args:
-            matrices: held-back instructions, matrix by matrix.
+            matrices: validation outcomes of each source.
         """
         return [
             network_scores(self.engine.forward, self.tokenizer, matrix, self.device).log_odds_QM
@@ -201,7 +201,7 @@ class StageRunner:
 def validation_loss(
     scores: Sequence[Floats], matrices: Sequence[OutcomeMatrix], config: LossConfig
 ) -> float:
-    """The terms over scores of the training loss, with groups drawn alike every time, in nats.
+    """Compute the score terms of the training loss with fixed groups, in nats.
 
     Args:
         scores: log-odds [Q, M] of every matrix.
@@ -220,7 +220,7 @@ def validation_loss(
 
 
 def all_cells(scores: Sequence[Floats], matrices: Sequence[OutcomeMatrix]) -> tuple[Floats, Floats]:
-    """Scores and outcomes of every known cell of all matrices, two vectors of one length."""
+    """Flatten scores and outcomes of every known cell of all matrices into two vectors."""
     known = [~np.isnan(matrix.correct_QM) for matrix in matrices]
     outcomes = [matrix.correct_QM[cells] for matrix, cells in zip(matrices, known, strict=True)]
     scored = [log_odds[cells] for log_odds, cells in zip(scores, known, strict=True)]
@@ -235,7 +235,7 @@ def train_in_process(
     config: TrainingConfig,
     stages: tuple[StageName, ...] = ("connector", "all"),
 ) -> Iterator[EpochResult]:
-    """Train both stages in this process with plain PyTorch, yielding after every epoch."""
+    """Train both stages in this process with plain PyTorch; yield the result of every epoch."""
     device = next(model.parameters()).device
     for number, stage in enumerate(stages):
         sampler = BatchSampler(

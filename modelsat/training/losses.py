@@ -17,19 +17,17 @@ from modelsat.training.config import LossConfig
 
 @dataclass(frozen=True)
 class TermWeights:
-    """How much the mean of each term over one pass counts among the passes of a step.
+    """Weights of the loss terms of a pass among the passes of a step.
 
-    A step's loss is the mean over all it holds. A pass with more known outcomes than the others
-    counts for more: then the mean over passes is the mean over everything, however many workers
-    and passes a step is cut into.
+    A pass with more known outcomes gets a larger weight, so that the mean over passes equals the
+    mean over the whole step, independent of the number of workers and passes.
 
     Attributes:
-        cells: of the term over known outcomes.
-        groups: of the term over groups.
-        pairs: of the term over pairs of candidates.
-        statements: of the term over instructions with a statement.
-        candidates: how much each candidate's outcomes and groups count within the first two terms,
-            float32 [M]; None: all alike.
+        cells: weight of the term over known outcomes.
+        groups: weight of the term over groups.
+        pairs: weight of the term over pairs of candidates.
+        statements: weight of the term over instructions with a statement.
+        candidates: weights of the candidates within the first two terms, float32 [M]; None: equal.
     """
 
     cells: float = 1.0
@@ -40,34 +38,34 @@ class TermWeights:
 
 
 def candidate_weights(evidence_MT: Floats, exponent: float) -> Floats:
-    """How much candidates count, by what they can: their accuracy to a power, 1 on average.
+    """Weight candidates by their accuracy to a power, with mean 1.
 
     Args:
         evidence_MT: log-odds of success of each card on each task.
-        exponent: 0 lets all count alike.
+        exponent: power of the accuracy; 0 weights all equally.
 
     Returns:
         Weights, float32 [M].
     """
     accuracy_M = (1 / (1 + np.exp(-evidence_MT.astype(np.float64)))).mean(axis=1)
     weights_M = accuracy_M**exponent
-    counted_M: Floats = (weights_M / weights_M.mean()).astype(np.float32)
-    return counted_M
+    normalised_M: Floats = (weights_M / weights_M.mean()).astype(np.float32)
+    return normalised_M
 
 
 def term_weights(
     correct: Sequence[Floats], statement: Sequence[Ints], number: int, candidates_M: Floats
 ) -> TermWeights:
-    """Weights of one pass among those of its step.
+    """Compute the weights of a pass among the passes of its step.
 
     Args:
-        correct: outcomes of every pass, NaN where there is none, float32 [B, M] each.
-        statement: place of each instruction's statement of every pass, int64 [B] each.
-        number: which pass.
-        candidates_M: how much each candidate counts; see :func:`candidate_weights`.
+        correct: outcomes of every pass, NaN where missing, float32 [B, M] each.
+        statement: index of each instruction's statement, for every pass, int64 [B] each.
+        number: index of the pass.
+        candidates_M: weights of the candidates; see :func:`candidate_weights`.
     """
     counts_P4 = np.array(
-        [_count_terms(*one, candidates_M) for one in zip(correct, statement, strict=True)]
+        [_count_terms(*part, candidates_M) for part in zip(correct, statement, strict=True)]
     )
     total_4 = counts_P4.sum(axis=0)
     weights_4 = counts_P4[number] * len(counts_P4) / np.where(total_4 > 0, total_4, 1)
@@ -91,15 +89,15 @@ def _count_terms(
 def in_batch_loss(log_odds_GK: Tensor, weights_G: Tensor | None = None) -> Tensor:
     """In-batch cross-entropy over the "Yes" scores of groups.
 
-    A group holds one candidate's positive instruction first, then K - 1 negative ones; the loss
-    raises the positive's score above the others'.
+    A group has a candidate's positive instruction first, then K - 1 of its negatives; the loss
+    raises the positive's score above the others.
 
     Args:
         log_odds_GK: log-odds of "Yes", float [G, K].
-        weights_G: how much each group counts; None: all alike.
+        weights_G: weight of each group; None: equal.
 
     Returns:
-        Mean over groups, in nats; 0 when there is no group.
+        Mean over groups, in nats; 0 if there is no group.
 
     Source:
         Zhang, Zhan, Ye, "Capability Instruction Tuning" (AAAI 2025), Eq. 5. Our choice: the
@@ -116,16 +114,16 @@ def pointwise_loss(
 ) -> Tensor:
     """Binary cross-entropy of every known outcome, which fixes the level of each candidate.
 
-    Eq. 5 is unchanged when a constant is added to all scores of a candidate, so it alone cannot
-    make scores comparable between candidates.
+    Eq. 5 is invariant to a constant added to all scores of a candidate, so it cannot make scores
+    comparable between candidates by itself.
 
     Args:
         log_odds_BM: log-odds of "Yes", float [B, M].
-        correct_BM: outcomes 0..1, NaN where there is none.
-        weights_M: how much each candidate counts; None: all alike.
+        correct_BM: outcomes 0..1, NaN where missing.
+        weights_M: weight of each candidate; None: equal.
 
     Returns:
-        Mean over known outcomes, in nats; 0 when none is known.
+        Mean over known outcomes, in nats; 0 if none is known.
     """
     known_BM = ~correct_BM.isnan()
     if not known_BM.any():
@@ -141,38 +139,38 @@ def _mean(values: Tensor, weights: Tensor | None) -> Tensor:
 
 
 def ordering_loss(log_odds_BM: Tensor, correct_BM: Tensor) -> Tensor:
-    """Logistic loss of every pair of candidates, one right and one wrong on an instruction.
+    """Pairwise logistic loss over candidates, one right and one wrong on an instruction.
 
-    How hard an instruction is cancels out, so this term alone teaches whom to prefer; it is the
-    in-batch loss with groups homogeneous by instruction instead of by candidate.
+    The instruction's difficulty cancels out, so this term only teaches which candidate to prefer;
+    it is the in-batch loss with groups homogeneous by instruction instead of by candidate.
 
     Args:
         log_odds_BM: log-odds of "Yes", float [B, M].
-        correct_BM: outcomes, right from 0.5 on; NaN where there is none, which forms no pair.
+        correct_BM: outcomes, right from 0.5; NaN (missing) forms no pair.
 
     Returns:
-        Mean over pairs, in nats; 0 when there is none.
+        Mean over pairs, in nats; 0 if there are none.
     """
     right_BM, wrong_BM = correct_BM >= 0.5, correct_BM < 0.5
     pairs_BMM = right_BM[:, :, None] & wrong_BM[:, None, :]
     if not pairs_BMM.any():
         return log_odds_BM.sum() * 0.0
-    lead_BMM = log_odds_BM[:, :, None] - log_odds_BM[:, None, :]
-    return functional.softplus(-lead_BMM[pairs_BMM]).mean()
+    margin_BMM = log_odds_BM[:, :, None] - log_odds_BM[:, None, :]
+    return functional.softplus(-margin_BMM[pairs_BMM]).mean()
 
 
 def alignment_loss(log_relevance_BT: Tensor, statement_B: Ints) -> Tensor:
-    """Cross-entropy of the relevance of statements against the one an instruction belongs to.
+    """Cross-entropy of statement relevance against the instruction's own statement.
 
-    Routing alone teaches the encoder only what tells the training candidates apart, which says
-    little of tasks on which they are alike.
+    The routing terms teach the encoder only what distinguishes the training candidates, so it
+    learns little about tasks on which they are equally good.
 
     Args:
         log_relevance_BT: log-relevance of every statement.
-        statement_B: place of each instruction's own statement; -1 where it has none.
+        statement_B: index of each instruction's statement; -1 if it has none.
 
     Returns:
-        Mean over instructions that have a statement, in nats; 0 when none has.
+        Mean over instructions that have a statement, in nats; 0 if none has.
     """
     target_B = torch.from_numpy(statement_B).to(log_relevance_BT.device)
     if not (target_B >= 0).any():
@@ -187,14 +185,14 @@ def scoring_loss(
     rng: np.random.Generator,
     weights: TermWeights = TermWeights(),
 ) -> Tensor:
-    """Weighted sum of the terms over scores.
+    """Weighted sum of the loss terms over scores.
 
     Args:
         log_odds_BM: log-odds of "Yes".
-        correct: outcomes 0..1, NaN where there is none, float32 [B, M].
+        correct: outcomes 0..1, NaN where missing, float32 [B, M].
         config: weights and group size.
         rng: draws the negatives of each group.
-        weights: of this pass among those of a step.
+        weights: weights of this pass among the passes of a step.
     """
     correct_BM = torch.from_numpy(correct).to(log_odds_BM.device)
     log_odds_BM = log_odds_BM.float()
@@ -216,11 +214,11 @@ def scoring_loss(
 
 
 def sample_groups(correct: Floats, group_size: int, rng: np.random.Generator) -> Ints:
-    """Homogeneous groups: per candidate and positive instruction, its own negative ones.
+    """Sample homogeneous groups: a candidate's positive instruction and some of its negatives.
 
     Args:
-        correct: outcomes, NaN where there is none, float32 [B, M]; positive from 0.5 on.
-        group_size: K; negatives are drawn with replacement where a candidate has fewer.
+        correct: outcomes, NaN where missing, float32 [B, M]; positive from 0.5.
+        group_size: K; negatives are drawn with replacement.
         rng: draws the negatives.
 
     Returns:

@@ -1,4 +1,4 @@
-"""How well scores tell right answers from wrong ones."""
+"""Metrics of scores against outcomes."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from modelsat.outcomes.matrix import Floats
 
 
 def cell_auc(log_odds: Floats, correct: Floats) -> float | None:
-    """Area under the ROC curve over cells with a known outcome; None if one class is absent."""
+    """Area under the ROC curve over cells with a known outcome; None if a class is absent."""
     known = ~np.isnan(correct)
     scores, positive = log_odds[known], correct[known] >= 0.5
     num_positive, num_negative = int(positive.sum()), int((~positive).sum())

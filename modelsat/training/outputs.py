@@ -1,4 +1,4 @@
-"""What is fitted once the network is trained: random effects, shrinkage, calibration.
+"""Post-training fits: random effects, shrinkage and calibration.
 
 Shapes: Q instructions, M candidates, T statements, E encoder width, C known cells.
 """
@@ -12,19 +12,19 @@ import torch
 from torch import Tensor
 
 from modelsat.modeling.calibration import Calibration, fit_calibration
-from modelsat.modeling.card_features import card_features, with_even_card
+from modelsat.modeling.card_features import card_features, with_neutral_card
 from modelsat.modeling.config import Layout
 from modelsat.modeling.known_cards import KnownCards, fit_difficulty, fit_effects, known_cards
 from modelsat.modeling.shrinkage import Shrinkage, fit_shrinkage
 from modelsat.modeling.tokenization import InstructionTokenizer
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix, OutcomeSource
 
-# Answers that a candidate's mean counts for against what is seen on one task; chosen on
-# validation instructions, as is the next.
+# Prior precisions to choose from on validation instructions. For effects: how many answers the
+# candidate's mean counts for against the answers on a task.
 _EFFECT_PRECISIONS = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 1e6)
-# Of an embedding's weights; the last is next to no difficulty at all.
+# For difficulty: of an embedding's weights; the last practically disables difficulty.
 _DIFFICULTY_PRECISIONS = (30.0, 100.0, 300.0, 1000.0, 3000.0, 1e6)
-_MAX_SEQUENCES = 64  # that the base model reads in one pass; bounds memory, changes no result
+_MAX_SEQUENCES = 64  # sequences of the base model per pass; limits memory, not results
 
 
 Forward = Callable[..., tuple[Tensor, Tensor, Tensor]]
@@ -32,14 +32,14 @@ Forward = Callable[..., tuple[Tensor, Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class FittedOutputs:
-    """What turns the network's log-odds into probabilities.
+    """The fits that convert the network's log-odds to probabilities.
 
     Attributes:
-        known_cards: by hash of the aptitude test, the cards trained with and the effects.
-        shrinkage: of log-odds with effects.
-        calibration: of these log-odds once shrunk.
-        effect_precision: of the prior on the effects of cards, as chosen.
-        difficulty_precision: of the prior on the difficulty of instructions, as chosen.
+        known_cards: the training cards and their effects, by hash of the aptitude test.
+        shrinkage: applied to log-odds with effects.
+        calibration: applied after shrinkage.
+        effect_precision: chosen precision of the prior on the effects of cards.
+        difficulty_precision: chosen precision of the prior on the difficulty of instructions.
     """
 
     known_cards: Mapping[str, KnownCards]
@@ -51,35 +51,37 @@ class FittedOutputs:
 
 @dataclass(frozen=True)
 class NetworkScores:
-    """What the network says of a matrix's instructions and cards.
+    """The network's outputs for a matrix's instructions and cards.
 
     Attributes:
-        log_odds_QM: uncalibrated, float32.
-        even_Q: the same for a card of evidence 0, float32.
+        log_odds_QM: uncalibrated log-odds, float32.
+        neutral_Q: log-odds for a neutral card (evidence 0), float32.
         relevance_QT: relevance of the statements to each instruction, float32; rows sum to 1.
-        embeddings_QE: of the instructions, by the capability encoder, of unit length, float32.
+        embeddings_QE: encoder embeddings of the instructions, of unit length, float32.
     """
 
     log_odds_QM: Floats
-    even_Q: Floats
+    neutral_Q: Floats
     relevance_QT: Floats
     embeddings_QE: Floats
 
     def with_difficulty(self, difficulty_E: Floats) -> "NetworkScores":
-        """The same with what instructions are harder or easier than the network takes them."""
-        added_Q = self.embeddings_QE @ difficulty_E
+        """Return a copy with the difficulty of instructions added to the log-odds."""
+        offset_Q = self.embeddings_QE @ difficulty_E
         return replace(
-            self, log_odds_QM=self.log_odds_QM + added_Q[:, None], even_Q=self.even_Q + added_Q
+            self,
+            log_odds_QM=self.log_odds_QM + offset_Q[:, None],
+            neutral_Q=self.neutral_Q + offset_Q,
         )
 
     def with_effects(self, effects_MT: Floats) -> "NetworkScores":
-        """The same with effects of the cards."""
+        """Return a copy with the effects of cards added to the log-odds."""
         return replace(self, log_odds_QM=self.log_odds_QM + self.relevance_QT @ effects_MT.T)
 
 
 @dataclass(frozen=True)
 class _Scored:
-    """Outcomes and what the network says of them."""
+    """Outcomes and the network's scores of them."""
 
     matrix: OutcomeMatrix
     scores: NetworkScores
@@ -90,12 +92,12 @@ class _Scored:
 
 
 def scoring_batch(layout: Layout, num_cards: int) -> int:
-    """How many instructions are scored in one pass, at least one.
+    """Return how many instructions are scored per forward pass, at least one.
 
     Args:
-        layout: ``capability_first`` reads each card with each instruction as a sequence of its
-            own, ``instruction_first`` all cards with one.
-        num_cards: cards scored at once, that of evidence 0 included.
+        layout: ``capability_first`` has a sequence for each card and instruction,
+            ``instruction_first`` one for each instruction.
+        num_cards: cards scored together, including the neutral card.
     """
     return max(1, _MAX_SEQUENCES // num_cards) if layout == "capability_first" else _MAX_SEQUENCES
 
@@ -106,16 +108,16 @@ def network_scores(
     """Score all instructions and cards of a matrix.
 
     Args:
-        forward: the network, as :meth:`ModelSat.forward`.
-        tokenizer: turns instructions into tokens.
+        forward: the network's forward function, as :meth:`ModelSat.forward`.
+        tokenizer: tokenizes instructions.
         matrix: instructions and cards.
-        device: where the network is.
+        device: device of the network.
     """
     features = card_features(matrix.cards)
     statements = {
         name: value.to(device) for name, value in tokenizer.encoder_features(features.texts).items()
     }
-    weights_MT = torch.from_numpy(with_even_card(features.weights_MT)).to(device)
+    weights_MT = torch.from_numpy(with_neutral_card(features.weights_MT)).to(device)
     log_odds_QM = np.zeros((len(matrix), len(weights_MT)), dtype=np.float32)
     relevance_QT = np.zeros((len(matrix), len(features.texts)), dtype=np.float32)
     order = np.argsort([len(text) for text in matrix.instructions], kind="stable")
@@ -141,70 +143,71 @@ def fit_outputs(
     num_instructions: int,
     seed: int,
 ) -> FittedOutputs:
-    """Fit effects on training outcomes; their precision, shrinkage and calibration on validation.
+    """Fit effects on training outcomes; precisions, shrinkage and calibration on validation.
 
-    Difficulty comes first, so that the effects of cards explain what it leaves.
+    Difficulty is fitted first, so that the effects of cards explain the remainder.
 
     Args:
         score: scores a matrix's instructions and cards.
         training: the training outcomes.
-        validation: outcomes kept apart, matrix by matrix as in training.
-        num_instructions: training instructions to take of each source, drawn at random.
-        seed: seeds the draw.
+        validation: validation outcomes, a matrix for each training source.
+        num_instructions: training instructions to sample from each source.
+        seed: seeds the sample.
     """
     samples = [source.sample(num_instructions, seed) for source in training]
-    fitted_on = [_Scored(sample, score(sample)) for sample in samples]
-    judged_on = [_Scored(matrix, score(matrix)) for matrix in validation]
+    train = [_Scored(sample, score(sample)) for sample in samples]
+    held_out = [_Scored(matrix, score(matrix)) for matrix in validation]
 
-    def try_difficulty(precision: float) -> tuple[_Last, dict[str, Floats], float]:
-        found = _difficulties(fitted_on, precision)
-        return _fit_last(_all_with_difficulty(judged_on, found)), found, precision
+    def try_difficulty(precision: float) -> tuple[_CalibratedFit, dict[str, Floats], float]:
+        difficulties = _difficulties(train, precision)
+        fit = _fit_calibration(_all_with_difficulty(held_out, difficulties))
+        return fit, difficulties, precision
 
-    tried = map(try_difficulty, _DIFFICULTY_PRECISIONS)
-    _, difficulties, difficulty_precision = min(tried, key=lambda one: one[0].loss)
-    fitted_on = _all_with_difficulty(fitted_on, difficulties)
-    judged_on = _all_with_difficulty(judged_on, difficulties)
+    trials = map(try_difficulty, _DIFFICULTY_PRECISIONS)
+    _, difficulties, difficulty_precision = min(trials, key=lambda trial: trial[0].loss)
+    train = _all_with_difficulty(train, difficulties)
+    held_out = _all_with_difficulty(held_out, difficulties)
 
-    def try_effects(precision: float) -> tuple[_Last, list[Floats], float]:
-        found = [_effects(one, precision) for one in fitted_on]
+    def try_effects(precision: float) -> tuple[_CalibratedFit, list[Floats], float]:
+        effects = [_effects(scored, precision) for scored in train]
         with_effects = [
-            replace(one, scores=one.scores.with_effects(effects_MT))
-            for one, effects_MT in zip(judged_on, found, strict=True)
+            replace(scored, scores=scored.scores.with_effects(effects_MT))
+            for scored, effects_MT in zip(held_out, effects, strict=True)
         ]
-        return _fit_last(with_effects), found, precision
+        return _fit_calibration(with_effects), effects, precision
 
-    tried_effects = map(try_effects, _EFFECT_PRECISIONS)
-    last, effects, effect_precision = min(tried_effects, key=lambda one: one[0].loss)
+    effect_trials = map(try_effects, _EFFECT_PRECISIONS)
+    best, effects, effect_precision = min(effect_trials, key=lambda trial: trial[0].loss)
     return FittedOutputs(
-        known_cards=_known_cards(fitted_on, effects, difficulties),
-        shrinkage=last.shrinkage,
-        calibration=last.calibration,
+        known_cards=_known_cards(train, effects, difficulties),
+        shrinkage=best.shrinkage,
+        calibration=best.calibration,
         effect_precision=effect_precision,
         difficulty_precision=difficulty_precision,
     )
 
 
-def _difficulties(scored: Sequence[_Scored], precision: float) -> dict[str, Floats]:
-    """By hash of the aptitude test, from all outcomes of its cards."""
+def _difficulties(train: Sequence[_Scored], precision: float) -> dict[str, Floats]:
+    """Fit the difficulty of each aptitude test, by hash, on all outcomes of its cards."""
     return {
         tasks_hash: fit_difficulty(
             [
-                (one.scores.log_odds_QM, one.scores.embeddings_QE, one.matrix.correct_QM)
-                for one in scored
-                if one.tasks_hash == tasks_hash
+                (scored.scores.log_odds_QM, scored.scores.embeddings_QE, scored.matrix.correct_QM)
+                for scored in train
+                if scored.tasks_hash == tasks_hash
             ],
             precision,
         )
-        for tasks_hash in {one.tasks_hash: None for one in scored}
+        for tasks_hash in {scored.tasks_hash: None for scored in train}
     }
 
 
 def _all_with_difficulty(
-    scored: Sequence[_Scored], difficulties: Mapping[str, Floats]
+    matrices: Sequence[_Scored], difficulties: Mapping[str, Floats]
 ) -> list[_Scored]:
     return [
-        replace(one, scores=one.scores.with_difficulty(difficulties[one.tasks_hash]))
-        for one in scored
+        replace(scored, scores=scored.scores.with_difficulty(difficulties[scored.tasks_hash]))
+        for scored in matrices
     ]
 
 
@@ -214,15 +217,15 @@ def _effects(scored: _Scored, precision: float) -> Floats:
 
 
 def _known_cards(
-    scored: Sequence[_Scored], effects: Sequence[Floats], difficulties: Mapping[str, Floats]
+    train: Sequence[_Scored], effects: Sequence[Floats], difficulties: Mapping[str, Floats]
 ) -> dict[str, KnownCards]:
-    """By hash of the aptitude test; several data sets may share one."""
+    """Merge cards and effects by hash of the aptitude test, which datasets may share."""
     return {
         tasks_hash: known_cards(
             [
-                (card_features(one.matrix.cards), effects_MT)
-                for one, effects_MT in zip(scored, effects, strict=True)
-                if one.tasks_hash == tasks_hash
+                (card_features(scored.matrix.cards), effects_MT)
+                for scored, effects_MT in zip(train, effects, strict=True)
+                if scored.tasks_hash == tasks_hash
             ],
             difficulty_E,
         )
@@ -231,30 +234,31 @@ def _known_cards(
 
 
 @dataclass(frozen=True)
-class _Last:
-    """Shrinkage and calibration of some cells, and the log loss they leave."""
+class _CalibratedFit:
+    """Shrinkage and calibration of some cells, and the resulting log loss."""
 
     shrinkage: Shrinkage
     calibration: Calibration
     loss: float
 
 
-def _fit_last(judged: Sequence[_Scored]) -> _Last:
-    known = [~np.isnan(one.matrix.correct_QM) for one in judged]
-    correct_C = _cells([one.matrix.correct_QM for one in judged], known)
-    log_odds_C = _cells([one.scores.log_odds_QM for one in judged], known)
-    even_C = _cells([one.scores.even_Q[:, None] for one in judged], known)
+def _fit_calibration(held_out: Sequence[_Scored]) -> _CalibratedFit:
+    known = [~np.isnan(scored.matrix.correct_QM) for scored in held_out]
+    correct_C = _cells([scored.matrix.correct_QM for scored in held_out], known)
+    log_odds_C = _cells([scored.scores.log_odds_QM for scored in held_out], known)
+    neutral_C = _cells([scored.scores.neutral_Q[:, None] for scored in held_out], known)
     evidence_C = _cells(
-        [card_features(one.matrix.cards).mean_evidence_M[None] for one in judged], known
+        [card_features(scored.matrix.cards).mean_evidence_M[None] for scored in held_out], known
     )
-    shrinkage = fit_shrinkage(log_odds_C, even_C, evidence_C, correct_C)
-    shrunk_C = shrinkage.shrunk(log_odds_C, even_C, evidence_C)
+    shrinkage = fit_shrinkage(log_odds_C, neutral_C, evidence_C, correct_C)
+    shrunk_C = shrinkage.apply(log_odds_C, neutral_C, evidence_C)
     calibration = fit_calibration(shrunk_C, correct_C)
-    return _Last(shrinkage, calibration, _log_loss(calibration.probabilities(shrunk_C), correct_C))
+    loss = _log_loss(calibration.probabilities(shrunk_C), correct_C)
+    return _CalibratedFit(shrinkage, calibration, loss)
 
 
 def _cells(values: Sequence[Floats], known: Sequence[npt.NDArray[np.bool_]]) -> Floats:
-    """Values of all known cells, one after the other; rows or columns alone are repeated."""
+    """Flatten the known cells of all matrices; single rows and columns are broadcast."""
     return np.concatenate(
         [
             np.broadcast_to(part, is_known.shape)[is_known]

@@ -1,4 +1,4 @@
-"""Activation checkpointing: layers keep their inputs alone and run again in the backward pass."""
+"""Activation checkpointing: layers store only their inputs and are recomputed in backward."""
 
 from torch import nn
 from transformers import PreTrainedModel
@@ -8,17 +8,17 @@ from modelsat.errors import ConfigError
 
 
 def recompute_activations(model: nn.Module) -> None:
-    """Let every layer of base and encoder run again in the backward pass.
+    """Enable activation checkpointing in every layer of base and encoder.
 
     Raises:
-        ConfigError: a part cannot.
+        ConfigError: base or encoder does not support it.
     """
     for part in model.modules():
         if not isinstance(part, PreTrainedModel):
             continue
         if not part.supports_gradient_checkpointing:
             raise ConfigError(
-                f"{type(part).__name__} cannot recompute its activations; set "
+                f"{type(part).__name__} does not support activation checkpointing; set "
                 "deepspeed.activation_checkpointing: false"
             )
         part.gradient_checkpointing_enable({"use_reentrant": False})
@@ -26,10 +26,10 @@ def recompute_activations(model: nn.Module) -> None:
 
 
 def keep_recomputing(model: nn.Module) -> None:
-    """Let layers that recompute do so although their model is not in training mode.
+    """Keep activation checkpointing active in layers of a model in evaluation mode.
 
-    They look at their own mode only, their parts (dropout) at theirs: in stage 1 the base model is
-    frozen, but the gradient of the capability tokens still runs through all of it.
+    Layers check only their own mode, and their submodules (dropout) theirs: in stage 1 the base
+    model is frozen, but the gradient of the capability tokens still flows through all of it.
     """
     for module in model.modules():
         if isinstance(module, GradientCheckpointingLayer) and module.gradient_checkpointing:

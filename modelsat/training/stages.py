@@ -1,4 +1,4 @@
-"""What trains in each stage, and how fast."""
+"""Trainable parameters and learning rates of each stage."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -15,56 +15,56 @@ from modelsat.training.recomputation import keep_recomputing
 STAGES: tuple[StageName, ...] = ("connector", "all")
 
 
-# Layers are numbered under these names in Hugging Face models: BERT, RoBERTa and MPNet; Llama,
-# Phi-3 and ModernBERT; GPT-2.
+# Names of numbered layers in Hugging Face models: BERT, RoBERTa and MPNet; Llama, Phi-3 and
+# ModernBERT; GPT-2.
 _LAYER = re.compile(r"\.(?:layer|layers|h)\.(\d+)\.")
 _EMBEDDINGS = re.compile(r"\.(?:embeddings|embed_tokens|wte|wpe)\.")
 
 
 def adapt_for_stage(model: ModelSat, stage: StageName, config: TrainingConfig) -> None:
-    """Give the base model adapters if the stage trains them in place of its own weights.
+    """Add adapters to the base model if the stage trains them instead of its weights.
 
     Raises:
-        ConfigError: the base model has no layers that these adapters fit.
-        MachineError: adapters are asked for, and peft is not installed.
+        ConfigError: the base model has no layers that match these adapters.
+        MachineError: adapters are configured, but peft is not installed.
     """
     if config.lora is not None and stage == "all":
         add_adapters(model.base, config.lora, config.seed)
 
 
 def freeze_for_stage(model: ModelSat, stage: StageName, frozen_layers: int | None = None) -> None:
-    """Let only the stage's parameters train; frozen parts also stop dropping out.
+    """Freeze everything outside the stage; in stage ``connector`` also disable dropout.
 
-    Of a base model with adapters these train, and none of its own weights.
+    If the base model has adapters, they train and its own weights are frozen.
 
     Args:
         model: the network.
-        stage: ``connector`` trains the connector alone, ``all`` everything.
-        frozen_layers: stage ``all`` leaves the embeddings and as many of the lowest layers of base
-            and encoder as they are; None leaves nothing.
+        stage: ``connector`` trains only the connector, ``all`` everything.
+        frozen_layers: number of lowest layers of base and encoder that stage ``all`` freezes,
+            with the embeddings; None freezes nothing.
     """
     trains_all = stage == "all"
     is_adapted = has_adapters(model.base)
     model.train(trains_all)
     for name, parameter in model.named_parameters():
-        kept = frozen_layers is not None and _is_low(name, frozen_layers)
-        kept = kept or (is_adapted and name.startswith("base.") and not is_adapter(name))
-        parameter.requires_grad = name.startswith("connector.") or (trains_all and not kept)
+        frozen = frozen_layers is not None and _is_low(name, frozen_layers)
+        frozen = frozen or (is_adapted and name.startswith("base.") and not is_adapter(name))
+        parameter.requires_grad = name.startswith("connector.") or (trains_all and not frozen)
     keep_recomputing(model)
 
 
-def take_trained(
+def load_trained(
     model: ModelSat, stage: StageName, config: TrainingConfig, state: Mapping[str, Tensor]
 ) -> None:
-    """Put what a stage trained into the network as it was before all stages.
+    """Load the trained parameters of a stage into an untrained network.
 
-    What the stage leaves frozen stays as it is here; adapters end in the weights beside them.
+    Parameters that the stage freezes are unchanged; adapters are merged into the weights.
 
     Args:
-        model: the network before training; plain, without adapters.
-        stage: the stage that has ended.
+        model: the network before training, without adapters.
+        stage: the finished stage.
         config: the training run.
-        state: by name, every parameter that trained in it, float32.
+        state: every parameter that the stage trained, by name, float32.
     """
     adapt_for_stage(model, stage, config)
     freeze_for_stage(model, stage, config.frozen_layers)
@@ -87,10 +87,10 @@ def _is_low(name: str, num_layers: int) -> bool:
 def parameter_groups(
     model: ModelSat, stage: StageConfig, weight_decay: float
 ) -> list[dict[str, Any]]:
-    """Trainable parameters by learning rate and weight decay.
+    """Group trainable parameters by learning rate and weight decay.
 
-    Encoder and connector take ``capability_learning_rate``, base and read-out
-    ``learning_rate``; vectors (biases, norms) do not decay.
+    Encoder and connector use ``capability_learning_rate``, base and read-out
+    ``learning_rate``; vectors (biases, norms) have no weight decay.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
@@ -107,7 +107,7 @@ def parameter_groups(
 
 
 def schedule(config: TrainingConfig, total_steps: int) -> Callable[[int], float]:
-    """Factor on the peak rates by step: linear rise, then linear fall to 0."""
+    """Return the learning-rate factor by step: linear warm-up, then linear decay to 0."""
     warmup_steps = max(1, round(config.warmup_fraction * total_steps))
 
     def factor(step: int) -> float:

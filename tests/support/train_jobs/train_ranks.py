@@ -21,7 +21,7 @@ from modelsat.modeling.loading import build_model
 from modelsat.training.batches import BatchSampler
 from modelsat.training.config import TrainingConfig
 from modelsat.training.loop import StageRunner
-from modelsat.training.stages import adapt_for_stage, freeze_for_stage, take_trained
+from modelsat.training.stages import adapt_for_stage, freeze_for_stage, load_trained
 from tests.support.router_parts import make_matrix
 from train_jobs.config import DeepSpeedConfig
 from train_jobs.deepspeed_engine import DeepSpeedEngine, start_distributed
@@ -65,7 +65,7 @@ def train(case: dict[str, Any], parts: dict[str, str], out: Path) -> None:
     if rank == 0:
         if config.lora is not None:
             model, _ = build_model(ModelConfig(**parts, dropout=0.0), seed=0)
-            take_trained(model, stage, config, state)
+            load_trained(model, stage, config, state)
             state = dict(model.named_parameters())
         safetensors.torch.save_file(state, out / f"{case['name']}.safetensors")
         safetensors.torch.save_file(start, out / "start.safetensors")

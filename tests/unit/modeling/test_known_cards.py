@@ -1,4 +1,4 @@
-"""Random effects: their fit against plain optimisers, and which cards get them."""
+"""Random effects: their fit agrees with standard optimisers, and which cards get them."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ def some_effects(cards, seed=0):
     return KnownCards(features.texts, features.num_correct_MT, effects, NO_DIFFICULTY)
 
 
-def test_the_fit_is_the_mode_of_the_penalised_likelihood():
+def test_fit_is_the_mode_of_the_penalised_likelihood():
     rng = np.random.default_rng(0)
     relevance = rng.dirichlet(np.ones(4), size=300).astype(np.float32)
     log_odds = rng.normal(size=(300, 2)).astype(np.float32)
@@ -62,8 +62,8 @@ def test_the_fit_is_the_mode_of_the_penalised_likelihood():
         np.testing.assert_allclose(fitted[m], effects.detach().numpy(), atol=2e-3)
 
 
-def test_difficulty_is_the_mode_over_all_candidates_of_several_data_sets():
-    """The same as scikit-learn's logistic regression of the cells, with nothing to offset."""
+def test_difficulty_is_the_mode_over_all_candidates_of_several_datasets():
+    """With zero log-odds it equals scikit-learn's logistic regression of the cells."""
     rng = np.random.default_rng(0)
     truth = np.array([2.0, -1.0, 0.5])
     parts, inputs, outcomes = [], [], []
@@ -81,7 +81,7 @@ def test_difficulty_is_the_mode_over_all_candidates_of_several_data_sets():
     np.testing.assert_allclose(fit_difficulty(parts, 4.0), plain.coef_[0], atol=1e-3)
 
 
-def test_difficulty_explains_what_the_log_odds_leave():
+def test_difficulty_explains_the_residual_of_the_log_odds():
     rng = np.random.default_rng(0)
     embeddings = rng.normal(size=(4000, 2)).astype(np.float32)
     log_odds = rng.normal(size=(4000, 3)).astype(np.float32)
@@ -93,7 +93,7 @@ def test_difficulty_explains_what_the_log_odds_leave():
     )
 
 
-def test_a_known_card_has_its_effects_a_new_one_none_and_names_do_not_matter():
+def test_known_card_gets_its_effects_and_a_new_card_none():
     cards = make_cards(6)
     known = some_effects(cards[:4])
     renamed = [replace(card, candidate=f"x{i}", notes="n") for i, card in enumerate(cards)]
@@ -104,7 +104,7 @@ def test_a_known_card_has_its_effects_a_new_one_none_and_names_do_not_matter():
     np.testing.assert_allclose(known.effects(card_features(turned))[:, ::-1], got, atol=1e-6)
 
 
-def test_a_card_edited_in_one_statement_keeps_a_share():
+def test_edited_card_keeps_a_share_of_its_effects():
     card = make_cards(1)[0]
     known = some_effects([card])
     edited = replace(card.statements[0], num_correct=card.statements[0].num_correct + 0.5)
@@ -114,7 +114,7 @@ def test_a_card_edited_in_one_statement_keeps_a_share():
     )
 
 
-def test_known_cards_of_one_test_are_merged():
+def test_known_cards_of_the_same_test_are_merged():
     cards = make_cards(3)
     turned = [replace(card, statements=card.statements[::-1]) for card in cards[2:]]
     first, second = some_effects(cards[:2]), some_effects(turned, seed=1)
@@ -127,7 +127,7 @@ def test_known_cards_of_one_test_are_merged():
     np.testing.assert_allclose(together.effects(card_features(cards)), expected, atol=1e-6)
 
 
-def test_effects_are_added_by_relevance_and_stay_with_the_router(tmp_path):
+def test_effects_are_added_by_relevance_and_saved_with_the_router(tmp_path):
     cards = make_cards(3)
     plain = make_router(tmp_path / "parts")
     known = some_effects(cards[:2])
@@ -147,7 +147,7 @@ def test_effects_are_added_by_relevance_and_stay_with_the_router(tmp_path):
         load_router(tmp_path / "router")
 
 
-def test_difficulty_moves_all_cards_of_its_test_alike_and_stays_with_the_router(tmp_path):
+def test_difficulty_shifts_all_cards_of_its_test_and_is_saved_with_the_router(tmp_path):
     cards = make_cards(3)
     plain = make_router(tmp_path / "parts")
     features = plain.tokenizer.encoder_features([QUESTION, OTHER])

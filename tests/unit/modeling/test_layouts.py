@@ -1,4 +1,4 @@
-"""Both layouts against one plain Hugging Face pass per candidate."""
+"""Both layouts agree with a plain Hugging Face pass per candidate."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ SHARED = {
 
 
 def make_base(kind: str, attention: str) -> PreTrainedModel:
-    """A random base model of a kind."""
+    """A random base model of a type."""
     torch.manual_seed(0)
     if kind == "bert":
         config = BertConfig(**SHARED, attn_implementation=attention)
@@ -62,7 +62,7 @@ def make_base(kind: str, attention: str) -> PreTrainedModel:
 
 @pytest.fixture(params=["bert", "llama", "phi3-with-sliding-window"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Kinds of base model."""
+    """Types of base model."""
     return str(request.param)
 
 
@@ -83,7 +83,7 @@ def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def make_grouped_base(kind: str) -> PreTrainedModel:
-    """A random base model of a kind whose keys serve two heads each."""
+    """A random base model of a type, with grouped-query attention: two heads per key."""
     torch.manual_seed(0)
     grouped = {**SHARED, "num_key_value_heads": 2, "attn_implementation": "sdpa"}
     if kind == "llama":
@@ -96,7 +96,7 @@ def make_grouped_base(kind: str) -> PreTrainedModel:
 
 
 def read_out(base: PreTrainedModel, z: BaseInputs) -> np.ndarray:
-    """Hidden states where the answers stand, [B, M, D]."""
+    """Hidden states at the answer positions, [B, M, D]."""
     with torch.no_grad():
         hidden = base(
             inputs_embeds=z.inputs_embeds,
@@ -108,7 +108,7 @@ def read_out(base: PreTrainedModel, z: BaseInputs) -> np.ndarray:
 
 
 def reference_pass(base: PreTrainedModel, z_LD: torch.Tensor, hides_last: bool) -> np.ndarray:
-    """One unpadded sequence through the model; its last hidden state.
+    """Run an unpadded sequence through the model; return its last hidden state.
 
     With ``hides_last`` no earlier token may see the last one, as a causal model has it anyway.
     """
@@ -172,7 +172,7 @@ def test_attention_of_a_shared_prefix_equals_a_pass_per_candidate(kind, inputs):
     assert np.abs(got - np.stack(expected)).max() <= TOLERANCE
 
 
-def test_a_kind_of_model_that_was_not_compared_keeps_its_attention():
+def test_unsupported_model_type_keeps_its_attention():
     base = RobertaModel(RobertaConfig(**SHARED, attn_implementation="sdpa"))
     use_shared_prefix(base)
     assert not shares_prefix(base)
@@ -190,7 +190,7 @@ def test_capability_first_equals_a_pass_per_candidate(base, inputs, num_leading)
             assert np.abs(got[b, m] - expected).max() <= TOLERANCE
 
 
-def test_candidates_do_not_see_one_another(base, inputs):
+def test_capability_tokens_do_not_attend_to_each_other(base, inputs):
     embeds, mask, tokens = inputs
     options = {
         "is_causal": is_causal_model(base),
@@ -205,5 +205,5 @@ def test_candidates_do_not_see_one_another(base, inputs):
 
 
 @pytest.mark.parametrize(("name", "expected"), [("bert", False), ("llama", True), ("phi3", True)])
-def test_causality_is_read_off_the_model(name, expected):
+def test_detects_causal_models(name, expected):
     assert is_causal_model(make_base(name, "sdpa")) is expected

@@ -1,4 +1,4 @@
-"""The router model: its parts, its artifact, and what its scores may depend on."""
+"""The router model: its parts, its artifact, and the inputs that affect its scores."""
 
 import json
 import pickle
@@ -34,7 +34,7 @@ def test_scores_do_not_depend_on_the_batch(scorer):
             assert abs(together[b, m] - alone) <= 1e-4
 
 
-def test_without_the_base_models_word_log_odds_are_the_cards_levels(scorer):
+def test_log_odds_start_from_the_cards_levels(scorer):
     model, cards = scorer.router.model, make_cards(4)
     with torch.no_grad():
         model.readout.weight.zero_()
@@ -49,7 +49,7 @@ def test_without_the_base_models_word_log_odds_are_the_cards_levels(scorer):
     assert np.allclose(scorer.log_odds(QUESTIONS, cards), expected, atol=1e-4)
 
 
-def test_cards_are_read_once_and_again_when_they_change(scorer, monkeypatch):
+def test_cards_are_encoded_again_only_when_they_change(scorer, monkeypatch):
     from modelsat.routing import scoring
 
     cards, reads = make_cards(4), []
@@ -63,20 +63,20 @@ def test_cards_are_read_once_and_again_when_they_change(scorer, monkeypatch):
     assert len(reads) == 2
 
 
-def test_names_are_no_feature(scorer):
+def test_scores_do_not_depend_on_candidate_names(scorer):
     cards = make_cards(4)
     renamed = [replace(card, candidate=f"other-{i}") for i, card in enumerate(cards)]
     assert np.array_equal(scorer.score(QUESTIONS, cards), scorer.score(QUESTIONS, renamed))
 
 
-def test_the_order_of_statements_does_not_matter(scorer):
+def test_scores_do_not_depend_on_the_order_of_statements(scorer):
     cards = make_cards(4)
     turned = [replace(card, statements=card.statements[::-1]) for card in cards]
     difference = scorer.score(QUESTIONS, cards) - scorer.score(QUESTIONS, turned)
     assert np.abs(difference).max() <= 1e-5
 
 
-def test_every_statement_reaches_the_score(scorer):
+def test_every_statement_affects_the_score(scorer):
     card = make_cards(1)[0]
     before = scorer.log_odds(QUESTIONS, [card])
     for t, statement in enumerate(card.statements):
@@ -86,7 +86,7 @@ def test_every_statement_reaches_the_score(scorer):
         assert np.abs(after - before).max() > 1e-6
 
 
-def test_a_router_directory_gives_the_same_scores(scorer, tmp_path):
+def test_saved_router_gives_the_same_scores(scorer, tmp_path):
     save_router(scorer.router, tmp_path / "router")
     loaded = Scorer(load_router(tmp_path / "router"))
     assert np.array_equal(
@@ -94,7 +94,7 @@ def test_a_router_directory_gives_the_same_scores(scorer, tmp_path):
     )
 
 
-def test_a_router_directory_holds_no_pickle(scorer, tmp_path):
+def test_router_directory_contains_no_pickle(scorer, tmp_path):
     save_router(scorer.router, tmp_path / "router")
     files = [path for path in (tmp_path / "router").rglob("*") if path.is_file()]
     assert {path.suffix for path in files} <= {".json", ".safetensors"}
@@ -103,16 +103,16 @@ def test_a_router_directory_holds_no_pickle(scorer, tmp_path):
             pickle.load(stream)
 
 
-def test_a_router_directory_carries_its_aptitude_tests(tmp_path):
+def test_router_directory_contains_its_aptitude_tests(tmp_path):
     save_router(make_router(tmp_path / "parts"), tmp_path / "router")
     (path,) = (tmp_path / "router" / "tasks").iterdir()
     assert load_tasks(path) == TASKS
     path.write_text(path.read_text().replace("aptitude/", "other/"))
-    with pytest.raises(ArtifactError, match=r"tasks/ holds task sets .* but router\.json names"):
+    with pytest.raises(ArtifactError, match=r"tasks/ has task sets .* but router\.json lists"):
         load_router(tmp_path / "router")
 
 
-def test_the_encoder_reads_no_more_than_it_is_told_to(tmp_path):
+def test_encoder_input_is_truncated_to_the_configured_length(tmp_path):
     router = make_router(tmp_path / "parts")
     config = router.config.model_copy(update={"max_encoder_tokens": 8})
     _, tokenizer = build_model(config, seed=0)
@@ -122,7 +122,7 @@ def test_the_encoder_reads_no_more_than_it_is_told_to(tmp_path):
     assert tokenizer([long]).input_ids_BS.shape == router.tokenizer([long]).input_ids_BS.shape
 
 
-def test_dropout_is_replaced_everywhere_or_nowhere(tmp_path):
+def test_dropout_is_set_in_every_module_or_none(tmp_path):
     router = make_router(tmp_path / "parts")
     rates = {m.p for m in router.model.modules() if isinstance(m, torch.nn.Dropout)}
     assert 0.1 in rates
@@ -134,21 +134,21 @@ def test_dropout_is_replaced_everywhere_or_nowhere(tmp_path):
 
 
 @pytest.mark.parametrize("part", ["router.json", "head.safetensors", "base", "encoder", "tasks"])
-def test_a_missing_part_is_named(tmp_path, part):
+def test_error_names_a_missing_part(tmp_path, part):
     save_router(make_router(tmp_path / "parts"), tmp_path / "router")
     (tmp_path / "router" / part).rename(tmp_path / "gone")
     with pytest.raises(ArtifactError, match=part):
         load_router(tmp_path / "router")
 
 
-def test_a_corrupt_head_is_named(tmp_path):
+def test_error_names_a_corrupt_head(tmp_path):
     save_router(make_router(tmp_path / "parts"), tmp_path / "router")
     (tmp_path / "router" / "head.safetensors").write_bytes(b"not a tensor file")
     with pytest.raises(ArtifactError, match=r"head\.safetensors is missing or corrupt"):
         load_router(tmp_path / "router")
 
 
-def test_another_schema_version_is_refused(tmp_path):
+def test_rejects_another_schema_version(tmp_path):
     save_router(make_router(tmp_path / "parts"), tmp_path / "router")
     path = tmp_path / "router" / "router.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 99}))
@@ -156,13 +156,13 @@ def test_another_schema_version_is_refused(tmp_path):
         load_router(tmp_path / "router")
 
 
-def test_cards_of_another_task_set_are_refused(scorer):
+def test_rejects_cards_of_another_task_set(scorer):
     card = replace(make_cards(1)[0], tasks_hash="another")
     with pytest.raises(ArtifactError, match="another"):
         scorer.score(QUESTIONS, [card])
 
 
-def test_cards_of_another_task_set_can_be_let_in(scorer):
+def test_cards_of_another_task_set_can_be_allowed(scorer):
     card = make_cards(1)[0]
     other = replace(card, tasks_hash="another")
     lenient = Scorer(scorer.router, also_reads=["another"])
@@ -171,12 +171,12 @@ def test_cards_of_another_task_set_can_be_let_in(scorer):
         lenient.score(QUESTIONS, [replace(card, tasks_hash="yet-another")])
 
 
-def test_no_card_is_refused(scorer):
+def test_rejects_an_empty_zoo(scorer):
     with pytest.raises(ZooError, match="the zoo is empty"):
         scorer.score(QUESTIONS, [])
 
 
-def test_the_read_out_starts_from_the_models_yes_and_no_rows(tmp_path):
+def test_read_out_starts_from_the_yes_and_no_embeddings(tmp_path):
     router = make_router(tmp_path / "parts")
     model, tokenizer = build_model(router.config, seed=3)
     from transformers import AutoModelForCausalLM
@@ -192,7 +192,7 @@ def test_evidence_by_hand():
     assert np.allclose(got, expected, atol=1e-6)
 
 
-def test_cards_about_other_tasks_are_refused():
+def test_rejects_cards_about_different_tasks():
     cards = make_cards(2)
     other = replace(cards[1], statements=cards[1].statements[:2])
     with pytest.raises(ZooError, match="different tasks"):
@@ -209,7 +209,7 @@ def test_calibration_recovers_scale_and_shift():
     assert fitted.shift == pytest.approx(0.4, abs=0.03)
 
 
-def test_a_long_instruction_keeps_its_first_tokens(tmp_path):
+def test_long_instruction_is_truncated(tmp_path):
     router = make_router(tmp_path / "parts")
     limit = router.config.max_instruction_tokens
     long = "river " * (limit + 50)

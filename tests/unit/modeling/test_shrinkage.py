@@ -1,4 +1,4 @@
-"""Shrinkage of what the network says of single cells."""
+"""Shrinkage of the network's log-odds."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from tests.support.router_parts import make_cards, make_router
 SHRUNK = Shrinkage(instruction=0.5, candidate=0.25)
 
 
-def test_weights_are_those_of_a_logistic_regression():
+def test_weights_match_logistic_regression():
     rng = np.random.default_rng(0)
     log_odds, even, evidence = rng.normal(size=(3, 20_000)).astype(np.float32)
     truth = 0.6 * (log_odds + 0.8 * even + 0.3 * evidence) - 0.2
@@ -26,7 +26,7 @@ def test_weights_are_those_of_a_logistic_regression():
     assert [fitted.instruction, fitted.candidate] == pytest.approx(expected, abs=0.02)
 
 
-def test_a_router_directory_keeps_the_weights_and_scores_hold_what_they_add(tmp_path):
+def test_shrinkage_is_saved_and_applied_to_scores(tmp_path):
     router, cards = make_router(tmp_path / "parts"), make_cards(5)
     texts = ["What is the sum of two and seven?", "Where does the river flow?"]
     plain = Scorer(router).log_odds(texts, cards)
@@ -42,7 +42,7 @@ def test_a_router_directory_keeps_the_weights_and_scores_hold_what_they_add(tmp_
     np.testing.assert_allclose(Scorer(loaded).log_odds(texts, cards), expected, atol=1e-4)
 
 
-def test_a_score_does_not_depend_on_the_other_candidates(tmp_path):
+def test_score_does_not_depend_on_other_candidates(tmp_path):
     router, cards = make_router(tmp_path), make_cards(9)
     scorer = Scorer(type(router)(**{**vars(router), "shrinkage": SHRUNK}))
     text = ["What is the sum of two and seven?"]

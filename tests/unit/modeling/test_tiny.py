@@ -1,10 +1,10 @@
-"""The tiny parts are the same each time they are made."""
+"""The tiny base and encoder are reproducible."""
 
 from modelsat.modeling.tiny import write_tiny_parts
 from tests.support.router_parts import make_matrix
 
 
-def test_the_same_texts_and_seed_make_the_same_parts(tmp_path):
+def test_same_texts_and_seed_create_identical_parts(tmp_path):
     texts = [*make_matrix().instructions, "Caf\u00e9, na\u00efve \u4e2d"]
     made = []
     for name in ("one", "other", "third"):

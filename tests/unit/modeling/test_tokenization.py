@@ -15,7 +15,7 @@ def router(tmp_path_factory):
 
 
 @pytest.mark.parametrize("num_words", [1, 3, 8, 9, len(WORDS)])
-def test_widths_are_few_and_what_is_read_stays_the_same(router, num_words):
+def test_width_is_padded_without_changing_the_tokens(router, num_words):
     texts = [" ".join(WORDS[:num_words]), WORDS[0]]
     tokens = router.tokenizer(texts)
     plain = router.tokenizer.encoder_features(texts)
@@ -31,7 +31,7 @@ def test_widths_are_few_and_what_is_read_stays_the_same(router, num_words):
     assert 0 <= tokens.input_ids_BS.shape[1] - longest < 8
 
 
-def test_the_encoder_gets_no_more_than_it_can_read(router):
+def test_encoder_input_is_within_its_maximum_length(router):
     config = router.config.model_copy(update={"max_encoder_tokens": 13})
     _, tokenizer = build_model(config, seed=0)
     assert tokenizer([" ".join(WORDS)]).features["input_ids"].shape[1] == 13

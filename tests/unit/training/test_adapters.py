@@ -1,4 +1,4 @@
-"""Adapters in place of the base model's weights: what trains, what is merged, what is refused."""
+"""LoRA adapters: which parameters train, merging, and invalid settings."""
 
 import sys
 
@@ -68,7 +68,7 @@ def trained(tmp_path_factory) -> Trained:
     return Trained(tmp_path_factory.mktemp("parts"))
 
 
-def test_the_bases_own_weights_stay_and_all_else_trains(trained):
+def test_base_weights_are_frozen_and_everything_else_trains(trained):
     own = {name.replace(".base_layer", ""): value for name, value in trained.adapted.items()}
     adapters = {name for name in own if ".lora_" in name}
     assert adapters
@@ -79,7 +79,7 @@ def test_the_bases_own_weights_stay_and_all_else_trains(trained):
     assert all(own[name].any() for name in adapters)
 
 
-def test_merged_weights_are_those_worked_out_by_hand(trained):
+def test_merged_weights_by_hand(trained):
     merged = copied(trained.router.model)
     assert merged.keys() == trained.before.keys()
     changed = set()
@@ -97,13 +97,13 @@ def test_merged_weights_are_those_worked_out_by_hand(trained):
     assert changed == projections | {"gate_proj", "up_proj", "down_proj"}
 
 
-def test_the_merged_router_scores_as_its_adapters_did(trained):
+def test_merged_router_scores_like_the_adapted_router(trained):
     merged = trained.scores(trained.router)
     assert (merged - trained.adapted_scores).abs().max() < 1e-4
     assert (merged - trained.start).abs().max() > 0.1
 
 
-def test_on_disk_it_is_a_router_without_adapters(trained, tmp_path):
+def test_saved_router_has_no_adapters(trained, tmp_path):
     plain = make_router(tmp_path / "parts")
     folders = {"plain": plain, "adapted": trained.router}
     for name, router in folders.items():
@@ -125,7 +125,7 @@ def test_on_disk_it_is_a_router_without_adapters(trained, tmp_path):
 
 
 @pytest.mark.parametrize("kind", BASES)
-def test_adapters_of_any_base_start_from_nothing_and_end_in_its_weights(kind):
+def test_adapters_start_at_zero_and_are_merged_for_every_base_type(kind):
     torch.manual_seed(0)
     base: PreTrainedModel = AutoModel.from_config(BASES[kind]).eval()
     embeds = torch.randn(2, 5, 32)
@@ -151,7 +151,7 @@ def test_adapters_of_any_base_start_from_nothing_and_end_in_its_weights(kind):
     assert list(copied(base)) == names
 
 
-def test_adapters_depend_on_the_seed_alone_and_draw_nothing_else(tmp_path):
+def test_adapters_depend_only_on_the_seed(tmp_path):
     first, again = make_router(tmp_path / "a").model.base, make_router(tmp_path / "b").model.base
     add_adapters(first, LORA, seed=3)
     torch.manual_seed(17)
@@ -163,7 +163,7 @@ def test_adapters_depend_on_the_seed_alone_and_draw_nothing_else(tmp_path):
     assert all(torch.equal(found[name], value) for name, value in copied(first).items())
 
 
-def test_adapters_take_the_rate_of_the_base(tmp_path):
+def test_adapters_use_the_learning_rate_of_the_base(tmp_path):
     model = make_router(tmp_path).model
     adapt_for_stage(model, "connector", CONFIG)
     assert not any("lora" in name for name, _ in model.named_parameters())
@@ -183,7 +183,7 @@ def test_adapters_take_the_rate_of_the_base(tmp_path):
             assert rate_of[id(parameter)] == (rate, 0.1 if parameter.ndim > 1 else 0.0)
 
 
-def test_low_layers_stay_as_they_are_with_adapters_too(tmp_path):
+def test_low_layers_are_frozen_with_adapters_too(tmp_path):
     model = make_router(tmp_path).model
     adapt_for_stage(model, "all", CONFIG)
     freeze_for_stage(model, "all", frozen_layers=1)
@@ -212,7 +212,7 @@ def gradients(model: ModelSat) -> dict[str, torch.Tensor]:
     return found
 
 
-def test_gradients_are_the_same_when_layers_run_again(tmp_path):
+def test_activation_checkpointing_does_not_change_gradients(tmp_path):
     model = make_router(tmp_path).model
     adapt_for_stage(model, "all", CONFIG)
     freeze_for_stage(model, "all")
@@ -229,14 +229,14 @@ def test_gradients_are_the_same_when_layers_run_again(tmp_path):
         assert torch.allclose(again[name], value, rtol=1e-4, atol=1e-6), name
 
 
-def test_layers_that_are_not_there_are_refused_with_those_that_are():
+def test_unknown_target_module_error_lists_the_linear_layers():
     check_adapters("tiny", LORA)
     other = LORA.model_copy(update={"target_modules": ("qkv_proj", "nothing")})
     with pytest.raises(ConfigError, match=r"'nothing'.*LlamaModel.*down_proj, gate_proj"):
         check_adapters("tiny", other)
 
 
-def test_a_size_that_cannot_be_is_refused():
+def test_rejects_invalid_adapter_sizes():
     values = CONFIG.model_dump(mode="json")
     for wrong in ({"rank": 0}, {"alpha": 0}, {"dropout": 1.0}, {"target_modules": "attention"}):
         values["lora"] = wrong
@@ -244,7 +244,7 @@ def test_a_size_that_cannot_be_is_refused():
             parse_config(TrainingConfig, values, source="job.yaml")
 
 
-def test_without_peft_the_package_is_named(monkeypatch):
+def test_missing_peft_raises_machine_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(MachineError, match=r"training\.lora needs the package peft"):
         check_adapters("tiny", LORA)

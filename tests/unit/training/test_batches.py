@@ -1,4 +1,4 @@
-"""Batches: who sees what, and composite candidates whose cards tell the truth."""
+"""Batches: each worker's share, and composite candidates that match their cards."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def test_workers_share_an_epoch_without_overlap():
     assert sum(map(len, seen)) == parts[0].steps_per_epoch * 3 * 16
 
 
-def test_a_seed_gives_the_same_batches_and_another_seed_others():
+def test_batches_depend_on_the_seed():
     first, second = list(sampler().epoch(1)), list(sampler().epoch(1))
     for one, two in zip(first, second, strict=True):
         assert one.instructions == two.instructions
@@ -37,7 +37,7 @@ def test_real_candidates_come_first_and_unchanged():
         assert np.array_equal(batch.correct[:, :3], matrix.correct_QM[rows])
 
 
-def test_composites_answer_as_often_as_their_cards_say():
+def test_composites_answer_as_often_as_their_cards_state():
     matrix = make_matrix()
     topic_of = dict(zip(matrix.instructions, matrix.tasks, strict=True))
     stated, answered = [], []
@@ -56,7 +56,7 @@ def test_composites_answer_as_often_as_their_cards_say():
         assert abs(correct[inside].mean() - share[inside].mean()) < 0.08
 
 
-def test_an_instruction_outside_the_core_tasks_has_no_composite_answer():
+def test_composites_have_no_outcome_outside_the_core_tasks():
     matrix = make_matrix()
     other = type(matrix)(**{**vars(matrix), "tasks": ("elsewhere",) * len(matrix)})
     for batch in BatchSampler([other], batch_size=16, composites=5, seed=0).epoch(1):
@@ -64,7 +64,7 @@ def test_an_instruction_outside_the_core_tasks_has_no_composite_answer():
         assert not np.isnan(batch.correct[:, :3]).any()
 
 
-def test_each_batch_comes_from_one_matrix_and_small_ones_repeat():
+def test_each_batch_comes_from_one_source_and_small_sources_repeat():
     large, small = make_matrix(per_topic=40), make_matrix(per_topic=3)
     both = BatchSampler([large, small], batch_size=16, composites=4, seed=0)
     seen = [[], []]
@@ -77,7 +77,7 @@ def test_each_batch_comes_from_one_matrix_and_small_ones_repeat():
     assert both.steps_per_epoch == 10 + 1
 
 
-def test_instructions_of_a_batch_are_of_like_length():
+def test_instructions_of_a_batch_have_similar_lengths():
     matrix = make_matrix(per_topic=160)
     lengths = np.random.default_rng(0).integers(1, 400, size=len(matrix))
     texts = tuple(f"{i} " + "x" * length for i, length in enumerate(lengths))
@@ -89,14 +89,14 @@ def test_instructions_of_a_batch_are_of_like_length():
     assert widths != sorted(widths)
 
 
-def test_an_epoch_may_end_early():
+def test_max_steps_ends_an_epoch_early():
     short = sampler(max_steps=3)
     assert short.steps_per_epoch == 3
     whole = [batch.instructions for batch in sampler().epoch(1)]
     assert [batch.instructions for batch in short.epoch(1)] == whole[:3]
 
 
-def test_every_instruction_carries_the_place_of_its_own_statement():
+def test_batch_has_the_index_of_each_instructions_statement():
     matrix = make_matrix()
     topic_of = dict(zip(matrix.instructions, matrix.tasks, strict=True))
     for batch in sampler().epoch(1):

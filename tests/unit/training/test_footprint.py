@@ -1,4 +1,4 @@
-"""What a pass costs, against sums by hand, and shapes against the model that is really built."""
+"""Cost of a pass agrees with counts by hand, and shapes with the real model."""
 
 import dataclasses
 
@@ -25,7 +25,7 @@ SHAPE = PassShape(
 )
 
 
-def test_shapes_are_those_of_the_model_that_is_built(tmp_path):
+def test_shapes_match_the_real_model(tmp_path):
     router = make_router(tmp_path)
     with torch.device("meta"):
         shapes = build_shapes(router.config)
@@ -34,7 +34,7 @@ def test_shapes_are_those_of_the_model_that_is_built(tmp_path):
     assert {p.device.type for p in shapes.parameters()} == {"meta"}
 
 
-def test_arithmetic_equals_the_matrix_products_counted_by_hand():
+def test_flop_count_by_hand():
     """Width 128, feed-forward 512; a product of [n, a] and [a, b] takes 2nab operations."""
     base_rows, encoder_rows = 3 * (20 + 5), 3 * 16 + 4 * 8
     per_row = 4 * 128 * 128 + 3 * 128 * 512  # Llama: q, k, v, o; gate, up, down
@@ -51,8 +51,8 @@ def test_arithmetic_equals_the_matrix_products_counted_by_hand():
     assert 3.6 * forward < again.flop < 4 * forward
 
 
-def test_adapters_cost_their_own_products_and_spare_those_of_the_weights():
-    """Each of rank 4 beside a weight [a, b] holds 4 (a + b) numbers."""
+def test_flop_count_with_adapters_by_hand():
+    """An adapter of rank 4 for a weight [a, b] has 4 (a + b) parameters."""
     per_layer = 4 * (4 * (128 + 128) + 3 * (128 + 512))
     rows = 3 * (20 + 5)
     adapted = TRAINING.model_copy(update={"lora": LoraConfig(rank=4)})
@@ -69,7 +69,7 @@ def test_adapters_cost_their_own_products_and_spare_those_of_the_weights():
     assert half.peak_bytes < 0.7 * footprint.peak_bytes
 
 
-def test_complete_gradients_count_for_the_share_that_stays():
+def test_complete_gradients_are_counted_at_the_kept_fraction():
     def peak(fraction: float) -> int:
         return measure_pass(TINY, TRAINING, SHAPE, kept_gradient_fraction=fraction).peak_bytes
 
@@ -79,7 +79,7 @@ def test_complete_gradients_count_for_the_share_that_stays():
     assert peak(0.0) < peak(0.5) < peak(1.0)
 
 
-def test_more_instructions_take_more_memory_and_recomputation_less():
+def test_memory_grows_with_instructions_and_shrinks_with_recomputation():
     large = PassShape(**{**vars(SHAPE), "instructions": 60})
     kept = {"kept_gradient_fraction": 0.0}
     few, many = (measure_pass(TINY, TRAINING, shape, **kept).peak_bytes for shape in (SHAPE, large))
@@ -87,8 +87,8 @@ def test_more_instructions_take_more_memory_and_recomputation_less():
     assert measure_pass(TINY, TRAINING, large, recomputes=True, **kept).peak_bytes < 0.7 * many
 
 
-def test_activations_equal_what_torch_keeps_for_the_backward_pass():
-    """Counted by hooks on a real run: what is saved, weights aside, each storage once."""
+def test_activation_memory_equals_the_tensors_saved_for_backward():
+    """Hooks count the saved tensors of a real run, without weights, each storage once."""
     with FakeTensorMode(allow_non_fake_inputs=True):
         model = build_shapes(TINY)
         own = {p.untyped_storage()._cdata for p in model.parameters()}
@@ -109,8 +109,8 @@ def test_activations_equal_what_torch_keeps_for_the_backward_pass():
 
 
 @pytest.mark.parametrize("layout", ["instruction_first", "capability_first"])
-def test_scoring_takes_what_its_widest_layer_takes(layout):
-    """Gate, up and their product, 512 wide, of every token at once; training takes more."""
+def test_scoring_memory_is_that_of_the_widest_layer(layout):
+    """Gate, up and their product, 512 wide, for all tokens; training needs more."""
     shape = dataclasses.replace(SHAPE, instructions=40)
     config = TINY.model_copy(update={"layout": layout})
     tokens = 40 * (20 + 5 if layout == "instruction_first" else 5 * (20 + 1))

@@ -38,14 +38,14 @@ def trained(tmp_path_factory):
     return router, frozen, after_connector, history
 
 
-def test_stage_1_changes_the_connector_alone(trained):
+def test_stage_1_trains_only_the_connector(trained):
     _, before, after, _ = trained
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed
     assert all(name.startswith("connector.") for name in changed)
 
 
-def test_stage_2_changes_every_part(trained):
+def test_stage_2_trains_every_part(trained):
     router, before, _, _ = trained
     final = dict(router.model.named_parameters())
     changed = {n.split(".")[0] for n, p in final.items() if not torch.equal(p, before[n])}
@@ -59,7 +59,7 @@ def test_validation_loss_falls_in_both_stages(trained):
         assert losses[-1] < losses[0]
 
 
-def test_the_trained_router_reads_cards(trained):
+def test_trained_router_uses_the_cards(trained):
     router = trained[0]
     cards = make_matrix().cards
     for topic, expected in (("rivers", "earth"), ("verbs", "school")):
@@ -67,7 +67,7 @@ def test_the_trained_router_reads_cards(trained):
         assert cards[int(scores.argmax())].candidate == expected
 
 
-def test_the_encoder_learns_which_statement_an_instruction_belongs_to(trained):
+def test_encoder_learns_which_statement_an_instruction_belongs_to(trained):
     router = trained[0]
     texts = card_features(make_matrix().cards).texts
     with torch.no_grad():
@@ -91,7 +91,7 @@ def test_rates_differ_by_part_and_vectors_do_not_decay(tmp_path):
         assert rate_of[id(parameter)] == (rate, 0.1 if parameter.ndim > 1 else 0.0)
 
 
-def test_low_layers_and_embeddings_can_stay_as_they_are(tmp_path):
+def test_low_layers_and_embeddings_can_be_frozen(tmp_path):
     model = make_router(tmp_path).model
     freeze_for_stage(model, "all", frozen_layers=1)
     trained = {

@@ -1,4 +1,4 @@
-"""The losses against numpy by hand, and the groups' invariants."""
+"""Losses agree with numpy, and groups keep their invariants."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_in_batch_loss_by_hand():
     assert float(in_batch_loss(torch.tensor([[30.0, 0.0, 0.0, 0.0]]))) == pytest.approx(0, abs=1e-6)
 
 
-def test_only_the_pointwise_term_fixes_a_candidates_level():
+def test_only_the_pointwise_term_determines_a_candidates_level():
     log_odds = torch.from_numpy(np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32))
     correct = np.array([[1, 0, 1], [0, 1, 0]] * 3, dtype=np.float32)
     shifted = log_odds + torch.tensor([0.0, 5.0, 0.0])
@@ -58,7 +58,7 @@ def test_only_the_pointwise_term_fixes_a_candidates_level():
     assert loss(shifted, 0.0, 1.0) > loss(log_odds, 0.0, 1.0) + 0.5
 
 
-def test_ordering_loss_equals_numpy_and_does_not_see_how_hard_an_instruction_is():
+def test_ordering_loss_equals_numpy_and_ignores_difficulty():
     rng = np.random.default_rng(4)
     log_odds = rng.normal(size=(5, 4))
     correct = (rng.random((5, 4)) < 0.5).astype(np.float32)
@@ -78,7 +78,7 @@ def test_ordering_loss_equals_numpy_and_does_not_see_how_hard_an_instruction_is(
     assert float(ordering_loss(harder, torch.ones(5, 4))) == 0.0
 
 
-def test_pointwise_loss_leaves_unknown_cells_out():
+def test_pointwise_loss_ignores_unknown_cells():
     log_odds = torch.tensor([[0.3, -2.0], [1.5, 0.0]])
     correct = torch.tensor([[1.0, float("nan")], [0.0, 0.25]])
     p = 1 / (1 + np.exp(-np.array([0.3, 1.5, 0.0])))
@@ -87,7 +87,7 @@ def test_pointwise_loss_leaves_unknown_cells_out():
     assert float(pointwise_loss(log_odds, correct)) == pytest.approx(expected)
 
 
-def test_stronger_candidates_count_more():
+def test_stronger_candidates_have_more_weight():
     evidence = np.log(
         np.array([[0.9, 0.7], [0.4, 0.4], [0.1, 0.3]]) / [[0.1, 0.3], [0.6] * 2, [0.9, 0.7]]
     )
@@ -110,7 +110,7 @@ def test_stronger_candidates_count_more():
     assert both == pytest.approx((3 * alone[0] + alone[1]) / 4)
 
 
-def test_however_a_step_is_cut_its_candidates_count_alike():
+def test_loss_does_not_depend_on_the_number_of_passes():
     rng = np.random.default_rng(6)
     log_odds = torch.from_numpy(rng.normal(size=(8, 3)).astype(np.float32))
     correct = (rng.random((8, 3)) < 0.5).astype(np.float32)
@@ -135,7 +135,7 @@ def test_however_a_step_is_cut_its_candidates_count_alike():
     assert np.mean(passes) == pytest.approx(float(whole), rel=1e-5)
 
 
-def test_no_known_outcome_gives_no_loss_and_a_gradient():
+def test_loss_without_known_outcomes_is_zero_with_a_gradient():
     log_odds = torch.zeros(2, 2, requires_grad=True)
     unknown = np.full((2, 2), np.nan, dtype=np.float32)
     loss = scoring_loss(log_odds, unknown, LossConfig(), np.random.default_rng(0))
@@ -144,7 +144,7 @@ def test_no_known_outcome_gives_no_loss_and_a_gradient():
     assert torch.equal(log_odds.grad, torch.zeros(2, 2))
 
 
-def test_alignment_loss_equals_numpy_and_passes_over_instructions_without_a_statement():
+def test_alignment_loss_equals_numpy_and_skips_instructions_without_a_statement():
     similarity = np.random.default_rng(3).normal(size=(4, 5))
     log_relevance = similarity - np.log(np.exp(similarity).sum(axis=1, keepdims=True))
     statement = np.array([2, -1, 0, 4])

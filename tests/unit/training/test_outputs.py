@@ -1,4 +1,4 @@
-"""What is fitted after the network: random effects, shrinkage and calibration."""
+"""Post-training fits: random effects, shrinkage and calibration."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from tests.support.router_parts import TASKS_HASH, make_cards, make_matrix, make
 
 
 def blind_scores(matrix):
-    """A network that knows how hard an instruction is, and nothing of the candidates."""
+    """A network that predicts difficulty but knows nothing about the candidates."""
     relevance = np.zeros((len(matrix), 4), dtype=np.float32)
     topics = [text.split(":")[0] for text in card_features(matrix.cards).texts]
     for i, task in enumerate(matrix.tasks):
@@ -22,7 +22,7 @@ def blind_scores(matrix):
     return NetworkScores(nothing, nothing[:, 0], relevance, np.ones((len(matrix), 1), np.float32))
 
 
-def test_effects_learn_what_the_network_does_not_know():
+def test_effects_learn_the_networks_error():
     whole = make_matrix(per_topic=80)
     training, validation = whole.rows(range(160)), whole.rows(range(160, 320))
     fitted = fit_outputs(blind_scores, [training], [validation], num_instructions=100, seed=0)
@@ -37,8 +37,8 @@ def test_effects_learn_what_the_network_does_not_know():
 
 
 @pytest.mark.parametrize("harder", [2.0, 0.0])
-def test_difficulty_is_learned_where_there_is_any(harder):
-    """Half of the instructions are harder than the network takes them to be, or none is."""
+def test_difficulty_is_learned_if_there_is_any(harder):
+    """Half of the instructions, or none, are harder than the network predicts."""
     rng = np.random.default_rng(0)
     whole = make_matrix(per_topic=1000)
     is_hard = (rng.random(len(whole)) < 0.5).astype(np.float32)
@@ -62,7 +62,7 @@ def test_difficulty_is_learned_where_there_is_any(harder):
     assert found[0] - found[1] == pytest.approx(-harder, abs=0.25)
 
 
-def test_effects_of_mere_noise_stay_small():
+def test_effects_of_noise_stay_small():
     rng = np.random.default_rng(0)
     whole = make_matrix(per_topic=100)
     noise = (rng.random(whole.correct_QM.shape) < 0.5).astype(np.float32)
@@ -78,7 +78,7 @@ def test_effects_of_mere_noise_stay_small():
     assert np.abs(effects - effects.mean(axis=1, keepdims=True)).max() < 0.4
 
 
-def test_network_scores_are_those_of_single_instructions(tmp_path):
+def test_network_scores_equal_those_of_single_instructions(tmp_path):
     router, matrix = make_router(tmp_path), make_matrix(per_topic=20)
     model = router.model.eval()
     scores = network_scores(model, router.tokenizer, matrix, torch.device("cpu"))
@@ -91,15 +91,15 @@ def test_network_scores_are_those_of_single_instructions(tmp_path):
             alone, own, embedded = model(tokens, statements, torch.from_numpy(features.weights_MT))
             even, _, _ = model(tokens, statements, torch.zeros(1, len(features.texts)))
         np.testing.assert_allclose(scores.log_odds_QM[i], alone[0], atol=1e-4)
-        np.testing.assert_allclose(scores.even_Q[i], even[0, 0], atol=1e-4)
+        np.testing.assert_allclose(scores.neutral_Q[i], even[0, 0], atol=1e-4)
         np.testing.assert_allclose(scores.relevance_QT[i], own[0].exp(), atol=1e-5)
         np.testing.assert_allclose(scores.embeddings_QE[i], embedded[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("num_cards", [3, 100])
 @pytest.mark.parametrize("layout", ["instruction_first", "capability_first"])
-def test_a_pass_reads_few_sequences_whatever_the_layout(tmp_path, layout, num_cards):
-    """capability_first has one for each instruction and card, so 100 cards leave it one of 20."""
+def test_number_of_sequences_per_pass_is_limited(tmp_path, layout, num_cards):
+    """capability_first has a sequence per card, so 100 cards leave it a single instruction."""
     router = make_router(tmp_path, layout)
     matrix = replace(make_matrix(per_topic=20), cards=tuple(make_cards(num_cards)))
     if layout == "capability_first":
@@ -123,8 +123,8 @@ def test_a_pass_reads_few_sequences_whatever_the_layout(tmp_path, layout, num_ca
     np.testing.assert_allclose(scores.log_odds_QM[11], alone[0], atol=1e-4)
 
 
-def test_a_network_that_overstates_single_cells_is_shrunk_towards_its_levels():
-    """True log-odds are the levels plus half of what the network says beyond them."""
+def test_overconfident_interactions_are_shrunk_towards_the_levels():
+    """True log-odds are the levels plus half of the network's deviation from them."""
     rng = np.random.default_rng(0)
     whole = make_matrix(per_topic=1000)
     ability = card_features(whole.cards).mean_evidence_M
