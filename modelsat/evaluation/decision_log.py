@@ -1,4 +1,4 @@
-"""Reading a routing log: what an endpoint decided.
+"""Read the routing decisions of an endpoint from its routing log.
 
 Shapes: D decisions, M candidates.
 """
@@ -19,31 +19,31 @@ from modelsat.outcomes.matrix import Floats
 
 
 @dataclass(frozen=True)
-class RoutingLog:
-    """Decisions in the order in which they were made.
+class DecisionLog:
+    """Routing decisions in chronological order.
 
     Attributes:
         table: rows of the routing log.
-        question_ids: of each decision, the hash of the text that was scored.
-        answered: of each decision, who answered, or was asked last.
-        chosen: of each decision, who was asked first.
+        question_ids: hash of the scored text of each decision.
+        answered_by: candidate that answered, or was tried last, of each decision.
+        first_choice: candidate that was tried first, of each decision.
     """
 
     table: pa.Table
     question_ids: tuple[str, ...]
-    answered: tuple[str, ...]
-    chosen: tuple[str, ...]
+    answered_by: tuple[str, ...]
+    first_choice: tuple[str, ...]
 
     def __len__(self) -> int:
         """Number of decisions."""
         return len(self.question_ids)
 
     def column(self, name: str) -> Any:
-        """A numeric column, with NaN where it holds nothing."""
+        """Return a numeric column with NaN for nulls."""
         return self.table[name].cast(pa.float64()).fill_null(float("nan")).to_numpy()
 
     def probabilities(self, names: Sequence[str]) -> Floats:
-        """P(correct) as logged, float32 [D, M]; NaN for a candidate that was not scored."""
+        """Return the logged P(correct), float32 [D, M]; NaN for candidates without a score."""
         lists = self.table["scores"].combine_chunks()
         structs = pc.list_flatten(lists)
         rows = pc.list_parent_indices(lists).to_numpy()
@@ -56,27 +56,28 @@ class RoutingLog:
         return result
 
 
-def read_routing_log(path: str | Path) -> RoutingLog:
-    """Read one file of a routing log, or all those of a folder.
+def read_routing_log(path: str | Path) -> DecisionLog:
+    """Read a file of a routing log, or all files of a folder.
 
     Raises:
-        ArtifactError: nothing is there, a file is no routing log, or a decision occurs twice.
+        ArtifactError: there is no decision, a file is not a routing log, or a decision is
+            duplicated.
     """
     path = Path(path)
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not files:
-        raise ArtifactError(f"{path} holds no *.parquet file; give the folder of a routing log")
+        raise ArtifactError(f"{path} has no *.parquet file; pass the folder of a routing log")
     table = pa.concat_tables([read_table(ROUTING_LOG, file) for file in files])
     if table.num_rows == 0:
-        raise ArtifactError(f"{path} holds no decision yet")
+        raise ArtifactError(f"{path} has no decision yet")
     if len(pc.unique(table["decision_id"])) < table.num_rows:
-        raise ArtifactError(f"{path} holds decisions twice; leave out copies of its files")
+        raise ArtifactError(f"{path} has duplicate decisions; remove copies of its files")
     table = table.sort_by("logged_at").combine_chunks()
-    answered = table["candidate"].to_pylist()
-    asked = zip(table["attempts"].to_pylist(), answered, strict=True)
-    return RoutingLog(
+    answered_by = table["candidate"].to_pylist()
+    tried = zip(table["attempts"].to_pylist(), answered_by, strict=True)
+    return DecisionLog(
         table,
         tuple(table["question_id"].to_pylist()),
-        tuple(answered),
-        tuple(attempts[0]["candidate"] if attempts else name for attempts, name in asked),
+        tuple(answered_by),
+        tuple(attempts[0]["candidate"] if attempts else name for attempts, name in tried),
     )

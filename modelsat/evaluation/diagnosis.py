@@ -1,10 +1,10 @@
-"""The signs by which a router of this method fails, each with its figure and likely cause.
+"""Known signs of failure of this routing method, each with a figure and a likely cause.
 
 Shapes: Q questions, M candidates.
 
 Source:
     Signs and causes: Zhang, Zhan, Ye, "Capability Instruction Tuning" (AAAI 2025) and its authors'
-    notes on failure. Limits: ours, stated with each.
+    notes on failure. The limits are ours.
 """
 
 import time
@@ -19,13 +19,13 @@ from modelsat.evaluation.signs import Sign
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 from modelsat.routing.scoring import Scorer
 
-# Scores of one question that differ less between candidates than half of what their overall
-# accuracies differ say less than a list of averages does.
+# Spread of a question's scores over candidates, relative to the spread of their accuracies. Below
+# it, scores say less than a list of averages.
 MIN_SPREAD_RATIO = 0.5
-MAX_SHARE = 0.95  # of requests to one candidate, when another choice per task would do better
-MIN_TASK_GAIN = 0.01  # by how much best per task must beat that candidate for it to be a fault
-MAX_TIME_RATIO = 1.0  # routing time over the answer time of the fastest candidate
-_NUM_TIMED = 20  # requests timed one by one, after one to warm up
+MAX_SHARE = 0.95  # share of requests to a candidate, if choices per task would do better
+MIN_TASK_GAIN = 0.01  # gain of best per task over that candidate that makes it a fault
+MAX_TIME_RATIO = 1.0  # routing time / answer time of the fastest candidate
+_NUM_TIMED = 20  # requests timed one by one, after a warm-up request
 
 
 def diagnose(
@@ -35,20 +35,20 @@ def diagnose(
     new: Sequence[str] = (),
     latency_s: dict[str, float] | None = None,
 ) -> tuple[Sign, ...]:
-    """Look for the four signs on questions with known outcomes.
+    """Check the four signs on questions with known outcomes.
 
     Args:
         scorer: the loaded router.
-        matrix: candidates, their cards, and outcomes on questions apart from training.
+        matrix: candidates, their cards, and outcomes on questions outside the training data.
         new: candidates that the router was not trained on.
-        latency_s: median time of an answer by candidate, in seconds, where known.
+        latency_s: median answer time of candidates in seconds, if known.
 
     Raises:
         ZooError: a new candidate is not in the zoo, or there are fewer than two candidates.
         ArtifactError: no question was answered by all candidates.
     """
     if len(matrix.candidates) < 2:
-        raise ZooError("a zoo of one candidate leaves nothing to diagnose; give at least two")
+        raise ZooError("diagnosis needs at least two candidates")
     complete = complete_rows(matrix)
     probabilities_QM = scorer.router.calibration.probabilities(
         scorer.log_odds_in_batches(complete.instructions, complete.cards)
@@ -62,23 +62,23 @@ def diagnose(
 
 
 def uniform_scores(probabilities_QM: Floats, matrix: OutcomeMatrix) -> Sign:
-    """Whether candidates get similar scores although they differ."""
+    """Check whether candidates get similar scores although their accuracies differ."""
     spread = float(probabilities_QM.std(axis=1).mean())
-    apart = float(matrix.correct_QM.mean(axis=0).std())
-    ratio = spread / apart if apart else None
+    accuracy_spread = float(matrix.correct_QM.mean(axis=0).std())
+    ratio = spread / accuracy_spread if accuracy_spread else None
     return Sign(
         "near-uniform scores",
         ratio,
         MIN_SPREAD_RATIO,
         None if ratio is None else ratio < MIN_SPREAD_RATIO,
-        f"scores of one question spread by {spread:.3f}, accuracies of the candidates by "
-        f"{apart:.3f}",
-        "encoder and connector learned no alignment: look at stage 1",
+        f"scores of a question have a standard deviation of {spread:.3f} over candidates, their "
+        f"accuracies of {accuracy_spread:.3f}",
+        "encoder and connector learned no alignment: check stage 1",
     )
 
 
 def one_choice(probabilities_QM: Floats, matrix: OutcomeMatrix) -> Sign:
-    """Whether one candidate is always chosen although others are better on some tasks."""
+    """Check whether one candidate is always chosen although others are better on some tasks."""
     shares_M = np.bincount(probabilities_QM.argmax(axis=1), minlength=len(matrix.cards))
     top = int(shares_M.argmax())
     share = float(shares_M[top] / len(matrix))
@@ -92,18 +92,18 @@ def one_choice(probabilities_QM: Floats, matrix: OutcomeMatrix) -> Sign:
         share,
         MAX_SHARE,
         share > MAX_SHARE and gain > MIN_TASK_GAIN,
-        f"{matrix.candidates[top]} gets {share:.1%} of the requests; the best per task would gain "
-        f"{100 * gain:.1f} points on it",
-        "overfit to its card: look at the balance of right and wrong answers in training",
+        f"{matrix.candidates[top]} gets {share:.1%} of the requests; choosing the best candidate "
+        f"per task would gain {100 * gain:.1f} points",
+        "overfitting to its card: check the balance of right and wrong answers in training",
     )
 
 
 def slow_routing(routing_s: float, latency_s: dict[str, float]) -> Sign:
-    """Whether a routing decision takes longer than the fastest candidate's answer."""
-    cause = "the router is larger than some candidates: take a smaller base model or a GPU"
+    """Check whether a routing decision takes longer than the fastest candidate's answer."""
+    cause = "the router is larger than some candidates: use a smaller base model or a GPU"
     name = "slow routing"
     if not latency_s:
-        finding = f"one decision takes {1000 * routing_s:.0f} ms; no candidate's time is known"
+        finding = f"a decision takes {1000 * routing_s:.0f} ms; no candidate's latency is known"
         return Sign(name, None, MAX_TIME_RATIO, None, finding, cause)
     fastest = min(latency_s, key=lambda candidate: latency_s[candidate])
     ratio = routing_s / latency_s[fastest]
@@ -112,14 +112,14 @@ def slow_routing(routing_s: float, latency_s: dict[str, float]) -> Sign:
         ratio,
         MAX_TIME_RATIO,
         ratio > MAX_TIME_RATIO,
-        f"one decision takes {1000 * routing_s:.0f} ms, an answer of {fastest} "
+        f"a decision takes {1000 * routing_s:.0f} ms, an answer of {fastest} "
         f"{1000 * latency_s[fastest]:.0f} ms",
         cause,
     )
 
 
 def routing_time_s(scorer: Scorer, matrix: OutcomeMatrix) -> float:
-    """Median time of one decision over the whole zoo, request by request, in seconds."""
+    """Measure the median time of a single routing decision over the whole zoo, in seconds."""
     times = []
     for text in (matrix.instructions[0], *matrix.instructions[:_NUM_TIMED]):
         started = time.perf_counter()

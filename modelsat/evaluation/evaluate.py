@@ -1,4 +1,4 @@
-"""Judging a router on questions with known outcomes."""
+"""Evaluate a router on questions with known outcomes."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -36,10 +36,10 @@ REPORT_VERSION = 3
 
 
 def complete_rows(matrix: OutcomeMatrix) -> OutcomeMatrix:
-    """The questions that every candidate has answered, so that policies compare on equal terms.
+    """Select the questions that every candidate answered, for a fair comparison of policies.
 
     Raises:
-        ArtifactError: there is none.
+        ArtifactError: there are no such questions.
     """
     complete = np.flatnonzero(~np.isnan(matrix.correct_QM).any(axis=1))
     if not len(complete):
@@ -59,15 +59,15 @@ def evaluate_router(
     embed: Embed | None = None,
     costs: CandidateCosts | None = None,
 ) -> dict[str, Any]:
-    """The report of a router on some questions.
+    """Evaluate a router against baselines.
 
     Args:
         scorer: the loaded router.
-        matrix: candidates, their cards, and outcomes on questions apart from training.
+        matrix: candidates, their cards, and outcomes on questions outside the training data.
         training: outcomes to choose best single and best per task on; None: in hindsight.
         new: candidates that the router was not trained on.
         embed: embeds instructions for the learned baselines, which are fitted on ``training``;
-            without both of these the report holds the simple baselines only.
+            if either is missing, the report has only the simple baselines.
         costs: costs of the candidates, in the order of the matrix, for the cost-quality curve.
 
     Returns:
@@ -102,23 +102,23 @@ def evaluate_choices(
     embed: Embed | None = None,
     costs: CandidateCosts | None = None,
 ) -> dict[str, Any]:
-    """The report of choices made on some questions, by whatever means.
+    """Evaluate given choices against baselines.
 
     Args:
-        complete: questions that every candidate has answered.
-        probabilities_QM: P(correct) that the choices rest on, float32.
-        choice_Q: the candidate chosen for each question, by its place.
-        training: as of :func:`evaluate_router`.
-        num_excluded: questions left out because an answer was missing.
-        new: as of :func:`evaluate_router`.
-        embed: as of :func:`evaluate_router`.
-        costs: as of :func:`evaluate_router`.
+        complete: questions that every candidate answered.
+        probabilities_QM: P(correct) behind the choices, float32.
+        choice_Q: column of the candidate chosen for each question.
+        training: see :func:`evaluate_router`.
+        num_excluded: number of questions excluded because an answer was missing.
+        new: see :func:`evaluate_router`.
+        embed: see :func:`evaluate_router`.
+        costs: see :func:`evaluate_router`.
 
     Returns:
         The content of ``report.json``; accuracies are fractions.
     """
-    # Before the baselines are trained: it refuses names that are not in the zoo.
-    of_new = new_candidates(probabilities_QM, complete, new)
+    # Before the baselines are trained, since it rejects names that are not in the zoo.
+    new_candidates_sign = new_candidates(probabilities_QM, complete, new)
     correct_Q = chosen_correct(complete.correct_QM, choice_Q)
     others = baselines(complete, training)
     if training is not None and embed is not None:
@@ -127,7 +127,7 @@ def evaluate_choices(
     experiments = (
         aptitude_coverage(complete),
         encoder_ablation(gains.get(CARD_TEXT.name)),
-        of_new,
+        new_candidates_sign,
     )
     rows = {name: _row(one, gains[name], complete) for name, one in others.items()}
     shares_M = np.bincount(choice_Q, minlength=len(complete.cards)) / len(choice_Q)

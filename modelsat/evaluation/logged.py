@@ -1,4 +1,4 @@
-"""Judging what an endpoint decided, by its routing log and outcomes that are known later.
+"""Evaluate an endpoint's decisions from its routing log and later outcomes.
 
 Shapes: D decisions, Q questions, M candidates.
 """
@@ -15,7 +15,7 @@ from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.capability.cards import Card
 from modelsat.errors import ArtifactError, ConfigError
 from modelsat.evaluation.baselines.tuning import Embed
-from modelsat.evaluation.decision_log import RoutingLog
+from modelsat.evaluation.decision_log import DecisionLog
 from modelsat.evaluation.evaluate import evaluate_choices
 from modelsat.evaluation.metrics import (
     CONFIDENCE,
@@ -34,12 +34,12 @@ DECISIONS_VERSION = 1
 
 @dataclass(frozen=True)
 class LoggedReport:
-    """What is found in a routing log.
+    """The evaluation of a routing log.
 
     Attributes:
-        decisions: how the answers that were given turned out: content of ``decisions.json``.
-        comparison: the choices beside other ways to choose, on the questions that every
-            candidate has answered: content of ``report.json``; None where there is none.
+        decisions: outcomes of the answers that were given: content of ``decisions.json``.
+        comparison: comparison of the choices with baselines, on the questions that every
+            candidate answered: content of ``report.json``; None if there are none.
     """
 
     decisions: dict[str, Any]
@@ -47,7 +47,7 @@ class LoggedReport:
 
 
 def evaluate_log(
-    log: RoutingLog,
+    log: DecisionLog,
     outcomes: pa.Table,
     cards: Sequence[Card],
     questions: pa.Table | None = None,
@@ -56,22 +56,21 @@ def evaluate_log(
     embed: Embed | None = None,
     costs: CandidateCosts | None = None,
 ) -> LoggedReport:
-    """The report of a routing log.
+    """Evaluate a routing log.
 
-    Two things are judged. The decisions: each answer that was given, as often as it was given,
-    if its outcome is known. The choices: who was asked first, once for each question (the last
-    time it came), beside what others would have chosen; that takes outcomes and logged scores
-    of all candidates.
+    Evaluates two things. Decisions: every answer with a known outcome, as often as it was given.
+    Choices: the first choice for each question (the last time it was asked), compared with
+    baselines; this needs outcomes and logged scores of all candidates.
 
     Args:
         log: the decisions.
         outcomes: outcomes table over the log's question ids.
         cards: the candidates to compare.
-        questions: questions table that tells the questions' tasks and categories; questions
-            that it lacks are of no task.
-        training: as of :func:`modelsat.evaluation.evaluate.evaluate_router`.
-        embed: likewise; needs the log's prompts, or ``questions``.
-        costs: likewise.
+        questions: questions table with tasks and categories; questions that are not in it have
+            no task.
+        training: see :func:`modelsat.evaluation.evaluate.evaluate_router`.
+        embed: see ``training``; needs the log's prompts, or ``questions``.
+        costs: see ``training``.
 
     Raises:
         ArtifactError: a question has two outcomes of one candidate, or an outcome is outside
@@ -85,12 +84,12 @@ def evaluate_log(
     )
 
 
-def _correct_by_cell(outcomes: pa.Table, asked: set[str]) -> dict[tuple[str, str], float]:
-    """Known outcomes of the logged questions by question and candidate."""
+def _correct_by_cell(outcomes: pa.Table, question_ids: set[str]) -> dict[tuple[str, str], float]:
+    """Return the known outcomes of the logged questions by question and candidate."""
     correct: dict[tuple[str, str], float] = {}
     columns = [outcomes[name].to_pylist() for name in ("question_id", "candidate", "correct")]
     for question_id, candidate, value in zip(*columns, strict=True):
-        if question_id not in asked or value is None:
+        if question_id not in question_ids or value is None:
             continue
         if (question_id, candidate) in correct:
             raise ArtifactError(
@@ -106,10 +105,10 @@ def _correct_by_cell(outcomes: pa.Table, asked: set[str]) -> dict[tuple[str, str
     return correct
 
 
-def _decisions_report(log: RoutingLog, correct: Mapping[tuple[str, str], float]) -> dict[str, Any]:
-    cells = zip(log.question_ids, log.answered, strict=True)
+def _decisions_report(log: DecisionLog, correct: Mapping[tuple[str, str], float]) -> dict[str, Any]:
+    cells = zip(log.question_ids, log.answered_by, strict=True)
     correct_D = np.array([correct.get(cell, np.nan) for cell in cells], dtype=np.float32)
-    correct_D[log.column("status") >= 400] = np.nan  # nothing was answered that could be right
+    correct_D[log.column("status") >= 400] = np.nan  # failed requests have no answer
     is_graded = ~np.isnan(correct_D)
     times = log.table["logged_at"]
     return {
@@ -122,8 +121,8 @@ def _decisions_report(log: RoutingLog, correct: Mapping[tuple[str, str], float])
         "n_graded": int(is_graded.sum()),
         "accuracy": _accuracy(correct_D[is_graded], np.array(log.question_ids)[is_graded]),
         "calibration": _calibration(log, correct_D),
-        "shares": _shares(log.answered),
-        "by_candidate": _by(log.answered, correct_D),
+        "shares": _shares(log.answered_by),
+        "by_candidate": _by(log.answered_by, correct_D),
         "by_reason": _by(log.table["reason"].to_pylist(), correct_D),
         "by_profile": _by(log.table["profile"].to_pylist(), correct_D),
         "by_zoo_version": _by([str(v) for v in log.table["zoo_version"].to_pylist()], correct_D),
@@ -135,10 +134,10 @@ def _decisions_report(log: RoutingLog, correct: Mapping[tuple[str, str], float])
     }
 
 
-def _fallback_fraction(log: RoutingLog) -> float:
-    """Share of decisions where somebody else answered than was asked first."""
-    pairs = zip(log.answered, log.chosen, strict=True)
-    return sum(answered != chosen for answered, chosen in pairs) / len(log)
+def _fallback_fraction(log: DecisionLog) -> float:
+    """Share of decisions that were not answered by the first choice."""
+    pairs = zip(log.answered_by, log.first_choice, strict=True)
+    return sum(answered_by != first for answered_by, first in pairs) / len(log)
 
 
 def _accuracy(correct: Floats, question_ids: Any) -> dict[str, float] | None:
@@ -148,11 +147,11 @@ def _accuracy(correct: Floats, question_ids: Any) -> dict[str, float] | None:
     return {"value": float(correct.mean()), "low": low, "high": high, "confidence": CONFIDENCE}
 
 
-def _calibration(log: RoutingLog, correct_D: Floats) -> dict[str, Any] | None:
-    """Stated P(correct) of who answered against how it turned out."""
-    names = sorted(set(log.answered))
-    place = {name: i for i, name in enumerate(names)}
-    columns = [place[name] for name in log.answered]
+def _calibration(log: DecisionLog, correct_D: Floats) -> dict[str, Any] | None:
+    """Compare the logged P(correct) of the answering candidates with outcomes."""
+    names = sorted(set(log.answered_by))
+    column_of = {name: i for i, name in enumerate(names)}
+    columns = [column_of[name] for name in log.answered_by]
     stated_D = log.probabilities(names)[np.arange(len(log)), columns]
     is_known = ~np.isnan(correct_D) & np.isfinite(stated_D)
     stated, correct = stated_D[is_known], correct_D[is_known]
@@ -169,16 +168,16 @@ def _calibration(log: RoutingLog, correct_D: Floats) -> dict[str, Any] | None:
     }
 
 
-def _shares(answered: Sequence[str]) -> dict[str, float]:
-    counts = Counter(answered)
-    return {name: counts[name] / len(answered) for name in sorted(counts)}
+def _shares(answered_by: Sequence[str]) -> dict[str, float]:
+    counts = Counter(answered_by)
+    return {name: counts[name] / len(answered_by) for name in sorted(counts)}
 
 
 def _by(keys: Sequence[str], correct_D: Floats) -> dict[str, dict[str, Any]]:
-    """Number of decisions, number graded and accuracy, by some property of theirs."""
+    """Number of decisions, number graded and accuracy, grouped by a key per decision."""
     result = {}
     for key in sorted(set(keys)):
-        is_of_key = np.array([one == key for one in keys])
+        is_of_key = np.array([other == key for other in keys])
         graded = correct_D[is_of_key & ~np.isnan(correct_D)]
         result[key] = {
             "n_decisions": int(is_of_key.sum()),
@@ -207,7 +206,7 @@ def _cost(cost_D: Any, correct_D: Floats) -> dict[str, float | int | None]:
 
 
 def _comparison(
-    log: RoutingLog,
+    log: DecisionLog,
     outcomes: pa.Table,
     correct: Mapping[tuple[str, str], float],
     cards: Sequence[Card],
@@ -224,7 +223,7 @@ def _comparison(
         question_id: i
         for question_id, i in last.items()
         if is_scored[i]
-        and log.chosen[i] in names
+        and log.first_choice[i] in names
         and all((question_id, name) in correct for name in names)
     }
     if not usable:
@@ -232,14 +231,14 @@ def _comparison(
     matrix = build_matrix(_questions(log, list(usable.values()), questions), outcomes, cards)
     if embed is not None and not all(matrix.instructions):
         raise ConfigError(
-            "the learned baselines read prompts, which this routing log lacks; give the "
-            "questions, log with_prompts, or leave out the embedding model"
+            "the learned baselines need prompts, which this routing log does not have; pass the "
+            "questions, log with_prompts, or omit the embedding model"
         )
     rows = [usable[question_id] for question_id in matrix.question_ids]
     return evaluate_choices(
         matrix,
         probabilities_DM[rows],
-        np.array([names.index(log.chosen[i]) for i in rows]),
+        np.array([names.index(log.first_choice[i]) for i in rows]),
         training,
         num_excluded=len(last) - len(rows),
         embed=embed,
@@ -247,15 +246,15 @@ def _comparison(
     )
 
 
-def _questions(log: RoutingLog, rows: Sequence[int], questions: pa.Table | None) -> pa.Table:
-    """A questions table of some decisions, with what is known of their tasks."""
-    rows_known = [] if questions is None else questions.to_pylist()
-    known = {row["question_id"]: row for row in rows_known}
+def _questions(log: DecisionLog, rows: Sequence[int], questions: pa.Table | None) -> pa.Table:
+    """Build a questions table of some decisions, with known tasks where available."""
+    known_rows = [] if questions is None else questions.to_pylist()
+    known = {row["question_id"]: row for row in known_rows}
     prompts = log.table["prompt"].to_pylist()
-    made = []
+    question_rows = []
     for i in rows:
         question_id = log.question_ids[i]
         unknown = {"benchmark": "routing_log", "task": "", "answer": ""}
         row = {"question_id": question_id, "prompt": prompts[i] or "", **unknown}
-        made.append(known.get(question_id, row))
-    return pa.Table.from_pylist(made, schema=QUESTIONS.arrow)
+        question_rows.append(known.get(question_id, row))
+    return pa.Table.from_pylist(question_rows, schema=QUESTIONS.arrow)

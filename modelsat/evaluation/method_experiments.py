@@ -1,10 +1,10 @@
-"""The method's own three experiments: aptitude coverage, encoder ablation, new candidates.
+"""Three experiments of the paper: aptitude coverage, encoder ablation, new candidates.
 
 Shapes: Q questions, M candidates, T tasks.
 
 Source:
-    Zhang, Zhan, Ye, "Capability Instruction Tuning" (AAAI 2025) and its authors' advice on what to
-    try before a large run. How coverage is measured and its limit: ours.
+    Zhang, Zhan, Ye, "Capability Instruction Tuning" (AAAI 2025) and its authors' advice for tests
+    before a large run. The measure of coverage and its limit are ours.
 """
 
 from collections.abc import Sequence
@@ -20,61 +20,63 @@ from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 from modelsat.training.metrics import cell_auc
 
 MAX_AUC_DROP = 0.10  # relative, from known to new candidates: the paper's "drop over 10 %"
-MIN_ENCODER_GAIN = 0.02  # in accuracy: below, the encoder is not needed at this scale (the same)
-_NUM_DIVERSE = 5  # candidates looked at for coverage; the paper: three to five
+MIN_ENCODER_GAIN = 0.02  # in accuracy; below it the encoder is not needed (paper)
+_NUM_DIVERSE = 5  # candidates used for coverage (paper: three to five)
 _NUM_SHUFFLES = 2000
-_CHANCE = 0.95  # a correlation that more than this share of shuffles stays below is no chance
+_CHANCE = 0.95  # quantile of the shuffled correlations above which one is not chance
 _SEED = 0
 
 
 def aptitude_coverage(matrix: OutcomeMatrix) -> Sign:
-    """Whether cards of candidates that differ most show the strengths that answers show.
+    """Check whether the cards of the most diverse candidates show the strengths of their answers.
 
     A strength is how much better a candidate does on a task than its level and the task's
-    difficulty say. Chance is what shuffling the tasks of the cards gives.
+    difficulty predict. Chance is the correlation after shuffling the tasks of the cards.
 
     Args:
-        matrix: questions apart from the test, of its tasks; every candidate has answered them.
+        matrix: questions of the test's tasks but not of the test; every candidate answered them.
     """
     name = "aptitude coverage"
-    cause = "the test's tasks do not tell candidates apart: choose more diverse ones"
-    told = [{statement.task for statement in card.statements} for card in matrix.cards]
-    tasks = sorted(set(matrix.tasks).intersection(*told))
+    cause = "the test's tasks do not separate candidates: choose more diverse tasks"
+    card_tasks = [{statement.task for statement in card.statements} for card in matrix.cards]
+    tasks = sorted(set(matrix.tasks).intersection(*card_tasks))
     if len(tasks) < 3 or len(matrix.cards) < 3:
         finding = "needs three candidates and questions of three tasks of the test"
         return Sign(name, None, None, None, finding, cause)
-    told_MT = _strengths(np.stack([_evidence(card, tasks) for card in matrix.cards]))
-    row_Q = np.array(matrix.tasks)
-    seen_MT = _strengths(np.stack([matrix.correct_QM[row_Q == t].mean(0) for t in tasks], axis=1))
-    shown = diverse(told_MT, _NUM_DIVERSE)
-    correlation = _correlation(told_MT[shown], seen_MT[shown])
+    card_MT = _strengths(np.stack([_evidence(card, tasks) for card in matrix.cards]))
+    task_Q = np.array(matrix.tasks)
+    answer_MT = _strengths(
+        np.stack([matrix.correct_QM[task_Q == task].mean(0) for task in tasks], axis=1)
+    )
+    rows = diverse(card_MT, _NUM_DIVERSE)
+    correlation = _correlation(card_MT[rows], answer_MT[rows])
     rng = np.random.default_rng(_SEED)
     shuffled = [
-        _correlation(told_MT[shown][:, rng.permutation(len(tasks))], seen_MT[shown])
+        _correlation(card_MT[rows][:, rng.permutation(len(tasks))], answer_MT[rows])
         for _ in range(_NUM_SHUFFLES)
     ]
     chance = float(np.quantile(shuffled, _CHANCE))
-    names = ", ".join(matrix.candidates[m] for m in shown)
+    names = ", ".join(matrix.candidates[m] for m in rows)
     finding = (
-        f"strengths on {len(tasks)} tasks as cards of {names} tell them and as their answers show "
-        f"them correlate by {correlation:.2f}; chance reaches {chance:.2f}"
+        f"strengths on {len(tasks)} tasks according to the cards and to the answers of {names} "
+        f"have a correlation of {correlation:.2f}; chance reaches {chance:.2f}"
     )
     return Sign(name, correlation, chance, correlation <= chance, finding, cause)
 
 
 def encoder_ablation(gain: Interval | None) -> Sign:
-    """Whether the router beats the one that reads cards as plain text, without the encoder.
+    """Check whether the router beats the baseline that reads cards as text, without encoder.
 
     Args:
-        gain: router over that baseline, in accuracy; None where it was not trained.
+        gain: accuracy gain of the router over that baseline; None if it was not trained.
     """
     name = "encoder ablation"
-    cause = "encoder and connector are not needed at this scale: plain text tells as much"
+    cause = "encoder and connector are not needed at this scale: plain text is as good"
     if gain is None:
         finding = "needs the learned baselines: training tables and a sentence encoder"
         return Sign(name, None, MIN_ENCODER_GAIN, None, finding, cause)
     finding = (
-        f"{100 * gain.difference:+.1f} points on the card as plain text "
+        f"{100 * gain.difference:+.1f} points over the card as plain text "
         f"({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
     )
     is_fault = gain.difference < MIN_ENCODER_GAIN
@@ -82,15 +84,15 @@ def encoder_ablation(gain: Interval | None) -> Sign:
 
 
 def new_candidates(probabilities_QM: Floats, matrix: OutcomeMatrix, new: Sequence[str]) -> Sign:
-    """Whether candidates known by their card alone are judged worse than trained ones.
+    """Check whether new candidates are scored worse than candidates of the training data.
 
     Args:
-        probabilities_QM: the router's.
-        matrix: their outcomes.
+        probabilities_QM: the router's P(correct).
+        matrix: outcomes.
         new: candidates that the router was not trained on.
 
     Raises:
-        ZooError: one of them is not in the zoo.
+        ZooError: a new candidate is not in the zoo.
     """
     unknown = [name for name in new if name not in matrix.candidates]
     if unknown:
@@ -112,26 +114,26 @@ def new_candidates(probabilities_QM: Floats, matrix: OutcomeMatrix, new: Sequenc
         drop,
         MAX_AUC_DROP,
         drop > MAX_AUC_DROP,
-        f"mean AUC within a candidate {new_auc:.3f} for new ones, {known_auc:.3f} for known ones",
+        f"mean AUC per candidate {new_auc:.3f} for new, {known_auc:.3f} for known candidates",
         cause,
     )
 
 
 def diverse(strengths_MT: Floats, most: int) -> list[int]:
-    """Rows that lie far apart: the longest first, then always the one farthest from those taken."""
+    """Select diverse rows by farthest-point sampling, starting with the longest row."""
     chosen = [int(np.linalg.norm(strengths_MT, axis=1).argmax())]
     while len(chosen) < min(most, len(strengths_MT)):
-        apart_MC = np.linalg.norm(strengths_MT[:, None] - strengths_MT[None, chosen], axis=-1)
-        chosen.append(int(apart_MC.min(axis=1).argmax()))
+        distance_MC = np.linalg.norm(strengths_MT[:, None] - strengths_MT[None, chosen], axis=-1)
+        chosen.append(int(distance_MC.min(axis=1).argmax()))
     return chosen
 
 
 def _evidence(card: Card, tasks: Sequence[str]) -> Floats:
-    statements = {statement.task: statement for statement in card.statements}
-    asked = [statements[task] for task in tasks]
+    by_task = {statement.task: statement for statement in card.statements}
+    statements = [by_task[task] for task in tasks]
     return evidence(
-        np.array([s.num_correct for s in asked], dtype=np.float32),
-        np.array([s.num_shots for s in asked], dtype=np.float32),
+        np.array([s.num_correct for s in statements], dtype=np.float32),
+        np.array([s.num_shots for s in statements], dtype=np.float32),
     )
 
 
@@ -146,9 +148,9 @@ def _correlation(one: Floats, other: Floats) -> float:
 
 
 def _mean_auc(probabilities_QM: Floats, correct_QM: Floats) -> float | None:
-    own = [
+    per_candidate = [
         cell_auc(probabilities_Q, correct_Q)
         for probabilities_Q, correct_Q in zip(probabilities_QM.T, correct_QM.T, strict=True)
     ]
-    known = [auc for auc in own if auc is not None]
+    known = [auc for auc in per_candidate if auc is not None]
     return float(np.mean(known)) if known else None

@@ -1,4 +1,4 @@
-"""Figures of merit over questions (Q) and candidates (M)."""
+"""Metrics over questions (Q) and candidates (M)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import numpy.typing as npt
 from modelsat.outcomes.matrix import Floats
 from modelsat.training.metrics import cell_auc
 
-NUM_BINS = 15  # equal-width bins of the calibration error, the number most papers use
-NUM_RESAMPLES = 2000  # bootstrap resamples; the interval's ends then move by about 0.1 points
+NUM_BINS = 15  # equal-width bins of the calibration error, as in most papers
+NUM_RESAMPLES = 2000  # bootstrap resamples; interval bounds then vary by about 0.1 points
 _NUM_AUC_RESAMPLES = 500  # 10 ms each for 300,000 cells
 CONFIDENCE = 0.95
 
@@ -27,7 +27,7 @@ class Interval:
 
 
 def paired_bootstrap(correct_Q: Floats, baseline_Q: Floats, seed: int = 0) -> Interval:
-    """Difference of two policies' accuracies on the same questions.
+    """Compute the difference of two policies' accuracies on the same questions.
 
     Args:
         correct_Q: correctness of the first policy's choices.
@@ -47,22 +47,22 @@ def paired_bootstrap(correct_Q: Floats, baseline_Q: Floats, seed: int = 0) -> In
 def auc_gain(scores_QM: Floats, others_QM: Floats, correct_QM: Floats, seed: int = 0) -> Interval:
     """Difference of two predictors' AUC over the same cells, with a paired bootstrap interval.
 
-    Whole questions are resampled: their cells share a difficulty and are no evidence apart.
+    Resamples whole questions, since their cells share a difficulty and are not independent.
 
     Args:
         scores_QM: finite scores of the first predictor.
-        others_QM: those of the second.
-        correct_QM: outcomes, right from 0.5 on, none missing.
+        others_QM: finite scores of the second predictor.
+        correct_QM: outcomes, right from 0.5, none missing.
         seed: seeds the resampling of questions.
 
     Raises:
-        ValueError: all outcomes are alike.
+        ValueError: all outcomes are equal.
     """
     first, second = cell_auc(scores_QM, correct_QM), cell_auc(others_QM, correct_QM)
     if first is None or second is None:
-        raise ValueError("all outcomes are alike; an AUC needs right and wrong answers")
+        raise ValueError("all outcomes are equal; an AUC needs right and wrong answers")
     right_QM = correct_QM >= 0.5
-    places = [
+    ranks = [
         np.unique(values_QM, return_inverse=True)[1].reshape(correct_QM.shape)
         for values_QM in (scores_QM, others_QM)
     ]
@@ -72,17 +72,17 @@ def auc_gain(scores_QM: Floats, others_QM: Floats, correct_QM: Floats, seed: int
     for _ in range(_NUM_AUC_RESAMPLES):
         counts_Q = np.bincount(rng.integers(num_questions, size=num_questions), None, num_questions)
         weights_QM = np.broadcast_to(counts_Q[:, None], right_QM.shape)
-        one, other = (_weighted_auc(place_QM, right_QM, weights_QM) for place_QM in places)
-        gains.append(one - other)
+        resampled = [_weighted_auc(rank_QM, right_QM, weights_QM) for rank_QM in ranks]
+        gains.append(resampled[0] - resampled[1])
     tail = (1 - CONFIDENCE) / 2
     low, high = np.nanquantile(gains, [tail, 1 - tail])
     return Interval(first - second, float(low), float(high))
 
 
-def _weighted_auc(place_QM: Ints, right_QM: npt.NDArray[np.bool_], weights_QM: Ints) -> float:
-    """AUC of cells given by the rank of their score, each counted so often; NaN if undefined."""
-    right = np.bincount(place_QM[right_QM], weights_QM[right_QM])
-    wrong = np.bincount(place_QM[~right_QM], weights_QM[~right_QM], len(right))
+def _weighted_auc(rank_QM: Ints, right_QM: npt.NDArray[np.bool_], weights_QM: Ints) -> float:
+    """AUC of weighted cells from the ranks of their scores; NaN if undefined."""
+    right = np.bincount(rank_QM[right_QM], weights_QM[right_QM])
+    wrong = np.bincount(rank_QM[~right_QM], weights_QM[~right_QM], len(right))
     right = np.pad(right, (0, len(wrong) - len(right)))
     num_pairs = right.sum() * wrong.sum()
     if not num_pairs:
@@ -91,20 +91,20 @@ def _weighted_auc(place_QM: Ints, right_QM: npt.NDArray[np.bool_], weights_QM: I
 
 
 def grouped_mean(values: Floats, groups: Sequence[str], seed: int = 0) -> tuple[float, float]:
-    """Bootstrap interval of a mean whose values come in groups, such as answers to one question.
+    """Bootstrap interval of the mean of grouped values, such as answers to the same question.
 
-    Groups are resampled, so that what is repeated within one does not count as evidence anew.
+    Resamples groups, so that repetitions within a group are not independent evidence.
 
     Args:
         values: the values.
-        groups: the group of each.
+        groups: the group of each value.
         seed: seeds the resampling.
 
     Returns:
-        Both ends of the interval.
+        Lower and upper bound of the interval.
     """
-    _, place = np.unique(np.asarray(groups), return_inverse=True)
-    sums, counts = np.bincount(place, values.astype(np.float64)), np.bincount(place)
+    _, group_index = np.unique(np.asarray(groups), return_inverse=True)
+    sums, counts = np.bincount(group_index, values.astype(np.float64)), np.bincount(group_index)
     rng = np.random.default_rng(seed)
     means = []
     for _ in range(NUM_RESAMPLES):
@@ -130,7 +130,7 @@ class ReliabilityBin:
 
 
 def reliability(probabilities: Floats, correct: Floats) -> tuple[ReliabilityBin, ...]:
-    """Non-empty equal-width bins of probability against the share that was correct."""
+    """Return the non-empty equal-width probability bins with their share of correct cells."""
     flat, outcome = probabilities.ravel(), correct.ravel()
     bin_of = np.minimum((flat * NUM_BINS).astype(int), NUM_BINS - 1)
     return tuple(
@@ -146,8 +146,8 @@ def reliability(probabilities: Floats, correct: Floats) -> tuple[ReliabilityBin,
 def expected_calibration_error(probabilities: Floats, correct: Floats) -> float:
     """Mean gap between probability and share correct, weighted by the size of the bins."""
     bins = reliability(probabilities, correct)
-    total = sum(one.count for one in bins)
-    return sum(one.count * abs(one.probability - one.accuracy) for one in bins) / total
+    total = sum(b.count for b in bins)
+    return sum(b.count * abs(b.probability - b.accuracy) for b in bins) / total
 
 
 def chosen_correct(correct_QM: Floats, choice_Q: Ints) -> Floats:
@@ -156,17 +156,18 @@ def chosen_correct(correct_QM: Floats, choice_Q: Ints) -> Floats:
 
 
 def pair_accuracy(scores_QM: Floats, correct_QM: Floats) -> float | None:
-    """Share of pairs of candidates, one right and one wrong on a question, ordered rightly.
+    """Share of correctly ordered pairs of candidates, one right and one wrong on a question.
 
-    A pair counts when the right candidate's score is higher, and half when both are equal. How
-    hard questions are plays no part, unlike in an AUC over all cells: pairs never cross questions.
+    A pair counts fully if the right candidate's score is higher, and half if both are equal.
+    Unlike an AUC over all cells, it does not depend on the difficulty of questions, since pairs
+    never cross questions.
 
     Args:
         scores_QM: finite scores.
-        correct_QM: outcomes, right from 0.5 on; NaN where unknown, which forms no pair.
+        correct_QM: outcomes, right from 0.5; NaN (unknown) forms no pair.
 
     Returns:
-        The share over all pairs of all questions; None if there is no pair.
+        The share over all pairs of all questions; None if there are no pairs.
     """
     known_QM = ~np.isnan(correct_QM)
     right_QM = correct_QM >= 0.5
@@ -175,7 +176,7 @@ def pair_accuracy(scores_QM: Floats, correct_QM: Floats) -> float | None:
     num_pairs = int((num_right_Q * num_wrong_Q).sum())
     if not num_pairs:
         return None
-    # Unknown cells rank above all known ones, and so leave the ranks of these alone.
+    # Unknown cells rank above all known cells and so do not affect their ranks.
     ranks_QM = _row_ranks(np.where(known_QM, scores_QM, np.inf))
     rank_sum = float(ranks_QM[right_QM].sum())
     return (rank_sum - float((num_right_Q * (num_right_Q + 1) / 2).sum())) / num_pairs

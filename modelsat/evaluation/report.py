@@ -1,4 +1,4 @@
-"""The report as a page: one HTML file with its plots inside, readable offline."""
+"""The evaluation report as a single HTML file with embedded plots."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from modelsat.evaluation.tradeoff import tradeoff_plot
 _ROUTER_COLOUR = "#1f6feb"
 _OTHER_COLOUR = "#9aa4b2"
 _FIRST = ("random", "best_single", "best_per_task", "card_lookup")
-_LAST = ("router", "oracle")  # between them stand the learned baselines, if there are any
+_LAST = ("router", "oracle")  # learned baselines come in between
 
 
 def write_report(report: Mapping[str, Any], directory: str | Path) -> None:
@@ -27,7 +27,7 @@ def write_report(report: Mapping[str, Any], directory: str | Path) -> None:
 
 
 def render_html(report: Mapping[str, Any]) -> str:
-    """The page of a report; every text in it is escaped."""
+    """Render a report as HTML; all text is escaped."""
     environment = Environment(
         loader=PackageLoader("modelsat.evaluation"), autoescape=True, undefined=StrictUndefined
     )
@@ -38,7 +38,7 @@ def render_html(report: Mapping[str, Any]) -> str:
 
 
 def policy_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Router and baselines in the order of a reader's question: name, accuracy, detail."""
+    """Return name, accuracy and detail of router and baselines, in display order."""
     rows = {
         name: {"name": name.replace("_", " "), "accuracy": row["accuracy"], "detail": row["detail"]}
         for name, row in report["baselines"].items()
@@ -47,7 +47,7 @@ def policy_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows["router"] = {
         "name": "router",
         "accuracy": report["router"]["accuracy"],
-        "detail": f"{100 * gain['difference']:+.1f} points on best single "
+        "detail": f"{100 * gain['difference']:+.1f} points over best single "
         f"({report['router']['confidence']:.0%} interval "
         f"{100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})",
     }
@@ -76,7 +76,7 @@ def _draw(plot: Any, report: Mapping[str, Any]) -> str:
 
 
 def svg_text(figure: Figure) -> str:
-    """A figure as an SVG element to stand in a page."""
+    """Render a figure as an SVG element for an HTML page."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()

@@ -1,4 +1,4 @@
-"""One thing that was looked at to see whether a router works."""
+"""The result of a check for a sign of failure."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ _VERDICTS = {True: "FAULT", False: "fine", None: "not measured"}
 
 @dataclass(frozen=True)
 class Sign:
-    """One sign of failure.
+    """A sign of failure.
 
     Attributes:
-        name: what was looked at.
-        figure: what was measured; None where it could not be.
-        limit: at which figure it becomes a fault; None where nothing could be measured and the
-            limit depends on the data.
-        is_fault: whether it is one; None where nothing could be measured.
-        finding: the figure in words.
-        likely_cause: what to look at when it is a fault.
+        name: name of the sign.
+        figure: measured value; None if it could not be measured.
+        limit: value at which it becomes a fault; None if it depends on the data and nothing could
+            be measured.
+        is_fault: whether the limit is violated; None if nothing could be measured.
+        finding: the result in words.
+        likely_cause: what to check if it is a fault.
     """
 
     name: str
@@ -28,5 +28,5 @@ class Sign:
 
 
 def verdict(is_fault: bool | None) -> str:
-    """The verdict on a sign as one or two words."""
+    """Return the verdict on a sign in one or two words."""
     return _VERDICTS[is_fault]

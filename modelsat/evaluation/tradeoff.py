@@ -1,8 +1,8 @@
-"""What quality costs: routing at several tolerances against each candidate alone.
+"""Cost-quality trade-off: routing at several tolerances compared with single candidates.
 
-Shapes: Q questions, M candidates. Cost is the mean over questions of the cost of the candidate
-that is asked, in the unit of the costs. It takes every candidate to read and write the same
-number of tokens, as the outcomes tables rarely say how many there were.
+Shapes: Q questions, M candidates. Cost is the mean over questions of the chosen candidate's cost,
+in the unit of the costs. It assumes the same number of tokens for every candidate, since outcomes
+tables rarely have token counts.
 """
 
 import math
@@ -21,8 +21,8 @@ from modelsat.routing.costs import CandidateCosts
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# From the best candidate always (0) to the cheapest always (1); closest together near 0, where
-# a caller gives up little quality.
+# From always the best candidate (0) to always the cheapest (1); densest near 0, where little
+# quality is lost.
 TOLERANCES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
 
 Doubles = npt.NDArray[np.float64]
@@ -30,13 +30,13 @@ Doubles = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class TradeoffPoint:
-    """One policy on some questions.
+    """Cost and accuracy of a policy.
 
     Attributes:
-        tolerance: of the routing policy; None for a candidate that is always asked.
+        tolerance: tolerance of the routing policy; None for a single candidate.
         cost: mean cost of a question, in the unit of the costs.
         accuracy: share of questions answered correctly.
-        shares_M: share of questions that each candidate is asked, in the candidates' order.
+        shares_M: share of questions routed to each candidate, in the candidates' order.
     """
 
     tolerance: float | None
@@ -83,7 +83,7 @@ def cost_quality_curve(
 
 
 def candidates_alone(correct_QM: Floats, costs_M: Sequence[float]) -> list[TradeoffPoint]:
-    """Each candidate asked every question, in the candidates' order.
+    """Return the point of each candidate answering every question, in the candidates' order.
 
     Raises:
         ArtifactError: there is no question, or an outcome or cost is missing.
@@ -97,13 +97,13 @@ def candidates_alone(correct_QM: Floats, costs_M: Sequence[float]) -> list[Trade
 
 
 def pareto_front(points: Sequence[TradeoffPoint]) -> list[TradeoffPoint]:
-    """The points that none is better than: no worse in cost and accuracy, better in one.
+    """Return the points that no other point dominates in cost and accuracy.
 
-    Points of equal cost and accuracy stand or fall together. The front describes the questions
-    that it was measured on: a tolerance picked from it is tuned on them.
+    Points of equal cost and accuracy are kept or dropped together. The front is measured on these
+    questions: a tolerance chosen from it is tuned on them.
 
     Returns:
-        The front by rising cost, and so by rising accuracy.
+        The front by increasing cost, and so by increasing accuracy.
     """
     front: list[TradeoffPoint] = []
     for point in sorted(points, key=lambda point: (point.cost, -point.accuracy)):
@@ -142,9 +142,9 @@ def cheapest_within(probabilities_QM: Floats, costs_M: Doubles, tolerance: float
 def tradeoff_report(
     probabilities_QM: Floats, correct_QM: Floats, costs: CandidateCosts
 ) -> dict[str, Any]:
-    """The trade-off as it stands in ``report.json``.
+    """Build the trade-off section of ``report.json``.
 
-    Candidates of unknown cost are left out, of the router's choice too, and named.
+    Candidates of unknown cost are excluded, also from the router's choice, and listed.
 
     Args:
         probabilities_QM: P(correct), float [Q, M].
@@ -189,8 +189,8 @@ def tradeoff_plot(axes: "Axes", report: Mapping[str, Any]) -> None:
         (row["cost"], 100 * row["accuracy"]) for row in (*curve, *alone) if row["on_pareto_front"]
     )
     axes.step(*zip(*front, strict=True), where="post", color="#d0d7de", label="Pareto front")
-    axes.plot(*_places(curve), color="#1f6feb", marker="o", label="router, by tolerance")
-    axes.plot(*_places(alone), color="#9aa4b2", marker="s", linestyle="", label="one candidate")
+    axes.plot(*_points(curve), color="#1f6feb", marker="o", label="router, by tolerance")
+    axes.plot(*_points(alone), color="#9aa4b2", marker="s", linestyle="", label="one candidate")
     for row in alone:
         axes.annotate(
             row["candidate"],
@@ -206,7 +206,7 @@ def tradeoff_plot(axes: "Axes", report: Mapping[str, Any]) -> None:
     axes.legend(frameon=False)
 
 
-def _places(rows: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:
+def _points(rows: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:
     return [row["cost"] for row in rows], [100 * row["accuracy"] for row in rows]
 
 
@@ -228,7 +228,7 @@ def _point(
     shares_M = np.bincount(choice_Q, minlength=len(costs_M)) / len(choice_Q)
     return TradeoffPoint(
         tolerance=tolerance,
-        # Summed exactly, so that rounding cannot make a dearer choice look cheaper.
+        # Summed exactly, so that rounding cannot make a more expensive choice look cheaper.
         cost=math.fsum(costs_M[choice_Q]) / len(choice_Q),
         accuracy=float(chosen_correct(correct_QM, choice_Q).mean(dtype=np.float64)),
         shares_M=tuple(shares_M.tolist()),
@@ -239,17 +239,17 @@ def _checked_costs(correct_QM: Floats, costs_M: Sequence[float]) -> Doubles:
     costs = np.asarray(costs_M, dtype=np.float64)
     if not correct_QM.size or costs.shape != correct_QM.shape[1:]:
         raise ArtifactError(
-            f"outcomes of shape {correct_QM.shape} and {costs.size} costs make no trade-off; "
-            "give at least one question, and at least one candidate with a known cost"
+            f"outcomes of shape {correct_QM.shape} do not match {costs.size} costs; "
+            "pass at least one question, and at least one candidate with a known cost"
         )
     if np.isnan(correct_QM).any():
         raise ArtifactError(
-            f"{int(np.isnan(correct_QM).sum())} outcomes are missing; give questions that every "
-            "candidate has answered"
+            f"{int(np.isnan(correct_QM).sum())} outcomes are missing; use questions that every "
+            "candidate answered"
         )
     if not (np.isfinite(costs) & (costs >= 0)).all():
         raise ArtifactError(
-            f"costs {costs.tolist()} must be finite and 0 or more; leave candidates of unknown "
-            "cost out"
+            f"costs {costs.tolist()} must be finite and 0 or more; exclude candidates of unknown "
+            "cost"
         )
     return costs

@@ -1,4 +1,4 @@
-"""The card as plain text, without the capability encoder: what words and figures alone can tell.
+"""Baseline that reads the card as plain text, without the capability encoder.
 
 Shapes: Q questions, M candidates, E embedding width, C cells, P principal components, S components
 of the cards' texts.
@@ -24,10 +24,10 @@ from modelsat.evaluation.baselines.learner import (
 )
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 
-_NUM_CELLS = 20_000  # most training cells read
+_NUM_CELLS = 20_000  # maximum number of training cells
 _NUM_COMPONENTS = 16  # of the instructions' embeddings and of the cards' texts, each
 _NUM_TREES = 50
-# Percentages count as words, and three words tie a figure to its task: "35.0% on law".
+# Percentages are tokens, and trigrams connect a figure with its task: "35.0% on law".
 _WORDS = r"[A-Za-z]+|\d+\.?\d*%?"
 
 
@@ -47,19 +47,19 @@ class CardText:
         return np.asarray(self.trees.predict(features_CF).reshape(shape), dtype=np.float32)
 
     def features(self, embeddings_QE: Floats, cards: Sequence[Card]) -> Any:
-        """A function from places of cells to their features."""
+        """Return a function from the rows and columns of cells to their features."""
         instructions_QP = self.instructions.transform(embeddings_QE)
         texts_MS = self.texts.transform([card.text() for card in cards])
         return lambda rows_C, cards_C: np.hstack([instructions_QP[rows_C], texts_MS[cards_C]])
 
 
 def fit_card_text(training: OutcomeMatrix, embeddings_QE: Floats, *, min_cells: int) -> Predictor:
-    """Grow trees on known cells, on a seeded sample of them where there are very many.
+    """Fit a forest on the known cells, or a seeded sample of them.
 
     Args:
         training: outcomes and the candidates' cards.
         embeddings_QE: embeddings of its instructions.
-        min_cells: least number of cells in a leaf.
+        min_cells: minimum number of cells in a leaf.
     """
     texts = make_pipeline(
         TfidfVectorizer(token_pattern=_WORDS, ngram_range=(1, 3), sublinear_tf=True),
@@ -70,11 +70,11 @@ def fit_card_text(training: OutcomeMatrix, embeddings_QE: Floats, *, min_cells: 
     trees = RandomForestRegressor(
         _NUM_TREES, min_samples_leaf=min_cells, max_features=1 / 3, random_state=SEED
     )
-    made = CardText(trees, texts, instructions)
+    predictor = CardText(trees, texts, instructions)
     rows_C, cards_C = sampled_cells(training, _NUM_CELLS)
-    features_CF = made.features(embeddings_QE, training.cards)(rows_C, cards_C)
+    features_CF = predictor.features(embeddings_QE, training.cards)(rows_C, cards_C)
     trees.fit(features_CF, training.correct_QM[rows_C, cards_C])
-    return made
+    return predictor
 
 
 CARD_TEXT = Learner(

@@ -1,4 +1,4 @@
-"""Matrix factorisation: a vector per candidate meets the projected embedding.
+"""Matrix factorisation: a vector per candidate times the projected embedding.
 
 Shapes: Q questions, M candidates, E embedding width, D width of the common space.
 """
@@ -22,7 +22,7 @@ from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 
 _BATCH_QUESTIONS = 64
 _LEARNING_RATE = 1e-3
-_INITIAL_STD = 0.1  # of the candidates' vectors; scores then start near even odds
+_INITIAL_STD = 0.1  # of the candidates' vectors; log-odds then start near 0
 
 
 class BilinearModel(nn.Module):
@@ -64,9 +64,9 @@ def fit_factorization(
     num_steps: int,
     weight_decay: float,
 ) -> Predictor:
-    """Minimise the cross-entropy over known cells with AdamW; unknown cells weigh nothing.
+    """Minimise the cross-entropy over known cells with AdamW; unknown cells have weight 0.
 
-    The questions of a step are drawn evenly, with replacement.
+    The questions of a step are drawn uniformly, with replacement.
     """
     inputs_QE = _scaled(embeddings_QE)
     known_QM = torch.from_numpy(~np.isnan(training.correct_QM))
@@ -91,7 +91,7 @@ def fit_factorization(
 
 
 def _scaled(embeddings_QE: Floats) -> Tensor:
-    # Unit vectors have entries near 1/sqrt(E), where the default learning rate hardly moves them.
+    # Unit vectors have entries near 1/sqrt(E), too small for the default learning rate.
     scale = np.float32(np.sqrt(embeddings_QE.shape[1]))
     return torch.from_numpy(np.ascontiguousarray(embeddings_QE, dtype=np.float32) * scale)
 

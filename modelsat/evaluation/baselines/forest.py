@@ -26,60 +26,61 @@ from modelsat.evaluation.metrics import Ints
 from modelsat.modeling.card_features import card_features, evidence
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 
-NUM_CELLS = 40_000  # most training cells read; with them a fit stays under half a minute on a core
-_NUM_NEAREST = 3  # tasks whose statements are read for a question
+NUM_CELLS = 40_000  # maximum number of training cells; a fit then takes under 30 s on a core
+_NUM_NEAREST = 3  # tasks whose statements are used for a question
 _NUM_COMPONENTS = 16  # of the embeddings' principal components
 _NUM_TREES = 100
 
 
 @dataclass(frozen=True)
 class CellFeatures:
-    """Turns cells into numbers.
+    """Computes features of cells.
 
     Attributes:
         tasks: names of the cards' T statements, in order.
-        places: which of them have training questions, hence a centroid.
+        centroid_tasks: indices of the tasks that have training questions, hence a centroid.
         centroids: mean embedding of those tasks' training questions, unit length [.., E].
         components: fitted principal components of the embeddings.
     """
 
     tasks: tuple[str, ...]
-    places: Ints
+    centroid_tasks: Ints
     centroids: Floats
     components: Any
 
     def of(
         self, embeddings_QE: Floats, cards: Sequence[Card], rows_C: Ints, cards_C: Ints
     ) -> Floats:
-        """Features [C, F] of cells, each given by its row and its card.
+        """Return the features [C, F] of cells, each given by its row and its card.
 
-        They are the card's evidence over all tasks and for the nearest tasks, how near those are,
-        and the embedding's principal components.
+        They are the card's evidence over all tasks and for the nearest tasks, the similarity of
+        these tasks, and the embedding's principal components.
 
         Raises:
-            ZooError: the cards state other tasks than those of training.
+            ZooError: the cards have other tasks than the training cards.
         """
         features = card_features(cards)
         if tuple(statement.task for statement in cards[0].statements) != self.tasks:
             raise ZooError(
-                "the cards state other tasks than the training cards; profile both on the same "
+                "the cards have other tasks than the training cards; profile both on the same "
                 "aptitude test"
             )
         overall_M = evidence(features.num_correct_MT.sum(1), features.num_shots_MT.sum(1))
-        near_QK, nearness_QK = self._nearest(embeddings_QE)
+        nearest_QK, similarity_QK = self._nearest(embeddings_QE)
         return np.column_stack(
             [
                 overall_M[cards_C],
-                features.weights_MT[cards_C[:, None], near_QK[rows_C]],
-                nearness_QK[rows_C],
+                features.weights_MT[cards_C[:, None], nearest_QK[rows_C]],
+                similarity_QK[rows_C],
                 self.components.transform(embeddings_QE)[rows_C],
             ]
         ).astype(np.float32)
 
     def _nearest(self, embeddings_QE: Floats) -> tuple[Ints, Floats]:
-        nearness = normalize(embeddings_QE) @ self.centroids.T
-        nearest_QK = np.argsort(-nearness, axis=1, kind="stable")[:, :_NUM_NEAREST]
-        return self.places[nearest_QK], np.take_along_axis(nearness, nearest_QK, axis=1)
+        similarity = normalize(embeddings_QE) @ self.centroids.T
+        nearest_QK = np.argsort(-similarity, axis=1, kind="stable")[:, :_NUM_NEAREST]
+        similarity_QK = np.take_along_axis(similarity, nearest_QK, axis=1)
+        return self.centroid_tasks[nearest_QK], similarity_QK
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,12 @@ class Forest:
 
 
 def fit_forest(training: OutcomeMatrix, embeddings_QE: Floats, *, min_cells: int) -> Predictor:
-    """Grow trees on known cells, on a seeded sample of them where there are very many.
+    """Fit a forest on the known cells, or a seeded sample of them.
 
     Args:
         training: outcomes and the candidates' cards.
         embeddings_QE: embeddings of its instructions.
-        min_cells: least number of cells in a leaf.
+        min_cells: minimum number of cells in a leaf.
     """
     features = _cell_features(training, embeddings_QE)
     rows_C, cards_C = sampled_cells(training, NUM_CELLS)
@@ -117,13 +118,13 @@ def fit_forest(training: OutcomeMatrix, embeddings_QE: Floats, *, min_cells: int
 def _cell_features(training: OutcomeMatrix, embeddings_QE: Floats) -> CellFeatures:
     tasks = tuple(statement.task for statement in training.cards[0].statements)
     task_Q = np.array(training.tasks)
-    places = [t for t, task in enumerate(tasks) if (task_Q == task).any()]
-    centroids = [normalize(embeddings_QE)[task_Q == tasks[t]].mean(axis=0) for t in places]
-    stacked = np.array(centroids, dtype=np.float32).reshape(len(places), embeddings_QE.shape[1])
+    known = [t for t, task in enumerate(tasks) if (task_Q == task).any()]
+    centroids = [normalize(embeddings_QE)[task_Q == tasks[t]].mean(axis=0) for t in known]
+    stacked = np.array(centroids, dtype=np.float32).reshape(len(known), embeddings_QE.shape[1])
     return CellFeatures(
         tasks,
-        np.array(places, dtype=np.int64),
-        normalize(stacked) if places else stacked,
+        np.array(known, dtype=np.int64),
+        normalize(stacked) if known else stacked,
         PCA(min(_NUM_COMPONENTS, *embeddings_QE.shape), random_state=SEED).fit(embeddings_QE),
     )
 
@@ -131,7 +132,7 @@ def _cell_features(training: OutcomeMatrix, embeddings_QE: Floats) -> CellFeatur
 FOREST = Learner(
     "random_forest",
     f"{_NUM_TREES} trees over (question, candidate) cells, at most {NUM_CELLS}: the card's "
-    "evidence over all tasks and for the nearest ones, and the embedding's principal components",
+    "evidence over all tasks and for the nearest tasks, and the embedding's principal components",
     fit_forest,
     {"min_cells": (40, 160, 640)},
     reads_cards=True,

@@ -1,7 +1,7 @@
-"""Success rates within groups of questions, shrunk, and the baselines told each question's task.
+"""Shrunk success rates within groups of questions, and the baselines given each question's task.
 
-A group is a task, a cluster or a neighbourhood. Few answers say little, so a group's rate is pulled
-towards what the candidate's overall rate and the group's difficulty lead one to expect.
+A group is a task, a cluster or a neighbourhood. With few answers a group's rate is unreliable, so
+it is shrunk towards the rate expected from the candidate's overall rate and the group's difficulty.
 
 Shapes: Q questions, M candidates, G groups, T card statements.
 """
@@ -20,15 +20,15 @@ from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 
 Doubles = npt.NDArray[np.float64]
 
-STRENGTHS = (0.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0)  # grids: answers the expectation counts for
-# Difficulties differ more between groups than candidates' ranks within them, and all candidates'
-# answers tell them: one question's worth of pull is enough.
+STRENGTHS = (0.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0)  # grid: prior strength in answers
+# Difficulties differ more between groups than candidates' ranks within them, and are estimated
+# from all candidates' answers: a prior worth a single question is enough.
 _OFFSET_QUESTIONS = 1.0
 _LEAST_RATE = 1e-3  # rates are clipped to 0.001..0.999 before log-odds are taken
 
 
 def candidate_rates(correct_QM: Floats) -> Doubles:
-    """Success rate [M] over known cells; a candidate without any takes the rate over all cells."""
+    """Success rate [M] over known cells; candidates without any get the rate over all cells."""
     known_QM = ~np.isnan(correct_QM)
     totals_M = np.nansum(correct_QM, axis=0, dtype=np.float64)
     overall = totals_M.sum() / known_QM.sum()
@@ -46,29 +46,29 @@ def group_counts(groups_Q: Ints, correct_QM: Floats, num_groups: int) -> tuple[D
 
 
 def group_offsets(totals_GM: Doubles, known_GM: Doubles, rates_M: Doubles) -> Doubles:
-    """How much easier a group is than the candidates that answered it expect, log-odds [G]."""
+    """How much easier a group is than its candidates' overall rates predict, log-odds [G]."""
     expected_G = known_GM @ rates_M
-    pull = _OFFSET_QUESTIONS * len(rates_M)
+    prior = _OFFSET_QUESTIONS * len(rates_M)
     overall = float(rates_M.mean())
     num_known_G = known_GM.sum(axis=1)
-    observed_G = (totals_GM.sum(axis=1) + pull * overall) / (num_known_G + pull)
-    return _log_odds(observed_G) - _log_odds((expected_G + pull * overall) / (num_known_G + pull))
+    observed_G = (totals_GM.sum(axis=1) + prior * overall) / (num_known_G + prior)
+    return _log_odds(observed_G) - _log_odds((expected_G + prior * overall) / (num_known_G + prior))
 
 
 def expected_rates(offsets_G: Doubles, rates_M: Doubles) -> Doubles:
-    """Rates [G, M] from difficulty and candidate alone, added on the log-odds scale."""
+    """Rates [G, M] predicted by difficulty and candidate, added on the log-odds scale."""
     return 1 / (1 + np.exp(-offsets_G[:, None] - _log_odds(rates_M)))
 
 
 def shrink(totals: Doubles, known: Doubles, expected: Doubles, strength: float) -> Doubles:
     """Posterior mean of a rate whose Beta prior is worth ``strength`` answers.
 
-    Where nothing is known it is the expectation.
+    Without outcomes it is the prior mean.
 
     Args:
         totals: sums of outcomes, of any shape.
         known: numbers of outcomes, same shape.
-        expected: mean of the prior, same shape or broadcast.
+        expected: prior mean, same shape or broadcast.
         strength: sum of the prior's two parameters, at least 0.
     """
     weight = known + strength
@@ -79,31 +79,31 @@ def shrink(totals: Doubles, known: Doubles, expected: Doubles, strength: float) 
 def group_scores(
     totals_GM: Doubles, known_GM: Doubles, rates_M: Doubles, strength: float
 ) -> Doubles:
-    """Shrunk rates [G, M] of the candidates within each group."""
+    """Return shrunk rates [G, M] of the candidates within each group."""
     offsets_G = group_offsets(totals_GM, known_GM, rates_M)
     return shrink(totals_GM, known_GM, expected_rates(offsets_G, rates_M), strength)
 
 
 @dataclass(frozen=True)
 class TaskRates:
-    """Rates of the training candidates by task; other tasks take the candidates' overall rates."""
+    """Rates of the training candidates by task; unknown tasks use the candidates' overall rates."""
 
     candidates: tuple[str, ...]
     rates: dict[str, Doubles]
     overall_M: Doubles
 
     def scores(self, questions: Questions, cards: Sequence[Card]) -> Floats:
-        """Rate of each candidate on each question's task, [Q, M]."""
+        """Return the rate of each candidate on each question's task, [Q, M]."""
         columns = columns_of(self.candidates, cards)
         rows = [self.rates.get(task, self.overall_M) for task in questions.tasks]
         return np.array(rows, dtype=np.float32)[:, columns]
 
 
 def fit_task_rates(training: OutcomeMatrix, embeddings_QE: Floats, *, strength: float) -> Predictor:
-    """Mean training outcome of (task, candidate), shrunk; the embeddings are not read."""
+    """Fit shrunk mean training outcomes by task and candidate; ignores the embeddings."""
     tasks = sorted(set(training.tasks))
-    place = {task: g for g, task in enumerate(tasks)}
-    groups_Q = np.array([place[task] for task in training.tasks])
+    group_of = {task: g for g, task in enumerate(tasks)}
+    groups_Q = np.array([group_of[task] for task in training.tasks])
     totals_GM, known_GM = group_counts(groups_Q, training.correct_QM, len(tasks))
     overall_M = candidate_rates(training.correct_QM)
     rates_GM = group_scores(totals_GM, known_GM, overall_M, strength)
@@ -112,18 +112,18 @@ def fit_task_rates(training: OutcomeMatrix, embeddings_QE: Floats, *, strength: 
 
 @dataclass(frozen=True)
 class CardRates:
-    """Rates as cards state them, shrunk; any candidate with a card can be scored.
+    """Shrunk rates from cards; any candidate with a card can be scored.
 
     Attributes:
-        offsets: difficulty of each statement's task, log-odds; those not named have 0.
-        strength: answers that the expectation counts for; 0 takes the cards at their word.
+        offsets: difficulty of each statement's task, log-odds; 0 for tasks not in it.
+        strength: strength of the prior in answers; 0 uses the cards' rates unchanged.
     """
 
     offsets: dict[str, float]
     strength: float
 
     def scores(self, questions: Questions, cards: Sequence[Card]) -> Floats:
-        """Rate of each card on each question's task, [Q, M]; overall rate if it lacks the task."""
+        """Return each card's rate on each question's task, or its overall rate, [Q, M]."""
         totals_TM, known_TM, overall_M = _card_counts(cards)
         tasks = [statement.task for statement in cards[0].statements]
         offsets_T = np.array([self.offsets.get(task, 0.0) for task in tasks])
@@ -135,7 +135,7 @@ class CardRates:
 
 
 def fit_card_rates(training: OutcomeMatrix, embeddings_QE: Floats, *, strength: float) -> Predictor:
-    """Learn from the training candidates' cards how hard each task is; nothing else is read."""
+    """Fit the difficulty of each task from the training cards; ignores outcomes and embeddings."""
     totals_TM, known_TM, overall_M = _card_counts(training.cards)
     offsets_T = group_offsets(totals_TM, known_TM, overall_M)
     tasks = [statement.task for statement in training.cards[0].statements]
@@ -156,14 +156,14 @@ def _log_odds(rates: Doubles) -> Doubles:
 
 CARD_LOOKUP_SHRUNK = Learner(
     "card_lookup_shrunk",
-    "told the task; its card statement, shrunk towards the card's mean and the task's difficulty",
+    "given the task; its card statement, shrunk towards the card's mean and the task's difficulty",
     fit_card_rates,
     {"strength": STRENGTHS},
     reads_cards=True,
 )
 TASK_MEAN_SHRUNK = Learner(
     "task_mean_shrunk",
-    "told the task; mean training outcome, shrunk towards the candidate's and the task's means",
+    "given the task; mean training outcome, shrunk towards the candidate's and the task's means",
     fit_task_rates,
     {"strength": STRENGTHS},
 )

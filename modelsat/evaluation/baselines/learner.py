@@ -1,4 +1,4 @@
-"""What the learned baselines share.
+"""Common interface of the learned baselines.
 
 Shapes: Q questions, M candidates, E embedding width.
 """
@@ -14,16 +14,16 @@ from modelsat.errors import ZooError
 from modelsat.evaluation.metrics import Ints
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 
-SEED = 0  # of every random start and sample of the baselines
+SEED = 0  # of all random initialisations and samples of the baselines
 
 
 @dataclass(frozen=True)
 class Questions:
-    """All that a baseline may know of the questions it scores: no outcome.
+    """The inputs of a baseline for questions to score, without outcomes.
 
     Attributes:
         embeddings_QE: instruction embeddings, float32.
-        tasks: Q task names; only baselines that are told the task read them.
+        tasks: Q task names; used only by baselines that are given the task.
     """
 
     embeddings_QE: Floats
@@ -34,10 +34,10 @@ class Predictor(Protocol):
     """A fitted baseline."""
 
     def scores(self, questions: Questions, cards: Sequence[Card]) -> Floats:
-        """Score [Q, M] of each candidate on each question; higher is better.
+        """Return the score [Q, M] of each candidate on each question; higher is better.
 
         Raises:
-            ZooError: it knows candidates by their training outcomes, and a card's has none.
+            ZooError: the baseline needs training outcomes of a candidate and has none.
         """
 
 
@@ -47,11 +47,11 @@ class Learner:
 
     Attributes:
         name: key in the report.
-        detail: what it is, in the report.
-        fit: makes a predictor from training outcomes, their embeddings [Q, E] and a setting.
-        grid: the values to choose from of each part of the setting.
-        reads_cards: the cards tell it outcomes of the aptitude test, which are then nothing to
-            learn from or to choose a setting on.
+        detail: description in the report.
+        fit: fits a predictor to training outcomes, their embeddings [Q, E] and hyperparameters.
+        grid: values to try of each hyperparameter.
+        reads_cards: whether it reads cards, and so outcomes of the aptitude test, which must then
+            not be used to fit or tune it.
     """
 
     name: str
@@ -62,31 +62,31 @@ class Learner:
 
 
 def columns_of(candidates: Sequence[str], cards: Sequence[Card]) -> Ints:
-    """Place of each card's candidate among those that a baseline was trained on.
+    """Return the column of each card's candidate among a baseline's training candidates.
 
     Raises:
-        ZooError: a candidate was not among them.
+        ZooError: a candidate is not a training candidate.
     """
-    place = {candidate: m for m, candidate in enumerate(candidates)}
-    unknown = [card.candidate for card in cards if card.candidate not in place]
+    column_of = {candidate: m for m, candidate in enumerate(candidates)}
+    unknown = [card.candidate for card in cards if card.candidate not in column_of]
     if unknown:
         raise ZooError(
-            f"no training outcome of {', '.join(unknown)}; this baseline knows candidates by their "
-            "outcomes alone: judge it on candidates that have some"
+            f"no training outcome of {', '.join(unknown)}; this baseline can only score candidates "
+            "with training outcomes: evaluate it on those"
         )
-    return np.array([place[card.candidate] for card in cards], dtype=np.int64)
+    return np.array([column_of[card.candidate] for card in cards], dtype=np.int64)
 
 
 def embeddings_of(part: OutcomeMatrix, whole: OutcomeMatrix, embeddings_QE: Floats) -> Floats:
-    """The rows of the whole's embeddings that belong to a part of its questions."""
+    """Select the rows of the whole matrix's embeddings for a part of its questions."""
     row_of = {question_id: i for i, question_id in enumerate(whole.question_ids)}
     return embeddings_QE[[row_of[question_id] for question_id in part.question_ids]]
 
 
 def sampled_cells(training: OutcomeMatrix, most: int) -> tuple[Ints, Ints]:
-    """Rows and columns of the known cells, a seeded sample where there are more than ``most``."""
+    """Return rows and columns of the known cells, or a seeded sample of ``most`` of them."""
     rows_C, columns_C = np.nonzero(~np.isnan(training.correct_QM))
     if len(rows_C) > most:
-        kept = np.random.default_rng(SEED).choice(len(rows_C), most, replace=False)
-        rows_C, columns_C = rows_C[kept], columns_C[kept]
+        sample = np.random.default_rng(SEED).choice(len(rows_C), most, replace=False)
+        rows_C, columns_C = rows_C[sample], columns_C[sample]
     return rows_C, columns_C

@@ -1,4 +1,4 @@
-"""Success rates among training questions like the one asked: nearest neighbours and clusters.
+"""Success rates among similar training questions: nearest neighbours and clusters.
 
 Shapes: Q questions, M candidates, E embedding width, G clusters.
 """
@@ -32,14 +32,14 @@ from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Nearest training questions by cosine, each with the outcomes known for it."""
+    """Nearest training questions by cosine similarity, with their known outcomes."""
 
     index: Any
     training: OutcomeMatrix
     strength: float
 
     def scores(self, questions: Questions, cards: Sequence[Card]) -> Floats:
-        """Shrunk success rate of each candidate among the neighbours, [Q, M]."""
+        """Return the shrunk success rate of each candidate among the neighbours, [Q, M]."""
         columns = columns_of(self.training.candidates, cards)
         correct_QM = self.training.correct_QM
         graph = self.index.kneighbors_graph(questions.embeddings_QE)
@@ -52,7 +52,7 @@ class Neighbours:
 def fit_neighbours(
     training: OutcomeMatrix, embeddings_QE: Floats, *, num_neighbours: int, strength: float
 ) -> Predictor:
-    """Keep the training questions; no more neighbours than there are of them."""
+    """Index the training questions; limits ``num_neighbours`` to their number."""
     num_neighbours = min(num_neighbours, len(training))
     index = NearestNeighbors(n_neighbors=num_neighbours, metric="cosine", algorithm="brute")
     return Neighbours(index.fit(embeddings_QE), training, strength)
@@ -67,7 +67,7 @@ class Clusters:
     rates_GM: Doubles
 
     def scores(self, questions: Questions, cards: Sequence[Card]) -> Floats:
-        """Shrunk success rate of each candidate in the question's cluster, [Q, M]."""
+        """Return the shrunk success rate of each candidate in the question's cluster, [Q, M]."""
         columns = columns_of(self.candidates, cards)
         cluster_Q = self.clustering.predict(normalize(questions.embeddings_QE))
         return np.asarray(self.rates_GM[cluster_Q][:, columns], dtype=np.float32)
@@ -76,7 +76,7 @@ class Clusters:
 def fit_clusters(
     training: OutcomeMatrix, embeddings_QE: Floats, *, num_clusters: int, strength: float
 ) -> Predictor:
-    """Cluster by k-means on unit vectors; no more clusters than questions."""
+    """Cluster unit vectors by k-means; limits ``num_clusters`` to the number of questions."""
     num_clusters = min(num_clusters, len(training))
     clustering = KMeans(num_clusters, n_init=1, random_state=SEED).fit(normalize(embeddings_QE))
     totals_GM, known_GM = group_counts(clustering.labels_, training.correct_QM, num_clusters)

@@ -1,4 +1,4 @@
-"""Outcomes of all candidates predicted from the instruction's embedding: ridge and perceptron.
+"""Regression of outcomes on the instruction's embedding: ridge and multilayer perceptron.
 
 Shapes: Q questions, M candidates, E embedding width.
 """
@@ -29,26 +29,26 @@ from modelsat.evaluation.baselines.learner import (
 )
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 
-_MOST_EPOCHS = 200  # with thousands of questions early stopping ends training in some dozens
+_MAX_EPOCHS = 200  # with thousands of questions early stopping needs only dozens
 
 
 @dataclass(frozen=True)
 class Linear:
-    """One linear function of the embedding per candidate."""
+    """A linear function of the embedding per candidate."""
 
     candidates: tuple[str, ...]
     weights_ME: Doubles
     intercepts_M: Doubles
 
     def scores(self, questions: Questions, cards: Sequence[Card]) -> Floats:
-        """Predicted outcome of each candidate on each question, [Q, M]; may leave 0..1."""
+        """Predict the outcome of each candidate on each question, [Q, M]; not limited to 0..1."""
         columns = columns_of(self.candidates, cards)
         scores_QM = questions.embeddings_QE @ self.weights_ME[columns].T
         return (scores_QM + self.intercepts_M[columns]).astype(np.float32)
 
 
 def fit_ridge(training: OutcomeMatrix, embeddings_QE: Floats, *, alpha: float) -> Predictor:
-    """Each candidate on the questions it answered; one without any is predicted its mean."""
+    """Fit each candidate on the questions it answered; candidates without any get a mean."""
     known_QM = ~np.isnan(training.correct_QM)
     weights_ME = np.zeros((known_QM.shape[1], embeddings_QE.shape[1]))
     intercepts_M = candidate_rates(training.correct_QM)
@@ -73,7 +73,7 @@ class Perceptron:
     candidates: tuple[str, ...]
 
     def scores(self, questions: Questions, cards: Sequence[Card]) -> Floats:
-        """Predicted outcome of each candidate on each question, [Q, M]; may leave 0..1."""
+        """Predict the outcome of each candidate on each question, [Q, M]; not limited to 0..1."""
         columns = columns_of(self.candidates, cards)
         scores_QM = self.network.predict(questions.embeddings_QE)
         scores_QM = scores_QM.reshape(-1, len(self.candidates))[:, columns]
@@ -83,30 +83,30 @@ class Perceptron:
 def fit_perceptron(
     training: OutcomeMatrix, embeddings_QE: Floats, *, hidden_width: int, alpha: float
 ) -> Predictor:
-    """Squared loss, stopped early on a tenth of the training questions.
+    """Fit by squared loss with early stopping on a tenth of the training questions.
 
-    The network needs every target, so an unknown outcome is filled with what the candidate's mean
-    and the other candidates' success on that question lead one to expect.
+    The network needs every target, so unknown outcomes are imputed from the candidate's mean and
+    the other candidates' outcomes on the question.
     """
     network = MLPRegressor(
         hidden_layer_sizes=(hidden_width,),
         alpha=alpha,
         early_stopping=True,
-        max_iter=_MOST_EPOCHS,
+        max_iter=_MAX_EPOCHS,
         random_state=SEED,
     )
     targets_QM = filled_outcomes(training.correct_QM)
     if targets_QM.shape[1] == 1:
         targets_QM = targets_QM[:, 0]
     with warnings.catch_warnings():
-        # Validation judges a network that the limit ended like any other.
+        # A network stopped by the epoch limit is validated like any other.
         warnings.simplefilter("ignore", ConvergenceWarning)
         network.fit(embeddings_QE, targets_QM)
     return Perceptron(network, training.candidates)
 
 
 def filled_outcomes(correct_QM: Floats) -> Floats:
-    """Outcomes with the unknown ones expected from candidate and question, added as log-odds."""
+    """Impute unknown outcomes from candidate and question effects, added as log-odds."""
     known_QM = ~np.isnan(correct_QM)
     rates_M = candidate_rates(correct_QM)
     totals_QM = np.nan_to_num(correct_QM).astype(np.float64)
@@ -123,7 +123,7 @@ RIDGE = Learner(
 )
 PERCEPTRON = Learner(
     "mlp",
-    "one hidden layer on the embedding, one output per candidate; unknown outcomes filled with "
+    "one hidden layer on the embedding, one output per candidate; unknown outcomes imputed by "
     "their expectation",
     fit_perceptron,
     {"hidden_width": (64, 256), "alpha": (0.1, 1.0, 10.0)},

@@ -1,4 +1,4 @@
-"""Baselines that need no learning beyond counting.
+"""Baselines that need only counts.
 
 Shapes: Q questions, M candidates.
 """
@@ -16,12 +16,12 @@ from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 
 @dataclass(frozen=True)
 class Tuning:
-    """How a learned baseline came by its setting.
+    """How a learned baseline's hyperparameters were chosen.
 
     Attributes:
-        grid: the values that were tried of each part of the setting.
-        setting: the one chosen.
-        validation_auc: its AUC over the validation cells of the training data.
+        grid: values tried of each hyperparameter.
+        setting: the chosen values.
+        validation_auc: their AUC over the validation cells of the training data.
     """
 
     grid: Mapping[str, tuple[float, ...]]
@@ -29,7 +29,7 @@ class Tuning:
     validation_auc: float
 
     def text(self) -> str:
-        """Each value chosen, and those it was chosen of, for people."""
+        """Return each chosen value and its grid as text for people."""
         parts = [
             f"{name} {self.setting[name]:g} of {'/'.join(f'{value:g}' for value in values)}"
             for name, values in self.grid.items()
@@ -44,9 +44,9 @@ class Baseline:
     Attributes:
         name: key in the report.
         correct_Q: expected correctness of its choice, float32 [Q].
-        detail: which candidate it chose, or on what the choice rests.
-        scores_QM: what it thinks of each candidate; it chooses the highest, float32 [Q, M].
-        tuning: how its setting was chosen; None where it has none.
+        detail: the chosen candidate, or how the choice is made.
+        scores_QM: its score of each candidate; it chooses the highest, float32 [Q, M].
+        tuning: how its hyperparameters were chosen; None if it has none.
     """
 
     name: str
@@ -62,26 +62,27 @@ class Baseline:
 
 
 def baselines(matrix: OutcomeMatrix, training: OutcomeMatrix | None) -> dict[str, Baseline]:
-    """The baselines that need no embedding, by name.
+    """Compute the baselines that need no embedding, by name.
 
     Args:
-        matrix: the questions to judge on; every candidate has answered every one.
+        matrix: the evaluation questions; every candidate answered all of them.
         training: outcomes of the same candidates on other questions. Best single and best per
-            task are chosen there; without it they are chosen in hindsight, which flatters them.
+            task are chosen on them; without them they are chosen in hindsight, which is
+            optimistic.
     """
     correct_QM = matrix.correct_QM
     chosen_on = "training outcomes" if training is not None else "these questions, in hindsight"
     basis = training if training is not None else matrix
-    none_QE = np.zeros((len(matrix), 0), dtype=np.float32)
-    asked = Questions(none_QE, matrix.tasks)
+    empty_QE = np.zeros((len(matrix), 0), dtype=np.float32)
+    questions = Questions(empty_QE, matrix.tasks)
     rates_M = candidate_rates(basis.correct_QM).astype(np.float32)
-    per_task = fit_task_rates(basis, none_QE, strength=0.0)
-    from_cards = fit_card_rates(basis, none_QE, strength=0.0)
-    made = (
+    per_task = fit_task_rates(basis, empty_QE, strength=0.0)
+    from_cards = fit_card_rates(basis, empty_QE, strength=0.0)
+    results = (
         Baseline(
             "random",
             correct_QM.mean(axis=1),
-            "expected value of an even draw",
+            "expected value of a uniform choice",
             np.zeros_like(correct_QM),
         ),
         _choice(
@@ -92,14 +93,14 @@ def baselines(matrix: OutcomeMatrix, training: OutcomeMatrix | None) -> dict[str
         ),
         _choice(
             "best_per_task",
-            f"told the task; chosen on {chosen_on}",
-            per_task.scores(asked, matrix.cards),
+            f"given the task; chosen on {chosen_on}",
+            per_task.scores(questions, matrix.cards),
             matrix,
         ),
         _choice(
             "card_lookup",
-            "told the task; candidate with the best card statement for it",
-            from_cards.scores(asked, matrix.cards),
+            "given the task; candidate with the best card statement for it",
+            from_cards.scores(questions, matrix.cards),
             matrix,
         ),
         Baseline(
@@ -109,7 +110,7 @@ def baselines(matrix: OutcomeMatrix, training: OutcomeMatrix | None) -> dict[str
             correct_QM,
         ),
     )
-    return {baseline.name: baseline for baseline in made}
+    return {baseline.name: baseline for baseline in results}
 
 
 def _choice(name: str, detail: str, scores_QM: Floats, matrix: OutcomeMatrix) -> Baseline:

@@ -1,4 +1,4 @@
-"""Settings of the learned baselines, chosen on validation questions out of the training data.
+"""Tune the learned baselines on validation questions from the training data.
 
 Shapes: Q questions, M candidates, E embedding width.
 """
@@ -30,7 +30,7 @@ from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 from modelsat.outcomes.splits import split_validation
 from modelsat.training.metrics import cell_auc
 
-VALIDATION_FRACTION = 0.2  # of the training questions, for the choice of settings
+VALIDATION_FRACTION = 0.2  # of the training questions, for tuning
 
 LEARNERS = (
     CARD_LOOKUP_SHRUNK,
@@ -49,18 +49,18 @@ Embed = Callable[[Sequence[str]], Floats]
 
 @dataclass(frozen=True)
 class Tuned:
-    """A baseline fitted on all training data with the setting that validated best."""
+    """A baseline fitted on all training data with the best hyperparameters."""
 
     predictor: Predictor
     tuning: Tuning
 
 
 def embedder(source: str, max_tokens: int = 256) -> Embed:
-    """A function that embeds texts with a sentence-transformers model.
+    """Return a function that embeds texts with a sentence-transformers model.
 
     Args:
         source: hub id or local directory.
-        max_tokens: longer texts are cut there, or where the model itself cuts if that is earlier.
+        max_tokens: longer texts are truncated; the model's own limit also applies.
 
     Returns:
         Function from Q texts to unit vectors, float32 [Q, E].
@@ -80,36 +80,36 @@ def embedder(source: str, max_tokens: int = 256) -> Embed:
 
 
 def tune(learner: Learner, training: OutcomeMatrix, embeddings_QE: Floats) -> Tuned:
-    """Choose a setting by AUC over validation cells, and refit on all training questions.
+    """Choose hyperparameters by AUC over validation cells, and refit on all training questions.
 
-    Of equal settings the first in the grid is taken. Questions of one duplicate group stay on one
-    side of the split.
+    Ties go to the first in the grid. Questions of a duplicate group stay on the same side of the
+    split.
 
     Args:
         learner: the baseline and its grid.
-        training: outcomes on questions apart from those to judge on.
+        training: outcomes on questions outside the evaluation.
         embeddings_QE: embeddings of its instructions, row by row.
 
     Raises:
-        ArtifactError: too few questions for validation, or all their outcomes are alike.
+        ArtifactError: too few questions for validation, or all their outcomes are equal.
     """
     part, validation = split_validation(training, VALIDATION_FRACTION, SEED)
     part_embeddings = embeddings_of(part, training, embeddings_QE)
-    asked = Questions(embeddings_of(validation, training, embeddings_QE), validation.tasks)
+    questions = Questions(embeddings_of(validation, training, embeddings_QE), validation.tasks)
     best: tuple[float, Mapping[str, float]] | None = None
     for values in product(*learner.grid.values()):
         setting = dict(zip(learner.grid, values, strict=True))
         predictor = learner.fit(part, part_embeddings, **setting)
-        auc = cell_auc(predictor.scores(asked, validation.cards), validation.correct_QM)
+        auc = cell_auc(predictor.scores(questions, validation.cards), validation.correct_QM)
         if auc is None:
             raise ArtifactError(
-                f"all outcomes of the {len(validation)} validation questions are alike; tuning "
-                "baselines needs right and wrong answers: give more training questions"
+                f"all outcomes of the {len(validation)} validation questions are equal; tuning "
+                "baselines needs right and wrong answers: use more training questions"
             )
         if best is None or auc > best[0]:
             best = (auc, setting)
     if best is None:
-        raise ArtifactError(f"baseline {learner.name!r} has an empty grid; give it a value")
+        raise ArtifactError(f"baseline {learner.name!r} has an empty grid; add a value")
     auc, chosen = best
     predictor = learner.fit(training, embeddings_QE, **chosen)
     return Tuned(predictor, Tuning(learner.grid, chosen, auc))
@@ -118,20 +118,20 @@ def tune(learner: Learner, training: OutcomeMatrix, embeddings_QE: Floats) -> Tu
 def learned_baselines(
     matrix: OutcomeMatrix, training: OutcomeMatrix, embed: Embed
 ) -> dict[str, Baseline]:
-    """All learned baselines, tuned and fitted on training data, by name.
+    """Tune and fit all learned baselines on training data; return their results by name.
 
     Args:
-        matrix: the questions to judge on; every candidate has answered every one.
+        matrix: the evaluation questions; every candidate answered all of them.
         training: outcomes of the same candidates on other questions.
         embed: embeds instructions.
     """
     embeddings_QE = embed(training.instructions)
-    asked = Questions(embed(matrix.instructions), matrix.tasks)
-    made = {}
+    questions = Questions(embed(matrix.instructions), matrix.tasks)
+    results = {}
     for learner in LEARNERS:
         tuned = tune(learner, training, embeddings_QE)
-        scores_QM = tuned.predictor.scores(asked, matrix.cards)
+        scores_QM = tuned.predictor.scores(questions, matrix.cards)
         correct_Q = chosen_correct(matrix.correct_QM, scores_QM.argmax(axis=1))
         detail = f"{learner.detail}; {tuned.tuning.text()}"
-        made[learner.name] = Baseline(learner.name, correct_Q, detail, scores_QM, tuned.tuning)
-    return made
+        results[learner.name] = Baseline(learner.name, correct_Q, detail, scores_QM, tuned.tuning)
+    return results
