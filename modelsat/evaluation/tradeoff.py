@@ -121,7 +121,7 @@ def cheapest_within(probabilities_QM: Floats, costs_M: Doubles, tolerance: float
         RoutingError: a question has no finite probability.
     """
     if not 0 <= tolerance <= 1:
-        raise ConfigError(f"tolerance {tolerance} is no difference of P(correct); give 0 to 1")
+        raise ConfigError(f"tolerance {tolerance} is not between 0 and 1")
     finite_QM = np.isfinite(probabilities_QM)
     unscored = int((~finite_QM.any(axis=1)).sum())
     if unscored:

@@ -1,6 +1,6 @@
 """Random effects: corrections to the network's log-odds, estimated from training outcomes.
 
-A card summarises twenty answers per task, but for candidates of the training data there are
+A card summarises twenty answers per task; candidates of the training data have
 thousands more. Their mean deviation from the network's log-odds, task by task, is stored with the
 card and added whenever that card is scored. A new card has no effects; a card edited in a single
 statement keeps nearly all. How much harder instructions are than the network predicts is fitted

@@ -67,7 +67,7 @@ def test_the_setting_that_validates_best_is_refitted_on_all_training_questions(r
 def test_outcomes_that_are_all_alike_cannot_tune(recording):
     training = make_matrix()
     alike = type(training)(**{**vars(training), "correct_QM": np.ones_like(training.correct_QM)})
-    with pytest.raises(ArtifactError, match="are alike"):
+    with pytest.raises(ArtifactError, match="are equal"):
         tuning.tune(recording[0], alike, embeddings_for(alike))
 
 

@@ -233,7 +233,7 @@ def test_a_folder_is_read_in_the_order_of_time(tmp_path):
     write_table(ROUTING_LOG, [decision(1, "q1", {"candidate-0": 0.9})], tmp_path / "b.parquet")
     assert read_routing_log(tmp_path).question_ids == ("q1", "q2")
     write_table(ROUTING_LOG, [later], tmp_path / "copy.parquet")
-    with pytest.raises(ArtifactError, match="twice"):
+    with pytest.raises(ArtifactError, match="duplicate"):
         read_routing_log(tmp_path)
 
 
