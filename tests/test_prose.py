@@ -49,7 +49,6 @@ NOT_YET_REWRITTEN = (
     "CONTRIBUTING.md",
     "README.md",
     "docs/",
-    "modelsat/cli/",
     "modelsat/command.py",
     "modelsat/demo/",
     "modelsat/processes.py",

@@ -1,4 +1,4 @@
-"""How a command line ends when the user, the machine or a key press stops it."""
+"""Error reporting and exit codes of commands."""
 
 import signal
 import sys
@@ -13,15 +13,15 @@ INTERRUPTED_EXIT_CODE = 130  # shells' 128 + SIGINT
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """End a command with one readable line and an exit code instead of a traceback.
+    """Print one readable line and set the exit code instead of a traceback.
 
-    Works as ``with report_errors():`` and as the decorator ``@report_errors()``, which keeps
-    the signature that typer reads. Put it around a command's whole body. Any other exception
-    is a defect of ours and keeps its traceback.
+    Use it as ``with report_errors():`` or as the decorator ``@report_errors()``, which preserves
+    the signature for typer, around a command's whole body. Any other exception is a bug and keeps
+    its traceback.
 
     Raises:
-        SystemExit: with the error's ``exit_code`` after a ModelSatError, printed to stderr as
-            ``error: message``; with 130 after Ctrl-C.
+        SystemExit: with the error's ``exit_code`` after a ModelSatError, which is printed to
+            stderr as ``error: message``; with 130 after Ctrl-C.
     """
     try:
         yield
@@ -34,10 +34,10 @@ def report_errors() -> Iterator[None]:
 
 
 def interrupt_on_sigterm() -> None:
-    """Let SIGTERM (``ray job stop``) unwind a command as Ctrl-C does.
+    """Handle SIGTERM (``ray job stop``) like Ctrl-C.
 
-    ``ray.init`` puts a handler of its own in place, which exits: call this again after it. Signals
-    reach a process's main thread alone; called in another one, this changes nothing.
+    ``ray.init`` installs its own handler, which exits: call this again afterwards. Signals are
+    delivered only to the main thread; in other threads this does nothing.
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)

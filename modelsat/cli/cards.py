@@ -1,4 +1,4 @@
-"""``modelsat cards``: build capability cards from outcomes, show them, check that they hold."""
+"""``modelsat cards``: build capability cards from outcomes, show them, check them for drift."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,7 +21,7 @@ app = typer.Typer(no_args_is_help=True, help="Build, show and check capability c
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-# Largest share of a slice without an answer at which it still says something of the card.
+# Largest share of a slice that may fail before the check is rejected.
 _MAX_FAILED_FRACTION = 0.05
 
 
@@ -33,11 +33,11 @@ def build(
     out: Annotated[Path, typer.Option(help="Cards to write (parquet).")],
     source: Annotated[
         str | None,
-        typer.Option(help="Take outcomes of these sources only, as a,b; where sources overlap."),
+        typer.Option(help="Use only outcomes of these sources, as a,b; needed if they overlap."),
     ] = None,
     notes: Annotated[
         Path | None,
-        typer.Option(help="Free text by candidate (YAML), for people: no router reads it."),
+        typer.Option(help="Free text by candidate (YAML), for people; routers ignore it."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -92,43 +92,44 @@ def show(
 
 @app.command()
 def drift(
-    candidate: Annotated[str, typer.Argument(help="Whose card is checked.")],
+    candidate: Annotated[str, typer.Argument(help="Candidate whose card is checked.")],
     cards: Annotated[Path, typer.Option(help="Cards (parquet).")],
-    tasks: Annotated[Path, typer.Option(help="Task set that the cards are of (JSON).")],
+    tasks: Annotated[Path, typer.Option(help="Task set of the cards (JSON).")],
     questions: Annotated[Path, typer.Option(help="Questions table of the test (parquet).")],
-    zoo: Annotated[
-        Path | None, typer.Option(help="Zoo file that names the candidate's own URL.")
-    ] = None,
+    zoo: Annotated[Path | None, typer.Option(help="Zoo file with the candidate's URL.")] = None,
     url: Annotated[
-        str | None, typer.Option(help="In place of --zoo: endpoint that serves the candidate.")
+        str | None, typer.Option(help="Endpoint that serves the candidate, instead of --zoo.")
     ] = None,
     key_env: Annotated[
-        str | None, typer.Option(help="Variable that holds the key, where the zoo names none.")
+        str | None,
+        typer.Option(help="Environment variable with the API key, if the zoo file has none."),
     ] = None,
     num_questions: Annotated[int, typer.Option(help="Size of the random slice.")] = 200,
-    seed: Annotated[int, typer.Option(help="Another seed, another slice.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the slice.")] = 0,
     significance: Annotated[
-        float, typer.Option(help="Accepted chance of a false alarm, of all tests together.")
+        float, typer.Option(help="Accepted probability of a false alarm, over all tests together.")
     ] = 0.01,
-    shots: Annotated[int, typer.Option(help="Worked examples, as when profiled.")] = 0,
+    shots: Annotated[int, typer.Option(help="Few-shot examples, as in profiling.")] = 0,
     examples: Annotated[
-        Path | None, typer.Option(help="Table of the worked examples (parquet).")
+        Path | None, typer.Option(help="Table of the few-shot examples (parquet).")
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option(help="Most tokens of one answer.")] = 16,
+    max_new_tokens: Annotated[int, typer.Option(help="Maximum tokens of an answer.")] = 16,
     request_fields: Annotated[
         str,
-        typer.Option(metavar="MAPPING", help="Fields of requests, as `remote` had them (YAML)."),
+        typer.Option(
+            metavar="MAPPING", help="Extra request fields (YAML), as under `remote` in profiling."
+        ),
     ] = "{}",
-    timeout_s: Annotated[float, typer.Option(help="Longest silence of a request.")] = 60.0,
+    timeout_s: Annotated[float, typer.Option(help="Read timeout of a request.")] = 60.0,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a live candidate a random slice of its test again: does its card still hold?
+    """Check a card for drift: repeat a random slice of the test on the live candidate.
 
-    Exit code 9 says that it does not, at the stated significance.
+    Exit code 9 means that the card is no longer valid at the given significance.
     """
     from dataclasses import asdict
 
-    from modelsat.aptitude import prompts as asking
+    from modelsat.aptitude import prompts as prompting
     from modelsat.aptitude.tasks import load_tasks
     from modelsat.artifacts.schemas import QUESTIONS
     from modelsat.artifacts.store import read_table
@@ -142,20 +143,20 @@ def drift(
     table = read_table(QUESTIONS, questions)
     _check_questions(table, task_set, questions)
     drawn = set(draw_slice(task_set, num_questions, seed))
-    asked = [row for row in table.to_pylist() if row["question_id"] in drawn]
+    rows = [row for row in table.to_pylist() if row["question_id"] in drawn]
     values = {"shots": shots, "examples": examples}
-    prompts = asking.load_prompts(
-        parse_config(asking.PromptConfig, values, source="options"), asked
+    prompts = prompting.load_prompts(
+        parse_config(prompting.PromptConfig, values, source="options"), rows
     )
-    _check_asked_alike(card, shots, max_new_tokens)
+    _check_same_prompts(card, shots, max_new_tokens)
     live = find_live_candidate(candidate, zoo, url, key_env)
-    fields = asking.request_fields(_read_fields(request_fields), max_new_tokens)
-    correct = _ask_again(live, asked, prompts, fields, timeout_s)
-    num_failed = len(asked) - len(correct)
-    if num_failed > _MAX_FAILED_FRACTION * len(asked):
+    fields = prompting.request_fields(_read_fields(request_fields), max_new_tokens)
+    correct = _grade_slice(live, rows, prompts, fields, timeout_s)
+    num_failed = len(rows) - len(correct)
+    if num_failed > _MAX_FAILED_FRACTION * len(rows):
         raise GradingError(
-            f"candidate {candidate!r} left {num_failed} of {len(asked)} questions without an "
-            f"answer, more than {_MAX_FAILED_FRACTION:.0%}; mend the endpoint and ask again"
+            f"candidate {candidate!r} failed on {num_failed} of {len(rows)} questions, more than "
+            f"{_MAX_FAILED_FRACTION:.0%}; fix the endpoint and retry"
         )
     found = check_drift(card, task_set, correct, significance=significance)
     if as_json:
@@ -165,8 +166,8 @@ def drift(
         _print_drift(found, num_failed)
     if not found.holds:
         raise QualityError(
-            f"the card of {candidate!r} does not hold any more (p = {found.p_value:.2g}, limit "
-            f"{significance:g}); profile the candidate anew"
+            f"the card of {candidate!r} is no longer valid (p = {found.p_value:.2g}, limit "
+            f"{significance:g}); profile the candidate again"
         )
 
 
@@ -178,7 +179,7 @@ def _read_fields(text: str) -> dict[str, Any]:
     try:
         fields = yaml.safe_load(text)
         if not isinstance(fields, dict):
-            raise ValueError("no mapping")
+            raise ValueError("not a mapping")
         return check_request_fields(fields)
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(
@@ -187,37 +188,37 @@ def _read_fields(text: str) -> dict[str, Any]:
         ) from None
 
 
-def _check_asked_alike(card: "Card", shots: int, max_new_tokens: int) -> None:
-    """Refuse to compare answers with those to other prompts, as far as the card tells of them."""
-    stated = dict(part.split("=", 1) for part in card.provenance.split() if "=" in part)
-    asked = {"scoring": "generated", "chat_template": "True"}
-    asked |= {"shots": str(shots), "max_new_tokens": str(max_new_tokens)}
-    for name, value in asked.items():
-        if stated.get(name, value) != value:
+def _check_same_prompts(card: "Card", shots: int, max_new_tokens: int) -> None:
+    """Check that the card was made with the same prompt settings, where its provenance has them."""
+    profiled = dict(part.split("=", 1) for part in card.provenance.split() if "=" in part)
+    current = {"scoring": "generated", "chat_template": "True"}
+    current |= {"shots": str(shots), "max_new_tokens": str(max_new_tokens)}
+    for name, value in current.items():
+        if profiled.get(name, value) != value:
             raise ConfigError(
-                f"the card of {card.candidate!r} was made with {name} {stated[name]} and would be "
-                f"compared with answers by {name} {value}; ask as it was profiled (a chat can "
-                "check cards of generated answers under the chat template alone)"
+                f"the card of {card.candidate!r} was made with {name} {profiled[name]}, but this "
+                f"check uses {name} {value}; use the settings of its profile (only cards of "
+                "generated answers with a chat template can be checked)"
             )
 
 
-def _ask_again(
+def _grade_slice(
     live: "LiveCandidate",
-    asked: list[dict[str, Any]],
+    rows: list[dict[str, Any]],
     prompts: "Prompts",
     fields: dict[str, Any],
     timeout_s: float,
 ) -> dict[str, bool]:
-    """Whether each question that got an answer was answered right."""
+    """Return whether each answered question was answered correctly."""
     from modelsat.aptitude.grading import Grade, grade_answer
 
     outputs = live.ask_all(
-        [prompts.messages(row["task"], row["prompt"]) for row in asked],
+        [prompts.messages(row["task"], row["prompt"]) for row in rows],
         fields=fields,
         timeout_s=timeout_s,
     )
     correct = {}
-    for row, output in zip(asked, outputs, strict=True):
+    for row, output in zip(rows, outputs, strict=True):
         if output is not None:
             grade = grade_answer(output, row["answer"], row["n_choices"] or None, row["prompt"])
             correct[row["question_id"]] = grade is Grade.CORRECT
@@ -238,13 +239,13 @@ def _print_drift(drift: "Drift", num_failed: int) -> None:
         ]
     )
     typer.echo(
-        f"{drift.num_correct} of {drift.num_asked} right, {drift.expected_correct:.1f} expected by "
-        f"the card; {num_failed} without an answer; p = {drift.p_value:.2g}"
+        f"{drift.num_correct} of {drift.num_asked} correct, {drift.expected_correct:.1f} expected "
+        f"from the card; {num_failed} failed; p = {drift.p_value:.2g}"
     )
     if drift.holds:
         typer.echo(
-            f"the card holds at significance {drift.significance:g}; a change by "
-            f"{drift.detectable_fraction:.0%} on all tasks would have been seen in 80 % of cases"
+            f"the card holds at significance {drift.significance:g}; a change of "
+            f"{drift.detectable_fraction:.0%} on all tasks would be detected in 80 % of cases"
         )
 
 
@@ -255,7 +256,7 @@ def _read_notes(path: Path | None) -> dict[str, str]:
     for candidate, text in notes.items():
         if not isinstance(candidate, str) or not isinstance(text, str):
             raise ConfigError(
-                f"{path}: {candidate!r} has {text!r}; notes are a text for each candidate's name"
+                f"{path}: {candidate!r} has {text!r}; notes must map candidate names to text"
             )
     return notes
 
@@ -268,13 +269,13 @@ def _check_questions(questions: "pa.Table", tasks: "TaskSet", path: Path) -> Non
             if question_id not in found:
                 raise ArtifactError(
                     f"{path} lacks the aptitude question {question_id!r} of task {task.task!r}; "
-                    "give the questions table that the task set was built from"
+                    "pass the questions table that the task set was built from"
                 )
             if found[question_id] != (tasks.benchmark, task.task):
                 raise ArtifactError(
                     f"{path}: question {question_id!r} belongs to (benchmark, task) "
                     f"{found[question_id]}, but the task set has it under "
-                    f"{(tasks.benchmark, task.task)}; give the questions table that the task "
+                    f"{(tasks.benchmark, task.task)}; pass the questions table that the task "
                     "set was built from"
                 )
 

@@ -1,4 +1,4 @@
-"""``modelsat diagnose``: the signs by which a router fails, and their likely causes."""
+"""``modelsat diagnose``: check a router for signs of failure and name likely causes."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -31,7 +31,7 @@ def diagnose(
     cards: Cards,
     questions: Questions,
     outcomes: Annotated[
-        Path, typer.Option(help="Outcomes (parquet); their latency_s, if any, times the zoo.")
+        Path, typer.Option(help="Outcomes (parquet); latency_s, if present, is the answer time.")
     ],
     candidates: Candidates = None,
     new: New = None,
@@ -40,9 +40,9 @@ def diagnose(
     exclude_questions: ExcludeQuestions = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Name near-uniform scores, one fixed choice, bad new candidates and slow routing.
+    """Check for near-uniform scores, a single fixed choice, bad new candidates and slow routing.
 
-    Ends with exit code 1 when one of them is a fault.
+    Exits with code 1 if there is a fault.
     """
     from modelsat.artifacts.schemas import OUTCOMES
     from modelsat.artifacts.store import read_table

@@ -1,4 +1,4 @@
-"""``modelsat doctor``: what is missing or mismatched on this machine, and how to mend it."""
+"""``modelsat doctor``: find missing or mismatched dependencies and say how to fix them."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ def doctor(
 ) -> None:
     """Check Python, packages, GPU, compiler, memory, Ray token and ports.
 
-    Exits with 1 when something that commands need is missing; warnings alone exit with 0.
+    Exits with code 1 if a required dependency is missing; with 0 if there are only warnings.
     """
     from modelsat.cli.machine_checks import Check, run_checks
     from modelsat.cli.output import print_json
@@ -21,7 +21,7 @@ def doctor(
         if not as_json:
             typer.echo(f"{check.status:8}{check.name:14}{check.found}")
             if check.remedy:
-                typer.echo(f"{'':22}to mend: {check.remedy}")
+                typer.echo(f"{'':22}fix: {check.remedy}")
     missing = [check.name for check in checks if check.status == "missing"]
     if as_json:
         print_json({"ok": not missing, "checks": [vars(check) for check in checks]})

@@ -1,4 +1,4 @@
-"""``modelsat evaluate``: judge a router on questions with known outcomes."""
+"""``modelsat evaluate``: evaluate a router on questions with known outcomes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,8 +39,8 @@ def evaluate(
     routing_log: Annotated[
         Path | None,
         typer.Option(
-            help="Routing log of an endpoint (file or folder): judge what it decided, in place "
-            "of a router; --questions may tell the tasks."
+            help="Routing log of an endpoint (file or folder) to evaluate instead of a router; "
+            "--questions may supply the tasks."
         ),
     ] = None,
     candidates: Candidates = None,
@@ -52,44 +52,44 @@ def evaluate(
         Path | None, typer.Option(help="Questions to choose best single and best per task on.")
     ] = None,
     training_outcomes: Annotated[
-        Path | None, typer.Option(help="Their outcomes; without them the choice is hindsight.")
+        Path | None, typer.Option(help="Their outcomes; without them the choice is in hindsight.")
     ] = None,
     embed_model: Annotated[
         str | None,
         typer.Option(
             help="Sentence encoder (directory or hub id) for the learned baselines (kNN, ridge, "
-            "...), which the training tables train; without it the simple ones only."
+            "...), which are fitted to the training tables; without it only simple baselines."
         ),
     ] = None,
     zoo: Annotated[
-        Path | None, typer.Option(help="Zoo file whose prices give the cost-quality curve.")
+        Path | None, typer.Option(help="Zoo file with prices for the cost-quality curve.")
     ] = None,
     candidates_table: Annotated[
-        Path | None, typer.Option(help="Candidates table with prices or sizes, in its place.")
+        Path | None, typer.Option(help="Candidates table with prices or sizes, instead of --zoo.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json.")] = False,
 ) -> None:
-    """Judge a router, or an endpoint's log; candidates and questions may be new to the router.
+    """Evaluate a router, or an endpoint's routing log; candidates and questions may be new.
 
-    Beside the policies stand the method's own experiments: whether the cards show the strengths
-    that the answers show, whether the encoder earns its place (needs the learned baselines), and
-    whether new candidates are judged as well as known ones (needs --new).
+    Besides the comparison with baselines, it runs the paper's experiments: whether cards show the
+    strengths that the answers show, whether the encoder is worth its cost (needs the learned
+    baselines), and whether new candidates are scored as well as known ones (needs --new).
     """
-    beside = _Beside(
+    comparison = _Comparison(
         source, training_questions, training_outcomes, embed_model, zoo, candidates_table
     )
     if routing_log is not None:
         if any_test or any(option is not None for option in (router, exclude_questions, new)):
             raise ConfigError(
-                "--routing-log stands in place of --router, and all its questions are judged; "
-                "leave out --router, --exclude-questions, --new and --any-test"
+                "--routing-log replaces --router and evaluates all its questions; "
+                "omit --router, --exclude-questions, --new and --any-test"
             )
-        judged = _judge_log(routing_log, cards, outcomes, questions, candidates, beside)
-        _report_log(judged, report, as_json)
+        logged = _evaluate_log(routing_log, cards, outcomes, questions, candidates, comparison)
+        _report_log(logged, report, as_json)
         return
     if router is None or questions is None:
-        raise ConfigError("give --router and --questions, or --routing-log of an endpoint")
-    result = _judge_router(
+        raise ConfigError("pass --router and --questions, or --routing-log of an endpoint")
+    result = _evaluate_router(
         router,
         cards,
         questions,
@@ -98,14 +98,14 @@ def evaluate(
         excluded=questions_of(exclude_questions),
         new=names_of(new) or (),
         any_test=any_test,
-        beside=beside,
+        comparison=comparison,
     )
     _report_router(result, report, as_json)
 
 
 @dataclass(frozen=True)
-class _Beside:
-    """What a router is set beside, as named on the command line."""
+class _Comparison:
+    """Command-line options for the baselines and costs that a router is compared with."""
 
     source: str | None
     training_questions: Path | None
@@ -116,15 +116,15 @@ class _Beside:
 
     def __post_init__(self) -> None:
         if (self.training_questions is None) != (self.training_outcomes is None):
-            raise ConfigError("give --training-questions and --training-outcomes together")
+            raise ConfigError("pass --training-questions and --training-outcomes together")
         if self.embed_model is not None and self.training_questions is None:
             raise ConfigError(
-                "--embed-model is for baselines that learn; give --training-questions and "
+                "--embed-model is for learned baselines; pass --training-questions and "
                 "--training-outcomes too"
             )
 
     def training(self, cards: "Sequence[Card]", excluded: Sequence[str]) -> "OutcomeMatrix | None":
-        """Outcomes to choose and train baselines on."""
+        """Load the outcomes to choose and fit baselines on."""
         from modelsat.outcomes.joining import load_matrix
 
         if self.training_questions is None or self.training_outcomes is None:
@@ -138,19 +138,19 @@ class _Beside:
         )
 
     def embed(self) -> "Embed | None":
-        """What embeds instructions for the learned baselines."""
+        """Load the embedding function for the learned baselines."""
         from modelsat.evaluation.baselines.tuning import embedder
 
         return embedder(self.embed_model) if self.embed_model is not None else None
 
     def costs(self, names: Sequence[str]) -> "CandidateCosts | None":
-        """Costs of the candidates."""
+        """Load the costs of the candidates."""
         from modelsat.routing.costs import load_costs
 
         return load_costs(names, zoo=self.zoo, candidates_table=self.candidates_table)
 
 
-def _judge_router(
+def _evaluate_router(
     router: Path,
     cards: Path,
     questions: Path,
@@ -160,7 +160,7 @@ def _judge_router(
     excluded: Sequence[str],
     new: Sequence[str],
     any_test: bool,
-    beside: _Beside,
+    comparison: _Comparison,
 ) -> dict[str, Any]:
     from modelsat.evaluation.evaluate import evaluate_router
 
@@ -170,27 +170,27 @@ def _judge_router(
         questions,
         outcomes,
         candidates=candidates,
-        source=beside.source,
+        source=comparison.source,
         excluded=excluded,
         any_test=any_test,
     )
     return evaluate_router(
         scorer,
         matrix,
-        beside.training(matrix.cards, (*excluded, *matrix.question_ids)),
+        comparison.training(matrix.cards, (*excluded, *matrix.question_ids)),
         new=new,
-        embed=beside.embed(),
-        costs=beside.costs(matrix.candidates),
+        embed=comparison.embed(),
+        costs=comparison.costs(matrix.candidates),
     )
 
 
-def _judge_log(
+def _evaluate_log(
     routing_log: Path,
     cards: Path,
     outcomes: Path,
     questions: Path | None,
     candidates: str | None,
-    beside: _Beside,
+    comparison: _Comparison,
 ) -> "LoggedReport":
     from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
     from modelsat.artifacts.store import read_table
@@ -204,12 +204,12 @@ def _judge_log(
     known = read_table(OUTCOMES, outcomes)
     return evaluate_log(
         log,
-        filter_sources(known, names_of(beside.source), origin=str(outcomes)),
+        filter_sources(known, names_of(comparison.source), origin=str(outcomes)),
         chosen,
         None if questions is None else read_table(QUESTIONS, questions),
-        beside.training(chosen, log.question_ids),
-        embed=beside.embed(),
-        costs=beside.costs([card.candidate for card in chosen]),
+        comparison.training(chosen, log.question_ids),
+        embed=comparison.embed(),
+        costs=comparison.costs([card.candidate for card in chosen]),
     )
 
 
@@ -223,19 +223,19 @@ def _report_router(result: dict[str, Any], report: Path, as_json: bool) -> None:
         _print_policies(result, report)
 
 
-def _report_log(judged: "LoggedReport", report: Path, as_json: bool) -> None:
+def _report_log(logged: "LoggedReport", report: Path, as_json: bool) -> None:
     from modelsat.artifacts.store import write_json
     from modelsat.evaluation.report import write_report
 
-    write_json(report / "decisions.json", judged.decisions)
-    if judged.comparison is not None:
-        write_report(judged.comparison, report)
+    write_json(report / "decisions.json", logged.decisions)
+    if logged.comparison is not None:
+        write_report(logged.comparison, report)
     if as_json:
-        print_json({"decisions": judged.decisions, "comparison": judged.comparison})
+        print_json({"decisions": logged.decisions, "comparison": logged.comparison})
         return
-    _print_decisions(judged.decisions)
-    if judged.comparison is not None:
-        _print_policies(judged.comparison, report)
+    _print_decisions(logged.decisions)
+    if logged.comparison is not None:
+        _print_policies(logged.comparison, report)
     else:
         typer.echo(
             "no comparison: no question has outcomes and logged scores of all candidates; "
@@ -256,7 +256,7 @@ def _print_decisions(decisions: dict[str, Any]) -> None:
         )
     if calibration is not None:
         typer.echo(
-            f"stated P(correct) {calibration['mean_stated']:.1%}: calibration error "
+            f"mean logged P(correct) {calibration['mean_stated']:.1%}: calibration error "
             f"{calibration['ece']:.3f}, Brier score {calibration['brier']:.3f}"
         )
     print_table(

@@ -1,4 +1,4 @@
-"""What the commands that judge a router share: their options, and reading what these name."""
+"""Common options of ``evaluate`` and ``diagnose``, and loading the files that they name."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,28 +17,28 @@ Router = Annotated[Path, typer.Option(help="Router directory.")]
 Cards = Annotated[Path, typer.Option(help="Cards (parquet).")]
 Questions = Annotated[Path, typer.Option(help="Questions table (parquet).")]
 Candidates = Annotated[
-    str | None, typer.Option(help="Candidates to choose from, as a,b,c; all with a card.")
+    str | None, typer.Option(help="Candidates to choose from, as a,b,c; default: all with a card.")
 ]
 New = Annotated[str | None, typer.Option(help="Candidates the router was not trained on, as a,b.")]
 AnyTest = Annotated[
     bool,
     typer.Option(
         "--any-test",
-        help="Take cards of an aptitude test that the router was not trained to read; its "
+        help="Accept cards of an aptitude test that the router was not trained on; its "
         "questions may be harder or easier, which shifts the probabilities.",
     ),
 ]
 Source = Annotated[
     str | None,
-    typer.Option(help="Take outcomes of these sources only, as a,b; where sources overlap."),
+    typer.Option(help="Use only outcomes of these sources, as a,b; needed if they overlap."),
 ]
 ExcludeQuestions = Annotated[
-    Path | None, typer.Option(help="Task set (JSON) whose questions are left out.")
+    Path | None, typer.Option(help="Task set (JSON) whose questions are excluded.")
 ]
 
 
 def names_of(listing: str | None) -> list[str] | None:
-    """The names in ``a,b,c``; None where none is given."""
+    """Split ``a,b,c`` into names; None if empty or None."""
     return listing.split(",") if listing else None
 
 
@@ -53,21 +53,21 @@ def load_scorer_and_matrix(
     excluded: Sequence[str],
     any_test: bool = False,
 ) -> "tuple[Scorer, OutcomeMatrix]":
-    """Load the router, join the tables over the chosen candidates, and say what is left out.
+    """Load the router, join the tables over the candidates, and report excluded rows.
 
     Args:
         router: router directory.
         cards: cards artifact.
         questions: questions table.
         outcomes: outcomes table.
-        candidates: their names, as a,b,c; None takes all with a card.
-        source: sources of the outcomes to take, as a,b; None takes all.
-        excluded: ids of questions to leave out.
-        any_test: cards may be of one aptitude test that the router was not trained to read.
+        candidates: names, as a,b,c; None selects all with a card.
+        source: sources of outcomes, as a,b; None selects all.
+        excluded: ids of excluded questions.
+        any_test: whether cards may come from an aptitude test that the router was not trained on.
 
     Raises:
-        ModelSatError: a file is missing, malformed or does not fit the others.
-        ZooError: there is but one candidate.
+        ModelSatError: a file is missing, malformed or does not match the others.
+        ZooError: there is only one candidate.
     """
     from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
     from modelsat.artifacts.store import read_table
@@ -83,17 +83,17 @@ def load_scorer_and_matrix(
     check_same_tasks(tuple(found.values()), scorer.tasks_hashes, source=str(cards))
     chosen = select_cards(found, names_of(candidates))
     if len(chosen) < 2:
-        raise ZooError("one candidate leaves nothing to choose between; give cards of at least two")
-    asked = read_table(QUESTIONS, questions)
+        raise ZooError("routing needs at least two candidates; pass cards of at least two")
+    table = read_table(QUESTIONS, questions)
     rows = filter_sources(read_table(OUTCOMES, outcomes), names_of(source), origin=str(outcomes))
-    left_out = count_left_out(asked, rows, found, exclude_questions=excluded).text()
+    left_out = count_left_out(table, rows, found, exclude_questions=excluded).text()
     if left_out:
         typer.echo(f"left out: {left_out}", err=True)
-    return scorer, build_matrix(with_text(asked), rows, chosen, exclude_questions=excluded)
+    return scorer, build_matrix(with_text(table), rows, chosen, exclude_questions=excluded)
 
 
 def print_signs(signs: "Sequence[Sign]") -> None:
-    """What was looked at and found, then the likely cause of every fault."""
+    """Print each sign and its finding, then the likely cause of every fault."""
     from modelsat.evaluation.signs import verdict
 
     print_table(
@@ -108,7 +108,7 @@ def print_signs(signs: "Sequence[Sign]") -> None:
 
 
 def questions_of(tasks: Path | None) -> tuple[str, ...]:
-    """Question ids of a task set file; none where no file is given."""
+    """Return the question ids of a task set file; empty without a file."""
     from modelsat.aptitude.tasks import load_tasks
 
     return load_tasks(tasks).question_ids if tasks is not None else ()

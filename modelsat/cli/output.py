@@ -1,4 +1,4 @@
-"""How commands print: rows as a table for people, or one JSON document for machines."""
+"""Output of commands: a table for people, or a JSON document for machines."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,23 +8,23 @@ import typer
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document to stdout."""
+    """Print a JSON document to stdout."""
     typer.echo(json.dumps(value, indent=2))
 
 
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows under the keys of the first one, columns aligned, never cut."""
+    """Print rows in aligned columns under the first row's keys, without truncation."""
     if not rows:
         return
     header = list(rows[0])
-    lines = [header, *([_shown(row[key]) for key in header] for row in rows)]
+    lines = [header, *([_format(row[key]) for key in header] for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     for line in lines:
         cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
         typer.echo("  ".join(cells).rstrip())
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     if value is None:
         return "-"
     return f"{value:.3g}" if isinstance(value, float) else str(value)

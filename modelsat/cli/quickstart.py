@@ -1,4 +1,4 @@
-"""``modelsat quickstart``: the whole system on a zoo it makes itself."""
+"""``modelsat quickstart``: the whole system on a generated zoo."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ def quickstart(
     port: Annotated[int, typer.Option(help="Port of the endpoint.")] = 8000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Make a zoo, profile it, train a router, evaluate it, serve it, and ask it."""
+    """Create a zoo, profile it, train and evaluate a router, serve it, and send requests."""
     from modelsat.demo.quickstart import run_quickstart
     from modelsat.evaluation.report import policy_rows
 

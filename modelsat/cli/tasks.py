@@ -1,4 +1,4 @@
-"""``modelsat tasks``: import questions, choose the core tasks of the aptitude test, show them."""
+"""``modelsat tasks``: import questions, select and show the core tasks of the aptitude test."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from modelsat.aptitude.sources import ImportedQuestions
     from modelsat.aptitude.tasks import TaskSet
 
-app = typer.Typer(no_args_is_help=True, help="Import questions; choose and show core tasks.")
+app = typer.Typer(no_args_is_help=True, help="Import questions; select and show core tasks.")
 
-_DEMO, _OWN = "demo", "own"  # sources of questions beside the published benchmarks
+_DEMO, _OWN = "demo", "own"  # sources of questions besides the published benchmarks
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -28,30 +28,30 @@ def import_(
         typer.Argument(
             metavar="BENCHMARK",
             help="mmlu, mmlu_pro, winogrande, arc_challenge, boolq, truthfulqa, mrpc or mnli; "
-            "demo: our generated bank; own: a table of yours with the questions' columns.",
+            "demo: generated questions; own: your own table with the questions' columns.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Questions table to write (parquet).")],
     source: Annotated[
         str | None,
         typer.Option(
-            help="Hub id of a data set, or a parquet, CSV or JSONL file or a folder of such with "
-            "the same columns; the benchmark's own hub id where not given."
+            help="Hub id of a dataset, or a parquet, CSV or JSONL file, or a folder of them, with "
+            "the same columns; default: the benchmark's hub id."
         ),
     ] = None,
     split: Annotated[
-        str | None, typer.Option(help="Split to take; one with published answers by default.")
+        str | None, typer.Option(help="Split; default: a split with published answers.")
     ] = None,
     revision: Annotated[
-        str | None, typer.Option(help="Branch, tag or commit on the hub; its main branch else.")
+        str | None, typer.Option(help="Branch, tag or commit on the hub; default: main branch.")
     ] = None,
     per_task: Annotated[
-        int | None, typer.Option(help="Most questions of each task; all (demo: 20) by default.")
+        int | None, typer.Option(help="Maximum questions per task; default: all (demo: 20).")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seeds the draw within each task.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Make a questions table of a benchmark, by hub id or from local files."""
+    """Write a questions table from a benchmark's hub dataset or local files."""
     from collections import Counter
 
     from modelsat.artifacts.schemas import QUESTIONS
@@ -71,32 +71,32 @@ def import_(
 def select(
     questions: Annotated[Path, typer.Option(help="Questions table (parquet).")],
     outcomes: Annotated[Path, typer.Option(help="Outcomes of the training zoo (parquet).")],
-    benchmark: Annotated[str, typer.Option(help="Whose questions to take.")],
+    benchmark: Annotated[str, typer.Option(help="Benchmark to select from.")],
     out: Annotated[Path, typer.Option(help="Task set to write (JSON).")],
     sources: Annotated[
         str | None,
-        typer.Option(help="Sources of outcomes to use, as a,b; needed where they overlap."),
+        typer.Option(help="Sources of outcomes to use, as a,b; needed if they overlap."),
     ] = None,
     candidates: Annotated[
         str | None,
-        typer.Option(help="Candidates that must have answered, as a,b; all where not given."),
+        typer.Option(help="Candidates that must have answered, as a,b; default: all."),
     ] = None,
     keywords: Annotated[
         Path | None,
-        typer.Option(help="Five keywords for each task (YAML or JSON), in place of ours."),
+        typer.Option(help="Five keywords for each task (YAML or JSON), instead of the shipped."),
     ] = None,
     by: Annotated[
-        Literal["task", "category"], typer.Option(help="What makes a core task.")
+        Literal["task", "category"], typer.Option(help="Column that defines core tasks.")
     ] = "task",
     num_tasks: Annotated[int, typer.Option(help="Number of core tasks.")] = 50,
     shots: Annotated[int, typer.Option(help="Questions of each core task.")] = 20,
     seed: Annotated[int, typer.Option(help="Seeds ties and the choice among duplicates.")] = 0,
     report: Annotated[
-        Path | None, typer.Option(help="Report of what each task separates (JSON).")
+        Path | None, typer.Option(help="Report of how each task separates candidates (JSON).")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Choose the tasks and questions that tell the training zoo's candidates apart."""
+    """Select the tasks and questions that best separate the training zoo's candidates."""
     from modelsat.aptitude.keywords import load_keywords
     from modelsat.aptitude.selection import select_task_set
     from modelsat.artifacts.hashing import file_hash
@@ -133,7 +133,7 @@ def select(
 @app.command()
 def rotate(
     questions: Annotated[Path, typer.Option(help="Questions table (parquet).")],
-    outcomes: Annotated[Path, typer.Option(help="Outcomes of the zoo on it (parquet).")],
+    outcomes: Annotated[Path, typer.Option(help="Outcomes of the zoo on them (parquet).")],
     out: Annotated[Path, typer.Option(help="Rotated questions to write (parquet).")],
     max_solved_fraction: Annotated[
         float, typer.Option(help="Largest share of candidates that may solve a hard question.")
@@ -161,7 +161,7 @@ def rotate(
         return
     typer.echo(
         f"{out}: {rotated.num_rows} rotations of hard questions, {num_hard} groups of duplicates; "
-        "profile the zoo on them, then `modelsat tasks refine`"
+        "profile the zoo on them, then run `modelsat tasks refine`"
     )
 
 

@@ -1,4 +1,4 @@
-"""``modelsat zoo``: check a zoo file; look at and change the zoo of a running endpoint."""
+"""``modelsat zoo``: check a zoo file; show and change the zoo of a running endpoint."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,9 +14,7 @@ _DEFAULT_URL = "http://127.0.0.1:8000"
 _DEFAULT_KEY_ENV = "MODELSAT_ADMIN_KEY"
 
 Url = Annotated[str, typer.Option(help="Address of the endpoint.")]
-KeyEnv = Annotated[
-    str, typer.Option(help="Environment variable that holds the endpoint's admin key.")
-]
+KeyEnv = Annotated[str, typer.Option(help="Environment variable with the endpoint's admin key.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 app = typer.Typer(
@@ -57,7 +55,7 @@ def validate(
         print_json({"file": str(file), "candidates": rows})
         return
     print_table(rows)
-    typer.echo(f"{file}: {len(rows)} candidates, no fault found")
+    typer.echo(f"{file}: {len(rows)} candidates, no problems found")
 
 
 @app.command("list")
@@ -86,26 +84,26 @@ def list_candidates(
     )
     typer.echo(f"version {document['version']}, {document['change']}; router {document['router']}")
     if document["changing"]:
-        typer.echo(f"under way: {document['changing']}")
+        typer.echo(f"in progress: {document['changing']}")
     if document["stopping"]:
-        typer.echo(f"finishing their last requests: {', '.join(document['stopping'])}")
+        typer.echo(f"draining: {', '.join(document['stopping'])}")
     _print_agreement(document)
 
 
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Candidate of the zoo file.")],
-    zoo: Annotated[Path, typer.Option(help="Zoo file that holds its entry.")],
-    cards: Annotated[Path | None, typer.Option(help="Cards (parquet) that hold its card.")] = None,
+    zoo: Annotated[Path, typer.Option(help="Zoo file with its entry.")],
+    cards: Annotated[Path | None, typer.Option(help="Cards (parquet) with its card.")] = None,
     profile: Annotated[
         Path | None,
         typer.Option(
-            help="Configuration of `modelsat profile`: let the candidate sit the aptitude test "
-            "first, and take the card it earns."
+            help="Configuration of `modelsat profile`: profile the candidate first and use the "
+            "new card."
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Accept a card whose accuracy moved implausibly.")
+        bool, typer.Option("--force", help="Accept a card whose accuracy changed implausibly.")
     ] = False,
     url: Url = _DEFAULT_URL,
     key_env: KeyEnv = _DEFAULT_KEY_ENV,
@@ -113,18 +111,19 @@ def add(
 ) -> None:
     """Add a candidate to a running endpoint, or change its entry or card.
 
-    Its engine is started first if it is a local one, which may take minutes. Without a card, a
-    new candidate can be named by clients and is never chosen; a known one keeps the card it has.
+    A local candidate's engine is started first, which may take minutes. Without a card, a new
+    candidate can be requested by name but is never chosen by the router; an existing candidate
+    keeps its card.
     """
     from modelsat.cli.zoo_admin import card_document, entry_document, profiled_cards
     from modelsat.errors import ConfigError
 
     if cards is not None and profile is not None:
-        raise ConfigError("--cards and --profile both name a card; give one of them")
+        raise ConfigError("--cards and --profile exclude each other; pass one of them")
     entry = entry_document(zoo, name)
     admin = _admin(url, key_env)
     if profile is not None:
-        admin.ask("GET", "")  # a wrong key is told before an hour of profiling
+        admin.ask("GET", "")  # report a wrong key before an hour of profiling
         cards = profiled_cards(profile, zoo, name, echo=lambda line: typer.echo(line, err=True))
     card = None if cards is None else card_document(cards, name)
     body = {"entry": entry, "card": card, "force": force}
@@ -138,7 +137,7 @@ def remove(
     key_env: KeyEnv = _DEFAULT_KEY_ENV,
     as_json: AsJson = False,
 ) -> None:
-    """Remove a candidate from a running endpoint; its last requests finish."""
+    """Remove a candidate from a running endpoint after its requests finish."""
     from urllib.parse import quote
 
     _report(_admin(url, key_env).ask("DELETE", f"/candidates/{quote(name)}"), as_json)
@@ -151,7 +150,7 @@ def router(
     key_env: KeyEnv = _DEFAULT_KEY_ENV,
     as_json: AsJson = False,
 ) -> None:
-    """Let a running endpoint score with another router."""
+    """Switch a running endpoint to another router."""
     body = {"router": str(directory.absolute())}
     _report(_admin(url, key_env).ask("PUT", "/router", body), as_json)
 
@@ -160,7 +159,7 @@ def router(
 def versions(
     url: Url = _DEFAULT_URL, key_env: KeyEnv = _DEFAULT_KEY_ENV, as_json: AsJson = False
 ) -> None:
-    """List the versions of the zoo that an endpoint keeps, the newest first."""
+    """List the zoo versions that an endpoint stores, the newest first."""
     document = _admin(url, key_env).ask("GET", "/versions")
     if as_json:
         print_json(document)
@@ -176,7 +175,7 @@ def rollback(
     key_env: KeyEnv = _DEFAULT_KEY_ENV,
     as_json: AsJson = False,
 ) -> None:
-    """Serve an earlier version of the zoo again, under a new number."""
+    """Restore an earlier version of the zoo as a new version."""
     _report(_admin(url, key_env).ask("POST", "/rollback", {"version": version}), as_json)
 
 

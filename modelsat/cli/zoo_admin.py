@@ -40,14 +40,14 @@ class AdminClient:
         """Take the endpoint's address and the name of the variable that holds the admin key.
 
         Raises:
-            ConfigError: the address is no http URL, or the variable is not set.
+            ConfigError: the address is not an http URL, or the variable is not set.
         """
         try:
             parsed = httpx.URL(url)
         except (httpx.InvalidURL, ValueError):
             parsed = httpx.URL("")
         if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise ConfigError(f"--url {url!r} is no address; write it as http://HOST:PORT")
+            raise ConfigError(f"--url {url!r} is not a URL; write it as http://HOST:PORT")
         key = os.environ.get(key_env)
         if not key:
             raise ConfigError(
@@ -121,7 +121,7 @@ def card_document(cards: Path, name: str) -> dict[str, Any]:
     """The card of a candidate, as JSON.
 
     Raises:
-        ArtifactError: the file is no cards artifact.
+        ArtifactError: the file is not a cards artifact.
         ZooError: it holds no card of the candidate.
     """
     (card,) = select_cards(read_cards(cards), [name])

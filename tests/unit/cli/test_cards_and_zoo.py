@@ -152,7 +152,7 @@ def zoo_file(tmp_path):
 def test_a_good_zoo_is_listed(zoo_file):
     result = run("zoo", "validate", zoo_file)
     assert result.exit_code == 0
-    assert f"{zoo_file}: 1 candidates, no fault found" in result.output
+    assert f"{zoo_file}: 1 candidates, no problems found" in result.output
     document = json.loads(run("zoo", "validate", zoo_file, "--json").stdout)
     (candidate,) = document["candidates"]
     assert candidate["source"] == str(zoo_file.parent / "tiny")

@@ -83,7 +83,7 @@ def drift(tmp_path, upstream):
 def test_a_card_that_is_as_true_as_ever_holds(drift, tmp_path, upstream):
     result = drift("--zoo", tmp_path / "zoo.yaml", "--num-questions", 20)
     assert result.exit_code == 0, result.output
-    assert "10 of 20 right, 10.0 expected by the card; 0 without an answer; p = 1" in result.output
+    assert "10 of 20 correct, 10.0 expected from the card; 0 failed; p = 1" in result.output
     assert "the card holds at significance 0.01" in result.output
     assert upstream.num_requests["/v1/chat/completions"] == 20
     _, headers, body = upstream.requests[0]
@@ -97,7 +97,7 @@ def test_a_card_of_another_candidate_does_not_hold(drift, tmp_path):
     options = ("--zoo", tmp_path / "zoo.yaml", "--num-questions", 24, "--json")
     result = drift(*options, counts=(0, SHOTS))
     assert result.exit_code == QualityError.exit_code
-    assert result.stderr.startswith("error: the card of 'far' does not hold any more (p = ")
+    assert result.stderr.startswith("error: the card of 'far' is no longer valid (p = ")
     document = json.loads(result.stdout)
     assert (document["holds"], document["num_correct"], document["num_failed"]) == (False, 12, 0)
     assert document["overall_p_value"] == pytest.approx(1.0)
@@ -118,7 +118,7 @@ def test_questions_without_an_answer_do_not_count_as_wrong(drift, tmp_path, upst
     upstream.behave(context_words=2)
     result = drift("--zoo", tmp_path / "zoo.yaml", "--num-questions", 10)
     assert result.exit_code == GradingError.exit_code
-    assert "left 10 of 10 questions without an answer" in result.stderr
+    assert "failed on 10 of 10 questions" in result.stderr
 
 
 def test_requests_are_those_by_which_it_was_profiled(drift, tmp_path, upstream):
@@ -173,7 +173,7 @@ def test_what_passes_by_itself_is_asked_again(upstream):
     ("options", "error", "named"),
     [
         ((), ConfigError, "either --zoo"),
-        (("--url", "nowhere"), ConfigError, "is no address"),
+        (("--url", "nowhere"), ConfigError, "is not a URL"),
         (("--url", "http://h/v1", "--key-env", "NO_SUCH_KEY"), ZooError, "NO_SUCH_KEY"),
         (("--url", "http://127.0.0.1:9/v1"), MachineError, "cannot be reached"),
         (("--url", "http://127.0.0.1:9/v1", "--num-questions", "25"), ConfigError, "of 24"),

@@ -69,4 +69,4 @@ def test_what_is_left_out_is_counted(evaluate):
 def test_a_zoo_of_one_is_refused(evaluate):
     result = evaluate(options=["--candidates", "earth"])
     assert result.exit_code == ZooError.exit_code
-    assert "one candidate leaves nothing to choose between" in result.stderr
+    assert "routing needs at least two candidates" in result.stderr

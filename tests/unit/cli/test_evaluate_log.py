@@ -87,7 +87,7 @@ def test_without_other_candidates_outcomes_there_is_no_comparison(run, tmp_path)
 def test_a_log_and_a_router_are_not_judged_at_once(run, tmp_path):
     result = run(("q1", SMALL, True), options=["--router", str(tmp_path)])
     assert result.exit_code != 0
-    assert "leave out --router" in str(result.exception) + result.output
+    assert "omit --router" in str(result.exception) + result.output
 
 
 def test_one_of_a_log_and_a_router_is_needed(tmp_path):

@@ -31,7 +31,7 @@ def test_the_supported_range_is_that_of_the_project():
 @pytest.mark.parametrize(
     ("pins", "status", "named"),
     [
-        (["pytest>=1"], "ok", "1 at the versions"),
+        (["pytest>=1"], "ok", "1 at the required"),
         (["pytest>=1", "pyyaml==0.1"], "warn", "1 of 2 differ: pyyaml==0.1 (installed "),
         (["no-such-package==1", "pyyaml==0.1"], "missing", "no-such-package==1 (not installed)"),
     ],

@@ -157,8 +157,8 @@ def test_lists_what_is_served(run):
     assert result.exit_code == 0, result.output
     assert "tiny/a     openai  http://x/v1  0123          0.75      0.5" in result.output
     assert "version 2, the change; router /r" in result.output
-    assert "under way: add candidate 'b'" in result.output
-    assert "finishing their last requests: candidate-old" in result.output
+    assert "in progress: add candidate 'b'" in result.output
+    assert "draining: candidate-old" in result.output
     assert "all 2 replicas agree" in result.output
     assert json.loads(run("list", "--json").stdout)["candidates"][0]["price"] == PRICE
 
@@ -267,8 +267,8 @@ def test_a_key_is_needed(run, monkeypatch):
     ("url", "kind", "said"),
     [
         ("http://127.0.0.1:1", MachineError, "cannot be reached"),
-        ("ftp://x", ConfigError, "is no address"),
-        ("", ConfigError, "is no address"),
+        ("ftp://x", ConfigError, "is not a URL"),
+        ("", ConfigError, "is not a URL"),
     ],
 )
 def test_a_wrong_address_is_one_line(monkeypatch, url, kind, said):
