@@ -1,4 +1,4 @@
-"""Running the public commands as a user would: in a process of their own."""
+"""Run the public commands like a user: in a separate process."""
 
 import os
 import re
@@ -13,34 +13,34 @@ from typing import Any
 from modelsat.errors import ModelSatError
 
 _COMMAND = (sys.executable, "-m", "modelsat.cli")
-# What of a command's output is progress worth showing; Ray's workers add their process to it.
+# Ray prefixes the output of workers with their process; only these worker lines are shown.
 _WORKER_PREFIX = re.compile(r"^(\x1b\[\d+m)?\([^)]*pid=\d+[^)]*\)(\x1b\[0m)? ?")
 _WORKER_PROGRESS = ("stage ", "continuing ", "router written ")
 _STOP_TIMEOUT_S = 60
-_NUM_KEPT_LINES = 30  # last lines shown when a command fails
+_NUM_ERROR_LINES = 30  # last lines shown if a command fails
 
 
 class CommandError(ModelSatError):
-    """A public command ended with an error; its last lines are in the message."""
+    """A public command failed; the message has its last lines."""
 
 
 def run_command(arguments: Sequence[str], echo: Callable[[str], None]) -> None:
-    """Run ``modelsat`` with arguments, passing its progress on.
+    """Run ``modelsat`` with arguments and forward its progress.
 
     Raises:
-        CommandError: the command failed; carries its exit code.
+        CommandError: the command failed; has its exit code.
         KeyboardInterrupt: Ctrl-C, after the command has ended.
     """
-    kept: list[str] = []
+    last_lines: list[str] = []
     shown: set[str] = set()
     with running_command(arguments) as process:
         for raw in output_lines(process):
             from_worker = _WORKER_PREFIX.match(raw)
-            # Of a line that was overwritten, what was written last.
+            # Keep only the last state of a line that was overwritten.
             line = _WORKER_PREFIX.sub("", raw).rsplit("\r", 1)[-1]
-            kept = [*kept[1 - _NUM_KEPT_LINES :], line]
+            last_lines = [*last_lines[1 - _NUM_ERROR_LINES :], line]
             is_progress = not from_worker or line.startswith(_WORKER_PROGRESS)
-            # Ray may carry one line of a worker twice.
+            # Ray may print a worker's line twice.
             if line and is_progress and not (from_worker and line in shown):
                 echo(line)
                 shown.add(line)
@@ -48,7 +48,7 @@ def run_command(arguments: Sequence[str], echo: Callable[[str], None]) -> None:
     if code == 128 + signal.SIGINT:
         raise KeyboardInterrupt
     if code:
-        errors = [line for line in kept if line.startswith("error: ")] or kept
+        errors = [line for line in last_lines if line.startswith("error: ")] or last_lines
         raise _failed(arguments[0], code, errors)
 
 
@@ -77,7 +77,7 @@ def running_command(arguments: Sequence[str]) -> Iterator[subprocess.Popen[bytes
 
 
 def output_lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
-    """Lines of a command's output, as they come."""
+    """Yield the lines of a command's output as they arrive."""
     for raw in process.stdout or ():
         yield raw.decode(errors="replace").rstrip()
 

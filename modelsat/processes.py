@@ -1,21 +1,21 @@
-"""Processes that must not outlive the one that started them."""
+"""Child processes that must not outlive their parent."""
 
 import subprocess
 from collections.abc import Iterable
 
 
 def end_with_this_process(pids: Iterable[int]) -> subprocess.Popen[bytes] | None:
-    """Kill processes as soon as this one is gone, however it went.
+    """Kill processes as soon as this process ends, even if it is killed.
 
-    vLLM's engine outlives a parent that was killed with -9 and keeps its memory, a GPU's too:
-    whatever starts next would find no room.
+    vLLM's engine survives a parent that was killed with -9 and keeps its (GPU) memory, which the
+    next engine then lacks.
 
     Args:
         pids: processes to kill.
 
     Returns:
-        A shell that waits for the end of its input, to be held as long as they may live; None
-        without processes.
+        A shell that waits for the end of its input; keep a reference to it while the processes
+        may run. None without processes.
     """
     watched = [str(pid) for pid in pids]
     if not watched:

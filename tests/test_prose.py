@@ -49,16 +49,15 @@ NOT_YET_REWRITTEN = (
     "CONTRIBUTING.md",
     "README.md",
     "docs/",
-    "modelsat/command.py",
     "modelsat/demo/",
-    "modelsat/processes.py",
     "modelsat/quality/",
     "modelsat/routing/",
     "modelsat/zoo.py",
     "profiling/",
     "serve_app/",
     "tests/",
-    "train_jobs/",
+    "train_jobs/progress.py",
+    "train_jobs/train_router.py",
 )
 
 

@@ -1,4 +1,4 @@
-"""What a run leaves after every epoch: to go on from the last, or to take the best."""
+"""Checkpoints after every epoch: resume from the last, or restore the best."""
 
 import json
 import math
@@ -26,7 +26,7 @@ Entry = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come: the last finished epoch and what every epoch did."""
+    """The progress of a run: its last finished epoch and the results of every epoch."""
 
     num_workers: int
     stage: StageName
@@ -34,24 +34,24 @@ class Progress:
     history: tuple[dict[str, Any], ...]
 
 
-def retention(kept: int) -> ray.train.CheckpointConfig:
-    """Keep so many of the best checkpoints by validation loss, and the last one.
+def retention(num_to_keep: int) -> ray.train.CheckpointConfig:
+    """Keep the best checkpoints by validation loss, and the last one.
 
-    A later stage's are better than an earlier one's, whatever their loss.
+    A later stage's checkpoints always rank above an earlier stage's.
     """
     return ray.train.CheckpointConfig(
-        num_to_keep=kept, checkpoint_score_attribute=_SCORE, checkpoint_score_order="max"
+        num_to_keep=num_to_keep, checkpoint_score_attribute=_SCORE, checkpoint_score_order="max"
     )
 
 
 def report(engine: DeepSpeedEngine, progress: Progress) -> None:
-    """Write a checkpoint; every worker calls this after the same epoch.
+    """Write a checkpoint; every worker must call this after the same epoch.
 
-    What the engine holds is copied to the worker's own disk; from there it goes to the storage
-    while the next epoch trains.
+    The engine's state is saved to the worker's local disk and uploaded to the storage while the
+    next epoch trains.
 
     Raises:
-        CheckpointError: the worker's own disk takes no checkpoint.
+        CheckpointError: the worker's local disk cannot be written.
     """
     last = progress.history[-1]
     directory = Path(tempfile.mkdtemp(prefix=_local_prefix()))
@@ -73,10 +73,10 @@ def report(engine: DeepSpeedEngine, progress: Progress) -> None:
 
 
 def _upload(checkpoint: ray.train.Checkpoint, name: str) -> ray.train.Checkpoint:
-    """Copy a checkpoint to the storage, or leave nothing of it; the local one goes.
+    """Upload a checkpoint completely or not at all, and delete the local copy.
 
     Raises:
-        CheckpointError: the storage takes no checkpoint. The one before it stays the last.
+        CheckpointError: the storage cannot be written; the previous checkpoint stays the last.
     """
     storage = ray.train.get_context().get_storage()
     try:
@@ -92,25 +92,26 @@ def _upload(checkpoint: ray.train.Checkpoint, name: str) -> ray.train.Checkpoint
 
 def _cannot_write(path: str, error: Exception) -> CheckpointError:
     return CheckpointError(
-        f"checkpoint {path} cannot be written: {str(error).splitlines()[0]}; the one before it is "
-        "whole: make room, and run the same command again to continue from it"
+        f"checkpoint {path} cannot be written: {str(error).splitlines()[0]}; the previous "
+        "checkpoint is intact: free space, and run the same command again to continue from it"
     )
 
 
 def _local_prefix() -> str:
-    """How the names of a run's own local copies begin."""
+    """Return the common prefix of this run's local checkpoint copies."""
     folder = ray.train.get_context().get_storage().experiment_fs_path
     return f"{ray.train.get_context().get_experiment_name()}-{content_hash(folder)}-"
 
 
 @contextmanager
 def last_checkpoint() -> Iterator[tuple[Progress, Path] | None]:
-    """The checkpoint to go on from and the folder it lies in; None for a new run.
+    """Yield the checkpoint to resume from and its folder; None for a new run.
 
-    Local copies that killed workers left behind go: every worker calls this before any writes one.
+    Also deletes local copies left by killed workers: every worker must call this before any
+    worker writes a checkpoint.
     """
-    for left in Path(tempfile.gettempdir()).glob(f"{_local_prefix()}*"):
-        shutil.rmtree(left, ignore_errors=True)
+    for stale in Path(tempfile.gettempdir()).glob(f"{_local_prefix()}*"):
+        shutil.rmtree(stale, ignore_errors=True)
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
         yield None
@@ -122,20 +123,20 @@ def last_checkpoint() -> Iterator[tuple[Progress, Path] | None]:
 
 @contextmanager
 def best_checkpoint(stage: StageName) -> Iterator[Path]:
-    """Folder of the best checkpoint of a stage, the present one."""
+    """Yield the folder of the best checkpoint of the current stage."""
     reported = ray.train.get_all_reported_checkpoints(ray.train.CheckpointConsistencyMode.COMMITTED)
-    of_stage = [one for one in reported if one.metrics["stage"] == stage]
-    best = max(of_stage, key=lambda one: float(one.metrics[_SCORE]))
+    of_stage = [entry for entry in reported if entry.metrics["stage"] == stage]
+    best = max(of_stage, key=lambda entry: float(entry.metrics[_SCORE]))
     with best.checkpoint.as_directory() as name:
         yield Path(name)
 
 
 def best_epoch(history: Sequence[Entry], stage: StageName) -> int:
-    """Epoch of a stage with the lowest validation loss, the first of equals."""
-    return int(max((one for one in history if one["stage"] == stage), key=_score)["epoch"])
+    """Return the epoch of a stage with the lowest validation loss, the first of equals."""
+    return int(max((entry for entry in history if entry["stage"] == stage), key=_score)["epoch"])
 
 
 def _score(entry: Entry) -> float:
-    """Higher for a later stage and, within it, for a lower validation loss."""
+    """Score an epoch: higher for a later stage, then for a lower validation loss."""
     loss = entry["validation_loss"]
     return STAGES.index(entry["stage"]) + (1 / (1 + loss) if math.isfinite(loss) else 0.0)

@@ -1,17 +1,17 @@
-"""What a plan knows of GPUs, by Ray's names of them (``ray.util.accelerators``)."""
+"""GPU data for plans, by Ray's accelerator names (``ray.util.accelerators``)."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Chip:
-    """One GPU.
+    """Specification of a GPU.
 
     Attributes:
-        memory_gib: its memory.
-        bf16_tflop_per_s: peak of dense matrix products in bfloat16.
-        float32_tflop_per_s: peak in float32.
-        link_gb_per_s: to other GPUs of its machine, each way.
+        memory_gib: memory size.
+        bf16_tflop_per_s: peak rate of dense matrix products in bfloat16.
+        float32_tflop_per_s: peak rate in float32.
+        link_gb_per_s: bandwidth to other GPUs of the machine, per direction.
     """
 
     memory_gib: float
@@ -20,7 +20,7 @@ class Chip:
     link_gb_per_s: float
 
 
-# From NVIDIA's data sheets; rates without sparsity, links NVLink where there is one, else PCIe 4.
+# From NVIDIA's data sheets; rates without sparsity; links are NVLink if available, or PCIe 4.
 CHIPS = {
     "A10G": Chip(24, 70, 35, 32),
     "A100-40G": Chip(40, 312, 19.5, 300),
@@ -31,11 +31,11 @@ CHIPS = {
     "L40S": Chip(48, 362, 91, 32),
 }
 GPUS_PER_MACHINE = 8
-# Between machines, for each GPU, each way: 8 x 100 Gb/s cards.
+# Between machines, per GPU and direction: 8 x 100 Gb/s network cards.
 MACHINE_LINK_GB_PER_S = 12.5
-# Between a GPU and its host's memory, each way: PCIe 4 x16, as far as it goes in practice.
+# Between a GPU and its host's memory, per direction: practical rate of PCIe 4 x16.
 HOST_LINK_GB_PER_S = 25.0
-# What the host's memory gives one GPU's share of the optimizer: 8 of them share some 400 GB/s.
+# Host memory bandwidth for the optimizer of one GPU: 8 GPUs share about 400 GB/s.
 HOST_MEMORY_GB_PER_S = 50.0
-# Share of the peak that training transformers reaches with these kernels: 35 to 50 % is usual.
+# Share of the peak rate in transformer training with these kernels; 35 to 50 % is usual.
 UTILISATION_FRACTION = 0.4

@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 def train(
     config: Annotated[Path, typer.Option("--config", help="YAML file of the training job.")],
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="Change one value: a.b=value; repeatable.")
+        list[str] | None, typer.Option("--set", help="Override a value: a.b=value; repeatable.")
     ] = None,
     plan: Annotated[
         bool,
         typer.Option(
             "--plan/",
             "--dry-run/",
-            help="Print what the job needs (parameters, memory, time of a step) and stop.",
+            help="Print parameters, memory and step time of the job, and exit.",
         ),
     ] = False,
     plan_candidates: Annotated[
         int | None,
         typer.Option(
-            min=1, help="With --plan: so many candidates and 50 statements, no tables read."
+            min=1, help="With --plan: number of candidates, with 50 statements; reads no tables."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Train a router on cards and outcomes, in two stages; continues where it stopped."""
+    """Train a router on cards and outcomes, in two stages; resumes an interrupted run."""
     interrupt_on_sigterm()
     from modelsat.config import load_config
     from train_jobs.config import TrainJobConfig
@@ -45,8 +45,8 @@ def train(
     if plan:
         _print_plan(job, plan_candidates, as_json)
         return
-    # To stdout go DeepSpeed's log, from its import on, and the workers' lines by way of Ray; it
-    # belongs to the document.
+    # DeepSpeed (from its import on) and Ray's worker logs print to stdout, which is reserved for
+    # the JSON document.
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         from train_jobs.train_router import train_router
 

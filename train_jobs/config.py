@@ -1,4 +1,4 @@
-"""One training job."""
+"""Configuration of a training job."""
 
 from pathlib import Path
 from typing import Literal
@@ -14,15 +14,15 @@ TrackerName = Literal["mlflow", "wandb"]
 
 
 class DataSetConfig(FrozenConfig):
-    """Outcomes to learn from, and the cards of the candidates that made them.
+    """Outcomes to train on, and the cards of their candidates.
 
     Attributes:
         questions: questions tables (parquet) of the training instructions.
         outcomes: outcomes table (parquet).
-        sources: sources of the outcomes to take; None takes all.
+        sources: sources of outcomes to use; None uses all.
         cards: cards table (parquet).
-        tasks: the aptitude test (JSON); its questions are never trained on.
-        candidates: candidates to train on; None takes every card.
+        tasks: the aptitude test (JSON); its questions are excluded from training.
+        candidates: candidates to train on; None uses every card.
     """
 
     questions: tuple[Path, ...] = Field(min_length=1)
@@ -33,7 +33,7 @@ class DataSetConfig(FrozenConfig):
     candidates: tuple[str, ...] | None = None
 
     def absolute(self) -> "DataSetConfig":
-        """The same with absolute paths."""
+        """Return a copy with absolute paths."""
         return self.model_copy(
             update={
                 "questions": tuple(path.resolve() for path in self.questions),
@@ -45,15 +45,15 @@ class DataSetConfig(FrozenConfig):
 
 
 class ResourcesConfig(FrozenConfig):
-    """What the workers run on.
+    """Resources of the workers.
 
     Attributes:
         num_workers: data-parallel workers.
-        use_gpu: one GPU for each worker.
-        accelerator_type: which GPU, by Ray's name of it (``H100``, ``A100-80G``); None takes any.
-        cpus_per_worker: CPUs Ray books for each.
-        threads_per_worker: threads of each worker's arithmetic.
-        max_failures: times a failed run starts again from its last checkpoint.
+        use_gpu: whether each worker gets a GPU.
+        accelerator_type: Ray's name of the GPU type (``H100``, ``A100-80G``); None allows any.
+        cpus_per_worker: CPUs that Ray reserves per worker.
+        threads_per_worker: PyTorch threads per worker.
+        max_failures: number of restarts of a failed run from its last checkpoint.
     """
 
     num_workers: int = Field(default=2, ge=1)
@@ -71,10 +71,10 @@ class DeepSpeedConfig(FrozenConfig):
         zero_stage: 2 shards optimizer state and gradients, 3 the weights too.
         precision: ``float32``; ``autocast``: weights in float32, matrix products in bfloat16;
             ``bf16``: weights in bfloat16 with float32 master copies, for large models on GPUs.
-        offload_optimizer: master copies and optimizer states in the host's memory, updated by its
-            CPUs: 12 bytes for each weight less on the GPUs, and slower steps.
-        activation_checkpointing: layers run again in the backward pass in place of keeping what
-            they computed: a small part of the memory for a quarter more arithmetic.
+        offload_optimizer: keep master copies and optimizer states in host memory and update them
+            on CPUs: saves 12 bytes of GPU memory per weight, but steps are slower.
+        activation_checkpointing: recompute layers in the backward pass instead of storing their
+            activations: needs a fraction of the memory for a quarter more compute.
     """
 
     zero_stage: Literal[2, 3] = 2
@@ -84,24 +84,25 @@ class DeepSpeedConfig(FrozenConfig):
 
 
 class TrainJobConfig(FrozenConfig):
-    """One training job, from tables to a router directory.
+    """A training job, from tables to a router directory.
 
     Attributes:
-        name: name of the run; its checkpoints lie under it.
-        storage_path: where checkpoints go, shared between the workers: a folder, or a URL that
+        name: name of the run; its checkpoints are stored under it.
+        storage_path: storage of checkpoints, shared by the workers: a folder, or a URL that
             pyarrow or fsspec can open (``s3://bucket/folder``).
-        router_dir: where the router directory is written.
-        trackers: experiment trackers that are told what TensorBoard's event files hold. Their
-            packages must be installed; their own environment variables say where they are.
-        keep_checkpoints: checkpoints to keep of the best by validation loss; the last one is kept
-            besides.
-        data: one or more data sets; the router reads the cards of all their aptitude tests.
-        model: what the router is made of.
-        initial_router: a router directory to go on from with other outcomes: its weights and its
-            tokenizer. ``model`` must be what it was made of.
-        training: how it is trained.
-        resources: what the workers run on.
-        deepspeed: how the training state is sharded.
+        router_dir: output router directory.
+        trackers: experiment trackers that receive the same scalars as TensorBoard's event files.
+            Their packages must be installed; their own environment variables configure them.
+        keep_checkpoints: number of best checkpoints by validation loss to keep, in addition to
+            the last.
+        data: one or more datasets; the router learns to read the cards of all their aptitude
+            tests.
+        model: model configuration.
+        initial_router: a router directory whose weights and tokenizer training starts from;
+            ``model`` must equal its configuration.
+        training: training configuration.
+        resources: resources of the workers.
+        deepspeed: sharding of the training state.
     """
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$")
@@ -118,6 +119,6 @@ class TrainJobConfig(FrozenConfig):
 
     @property
     def shared_folder(self) -> Path:
-        """Where files lie that every machine reads: beside the router if the storage is a URL."""
+        """Folder for files that every machine reads: next to the router if storage is a URL."""
         remote = is_url(self.storage_path)
         return self.router_dir.parent if remote else Path(self.storage_path)

@@ -1,4 +1,4 @@
-"""The data of a training job: tables made into files by the driver, files read by every worker."""
+"""Data of a training job: the driver converts tables to files, and every worker reads them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ DataHashes = dict[str, str | list[str]]
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Training and validation instructions of every data set, and the aptitude tests behind.
+    """Training and validation outcomes of every dataset, and the aptitude tests of their cards.
 
     Attributes:
-        training: read some at a time.
-        validation: in memory, as many as the configuration allows.
-        task_sets: the aptitude tests, each once.
-        num_unknown: outcomes left out because no question has their id.
+        training: read from files piece by piece.
+        validation: in memory, up to the configured number of instructions.
+        task_sets: the distinct aptitude tests.
+        num_unknown: number of outcomes excluded because no question has their id.
     """
 
     training: tuple[StoredOutcomes, ...]
@@ -41,11 +41,11 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class DataSize:
-    """What a plan knows of one data set.
+    """Size of a dataset, for planning.
 
     Attributes:
-        cards: of its candidates.
-        num_training: training instructions.
+        cards: cards of its candidates.
+        num_training: number of training instructions.
     """
 
     cards: tuple[Card, ...]
@@ -55,24 +55,24 @@ class DataSize:
 def write_training_data(config: TrainJobConfig, hashes: Sequence[DataHashes]) -> list[Path]:
     """Join, check and split the tables into files in the job's shared folder, with Ray Data.
 
-    No data set trains on a question of any aptitude test: two of them may hold the same ones.
-    Files of the same tables and split are used again, by whichever run made them.
+    Questions of any aptitude test are excluded from every dataset, since datasets may share
+    questions. Files of the same tables and split are reused across runs.
 
     Args:
         config: the job.
         hashes: see :func:`data_hashes`.
 
     Returns:
-        Folder of every data set.
+        Folder of every dataset.
 
     Raises:
-        ArtifactError: a table is missing, corrupt or does not fit the others.
+        ArtifactError: a table is missing, corrupt or does not match the others.
         ZooError: a candidate has no card or no outcome.
     """
     splits = _splits(config)
     folders = [
-        _folder(config, data, split, of_files)
-        for data, split, of_files in zip(config.data, splits, hashes, strict=True)
+        _folder(config, data, split, file_hashes)
+        for data, split, file_hashes in zip(config.data, splits, hashes, strict=True)
     ]
     for data, split, folder in zip(config.data, splits, folders, strict=True):
         write_outcome_files(data, split, folder)
@@ -84,10 +84,10 @@ def read_training_data(config: TrainJobConfig, folders: Sequence[Path]) -> Train
 
     Args:
         config: the job.
-        folders: of its data sets.
+        folders: folders of its datasets.
 
     Raises:
-        ArtifactError: they are gone or damaged.
+        ArtifactError: files are missing or corrupt.
     """
     training = config.training
     files = [
@@ -95,20 +95,21 @@ def read_training_data(config: TrainJobConfig, folders: Sequence[Path]) -> Train
         for folder, split in zip(folders, _splits(config), strict=True)
     ]
     return TrainingData(
-        training=tuple(one.training for one in files),
+        training=tuple(dataset.training for dataset in files),
         validation=tuple(
-            one.validation.sample(training.validation_instructions, training.seed) for one in files
+            dataset.validation.sample(training.validation_instructions, training.seed)
+            for dataset in files
         ),
         task_sets=tuple({tasks.tasks_hash: tasks for tasks in _task_sets(config)}.values()),
-        num_unknown=sum(one.num_unknown for one in files),
+        num_unknown=sum(dataset.num_unknown for dataset in files),
     )
 
 
 def measure_training_data(config: TrainJobConfig) -> tuple[DataSize, ...]:
-    """Count the training instructions of every data set; reads ids alone and writes nothing.
+    """Count the training instructions of every dataset; reads only ids and writes nothing.
 
     Raises:
-        ArtifactError: a table is missing or has not the columns it needs.
+        ArtifactError: a table or a column is missing.
         ZooError: a candidate has no card.
     """
     return tuple(
@@ -117,7 +118,7 @@ def measure_training_data(config: TrainJobConfig) -> tuple[DataSize, ...]:
 
 
 def data_hashes(config: Sequence[DataSetConfig]) -> list[DataHashes]:
-    """Content hash of every file the router learns from, wherever it lies.
+    """Hash the content of every file that the router is trained on, independent of its path.
 
     Raises:
         ArtifactError: a file cannot be read.
@@ -152,7 +153,7 @@ def _splits(config: TrainJobConfig) -> list[Split]:
 
 
 def _folder(config: TrainJobConfig, data: DataSetConfig, split: Split, hashes: DataHashes) -> Path:
-    made_from = {
+    inputs = {
         **hashes,
         "sources": data.sources,
         "candidates": data.candidates,
@@ -160,7 +161,7 @@ def _folder(config: TrainJobConfig, data: DataSetConfig, split: Split, hashes: D
         "validation_fraction": split.validation_fraction,
         "seed": split.seed,
     }
-    return config.shared_folder / f"outcomes-{content_hash(made_from)}"
+    return config.shared_folder / f"outcomes-{content_hash(inputs)}"
 
 
 def _cards(data: DataSetConfig, tasks_hash: str) -> tuple[Card, ...]:
@@ -173,22 +174,22 @@ def _measure(data: DataSetConfig, split: Split) -> DataSize:
     for path in data.questions:
         check_table(QUESTIONS, path)
     check_table(OUTCOMES, data.outcomes)
-    wanted = pc.field("candidate").isin([card.candidate for card in split.cards])
-    wanted &= pc.field("correct").is_valid()
+    row_filter = pc.field("candidate").isin([card.candidate for card in split.cards])
+    row_filter &= pc.field("correct").is_valid()
     if data.sources is not None:
-        wanted &= pc.field("source").isin(list(data.sources))
-    outcomes = _column(data.outcomes, OUTCOMES.arrow, ["question_id"], wanted)
+        row_filter &= pc.field("source").isin(list(data.sources))
+    outcomes = _columns(data.outcomes, OUTCOMES.arrow, ["question_id"], row_filter)
     answered = set(pc.unique(outcomes["question_id"]).to_pylist()) - split.excluded
     groups: list[str] = []
     for path in data.questions:
-        questions = _column(path, QUESTIONS.arrow, ["question_id", "dup_group"])
+        questions = _columns(path, QUESTIONS.arrow, ["question_id", "dup_group"])
         pairs = zip(*(column.to_pylist() for column in questions.columns), strict=True)
         groups += [group or question for question, group in pairs if question in answered]
-    held_Q = is_validation(groups, split.validation_fraction, split.seed)
-    return DataSize(split.cards, int((~held_Q).sum()))
+    is_validation_Q = is_validation(groups, split.validation_fraction, split.seed)
+    return DataSize(split.cards, int((~is_validation_Q).sum()))
 
 
-def _column(
-    path: Path, schema: pa.Schema, names: list[str], wanted: pc.Expression | None = None
+def _columns(
+    path: Path, schema: pa.Schema, names: list[str], row_filter: pc.Expression | None = None
 ) -> pa.Table:
-    return pyarrow.dataset.dataset(path, schema=schema).to_table(columns=names, filter=wanted)
+    return pyarrow.dataset.dataset(path, schema=schema).to_table(columns=names, filter=row_filter)

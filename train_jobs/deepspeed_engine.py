@@ -1,4 +1,4 @@
-"""The training engine on DeepSpeed ZeRO. The only module that names DeepSpeed."""
+"""The training engine on DeepSpeed ZeRO. The only module that imports DeepSpeed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,18 +23,18 @@ _TAG = "state"
 
 
 def start_distributed(backend: str) -> None:
-    """Let DeepSpeed use the process group that Ray Train has set up."""
+    """Make DeepSpeed use the process group that Ray Train has set up."""
     deepspeed.init_distributed(dist_backend=backend, verbose=False)
 
 
 class DeepSpeedEngine:
-    """One stage's engine: the loop's ``Engine`` on ZeRO-2 or ZeRO-3.
+    """The training loop's ``Engine`` on ZeRO-2 or ZeRO-3, for a single stage.
 
-    A stage needs an engine of its own, because ZeRO flattens the trainable parameters.
+    Each stage needs a new engine, because ZeRO flattens the trainable parameters.
 
     Args:
-        model: its parameters must be frozen for the stage.
-        stage: which stage's learning rates to use.
+        model: the network, with parameters frozen for the stage.
+        stage: the stage whose learning rates are used.
         config: the training run.
         options: sharding and precision.
         total_steps: steps of the stage, for the schedule.
@@ -48,7 +48,7 @@ class DeepSpeedEngine:
         options: DeepSpeedConfig,
         total_steps: int,
     ) -> None:
-        """Hand model, optimizer and schedule to DeepSpeed."""
+        """Initialise DeepSpeed with model, optimizer and schedule."""
         if options.activation_checkpointing:
             recompute_activations(model)
         self._rates = config.stage(stage)
@@ -65,13 +65,13 @@ class DeepSpeedEngine:
 
     @property
     def model(self) -> ModelSat:
-        """The model inside."""
+        """The wrapped model."""
         module: ModelSat = self._engine.module
         return module
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return torch.device(self._engine.device)
 
     def forward(self, *inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
@@ -84,22 +84,22 @@ class DeepSpeedEngine:
         self._engine.backward(loss)
 
     def step(self) -> None:
-        """End a pass; after a step's last one clip, update, advance the schedule, clear."""
+        """End a pass; after a step's last pass clip, update, advance the schedule, zero."""
         self._engine.step()
 
     def learning_rates(self) -> dict[str, float]:
-        """Present learning rate of each part that trains at a peak rate of its own."""
-        present = {
+        """Return the current learning rate of base and capability parts, if they train."""
+        current = {
             group["initial_lr"]: float(group["lr"]) for group in self._engine.optimizer.param_groups
         }
         peaks = {
             "base": self._rates.learning_rate,
             "capability": self._rates.capability_learning_rate,
         }
-        return {part: present[peak] for part, peak in peaks.items() if peak in present}
+        return {part: current[peak] for part, peak in peaks.items() if peak in current}
 
     def full_state(self) -> dict[str, Tensor]:
-        """Every parameter, whole, in float32 on the CPU, on every worker."""
+        """Return every parameter, gathered, in float32 on the CPU, on every worker."""
         state = {}
         for name, parameter in self.model.named_parameters():
             with deepspeed.zero.GatheredParameters(
@@ -111,8 +111,8 @@ class DeepSpeedEngine:
     def save(self, directory: Path) -> None:
         """Write this worker's part of a checkpoint: private, pickled, never served.
 
-        What the stage leaves frozen is not in it: the model that goes on is built of the same
-        parts and has it already.
+        Parameters that the stage freezes are excluded: a resumed run builds the model from the
+        same parts, which include them.
         """
         self._engine.save_checkpoint(str(directory), tag=_TAG, exclude_frozen_parameters=True)
 
@@ -125,12 +125,12 @@ class DeepSpeedEngine:
         path, _ = self._engine.load_checkpoint(str(directory), tag=_TAG, load_module_strict=False)
         if path is None:
             raise CheckpointError(
-                f"{directory} holds no usable training checkpoint; remove it to start over"
+                f"{directory} has no usable training checkpoint; remove it to start over"
             )
 
 
 def read_weights(directory: Path) -> dict[str, Tensor]:
-    """Every trained parameter of a checkpoint, whole, in float32 on the CPU.
+    """Read every trained parameter of a checkpoint, gathered, in float32 on the CPU.
 
     Args:
         directory: a folder that :meth:`DeepSpeedEngine.save` wrote on every worker.
@@ -142,7 +142,7 @@ def read_weights(directory: Path) -> dict[str, Tensor]:
 def _optimizer(groups: list[dict[str, Any]], options: DeepSpeedConfig) -> torch.optim.Optimizer:
     if options.offload_optimizer:
         return DeepSpeedCPUAdam(groups, adamw_mode=True)
-    # Unfused it would make two copies of all it updates.
+    # The unfused optimizer makes two copies of all parameters it updates.
     return torch.optim.AdamW(groups, fused=True)
 
 

@@ -16,22 +16,22 @@ from tensorboardX.summary import scalar
 
 from train_jobs.storage import is_url, open_run
 
-_FOLDER = "tensorboard"  # within the run's
-_FLUSH_S = 10  # seconds until a scalar is on disk at the latest, if others follow
+_FOLDER = "tensorboard"  # inside the run's folder
+_FLUSH_S = 10  # maximum delay until a scalar is on disk, if others follow
 
 
 class EventFile:
-    """Scalars of one worker's run, written as they come; training goes on without a file.
+    """Writes a run's scalars to an event file; if writing fails, training continues without it.
 
-    tensorboardX's own ``SummaryWriter`` writes in a thread, which dies on a full disk; then its
-    queue fills, and the training waits for ever.
+    tensorboardX's ``SummaryWriter`` writes in a thread, which dies on a full disk; its queue then
+    fills, and training hangs.
 
     Args:
         storage_path: storage of the run.
         run: its folder there.
-        repeats_from: step from which this run repeats what an earlier file holds, which is then
-            hidden; None if there is none.
-        say: told why there is no file any more.
+        repeats_from: step from which this run repeats steps of an earlier file, which are then
+            hidden; None if there is no earlier file.
+        say: logs a message when the file cannot be written.
     """
 
     def __init__(
@@ -39,11 +39,11 @@ class EventFile:
     ) -> None:
         """Open the file."""
         self._say = say
-        self._copies_to: tuple[FileSystem, str] | None = None
+        self._upload_to: tuple[FileSystem, str] | None = None
         self._folder = Path(storage_path) / run / _FOLDER
         if is_url(storage_path):
-            # A file is appended to, which an object store cannot: copies go there.
-            self._copies_to = open_run(storage_path, f"{run}/{_FOLDER}")
+            # Object stores cannot append to a file, so a local file is uploaded.
+            self._upload_to = open_run(storage_path, f"{run}/{_FOLDER}")
             self._folder = Path(tempfile.mkdtemp(prefix=f"{run}-{_FOLDER}-"))
         self._writer: RecordWriter | None = None
         self._flushed_s = 0.0
@@ -54,23 +54,23 @@ class EventFile:
         self._try(self._append, scalars, step)
 
     def publish(self) -> None:
-        """Let the file be read where the run is stored."""
+        """Flush the file, and upload it if the storage is remote."""
         self._try(self._flush)
-        if self._copies_to is None:
+        if self._upload_to is None:
             return
-        filesystem, folder = self._copies_to
+        filesystem, folder = self._upload_to
         try:
             filesystem.create_dir(folder)
             copy_files(str(self._folder), folder, destination_filesystem=filesystem)
-        except OSError as error:  # the next copy holds everything
-            self._say(f"event files cannot be copied to {folder}: {error}")
+        except OSError as error:  # the next upload includes everything
+            self._say(f"cannot upload event files to {folder}: {error}")
 
     def close(self) -> None:
-        """End the file."""
+        """Close the file."""
         if self._writer is not None:
             self._try(self._writer.close)
         self._writer = None
-        if self._copies_to is not None:
+        if self._upload_to is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _open(self, repeats_from: int | None) -> None:
@@ -97,11 +97,11 @@ class EventFile:
             self._writer.flush()
             self._flushed_s = time.monotonic()
 
-    def _try(self, act: Callable[..., None], *arguments: object) -> None:
+    def _try(self, action: Callable[..., None], *arguments: object) -> None:
         try:
-            act(*arguments)
+            action(*arguments)
         except OSError as error:
-            self._say(f"event files in {self._folder} end here: {error}")
+            self._say(f"writing event files in {self._folder} stopped: {error}")
             if self._writer is not None:
                 with suppress(OSError):
                     self._writer.close()

@@ -1,7 +1,7 @@
-"""Outcomes of any size become files to train on: joined, shuffled and split by Ray Data.
+"""Convert outcomes of any size to training files: joined, shuffled and split by Ray Data.
 
-Questions and outcomes meet in buckets by a hash of the question. One bucket, some thousand
-questions, is all that a process holds; which machine works on it changes nothing in the files.
+Questions and outcomes are joined in buckets by a hash of the question. A process holds only one
+bucket (a few thousand questions) in memory; the files do not depend on which machine writes them.
 """
 
 import itertools
@@ -30,8 +30,8 @@ from train_jobs.config import DataSetConfig
 QUESTIONS_PER_FILE = 4096
 _INDEX = "files.json"
 _SIDES = ("training", "validation")
-# A row is a question, then `candidate` and what follows are null, or an outcome, then what stands
-# between is.
+# A row is either a question (`candidate` and `correct` are null) or an outcome (`prompt` to
+# `dup_group` are null).
 _ROW = pa.schema(
     [
         ("bucket", pa.int64()),
@@ -46,18 +46,18 @@ _ROW = pa.schema(
 )
 _QUESTION_COLUMNS = ("question_id", "prompt", "task", "category", "dup_group")
 _OUTCOME_COLUMNS = ("question_id", "candidate", "source", "correct")
-_LIGHT: dict[str, Any] = {"num_cpus": 0.25}  # of a stage that mostly reads and writes
+_LIGHT: dict[str, Any] = {"num_cpus": 0.25}  # for stages that are I/O bound
 _STAGE: dict[str, Any] = {**_LIGHT, "batch_format": "pyarrow"}
 
 
 @dataclass(frozen=True)
 class Split:
-    """What is done with each bucket.
+    """How buckets are filtered and split.
 
     Attributes:
-        cards: candidates to keep, in order.
-        excluded: questions to leave out.
-        validation_fraction: share of the instructions kept apart.
+        cards: cards of the candidates to keep, in order.
+        excluded: ids of excluded questions.
+        validation_fraction: share of the instructions reserved for validation.
         seed: seeds the split and the order.
     """
 
@@ -72,9 +72,9 @@ class OutcomeFiles:
     """Training and validation outcomes in files.
 
     Attributes:
-        training: outcomes to train on.
-        validation: outcomes kept apart.
-        num_unknown: outcomes left out because no question has their id.
+        training: training outcomes.
+        validation: validation outcomes.
+        num_unknown: number of outcomes excluded because no question has their id.
     """
 
     training: StoredOutcomes
@@ -83,23 +83,23 @@ class OutcomeFiles:
 
 
 def write_outcome_files(data: DataSetConfig, split: Split, folder: Path) -> None:
-    """Write the files of one data set; does nothing where they are complete.
+    """Write the files of a dataset; does nothing if they are complete.
 
     Args:
-        data: where its tables are.
-        split: what is done with them.
-        folder: where the files go; every machine of the cluster sees it.
+        data: paths of its tables.
+        split: how to filter and split them.
+        folder: output folder, shared by all machines of the cluster.
 
     Raises:
-        ArtifactError: a table is missing or malformed, a question occurs twice, a candidate has
-            two outcomes for one, or a side of the split would be empty.
-        ZooError: a card's candidate has no outcome at all.
+        ArtifactError: a table is missing or malformed, a question is duplicated, a candidate has
+            two outcomes for a question, or a side of the split would be empty.
+        ZooError: a card's candidate has no outcomes.
     """
     if (folder / _INDEX).is_file():
         return
     try:
-        with atomic_directory(folder) as unfinished:
-            _write_index(_write_buckets(data, split, unfinished), split, unfinished)
+        with atomic_directory(folder) as temporary:
+            _write_index(_write_buckets(data, split, temporary), split, temporary)
     except RayTaskError as error:
         if isinstance(error.cause, ModelSatError):
             raise error.cause from None
@@ -107,36 +107,38 @@ def write_outcome_files(data: DataSetConfig, split: Split, folder: Path) -> None
 
 
 def _write_buckets(data: DataSetConfig, split: Split, folder: Path) -> list[dict[str, Any]]:
-    """Write every bucket; returns what was in each."""
+    """Write every bucket; return the counts of each."""
     for path in data.questions:
         check_table(QUESTIONS, path)
     check_table(OUTCOMES, data.outcomes)
     if data.sources is not None:
         check_sources(_sources(data.outcomes), data.sources, origin=str(data.outcomes))
     num_questions = sum(pq.read_metadata(path).num_rows for path in data.questions)
-    drawn = {"num_buckets": max(1, -(-num_questions // QUESTIONS_PER_FILE)), "seed": split.seed}
+    bucketing = {"num_buckets": max(1, -(-num_questions // QUESTIONS_PER_FILE)), "seed": split.seed}
     names = [card.candidate for card in split.cards]
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
     questions = _read(data.questions, QUESTIONS, _QUESTION_COLUMNS).map_batches(
-        _question_rows, fn_kwargs=drawn, **_STAGE
+        _question_rows, fn_kwargs=bucketing, **_STAGE
     )
     outcomes = _read([data.outcomes], OUTCOMES, _OUTCOME_COLUMNS).map_batches(
-        _outcome_rows, fn_kwargs={**drawn, "candidates": names, "sources": data.sources}, **_STAGE
+        _outcome_rows,
+        fn_kwargs={**bucketing, "candidates": names, "sources": data.sources},
+        **_STAGE,
     )
     return (
         questions.union(outcomes)
-        .groupby("bucket", num_partitions=drawn["num_buckets"])
+        .groupby("bucket", num_partitions=bucketing["num_buckets"])
         .map_groups(_write_bucket, fn_args=(split, folder), **_STAGE)
         .take_all()
     )
 
 
 def open_outcome_files(folder: Path, cards: tuple[Card, ...]) -> OutcomeFiles:
-    """The files of one data set that :func:`write_outcome_files` wrote.
+    """Open the files of a dataset that :func:`write_outcome_files` wrote.
 
     Raises:
-        ArtifactError: they are not complete.
+        ArtifactError: the files are incomplete.
     """
     index = read_json(folder / _INDEX)
     sides = {
@@ -149,17 +151,17 @@ def open_outcome_files(folder: Path, cards: tuple[Card, ...]) -> OutcomeFiles:
 
 
 def _read(paths: Sequence[Path], schema: TableSchema, names: Sequence[str]) -> ray.data.Dataset:
-    """Some columns of tables; a nullable one that a file lacks is null."""
+    """Read some columns of tables; absent nullable columns are filled with nulls."""
     return ray.data.read_parquet(
         [str(path) for path in paths],
         schema=pa.schema([field for field in schema.fields if field.name in names]),
-        partitioning=None,  # a folder called a=b is no column
+        partitioning=None,  # a folder named a=b is not a partition
         **_LIGHT,
     ).select_columns(list(names))
 
 
 def _sources(path: Path) -> set[str | None]:
-    """All values of an outcomes table's column `source`."""
+    """Return the distinct values of an outcomes table's column `source`."""
     found: set[str | None] = set()
     if "source" not in pq.read_schema(path).names:
         return {None}
@@ -169,7 +171,7 @@ def _sources(path: Path) -> set[str | None]:
 
 
 def _buckets(question_ids: pa.ChunkedArray, num_buckets: int, seed: int) -> pa.ChunkedArray:
-    """Bucket of each question, drawn by its id."""
+    """Assign each question to a bucket by a hash of its id."""
     ids = pc.unique(question_ids)
     buckets = [int(unit_hash(f"{seed}/{name}") * num_buckets) for name in ids.to_pylist()]
     return pa.array(buckets, pa.int64()).take(pc.index_in(question_ids, value_set=ids))
@@ -187,17 +189,17 @@ def _outcome_rows(
     candidates: Sequence[str],
     sources: Sequence[str] | None,
 ) -> pa.Table:
-    wanted = pc.is_in(outcomes["candidate"], pa.array(candidates, pa.string()))
+    is_used = pc.is_in(outcomes["candidate"], pa.array(candidates, pa.string()))
     if sources is not None:
-        wanted = pc.and_(wanted, pc.is_in(outcomes["source"], pa.array(sources, pa.string())))
-    kept = outcomes.filter(wanted).drop_columns("source")
+        is_used = pc.and_(is_used, pc.is_in(outcomes["source"], pa.array(sources, pa.string())))
+    used = outcomes.filter(is_used).drop_columns("source")
     return _conformed(
-        kept.append_column("bucket", _buckets(kept["question_id"], num_buckets, seed))
+        used.append_column("bucket", _buckets(used["question_id"], num_buckets, seed))
     )
 
 
 def _conformed(rows: pa.Table) -> pa.Table:
-    """All columns of `_ROW`, null where there is none."""
+    """Add the missing columns of `_ROW` as nulls."""
     return pa.table(
         [
             rows[field.name].cast(field.type)
@@ -210,14 +212,14 @@ def _conformed(rows: pa.Table) -> pa.Table:
 
 
 def _write_bucket(rows: pa.Table, split: Split, folder: Path) -> pa.Table:
-    """Join the questions and outcomes of a bucket and write them; tells how many there were."""
+    """Join the questions and outcomes of a bucket and write them; return its counts."""
     is_outcome = pc.is_valid(rows["candidate"])
     outcomes = rows.filter(is_outcome)
-    # The order in which rows arrive depends on who read what first.
+    # The order of arriving rows is not deterministic.
     questions = rows.filter(pc.invert(is_outcome)).sort_by("question_id")
     _check_distinct(questions["question_id"].to_pylist())
     matrix = join_outcomes(questions, outcomes, split.cards, exclude_questions=split.excluded)
-    held_Q = is_validation(matrix.groups, split.validation_fraction, split.seed)
+    is_validation_Q = is_validation(matrix.groups, split.validation_fraction, split.seed)
     is_known = pc.is_in(outcomes["question_id"], value_set=pc.unique(questions["question_id"]))
     name = f"{rows['bucket'][0].as_py():06d}.parquet"
     counts: dict[str, Any] = {
@@ -225,28 +227,28 @@ def _write_bucket(rows: pa.Table, split: Split, folder: Path) -> pa.Table:
         "num_unknown": outcomes.num_rows - (pc.sum(is_known).as_py() or 0),
         "num_outcomes": (~np.isnan(matrix.correct_QM)).sum(axis=0).tolist(),
     }
-    for side, chosen in zip(_SIDES, (~held_Q, held_Q), strict=True):
-        counts[side] = int(chosen.sum())
-        if chosen.any():
-            write_outcomes(matrix.rows(np.flatnonzero(chosen).tolist()), folder / side / name)
+    for side, mask_Q in zip(_SIDES, (~is_validation_Q, is_validation_Q), strict=True):
+        counts[side] = int(mask_Q.sum())
+        if mask_Q.any():
+            write_outcomes(matrix.rows(np.flatnonzero(mask_Q).tolist()), folder / side / name)
     return pa.Table.from_pylist([counts])
 
 
 def _check_distinct(question_ids: Sequence[str]) -> None:
-    """Refuse an id that occurs twice, in one table or in two.
+    """Reject duplicate ids, within a table or between tables.
 
     Args:
-        question_ids: in order.
+        question_ids: sorted ids.
     """
-    for before, question_id in itertools.pairwise(question_ids):
-        if before == question_id:
+    for previous, question_id in itertools.pairwise(question_ids):
+        if previous == question_id:
             raise ArtifactError(
-                f"question {question_id!r} occurs twice in the questions tables; keep it once"
+                f"question {question_id!r} occurs twice in the questions tables; ids must be unique"
             )
 
 
 def _write_index(written: Sequence[Mapping[str, Any]], split: Split, folder: Path) -> None:
-    """Check the whole, and say that it is complete."""
+    """Check the totals and write the index, which marks the files as complete."""
     num_outcomes = np.array([bucket["num_outcomes"] for bucket in written], dtype=np.int64)
     check_answered(num_outcomes.sum(axis=0), split.cards)
     in_order = sorted(written, key=lambda bucket: bucket["name"])

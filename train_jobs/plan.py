@@ -1,6 +1,6 @@
-"""What a training job will need, found before anything starts: memory, arithmetic, traffic, time.
+"""Plan of a training job: memory, compute, traffic and time, without starting it.
 
-Built from the configurations of base and encoder alone; no weights are read and no worker starts.
+Uses only the configurations of base and encoder; reads no weights and starts no worker.
 """
 
 import time
@@ -31,26 +31,25 @@ from train_jobs.sharding import (
     traffic_per_step,
 )
 
-_CHARACTERS_PER_TOKEN = 4  # of English, about
+_CHARACTERS_PER_TOKEN = 4  # approximately, in English
 _SPECIAL_TOKENS = 2
-# Of a statement: a task's name and five keywords.
-_STATEMENT_TOKENS = 24
+_STATEMENT_TOKENS = 24  # a task's name and five keywords
 _PAPER_STATEMENTS = 50
-# Before the first weight: interpreter, torch, DeepSpeed and Ray; with a GPU also its context, here
-# on the GPU. Measured on a CPU worker.
+# Without weights: interpreter, torch, DeepSpeed and Ray, measured on a CPU worker; on a GPU the
+# CUDA context.
 _RUNTIME_BYTES = {"cpu": 600 << 20, "cuda": 1 << 30}
-_OPTIMIZER_BYTES = 32  # read and written for one weight's update: weight, gradient, two moments
+_OPTIMIZER_BYTES = 32  # read and written per updated weight: weight, gradient, two moments
 
 
 @dataclass(frozen=True)
 class WorkLoad:
-    """What there is to learn from.
+    """Size of the training data.
 
     Attributes:
         candidates: real candidates of a batch.
         statements: statements of a card.
-        instructions: training instructions; None where not known.
-        steps: steps of both stages' epochs together; None where not known.
+        instructions: training instructions; None if unknown.
+        steps: total steps of both stages; None if unknown.
     """
 
     candidates: int
@@ -61,23 +60,23 @@ class WorkLoad:
 
 @dataclass(frozen=True)
 class TrainPlan:
-    """What one job needs in stage ``all``, in which everything trains.
+    """Requirements of a job in stage ``all``, in which everything trains.
 
     Attributes:
-        work: what there is to learn from.
-        footprint: one pass of one worker.
-        memory: one worker's training state by part, bytes.
-        runtime: bytes of the process itself.
-        activations: bytes beside them at the fullest moment of a pass.
-        validation: bytes beside them at the fullest moment of scoring validation instructions.
-        total: largest sum of one worker's memory (its GPU's, or its process's), bytes.
-        available: bytes of the GPU's memory; None where it is not known.
-        passes_per_step: of each worker.
-        instructions_per_step: of all workers.
-        tokens_per_step: that the base model reads, of all workers, padding included.
-        traffic: bytes a worker sends to others in a step.
-        step_s: estimated time of a step; None where the chip is not known.
-        assumptions: what the estimate rests on.
+        work: size of the training data.
+        footprint: cost of a worker's forward and backward pass.
+        memory: a worker's training state by part, bytes.
+        runtime: memory of the process itself, bytes.
+        activations: additional peak memory of a training pass, bytes.
+        validation: additional peak memory of scoring validation instructions, bytes.
+        total: peak memory of a worker (of its GPU, or of its process), bytes.
+        available: GPU memory, bytes; None if unknown.
+        passes_per_step: passes of each worker per step.
+        instructions_per_step: instructions of all workers per step.
+        tokens_per_step: tokens of the base model over all workers, with padding.
+        traffic: bytes that a worker sends to others in a step.
+        step_s: estimated time of a step; None if the GPU type is unknown.
+        assumptions: assumptions of the estimate.
     """
 
     work: WorkLoad
@@ -96,7 +95,7 @@ class TrainPlan:
     assumptions: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """The plan as plain values; bytes stay bytes."""
+        """Return the plan as plain values; memory is in bytes."""
         return {
             "parameters": dict(self.footprint.parameters),
             "trained_parameters": dict(self.footprint.trained),
@@ -128,8 +127,8 @@ def make_plan(config: TrainJobConfig, candidates: int | None = None) -> TrainPla
 
     Args:
         config: the job.
-        candidates: real candidates to plan for, with the paper's 50 statements each, in place of
-            reading the job's tables.
+        candidates: number of real candidates, with the paper's 50 statements each; None reads the
+            job's tables.
 
     Raises:
         ArtifactError: a table or the configuration of base or encoder cannot be read.
@@ -197,7 +196,7 @@ def make_plan(config: TrainJobConfig, candidates: int | None = None) -> TrainPla
 
 
 def pass_shape(config: TrainJobConfig, work: WorkLoad) -> PassShape:
-    """Sizes of a job's longest pass: every instruction at its limit."""
+    """Return the sizes of a job's longest pass: all instructions at the maximum length."""
     model = config.model
     inquiry_tokens = len(model.inquiry) // _CHARACTERS_PER_TOKEN + _SPECIAL_TOKENS
     return PassShape(
@@ -211,7 +210,7 @@ def pass_shape(config: TrainJobConfig, work: WorkLoad) -> PassShape:
 
 
 def scoring_shape(config: TrainJobConfig, work: WorkLoad) -> PassShape:
-    """Sizes of the longest pass over validation instructions, with a card of evidence 0."""
+    """Return the sizes of the longest validation pass, with the neutral card."""
     num_cards = work.candidates + 1
     return replace(
         pass_shape(config, work),
@@ -223,11 +222,11 @@ def scoring_shape(config: TrainJobConfig, work: WorkLoad) -> PassShape:
 def _read_work(config: TrainJobConfig) -> WorkLoad:
     data = measure_training_data(config)
     training = config.training
-    sizes = [one.num_training for one in data]
+    sizes = [dataset.num_training for dataset in data]
     passes = config.resources.num_workers * training.gradient_accumulation_steps
     return WorkLoad(
-        candidates=max(len(one.cards) for one in data),
-        statements=max(len(card_features(one.cards).texts) for one in data),
+        candidates=max(len(dataset.cards) for dataset in data),
+        statements=max(len(card_features(dataset.cards).texts) for dataset in data),
         instructions=sum(sizes),
         steps=sum(
             stage.epochs * count_steps(sizes, training.batch_size * passes, stage.max_steps)
@@ -242,13 +241,13 @@ def _base_tokens_per_instruction(config: TrainJobConfig, shape: PassShape) -> in
     return shape.base_tokens + shape.candidates
 
 
-def _total(config: TrainJobConfig, memory: ShardedMemory, runtime: int, passing: int) -> int:
-    held = memory.weights + memory.gradients
+def _total(config: TrainJobConfig, memory: ShardedMemory, runtime: int, pass_peak: int) -> int:
+    state = memory.weights + memory.gradients
     if not config.deepspeed.offload_optimizer:
-        held += memory.master_weights + memory.optimizer_states
+        state += memory.master_weights + memory.optimizer_states
     elif not config.resources.use_gpu:
-        held += memory.host
-    return runtime + held + max(passing + memory.buffers, memory.step)
+        state += memory.host
+    return runtime + state + max(pass_peak + memory.buffers, memory.step)
 
 
 def _step_time(
@@ -258,8 +257,8 @@ def _step_time(
     flop = footprint.flop * config.training.gradient_accumulation_steps
     if not resources.use_gpu:
         rate = _measured_flop_per_s(resources.threads_per_worker, options.precision)
-        note = f"matrix products run at {rate / 1e9:.0f} GFLOP/s, as measured here just now"
-        return flop / rate, (note, "reducing gradients and the optimizer are left out")
+        note = f"matrix products run at {rate / 1e9:.0f} GFLOP/s, measured on this machine"
+        return flop / rate, (note, "gradient reduction and optimizer are not included")
     chip = CHIPS.get(resources.accelerator_type or "")
     if chip is None:
         known = ", ".join(CHIPS)
@@ -269,8 +268,8 @@ def _step_time(
     link = MACHINE_LINK_GB_PER_S if crosses else chip.link_gb_per_s
     seconds = flop / (UTILISATION_FRACTION * peak * 1e12) + traffic / (link * 1e9)
     notes = [
-        f"{UTILISATION_FRACTION:.0%} of {peak:g} TFLOP/s are reached",
-        f"{link:g} GB/s between GPUs, {GPUS_PER_MACHINE} in a machine, not hidden by arithmetic",
+        f"{UTILISATION_FRACTION:.0%} utilisation of {peak:g} TFLOP/s",
+        f"{link:g} GB/s between GPUs, {GPUS_PER_MACHINE} per machine, no overlap with compute",
     ]
     if options.offload_optimizer:
         shard = trained / resources.num_workers
@@ -278,15 +277,15 @@ def _step_time(
         seconds += (gradients + 2 * shard) / (HOST_LINK_GB_PER_S * 1e9)
         seconds += _OPTIMIZER_BYTES * shard / (HOST_MEMORY_GB_PER_S * 1e9)
         notes.append(
-            f"{HOST_LINK_GB_PER_S:g} GB/s to the host, whose memory gives each GPU's optimizer "
-            f"{HOST_MEMORY_GB_PER_S:g} GB/s"
+            f"{HOST_LINK_GB_PER_S:g} GB/s to the host, {HOST_MEMORY_GB_PER_S:g} GB/s of host "
+            "memory bandwidth per GPU for the optimizer"
         )
     return seconds, tuple(notes)
 
 
 def _measured_flop_per_s(num_threads: int, precision: str) -> float:
-    """Rate of one layer's matrix product on this machine's CPUs."""
-    before = torch.get_num_threads()
+    """Measure the rate of a layer's matrix product on this machine's CPUs."""
+    previous_threads = torch.get_num_threads()
     torch.set_num_threads(num_threads)
     dtype = torch.float32 if precision == "float32" else torch.bfloat16
     rows, width = 512, 1024
@@ -296,12 +295,12 @@ def _measured_flop_per_s(num_threads: int, precision: str) -> float:
         start_s = time.perf_counter()
         left @ right
         best_s = min(best_s, time.perf_counter() - start_s)
-    torch.set_num_threads(before)
+    torch.set_num_threads(previous_threads)
     return 2 * rows * width * width / best_s
 
 
 def plan_lines(config: TrainJobConfig, plan: TrainPlan) -> list[str]:
-    """The plan for people, a line each."""
+    """Format the plan as lines for people."""
     parts = plan.footprint.parameters
     rows: Mapping[str, int] = {
         "runtime": plan.runtime,
@@ -312,14 +311,14 @@ def plan_lines(config: TrainJobConfig, plan: TrainPlan) -> list[str]:
         "activations": plan.activations,
         "validation": plan.validation,
         "buffers": plan.memory.buffers,
-        "copies at the step": plan.memory.step,
+        "step copies": plan.memory.step,
     }
     where = "GPU" if config.resources.use_gpu else "worker"
-    note = " (in the host's memory)" if config.deepspeed.offload_optimizer else ""
+    note = " (in host memory)" if config.deepspeed.offload_optimizer else ""
     offloaded = ("master weights", "optimizer states")
     lines = ["parameters"]
     lines += [f"  {name:<18} {count / 1e6:>10,.1f} M" for name, count in parts.items()]
-    lines += [f"  {'all':<18} {sum(parts.values()) / 1e6:>10,.1f} M", "learning rates"]
+    lines += [f"  {'total':<18} {sum(parts.values()) / 1e6:>10,.1f} M", "learning rates"]
     lines += [
         f"  {group.learning_rate:<8g} decay {group.weight_decay:<5g} "
         f"{group.parameters / 1e6:>7,.1f} M"
@@ -330,9 +329,9 @@ def plan_lines(config: TrainJobConfig, plan: TrainPlan) -> list[str]:
         f"  {name:<18} {size / 2**30:>10,.2f} GiB{note if name in offloaded else ''}"
         for name, size in rows.items()
     ]
-    lines.append(f"  {'at most':<18} {plan.total / 2**30:>10,.2f} GiB{_verdict(plan)}")
+    lines.append(f"  {'peak':<18} {plan.total / 2**30:>10,.2f} GiB{_verdict(plan)}")
     if plan.memory.host:
-        lines.append(f"  {'of the host':<18} {plan.memory.host / 2**30:>10,.2f} GiB for each GPU")
+        lines.append(f"  {'host memory':<18} {plan.memory.host / 2**30:>10,.2f} GiB per GPU")
     return lines + _step_lines(config, plan)
 
 

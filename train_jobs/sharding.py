@@ -1,7 +1,7 @@
-"""What DeepSpeed is told, and what it then keeps in memory on each worker.
+"""DeepSpeed's configuration, and the memory of each worker that results from it.
 
-Bytes by part follow from the settings and from what ``runtime/zero`` of DeepSpeed 0.19.8 allocates;
-tests/integration/train_jobs/test_plan.py holds them against a real run.
+Sizes follow from the settings and the allocations in ``runtime/zero`` of DeepSpeed 0.19.8;
+tests/integration/train_jobs/test_plan.py compares them with a real run.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from typing import Any
 from modelsat.training.config import TrainingConfig
 from train_jobs.config import DeepSpeedConfig
 
-# Gradients that are reduced together, in elements: 100 MB in bfloat16, which keeps links busy.
-# DeepSpeed's own 5e8 would take 1 GB of every GPU.
+# Gradient elements reduced together: 100 MB in bfloat16, enough to saturate the links. DeepSpeed's
+# default of 5e8 would use 1 GB of every GPU.
 _BUCKET_ELEMENTS = 50_000_000
-# ZeRO-3: gathered weights that may be there at once, in elements. Some layers of Phi-3-mini (113
-# million each); DeepSpeed's own 1e9 would be a quarter of the model.
+# ZeRO-3: maximum number of gathered weights. A few layers of Phi-3-mini (113 million each);
+# DeepSpeed's default of 1e9 would be a quarter of the model.
 _LIVE_ELEMENTS = 300_000_000
 _PREFETCH_ELEMENTS = 50_000_000
 _MASTER_BYTES = 4  # of a weight in float32
@@ -23,16 +23,16 @@ _ADAM_BYTES = 8  # two moments in float32
 
 @dataclass(frozen=True)
 class ShardedMemory:
-    """Bytes of one worker's training state.
+    """Memory of a worker's training state, in bytes.
 
     Attributes:
-        weights: what the passes compute with.
+        weights: weights used in forward and backward passes.
         master_weights: float32 copies that the optimizer updates.
-        optimizer_states: its two moments.
-        gradients: what stays of them between passes.
-        buffers: for reducing gradients and gathering weights.
-        step: copies made while the optimizer steps, when no activation is left.
-        host: of these, what lies in the host's memory in place of the GPU's.
+        optimizer_states: the optimizer's two moments.
+        gradients: gradients that stay in memory between passes.
+        buffers: buffers for reducing gradients and gathering weights.
+        step: copies made during the optimizer step, when activations are already freed.
+        host: the part of the above that is in host memory instead of GPU memory.
     """
 
     weights: int
@@ -45,7 +45,7 @@ class ShardedMemory:
 
 
 def deepspeed_settings(config: TrainingConfig, options: DeepSpeedConfig) -> dict[str, Any]:
-    """DeepSpeed's configuration of one stage."""
+    """Build DeepSpeed's configuration of a stage."""
     zero: dict[str, Any] = {
         "stage": options.zero_stage,
         "overlap_comm": False,
@@ -70,17 +70,17 @@ def deepspeed_settings(config: TrainingConfig, options: DeepSpeedConfig) -> dict
 
 
 def cpu_environment() -> dict[str, str]:
-    """Variables of a worker without a GPU.
+    """Return the environment variables of a worker without a GPU.
 
-    Left to itself glibc keeps freed tensors of up to 32 MiB: a run of `small`'s shape with 6 layers
-    and 8 instructions then took 5.3 GiB in place of some 4.5. Below 16 MiB it may: `lite` trains
-    at two thirds of its speed when everything from 1 MiB on goes back at once.
+    By default glibc caches freed tensors of up to 32 MiB: a run of `small`'s shape with 6 layers
+    and 8 instructions then took 5.3 GiB instead of about 4.5. A threshold of 16 MiB avoids this;
+    with 1 MiB, `lite` trains at two thirds of its speed.
     """
     return {"DS_ACCELERATOR": "cpu", "MALLOC_MMAP_THRESHOLD_": str(16 << 20)}
 
 
 def kept_gradient_fraction(options: DeepSpeedConfig, num_workers: int) -> float:
-    """Share of each gradient that stays on the device once it is reduced."""
+    """Return the share of each gradient that stays on the device after reduction."""
     return 0.0 if options.offload_optimizer else 1 / num_workers
 
 
@@ -94,16 +94,16 @@ def sharded_memory(
     largest_parameter: int,
     largest_group: int,
 ) -> ShardedMemory:
-    """Bytes of one worker's training state by part.
+    """Compute the memory of a worker's training state by part.
 
     Args:
         options: sharding and precision.
         num_workers: workers that share the state.
-        accumulates: whether a step takes several passes.
+        accumulates: whether a step has several passes.
         parameters: number of parameters.
-        trained: number of trained ones.
-        largest_parameter: elements of the largest trained one.
-        largest_group: elements of the largest group of one learning rate and decay.
+        trained: number of trained parameters.
+        largest_parameter: elements of the largest trained parameter.
+        largest_group: elements of the largest group with the same learning rate and decay.
     """
     weight_bytes = weight_size(options)
     shard = -(-trained // num_workers)
@@ -117,14 +117,14 @@ def sharded_memory(
         gradients = weight_bytes * shard
     else:
         weights = weight_bytes * parameters
-        # The sum so far and the present pass's own.
+        # The accumulated sum and the gradients of the current pass.
         gradients = weight_bytes * shard * (2 if accumulates else 1)
     step = _MASTER_BYTES * -(-largest_group // num_workers)
     if weight_bytes != _MASTER_BYTES:
         step += weight_bytes * -(-largest_group // num_workers)
     if not options.offload_optimizer:
         return ShardedMemory(weights, master, states, gradients, buffers, step, host=0)
-    # On the host: gradients in float32 and, while they accumulate, their sum; updated weights.
+    # On the host: float32 gradients, their sum if they accumulate, and updated weights.
     host_gradients = _MASTER_BYTES * shard * (2 if accumulates else 1)
     host = master + states + host_gradients + weight_bytes * shard
     buffers += weight_bytes * largest_parameter
@@ -132,14 +132,14 @@ def sharded_memory(
 
 
 def weight_size(options: DeepSpeedConfig) -> int:
-    """Bytes of one weight that the passes compute with."""
+    """Return the bytes per weight in forward and backward passes."""
     return 2 if options.precision == "bf16" else 4
 
 
 def traffic_per_step(
     options: DeepSpeedConfig, *, num_workers: int, passes: int, trained: int, parameters: int
 ) -> int:
-    """Bytes that each worker sends to others in a step.
+    """Return the bytes that each worker sends to others in a step.
 
     ZeRO-2 scatters every pass's gradients and gathers the weights once; ZeRO-3 gathers them in
     every forward and backward pass (Rajbhandari et al., "ZeRO", 2020, section 7).

@@ -1,4 +1,4 @@
-"""Where a run's checkpoints lie: a folder, or a URL that pyarrow or fsspec can open."""
+"""Storage of a run's checkpoints: a folder, or a URL that pyarrow or fsspec can open."""
 
 import json
 from pathlib import Path
@@ -7,40 +7,40 @@ from pyarrow.fs import FileSelector, FileSystem, FileType
 
 from modelsat.errors import CheckpointError, ConfigError
 
-PROGRESS_NAME = "progress.json"  # of every checkpoint; names the number of workers
+PROGRESS_NAME = "progress.json"  # in every checkpoint; has the number of workers
 
 
 def is_url(storage_path: str) -> bool:
-    """Whether a storage path is a URL in place of a folder."""
+    """Whether a storage path is a URL rather than a folder."""
     return "://" in storage_path
 
 
 def absolute_storage(storage_path: str) -> str:
-    """The same storage for a process that runs in another folder."""
+    """Make a storage path independent of the working directory."""
     return storage_path if is_url(storage_path) else str(Path(storage_path).resolve())
 
 
 def open_run(storage_path: str, run: str) -> tuple[FileSystem, str]:
-    """The file system of a run and its folder there, which need not exist.
+    """Return the file system of a run and its folder there, which need not exist.
 
     Raises:
-        ConfigError: nothing opens such a URL.
+        ConfigError: the URL cannot be opened.
     """
     try:
         filesystem, root = FileSystem.from_uri(absolute_storage(storage_path))
     except (ValueError, ImportError, OSError) as error:
         raise ConfigError(
-            f"storage_path {storage_path} cannot be opened: {_first_line(error)}; give a folder, "
+            f"storage_path {storage_path} cannot be opened: {_first_line(error)}; use a folder, "
             "or a URL such as s3://bucket/folder, gs://bucket/folder or fsspec+PROTOCOL://..."
         ) from None
     return filesystem, f"{root.rstrip('/')}/{run}"
 
 
 def workers_of_run(storage_path: str, run: str) -> int | None:
-    """Workers that wrote a run's checkpoints; None when there is none yet.
+    """Return the number of workers that wrote a run's checkpoints; None if there are none.
 
     Raises:
-        ConfigError: nothing opens such a URL.
+        ConfigError: the URL cannot be opened.
         CheckpointError: the storage cannot be read.
     """
     filesystem, folder = open_run(storage_path, run)
@@ -54,8 +54,8 @@ def workers_of_run(storage_path: str, run: str) -> int | None:
                 return int(json.loads(stream.read())["num_workers"])
     except OSError as error:
         raise CheckpointError(
-            f"{storage_path} cannot be read: {_first_line(error)}; see that it can be reached "
-            "from here, and run the same command again"
+            f"{storage_path} cannot be read: {_first_line(error)}; check that it is reachable "
+            "from this machine, and run the same command again"
         ) from None
     return None
 

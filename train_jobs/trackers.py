@@ -1,4 +1,4 @@
-"""MLflow and Weights & Biases, set up by their own environment variables."""
+"""MLflow and Weights & Biases trackers, configured by their own environment variables."""
 
 import json
 import os
@@ -18,13 +18,13 @@ _VARIABLES: dict[TrackerName, tuple[str, ...]] = {
     "mlflow": ("MLFLOW_", "DATABRICKS_"),
     "wandb": ("WANDB_",),
 }
-_OF_ONE_PROCESS = "WANDB_SERVICE"  # where the driver's own wandb listens, if it has one
-# By itself MLflow's client tries for minutes; the feed tries again, and tells of it after seconds.
+_PROCESS_LOCAL = "WANDB_SERVICE"  # address of the driver's own wandb service, if it has one
+# By default MLflow's client retries for minutes; the feed retries by itself and logs failures.
 _MLFLOW_DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 _MLFLOW_PARAMETERS_PER_MESSAGE = 100
-_WANDB_FINISH_S = 20.0  # below what the end of a training waits
-# Of a job's settings: paths and addresses say nothing of what was trained, the inquiry is a prompt.
-_NOT_TOLD: dict[str, Any] = {
+_WANDB_FINISH_S = 20.0  # below the time that the end of training waits
+# Not logged: paths and URLs do not describe the training, and the inquiry is a prompt.
+_NOT_LOGGED: dict[str, Any] = {
     "storage_path": True,
     "router_dir": True,
     "trackers": True,
@@ -34,51 +34,51 @@ _NOT_TOLD: dict[str, Any] = {
 
 
 class MlflowRun:
-    """A run of MLflow, where ``MLFLOW_TRACKING_URI`` says.
+    """An MLflow run on the server at ``MLFLOW_TRACKING_URI``.
 
     Args:
         run: its name.
-        experiment: of which it is one, unless ``MLFLOW_EXPERIMENT_NAME`` or
-            ``MLFLOW_EXPERIMENT_ID`` says otherwise.
-        parameters: of the run.
+        experiment: its experiment, unless ``MLFLOW_EXPERIMENT_NAME`` or
+            ``MLFLOW_EXPERIMENT_ID`` is set.
+        parameters: parameters of the run.
     """
 
     name: TrackerName = "mlflow"
 
     def __init__(self, run: str, experiment: str, parameters: Mapping[str, Any]) -> None:
-        """Nothing is reached yet."""
+        """Create the run object without connecting."""
         self._run = run
         self._experiment = experiment
         self._parameters = parameters
         self._id: str | None = None
         self._client: Any = None
 
-    def open(self, known: str | None) -> str:
-        """Begin a run, or go on with one."""
+    def open(self, run_id: str | None) -> str:
+        """Start a run, or resume one."""
         from mlflow import MlflowClient
         from mlflow.entities import Param
 
         for variable, value in _MLFLOW_DEFAULTS.items():
             os.environ.setdefault(variable, value)
         self._client = MlflowClient()
-        found = self._find(self._id or known)
+        found = self._find(self._id or run_id)
         if found is None:
             found = self._client.create_run(self._experiment_id(), run_name=self._run)
         self._id = str(found.info.run_id)
         if not found.data.params:
-            told = [Param(name, str(value)) for name, value in self._parameters.items()]
-            for first in range(0, len(told), _MLFLOW_PARAMETERS_PER_MESSAGE):
-                some = told[first : first + _MLFLOW_PARAMETERS_PER_MESSAGE]
-                self._client.log_batch(self._id, params=some)
+            params = [Param(name, str(value)) for name, value in self._parameters.items()]
+            for first in range(0, len(params), _MLFLOW_PARAMETERS_PER_MESSAGE):
+                batch = params[first : first + _MLFLOW_PARAMETERS_PER_MESSAGE]
+                self._client.log_batch(self._id, params=batch)
         self._client.update_run(self._id, status="RUNNING")
         return self._id
 
-    def where(self) -> str:
-        """Names of experiment and run."""
+    def url(self) -> str:
+        """Return the name and id of the run."""
         return f"run {self._run} ({self._id})"
 
-    def tell(self, rows: Sequence[Row]) -> None:
-        """Tell of steps."""
+    def log(self, rows: Sequence[Row]) -> None:
+        """Log the scalars of steps."""
         from mlflow.entities import Metric
 
         metrics = [
@@ -93,7 +93,7 @@ class MlflowRun:
         self._client.set_terminated(self._id)
 
     def _find(self, run: str | None) -> Any:
-        """A run that can be gone on with; None if there is none, or people deleted it."""
+        """Return a run that can be resumed; None if there is none, or it was deleted."""
         from mlflow.exceptions import MlflowException
 
         if run is None:
@@ -116,22 +116,21 @@ class MlflowRun:
 
 
 class WandbRun:
-    """A run of Weights & Biases, its key in ``WANDB_API_KEY``.
+    """A Weights & Biases run, with the API key in ``WANDB_API_KEY``.
 
-    Steps are a value of their own, ``step``: by W&B's count each number comes once, and never
-    after a higher one.
+    Steps are logged as a metric, ``step``, since W&B's own step counter must increase strictly.
 
     Args:
         run: its name.
-        project: of which it is one, unless ``WANDB_PROJECT`` says otherwise.
-        parameters: of the run.
-        folder: for what W&B keeps on disk, unless ``WANDB_DIR`` says otherwise.
+        project: its project, unless ``WANDB_PROJECT`` is set.
+        parameters: parameters of the run.
+        folder: folder of W&B's local files, unless ``WANDB_DIR`` is set.
     """
 
     name: TrackerName = "wandb"
 
     def __init__(self, run: str, project: str, parameters: Mapping[str, Any], folder: Path) -> None:
-        """Nothing is reached yet."""
+        """Create the run object without connecting."""
         self._name = run
         self._project = project
         self._parameters = parameters
@@ -139,13 +138,13 @@ class WandbRun:
         self._id: str | None = None
         self._run: Any = None
 
-    def open(self, known: str | None) -> str:
-        """Begin a run, or go on with one; without a server W&B cannot, and begins another."""
+    def open(self, run_id: str | None) -> str:
+        """Start a run, or resume one; offline, W&B cannot resume and starts a new run."""
         import wandb
 
         if self._id is None:
             is_offline = os.environ.get("WANDB_MODE") in ("offline", "dryrun")
-            self._id = known if known and not is_offline else uuid.uuid4().hex
+            self._id = run_id if run_id and not is_offline else uuid.uuid4().hex
         folder = Path(os.environ.get("WANDB_DIR") or self._folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._run = wandb.init(
@@ -156,7 +155,7 @@ class WandbRun:
             dir=str(folder),
             config=dict(self._parameters),
             allow_val_change=True,
-            # The job's log has what the console shows.
+            # The job's log already has the console output.
             settings=wandb.Settings(console="off", silent=True, finish_timeout=_WANDB_FINISH_S),
         )
         self._run.define_metric("step")
@@ -164,12 +163,12 @@ class WandbRun:
             self._run.define_metric(f"{stage}/*", step_metric="step")
         return self._id
 
-    def where(self) -> str:
-        """Address of the run, or the folder of one without a server."""
+    def url(self) -> str:
+        """Return the URL of the run, or the folder of an offline run."""
         return str(self._run.sync_dir if self._run.offline else self._run.url)
 
-    def tell(self, rows: Sequence[Row]) -> None:
-        """Tell of steps."""
+    def log(self, rows: Sequence[Row]) -> None:
+        """Log the scalars of steps."""
         for row in rows:
             self._run.log({**row.scalars, "step": row.step})
 
@@ -179,52 +178,52 @@ class WandbRun:
 
 
 def check_trackers(names: Sequence[TrackerName]) -> None:
-    """Refuse trackers that cannot work here.
+    """Check that trackers are installed and configured.
 
     Raises:
         MachineError: a package is not installed.
-        ConfigError: nothing says where MLflow is.
+        ConfigError: MLflow's URL is not configured.
     """
     for name in names:
         if find_spec(name) is None:
             raise MachineError(
-                f"trackers names {name}, which is not installed: pip install {_PACKAGES[name]} on "
-                "every machine that trains, or leave it out"
+                f"tracker {name} is not installed: pip install {_PACKAGES[name]} on "
+                "every training machine, or remove it from trackers"
             )
     if "mlflow" in names and not os.environ.get("MLFLOW_TRACKING_URI"):
         raise ConfigError(
-            "trackers names mlflow, but MLFLOW_TRACKING_URI is not set: set it to the server's "
-            "address, such as http://mlflow:5000, or leave mlflow out"
+            "tracker mlflow needs MLFLOW_TRACKING_URI, which is not set: set it to the server's "
+            "URL, such as http://mlflow:5000, or remove mlflow from trackers"
         )
 
 
 def tracker_variables(names: Sequence[TrackerName]) -> dict[str, str]:
-    """The environment variables of this process that set up trackers."""
+    """Return this process's environment variables that configure trackers."""
     prefixes = tuple(prefix for name in names for prefix in _VARIABLES[name])
     return {
         variable: value
         for variable, value in os.environ.items()
-        if variable.startswith(prefixes) and variable != _OF_ONE_PROCESS
+        if variable.startswith(prefixes) and variable != _PROCESS_LOCAL
     }
 
 
 def make_trackers(config: TrainJobConfig, run: str) -> list[Tracker]:
-    """The trackers of a training, none of them reached yet.
+    """Create the trackers of a training without connecting to them.
 
     Args:
-        config: the job; its name is that of the experiment or project.
+        config: the job; its name is the name of the experiment or project.
         run: name of its run.
     """
-    parameters = dict(_flat(config.model_dump(mode="json", exclude=_NOT_TOLD)))
-    made: dict[TrackerName, Tracker] = {
+    parameters = dict(_flat(config.model_dump(mode="json", exclude=_NOT_LOGGED)))
+    available: dict[TrackerName, Tracker] = {
         "mlflow": MlflowRun(run, config.name, parameters),
         "wandb": WandbRun(run, config.name, parameters, config.shared_folder / run),
     }
-    return [made[name] for name in dict.fromkeys(config.trackers)]
+    return [available[name] for name in dict.fromkeys(config.trackers)]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Settings by the names that ``--set`` has for them."""
+    """Flatten settings to the dotted names used by ``--set``."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")

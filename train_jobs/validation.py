@@ -1,4 +1,4 @@
-"""How good a router is while it trains, on instructions kept apart."""
+"""Validation metrics of a router during training."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,17 +15,17 @@ from modelsat.training.metrics import cell_auc
 
 @dataclass(frozen=True)
 class Validation:
-    """Figures on validation instructions and real candidates, of the network alone.
+    """Metrics of the network on validation instructions and real candidates.
 
-    Effects of known cards and calibration are fitted when training is over.
+    Effects of known cards and calibration are not included; they are fitted after training.
 
     Attributes:
-        validation_loss: terms over scores of the training loss, nats.
-        validation_auc: AUC over the cells of all matrices; None if one class is absent.
-        calibration_error: expected calibration error of the network's own probabilities, 0..1.
-        routing_accuracy: mean correctness of the candidate with the highest score among those
-            with a known outcome, over instructions, 0..1.
-        best_single_accuracy: of the candidate that is best on each matrix, 0..1.
+        validation_loss: score terms of the training loss, nats.
+        validation_auc: AUC over the cells of all matrices; None if a class is absent.
+        calibration_error: expected calibration error of the uncalibrated probabilities, 0..1.
+        routing_accuracy: mean correctness of the highest-scoring candidate with a known outcome,
+            over instructions, 0..1.
+        best_single_accuracy: accuracy of the best candidate of each matrix, 0..1.
     """
 
     validation_loss: float
@@ -35,14 +35,14 @@ class Validation:
     best_single_accuracy: float
 
     def as_dict(self) -> dict[str, float | None]:
-        """The figures as plain values."""
+        """Return the metrics as plain values."""
         return asdict(self)
 
 
-def judge(
+def validate(
     scores: Sequence[Floats], matrices: Sequence[OutcomeMatrix], config: LossConfig
 ) -> Validation:
-    """Judge a network's scores.
+    """Compute the metrics of a network's scores.
 
     Args:
         scores: log-odds [Q, M] of every matrix.

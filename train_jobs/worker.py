@@ -1,4 +1,4 @@
-"""What every training worker runs: both stages, epoch by epoch, resumable between epochs."""
+"""The training loop of a worker: both stages, epoch by epoch, resumable after every epoch."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -32,17 +32,17 @@ from train_jobs.data import TrainingData, read_training_data
 from train_jobs.deepspeed_engine import DeepSpeedEngine, read_weights, start_distributed
 from train_jobs.progress import TrainingProgress
 from train_jobs.trackers import make_trackers
-from train_jobs.validation import judge
+from train_jobs.validation import validate
 
 
 def train_loop_per_worker(variables: Mapping[str, str], settings: dict[str, Any]) -> None:
     """Train and, on the first worker, write the router directory.
 
     Args:
-        variables: environment variables of the driver's, where the worker has none of that name.
-            They may be secrets: Ray keeps settings and runtime environments for all to see.
-        settings: ``config``, a TrainJobConfig as plain values; ``folders``, where the outcomes of
-            its data sets are; ``made_of``, its model as the router's description tells of it; and
+        variables: environment variables of the driver, used where the worker has none of the same
+            name. They may be secrets, and Ray exposes settings and runtime environments.
+        settings: ``config``, a TrainJobConfig as plain values; ``folders``, the outcome files of
+            its datasets; ``made_of``, the model configuration for the router's description; and
             ``manifest``, facts to store with the router.
     """
     os.environ.update({**variables, **os.environ})
@@ -56,10 +56,10 @@ def train_loop_per_worker(variables: Mapping[str, str], settings: dict[str, Any]
 
 
 class RouterWorker:
-    """One worker's share of a run."""
+    """A worker's part of a training run."""
 
     def __init__(self, config: TrainJobConfig, folders: Sequence[Path]) -> None:
-        """Open the data and build the model, alike on every worker."""
+        """Open the data and build the same model on every worker."""
         context = ray.train.get_context()
         self.config = config
         self.rank: int = context.get_world_rank()
@@ -73,16 +73,16 @@ class RouterWorker:
         self.progress: TrainingProgress
 
     def run(self) -> None:
-        """Run the stages that are not done."""
+        """Run the stages that are not finished."""
         with last_checkpoint() as found:
             if found is None:
-                self.progress = self._follow(None)
+                self.progress = self._start_progress(None)
                 for stage in STAGES:
                     self._run_stage(stage, None, None)
                 return
             last, directory = found
             self.history = list(last.history)
-            self.progress = self._follow(last)
+            self.progress = self._start_progress(last)
             self.progress.say(f"continuing after stage {last.stage}, epoch {last.epoch}")
             for stage in STAGES[STAGES.index(last.stage) :]:
                 resumed = last if stage == last.stage else None
@@ -196,19 +196,19 @@ class RouterWorker:
         started_s = self.progress.now_s()
         engine.model.eval()
         scores = runner.validation_scores(self.data.validation)
-        found = judge(scores, self.data.validation, self.config.training.loss)
+        found = validate(scores, self.data.validation, self.config.training.loss)
         self.progress.validated(found, started_s, step=step, training_loss=training_loss)
-        # Workers that saw another last digit must not part over whether a stage is over.
+        # Rounding may differ between workers, but all must agree on early stopping.
         return broadcast_from_rank_zero(found.as_dict())
 
     def _is_over(self, stage: StageName, epoch: int) -> bool:
-        """Whether no epoch was better than the best for as long as the stage is patient."""
+        """Whether early stopping ends the stage: no better epoch within its patience."""
         patience = self.config.training.stage(stage).patience
         if patience is None or epoch < 0:
             return False
         return epoch - best_epoch(self.history, stage) >= patience
 
-    def _follow(self, last: Progress | None) -> TrainingProgress:
+    def _start_progress(self, last: Progress | None) -> TrainingProgress:
         stages = {stage: self.config.training.stage(stage) for stage in STAGES}
         per_epoch = {stage: self.samplers[stage].steps_per_epoch for stage in STAGES}
         run = ray.train.get_context().get_experiment_name()
@@ -224,14 +224,14 @@ class RouterWorker:
         )
 
     def _build(self) -> tuple[ModelSat, InstructionTokenizer]:
-        """The model before training."""
+        """Build the model before training."""
         if self.config.initial_router is None:
             return build_model(self.config.model, self.config.training.seed)
         router = load_router(self.config.initial_router)
         return router.model, router.tokenizer
 
     def _rebuild(self, stage: StageName, state: dict[str, Tensor]) -> None:
-        """A fresh model with the trained weights: ZeRO leaves the old one flattened."""
+        """Build a new model with the trained weights, since ZeRO has flattened the old one."""
         self.model, self.tokenizer = self._build()
         load_trained(self.model, stage, self.config.training, state)
 

@@ -10,7 +10,7 @@ from tests.integration.train_jobs.wandb_files import read_history, read_run
 from tests.support.train_jobs.event_files import read_scalars
 from tests.support.train_jobs.toy_job import job_values
 from train_jobs.config import TrainJobConfig
-from train_jobs.tracker_feed import Pace, Row, TrackerFeed
+from train_jobs.tracker_feed import FeedTiming, Row, TrackerFeed
 from train_jobs.trackers import MlflowRun
 from train_jobs.train_router import run_name, train_router
 
@@ -23,7 +23,7 @@ pytestmark = [
 
 @pytest.fixture
 def folders(tmp_path, monkeypatch) -> Path:
-    """Both trackers set up by their variables, with folders in place of servers."""
+    """Both trackers set up by their variables, with folders instead of servers."""
     variables = {
         "MLFLOW_TRACKING_URI": (tmp_path / "mlflow").as_uri(),
         "MLFLOW_ALLOW_FILE_STORE": "true",
@@ -40,7 +40,7 @@ def folders(tmp_path, monkeypatch) -> Path:
 
 
 def job(tables: Path, out: Path, **changes) -> TrainJobConfig:
-    """Three epochs on toy tables, told to both trackers."""
+    """Three epochs on toy tables, logged to both trackers."""
     values = {**job_values(tables, out), "trackers": ["mlflow", "wandb"], **changes}
     values["training"]["validate_every_steps"] = 5
     values["training"]["connector_stage"]["epochs"] = 1
@@ -49,7 +49,7 @@ def job(tables: Path, out: Path, **changes) -> TrainJobConfig:
 
 
 def mlflow_metrics(client: MlflowClient, run: str) -> dict[str, list[tuple[int, float]]]:
-    """Steps and values of a run by name, in the order they were told."""
+    """Steps and values of a run by name, in logged order."""
     return {
         name: [(one.step, one.value) for one in client.get_metric_history(run, name)]
         for name in client.get_run(run).data.metrics
@@ -57,7 +57,7 @@ def mlflow_metrics(client: MlflowClient, run: str) -> dict[str, list[tuple[int, 
 
 
 @pytest.mark.usefixtures("ray_cluster")
-def test_both_trackers_hold_what_the_event_files_hold(folders, noisy_tables):
+def test_trackers_have_the_same_scalars_as_the_event_files(folders, noisy_tables):
     # The cluster began before the variables were set: they come from the driver.
     config = job(noisy_tables, folders)
     train_router(config)
@@ -67,15 +67,15 @@ def test_both_trackers_hold_what_the_event_files_hold(folders, noisy_tables):
     client = MlflowClient((folders / "mlflow").as_uri())
     (run,) = client.search_runs([client.get_experiment_by_name("routers").experiment_id])
     assert (run.info.run_name, run.info.status) == (name, "FINISHED")
-    told = mlflow_metrics(client, run.info.run_id)
+    logged = mlflow_metrics(client, run.info.run_id)
     (file,) = (folders / "wandb").rglob("*.wandb")
     history = read_history(file)
-    assert told.keys() == held.keys()
+    assert logged.keys() == held.keys()
     for tag, values in held.items():
-        assert len(told[tag]) == len(values)
-        assert dict(told[tag]) == pytest.approx(values)
+        assert len(logged[tag]) == len(values)
+        assert dict(logged[tag]) == pytest.approx(values)
         rows = [(row["step"], row[tag]) for row in history if tag in row]
-        assert rows == told[tag]
+        assert rows == logged[tag]
 
     parameters = run.data.params
     assert parameters["training.all_stage.learning_rate"] == "0.002"
@@ -87,16 +87,16 @@ def test_both_trackers_hold_what_the_event_files_hold(folders, noisy_tables):
     assert config.model.inquiry not in configuration.values()
 
 
-def test_mlflow_goes_on_in_its_run_and_begins_another_for_a_deleted_one(folders):
+def test_mlflow_resumes_its_run_and_replaces_a_deleted_one(folders):
     client = MlflowClient((folders / "mlflow").as_uri())
     first = MlflowRun("toy-1", "unused", {"seed": 0})
     run = first.open(None)
-    first.tell([Row(1, 100.0, {"loss": 0.5}), Row(2, 101.0, {"loss": 0.25})])
+    first.log([Row(1, 100.0, {"loss": 0.5}), Row(2, 101.0, {"loss": 0.25})])
     # Other settings that change no weight, such as max_failures, are no reason to fail.
     again = MlflowRun("toy-1", "unused", {"seed": 1})
     assert again.open(run) == run
     assert client.get_run(run).info.status == "RUNNING"
-    again.tell([Row(3, 102.0, {"loss": 0.125})])
+    again.log([Row(3, 102.0, {"loss": 0.125})])
     again.close()
     assert client.get_run(run).info.status == "FINISHED"
     assert mlflow_metrics(client, run) == {"loss": [(1, 0.5), (2, 0.25), (3, 0.125)]}
@@ -105,28 +105,28 @@ def test_mlflow_goes_on_in_its_run_and_begins_another_for_a_deleted_one(folders)
     assert MlflowRun("toy-1", "unused", {}).open(run) != run
 
 
-def test_an_mlflow_server_that_is_not_there_costs_a_line(folders, monkeypatch):
+def test_unreachable_mlflow_server_logs_a_message(folders, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     said: list[str] = []
     tracker = MlflowRun("toy-1", "unused", {})
-    pace = Pace(retry_s=60, end_s=20)
-    feed = TrackerFeed(tracker, str(folders), "toy-1", repeats_from=0, say=said.append, pace=pace)
+    timing = FeedTiming(retry_s=60, end_s=20)
+    feed = TrackerFeed(
+        tracker, str(folders), "toy-1", repeats_from=0, say=said.append, timing=timing
+    )
     feed.write({"loss": 0.5}, 1)
     feed.end()
     feed.wait()
     warning, lacking = said
-    assert warning.startswith("mlflow is not told, training goes on: ")
-    assert lacking == "mlflow lacks 1 steps of this run"
+    assert warning.startswith("mlflow failed, training continues: ")
+    assert lacking == "mlflow is missing 1 steps of this run"
 
 
-def test_a_tracker_that_cannot_work_is_refused_before_anything_starts(
-    folders, noisy_tables, monkeypatch
-):
+def test_rejects_unusable_trackers_before_training(folders, noisy_tables, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     with pytest.raises(ConfigError, match="MLFLOW_TRACKING_URI is not set"):
         train_router(job(noisy_tables, folders))
     monkeypatch.setattr("train_jobs.trackers.find_spec", lambda name: None)
-    with pytest.raises(MachineError, match="names wandb, which is not installed: pip install"):
+    with pytest.raises(MachineError, match="tracker wandb is not installed: pip install"):
         train_router(job(noisy_tables, folders, trackers=["wandb"]))
     assert not list(folders.iterdir())

@@ -19,7 +19,7 @@ _LAST_PIECES = (1, 4)
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """The rows of a run in the order they were told."""
+    """Return the rows of a run in logged order."""
     records = [Record.FromString(content) for content in _records(path.read_bytes())]
     return [
         {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in row.item}
@@ -34,7 +34,7 @@ def read_run(path: Path) -> tuple[str, str, dict[str, Any]]:
         if record.HasField("run"):
             config = {item.key: json.loads(item.value_json) for item in record.run.config.update}
             return record.run.display_name, record.run.project, config
-    raise AssertionError(f"{path} tells of no run")
+    raise AssertionError(f"{path} has no run")
 
 
 def _records(content: bytes) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Experiment trackers that remember, fail or keep silent."""
+"""Fake experiment trackers that record, fail or never respond."""
 
 import threading
 from collections.abc import Sequence
@@ -7,37 +7,37 @@ from train_jobs.tracker_feed import Row
 
 
 class Recorder:
-    """A tracker that fails as often as told, then remembers what it hears."""
+    """A tracker that fails a number of times, then records what it receives."""
 
     name = "mlflow"
 
     def __init__(self, run: str = "first", fails: int = 0) -> None:
         self.run = run
         self.fails = fails
-        self.heard: list[tuple[int, dict[str, float]]] = []
-        self.known: list[str | None] = []
+        self.logged: list[tuple[int, dict[str, float]]] = []
+        self.run_ids: list[str | None] = []
         self.is_closed = False
 
-    def open(self, known: str | None) -> str:
+    def open(self, run_id: str | None) -> str:
         if self.fails:
             self.fails -= 1
             raise ConnectionError("http://user:secret@tracker:5000 refuses\nTraceback")
-        self.known.append(known)
-        return known or self.run
+        self.run_ids.append(run_id)
+        return run_id or self.run
 
-    def where(self) -> str:
+    def url(self) -> str:
         return f"run {self.run}"
 
-    def tell(self, rows: Sequence[Row]) -> None:
-        self.heard += [(row.step, dict(row.scalars)) for row in rows]
+    def log(self, rows: Sequence[Row]) -> None:
+        self.logged += [(row.step, dict(row.scalars)) for row in rows]
 
     def close(self) -> None:
         self.is_closed = True
 
 
-class Deaf(Recorder):
-    """A tracker that never answers."""
+class Unresponsive(Recorder):
+    """A tracker that never responds."""
 
-    def open(self, known: str | None) -> str:
+    def open(self, run_id: str | None) -> str:
         threading.Event().wait()
         raise AssertionError("nobody sets the event")

@@ -144,7 +144,7 @@ def test_a_tracker_hears_what_the_event_files_hold(tmp_path):
     steps(progress, clock, 5, 5)
     progress.close()
     told: dict[str, dict[int, float]] = {}
-    for step, scalars in tracker.heard:
+    for step, scalars in tracker.logged:
         for name, value in scalars.items():
             assert step not in told.setdefault(name, {})
             told[name][step] = value
@@ -164,5 +164,5 @@ def test_other_workers_say_and_write_nothing(tmp_path, capsys):
     look(progress, clock, training_loss=0.7)
     progress.close()
     assert not list(tmp_path.iterdir())
-    assert not tracker.known
+    assert not tracker.run_ids
     assert capsys.readouterr().out == ""

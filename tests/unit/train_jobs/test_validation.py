@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from modelsat.outcomes.matrix import OutcomeMatrix
 from modelsat.training.config import LossConfig
 from tests.support.router_parts import make_matrix
-from train_jobs.validation import judge
+from train_jobs.validation import validate
 
 LOSS = LossConfig(in_batch_weight=0.0)
 NONE = np.nan
@@ -25,11 +25,11 @@ def test_routing_takes_the_best_score_among_those_known():
     first = matrix([[1, 0, NONE], [0, 1, NONE], [1, 0, NONE], [1, NONE, NONE]])
     second = matrix([[0, 1, 0]])
     scores = [
-        # Right, wrong, right though the unknown one scores higher, right for want of others.
+        # Right, wrong, right although the unknown cell scores higher, right as the only known cell.
         np.array([[2, 1, 0], [1, 0, 0], [1, 0, 5], [-9, 9, 9]], dtype=np.float32),
         np.array([[0, 200, -200]], dtype=np.float32),
     ]
-    found = judge(scores, [first, second], LOSS)
+    found = validate(scores, [first, second], LOSS)
     assert found.routing_accuracy == pytest.approx(4 / 5)
     # The first candidate answers 3 of 4 of the first matrix, the second all of the second.
     assert found.best_single_accuracy == pytest.approx(4 / 5)
@@ -41,7 +41,7 @@ def test_auc_and_loss_and_calibration_are_those_of_the_known_cells():
     outcomes[rng.random(outcomes.shape) < 0.2] = np.nan
     outcomes[:, 0] = np.nan_to_num(outcomes[:, 0])
     scores = rng.normal(size=outcomes.shape).astype(np.float32)
-    found = judge([scores], [matrix(outcomes.tolist())], LOSS)
+    found = validate([scores], [matrix(outcomes.tolist())], LOSS)
     known = ~np.isnan(outcomes)
     right, log_odds = outcomes[known].astype(float), scores[known].astype(float)
     assert found.validation_auc == pytest.approx(roc_auc_score(right, log_odds))
