@@ -5,10 +5,8 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from modelsat.errors import ModelSatError
 
@@ -54,10 +52,10 @@ def run_command(arguments: Sequence[str], echo: Callable[[str], None]) -> None:
 
 @contextmanager
 def running_command(arguments: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run ``modelsat`` with arguments for the length of a block, then end it as Ctrl-C does.
+    """Run ``modelsat`` with arguments for the length of a block, then end it by SIGTERM.
 
-    SIGTERM to this process ends both, with exit code 143. The command's output is to be read with
-    :func:`output_lines`.
+    Not by SIGINT, which a command ignores if this process was started in the background. The
+    caller must read the command's output, with :func:`output_lines`.
     """
     process = subprocess.Popen(
         [*_COMMAND, *arguments],
@@ -65,15 +63,12 @@ def running_command(arguments: Sequence[str]) -> Iterator[subprocess.Popen[bytes
         stderr=subprocess.STDOUT,
         env={**os.environ, "PYTHONUNBUFFERED": "1", "TQDM_DISABLE": "1"},
     )
-    before = _exit_on_sigterm()
     try:
         yield process
     finally:
         _stop(process)
         if process.stdout:
             process.stdout.close()
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
 
 
 def output_lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
@@ -82,20 +77,9 @@ def output_lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
         yield raw.decode(errors="replace").rstrip()
 
 
-def _exit_on_sigterm() -> Any:
-    """Turn SIGTERM into an exit, so that blocks are left in order; what handled it before."""
-    if threading.current_thread() is not threading.main_thread():
-        return None
-
-    def leave(number: int, frame: Any) -> None:
-        raise SystemExit(128 + number)
-
-    return signal.signal(signal.SIGTERM, leave)
-
-
 def _stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
     try:
         process.wait(timeout=_STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:

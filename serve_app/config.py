@@ -24,8 +24,9 @@ class ScorerOptions(FrozenConfig):
         num_threads: cores of each on a CPU. A prompt that comes alone is scored by all of them,
             prompts that come together by batches of one core each; Ray alone would set
             floor(num_cpus).
-        dtype: what the router computes in. ``auto`` is bfloat16 where the device computes in
-            it: faster, and probabilities of ``lite`` differ by 0.001 on average, 0.01 at most.
+        dtype: what the router computes in. ``auto`` is bfloat16 where the processor computes in it
+            natively, else float32: bfloat16 is faster there, and probabilities of ``lite`` differ
+            by 0.001 on average, 0.01 at most.
         max_batch_size: most prompts of one forward pass. More make everybody in it wait, and on a
             CPU gain nothing: 4 prompts of 128 tokens take 0.82 of the time of 4 passes of one,
             16 take the same share. On a GPU, 32.
@@ -38,7 +39,7 @@ class ScorerOptions(FrozenConfig):
     num_cpus: float = Field(default=1, gt=0)
     num_gpus: float = Field(default=0, ge=0)
     num_threads: int = Field(default=2, ge=1)
-    dtype: Literal["float32", "bfloat16", "auto"] = "float32"
+    dtype: Literal["float32", "bfloat16", "auto"] = "auto"
     max_batch_size: int = Field(default=4, ge=1)
     batch_wait_timeout_s: float = Field(default=0, ge=0)
     max_ongoing_requests: int = Field(default=256, ge=1)

@@ -1,11 +1,15 @@
 """Settings of every test run, made before any test module is imported."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and with them every
+# command that they start; tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # No test asks a model hub; every model is a local directory.
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Ray reports usage over the network and colours its logs unless told not to.

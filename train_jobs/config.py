@@ -7,6 +7,7 @@ from pydantic import Field
 
 from modelsat.config import FrozenConfig
 from modelsat.modeling.config import ModelConfig
+from modelsat.processor import DType
 from modelsat.training.config import Precision, TrainingConfig
 from train_jobs.storage import is_url
 
@@ -70,7 +71,9 @@ class DeepSpeedConfig(FrozenConfig):
     Attributes:
         zero_stage: 2 shards optimizer state and gradients, 3 the weights too.
         precision: ``float32``; ``autocast``: weights in float32, matrix products in bfloat16;
-            ``bf16``: weights in bfloat16 with float32 master copies, for large models on GPUs.
+            ``bf16``: weights in bfloat16 with float32 master copies, for large models on GPUs;
+            ``auto``: ``autocast`` where the first worker's processor computes in bfloat16
+            natively, otherwise ``float32``.
         offload_optimizer: keep master copies and optimizer states in host memory and update them
             on CPUs: saves 12 bytes of GPU memory per weight, but steps are slower.
         activation_checkpointing: recompute layers in the backward pass instead of storing their
@@ -78,9 +81,27 @@ class DeepSpeedConfig(FrozenConfig):
     """
 
     zero_stage: Literal[2, 3] = 2
-    precision: Precision = "float32"
+    precision: Precision | Literal["auto"] = "auto"
     offload_optimizer: bool = False
     activation_checkpointing: bool = False
+
+    def resolved(self, dtype: DType) -> "DeepSpeedConfig":
+        """The same with ``auto`` replaced by what suits a processor.
+
+        Args:
+            dtype: what the processor computes in natively.
+        """
+        if self.precision != "auto":
+            return self
+        precision = "autocast" if dtype == "bfloat16" else "float32"
+        return self.model_copy(update={"precision": precision})
+
+    @property
+    def resolved_precision(self) -> Precision:
+        """The precision; ``auto`` must have been resolved before."""
+        if self.precision == "auto":
+            raise ValueError("precision auto was not resolved")
+        return self.precision
 
 
 class TrainJobConfig(FrozenConfig):

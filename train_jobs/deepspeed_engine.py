@@ -36,7 +36,7 @@ class DeepSpeedEngine:
         model: the network, with parameters frozen for the stage.
         stage: the stage whose learning rates are used.
         config: the training run.
-        options: sharding and precision.
+        options: sharding and precision, which must be resolved.
         total_steps: steps of the stage, for the schedule.
     """
 
@@ -61,7 +61,7 @@ class DeepSpeedEngine:
             lr_scheduler=_scheduler(factor),
             config=deepspeed_settings(config, options),
         )
-        write_out_attention(model, self.device, options.precision)
+        write_out_attention(model, self.device, options.resolved_precision)
 
     @property
     def model(self) -> ModelSat:

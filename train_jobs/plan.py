@@ -3,14 +3,12 @@
 Uses only the configurations of base and encoder; reads no weights and starts no worker.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
 from modelsat.modeling.card_features import card_features
+from modelsat.processor import DType, measure_flop_per_s, native_dtype
 from modelsat.training.batches import count_steps
 from modelsat.training.footprint import Footprint, PassShape, measure_pass, measure_scoring
 from modelsat.training.outputs import scoring_batch
@@ -133,6 +131,7 @@ def make_plan(config: TrainJobConfig, candidates: int | None = None) -> TrainPla
     Raises:
         ArtifactError: a table or the configuration of base or encoder cannot be read.
     """
+    config = _with_precision(config)
     work = _read_work(config) if candidates is None else WorkLoad(candidates, _PAPER_STATEMENTS)
     training, options, resources = config.training, config.deepspeed, config.resources
     shape = pass_shape(config, work)
@@ -141,7 +140,7 @@ def make_plan(config: TrainJobConfig, candidates: int | None = None) -> TrainPla
         config.model,
         training,
         shape,
-        precision=options.precision,
+        precision=options.resolved_precision,
         recomputes=options.activation_checkpointing,
         kept_gradient_fraction=kept,
         fused_attention=resources.use_gpu,
@@ -150,7 +149,7 @@ def make_plan(config: TrainJobConfig, candidates: int | None = None) -> TrainPla
         config.model,
         training,
         scoring_shape(config, work),
-        precision=options.precision,
+        precision=options.resolved_precision,
         fused_attention=resources.use_gpu,
     )
     trained = sum(footprint.trained.values())
@@ -250,13 +249,20 @@ def _total(config: TrainJobConfig, memory: ShardedMemory, runtime: int, pass_pea
     return runtime + state + max(pass_peak + memory.buffers, memory.step)
 
 
+def _with_precision(config: TrainJobConfig) -> TrainJobConfig:
+    """The job with ``precision: auto`` resolved: for this machine's CPU, or for any newer GPU."""
+    dtype = "bfloat16" if config.resources.use_gpu else native_dtype()
+    return config.model_copy(update={"deepspeed": config.deepspeed.resolved(dtype)})
+
+
 def _step_time(
     config: TrainJobConfig, footprint: Footprint, trained: int, traffic: int
 ) -> tuple[float | None, tuple[str, ...]]:
     resources, options = config.resources, config.deepspeed
     flop = footprint.flop * config.training.gradient_accumulation_steps
     if not resources.use_gpu:
-        rate = _measured_flop_per_s(resources.threads_per_worker, options.precision)
+        dtype: DType = "float32" if options.precision == "float32" else "bfloat16"
+        rate = measure_flop_per_s(dtype, resources.threads_per_worker)
         note = f"matrix products run at {rate / 1e9:.0f} GFLOP/s, measured on this machine"
         return flop / rate, (note, "gradient reduction and optimizer are not included")
     chip = CHIPS.get(resources.accelerator_type or "")
@@ -281,22 +287,6 @@ def _step_time(
             "memory bandwidth per GPU for the optimizer"
         )
     return seconds, tuple(notes)
-
-
-def _measured_flop_per_s(num_threads: int, precision: str) -> float:
-    """Measure the rate of a layer's matrix product on this machine's CPUs."""
-    previous_threads = torch.get_num_threads()
-    torch.set_num_threads(num_threads)
-    dtype = torch.float32 if precision == "float32" else torch.bfloat16
-    rows, width = 512, 1024
-    left, right = torch.randn(rows, width, dtype=dtype), torch.randn(width, width, dtype=dtype)
-    best_s = float("inf")
-    for _ in range(5):
-        start_s = time.perf_counter()
-        left @ right
-        best_s = min(best_s, time.perf_counter() - start_s)
-    torch.set_num_threads(previous_threads)
-    return 2 * rows * width * width / best_s
 
 
 def plan_lines(config: TrainJobConfig, plan: TrainPlan) -> list[str]:

@@ -286,7 +286,6 @@ def _manifest(
         "num_validation_instructions": [len(matrix) for matrix in data.validation],
         "initial_router": config.initial_router and directory_hash(config.initial_router),
         "training": config.training.model_dump(mode="json"),
-        "deepspeed": config.deepspeed.model_dump(mode="json"),
         "num_workers": config.resources.num_workers,
     }
 

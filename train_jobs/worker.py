@@ -16,6 +16,7 @@ from modelsat.modeling.loading import build_model
 from modelsat.modeling.model import ModelSat
 from modelsat.modeling.tokenization import InstructionTokenizer
 from modelsat.outcomes.matrix import OutcomeMatrix
+from modelsat.processor import local_processor, native_dtype
 from modelsat.training.batches import BatchSampler
 from modelsat.training.config import StageName
 from modelsat.training.loop import StageRunner, StepResult
@@ -49,10 +50,25 @@ def train_loop_per_worker(variables: Mapping[str, str], settings: dict[str, Any]
     config = TrainJobConfig.model_validate(settings["config"])
     torch.set_num_threads(config.resources.threads_per_worker)
     start_distributed("nccl" if config.resources.use_gpu else "gloo")
+    config = _with_precision(config)
     worker = RouterWorker(config, [Path(folder) for folder in settings["folders"]])
     worker.run()
     worker.save(ModelConfig.model_validate(settings["made_of"]), settings["manifest"])
     worker.progress.close()
+
+
+def _with_precision(config: TrainJobConfig) -> TrainJobConfig:
+    """The job with ``precision: auto`` resolved by the first worker for all of them."""
+    device = "cuda" if config.resources.use_gpu else "cpu"
+    dtype = broadcast_from_rank_zero(native_dtype(device))
+    options = config.deepspeed.resolved(dtype)
+    if ray.train.get_context().get_world_rank() == 0:
+        reason = "as configured"
+        if config.deepspeed.precision == "auto":
+            reason = local_processor(device).reason
+        # Ray carries workers' output to the job's log.
+        print(f"precision {options.precision}: {reason}", flush=True)  # noqa: T201
+    return config.model_copy(update={"deepspeed": options})
 
 
 class RouterWorker:
@@ -104,6 +120,7 @@ class RouterWorker:
             known_cards=fitted.known_cards,
             manifest={
                 **manifest,
+                "deepspeed": self.config.deepspeed.model_dump(mode="json"),
                 "history": self.history,
                 "effect_precision": fitted.effect_precision,
                 "difficulty_precision": fitted.difficulty_precision,

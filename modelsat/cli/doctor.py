@@ -8,7 +8,7 @@ import typer
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check Python, packages, GPU, compiler, memory, Ray token and ports.
+    """Check Python, packages, processor, GPU, compiler, memory, Ray token and ports.
 
     Exits with code 1 if a required dependency is missing; with 0 if there are only warnings.
     """

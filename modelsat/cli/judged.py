@@ -79,7 +79,8 @@ def load_scorer_and_matrix(
 
     found = read_cards(cards)
     tests = {card.tasks_hash for card in found.values()} if any_test else ()
-    scorer = Scorer.load(router, also_reads=tests)
+    # In float32, so that figures are the same on every processor.
+    scorer = Scorer.load(router, dtype="float32", also_reads=tests)
     check_same_tasks(tuple(found.values()), scorer.tasks_hashes, source=str(cards))
     chosen = select_cards(found, names_of(candidates))
     if len(chosen) < 2:

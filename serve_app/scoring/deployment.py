@@ -14,7 +14,7 @@ from serve_app.scoring.engine import ScoringEngine
 from serve_app.scoring.scores import Explanation, Scores
 
 if TYPE_CHECKING:
-    from modelsat.routing.scoring import Precision, Scorer
+    from modelsat.routing.scoring import DTypeSetting, Scorer
 
 
 class ScorerDeployment:
@@ -73,7 +73,7 @@ def _set_num_threads(number: int) -> None:
     torch.set_num_threads(number)
 
 
-def _load(directory: str, device: str, dtype: "Precision") -> "Scorer":
+def _load(directory: str, device: str, dtype: "DTypeSetting") -> "Scorer":
     from modelsat.routing.scoring import Scorer
 
     return Scorer.load(directory, device, dtype=dtype)

@@ -1,7 +1,7 @@
 """Fixtures that make starting Ray, and connecting to anything, an error in a unit test."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import pytest
@@ -18,6 +18,21 @@ def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a unit test must not start Ray; move it to tests/integration")
 
     monkeypatch.setattr(ray, "init", refuse)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def avx2_processor() -> Iterator[None]:
+    """Simulate the least processor supported, for precision ``auto``: tests need no AVX-512."""
+    from modelsat import processor
+
+    real = processor.local_processor
+
+    def simulated(device: str = "cpu") -> processor.Processor:
+        return processor.Processor("AVX2", ("avx2",)) if device == "cpu" else real(device)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(processor, "local_processor", simulated)
+        yield
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.guards import loopback, no_cluster, no_network
+from tests.support.guards import avx2_processor, loopback, no_cluster, no_network
 
-__all__ = ["loopback", "no_cluster", "no_network"]
+__all__ = ["avx2_processor", "loopback", "no_cluster", "no_network"]
 
 UNIT_TIMEOUT_S = 60
 

@@ -21,6 +21,7 @@ from modelsat.config import load_config
 from modelsat.modeling.card_features import card_features
 from modelsat.modeling.loading import build_model
 from modelsat.outcomes.matrix import OutcomeMatrix
+from modelsat.processor import native_dtype
 from modelsat.training.attention import write_out_attention
 from modelsat.training.batches import BatchSampler
 from modelsat.training.losses import alignment_loss, scoring_loss
@@ -88,6 +89,7 @@ class Load:
         weights = minilm_weights()
         parts = [f"model.{part}={weights}" for part in ("base", "encoder")]
         self.config = load_config(TrainJobConfig, PRESET, parts)
+        self.options = self.config.deepspeed.resolved(native_dtype())
         training = self.config.training
         self.matrix = _made_up_matrix(num_steps * training.batch_size)
         self.sampler = BatchSampler(
@@ -98,7 +100,7 @@ class Load:
         )
         self.model, self.tokenizer = build_model(self.config.model, training.seed)
         freeze_for_stage(self.model, "all", training.frozen_layers)
-        write_out_attention(self.model, torch.device("cpu"), self.config.deepspeed.precision)
+        write_out_attention(self.model, torch.device("cpu"), self.options.resolved_precision)
 
     def figures(self, ended_s: list[float], mean_loss: float) -> dict[str, float]:
         """Fields of :class:`TrainingFigures`, from the moment at which every step ended."""
@@ -135,7 +137,7 @@ def bare(num_steps: int) -> dict[str, float]:
     for batch in load.sampler.epoch(1):
         tokens = load.tokenizer(batch.instructions)
         rng = np.random.default_rng((training.seed, 1, batch.number, 1))
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=load.options.precision != "float32"):
             weights_MT = torch.from_numpy(batch.weights)
             log_odds_BM, log_relevance_BT, _ = load.model(tokens, statements, weights_MT)
         loss = scoring_loss(log_odds_BM, batch.correct, options, rng, batch.terms)
@@ -161,7 +163,7 @@ def worker(settings: dict[str, Any]) -> None:
     num_steps = settings["num_steps"]
     load = Load(num_steps)
     training = load.config.training
-    engine = DeepSpeedEngine(load.model, "all", training, load.config.deepspeed, num_steps)
+    engine = DeepSpeedEngine(load.model, "all", training, load.options, num_steps)
     runner = StageRunner(engine, load.tokenizer, [load.matrix], training, engine.device)
     freeze_for_stage(engine.model, "all", training.frozen_layers)
     ended_s: list[float] = []

@@ -201,7 +201,7 @@ class _Benchmark:
         )
 
     def _edits(self, trained: TrainedRouter) -> dict[str, CardEdit]:
-        scorer = Scorer.load(trained.router_dir)
+        scorer = Scorer.load(trained.router_dir, dtype="float32")
         made = {}
         for name, (edited, other) in _EDITED.items():
             if name not in trained.prepared:

@@ -1,11 +1,11 @@
 """Date, code and machine of a measurement."""
 
 import os
-import platform
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+
+from modelsat.processor import local_processor
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Provenance:
     Attributes:
         date: day of the measurement, UTC.
         commit: commit of the code; it ends in ``-dirty`` where files had changed since.
-        hardware: cores, processor and GPU of the machine.
+        hardware: cores, processor with its instruction sets, and GPU of the machine.
     """
 
     date: str
@@ -29,21 +29,13 @@ def provenance(gpu: str | None = None) -> Provenance:
     Args:
         gpu: name of the GPU that the measurement uses; None if it uses no GPU.
     """
+    cpu = local_processor()
+    described = ", ".join((cpu.name, *cpu.instruction_sets))
     return Provenance(
         date=datetime.now(UTC).date().isoformat(),
         commit=_commit(),
-        hardware=f"{os.cpu_count()} CPU cores ({_processor()}), {gpu or 'no GPU used'}",
+        hardware=f"{os.cpu_count()} CPU cores ({described}), {gpu or 'no GPU used'}",
     )
-
-
-def _processor() -> str:
-    """Name of the processor: its model where Linux tells it, otherwise the architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.machine()
 
 
 def _commit() -> str:

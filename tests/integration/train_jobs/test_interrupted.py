@@ -101,12 +101,19 @@ def test_a_job_goes_on_after_every_kind_of_end_as_if_nothing_had_been(
     assert same_weights(stopped[0], config)
 
 
-def test_interrupted_quickstart_keeps_what_is_done(tmp_path, start):
+@pytest.mark.parametrize("interrupts", [signal.SIG_DFL, signal.SIG_IGN])
+def test_interrupted_quickstart_keeps_what_is_done(tmp_path, start, interrupts):
+    """By Ctrl-C, or by SIGTERM to a command that a shell started in the background."""
     folders = ("--directory", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"))
+    before = signal.signal(signal.SIGINT, interrupts)  # what the command inherits
     run = start("quickstart", *folders, "--port", "18427")
-    output = stop_at(run, "[2/6] train the demo zoo", signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+    sent = signal.SIGINT if interrupts == signal.SIG_DFL else signal.SIGTERM
+    output = stop_at(run, "[2/6] train the demo zoo", sent, os.kill)
     assert run.returncode == 130, output
     assert MESSAGE in output.splitlines()
     kept = sorted(path.name for path in (tmp_path / "run").iterdir())
     assert kept == ["questions", "tasks.json"]
     assert not list(tmp_path.rglob(".*")), "temporaries start with a dot"
+    with pytest.raises(ProcessLookupError):  # nothing is left of its process group
+        os.killpg(run.pid, 0)

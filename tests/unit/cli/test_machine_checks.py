@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 from modelsat.cli import machine_checks as checks
 from modelsat.cli.machine_checks import Check
 from modelsat.cli.main import app
+from modelsat.processor import Processor
 
 
 @pytest.mark.parametrize(
@@ -162,3 +163,19 @@ def test_doctor_fails_only_when_something_is_missing(monkeypatch, status, exit_c
     assert result.exit_code == exit_code
     assert "what is there" in result.output
     assert ("do this" in result.output) == (status != "ok")
+
+
+@pytest.mark.parametrize(
+    ("sets", "bfloat16_rate", "status", "dtype"),
+    [
+        (("avx2",), 1e9, "ok", "float32"),
+        (("avx2", "avx512f", "avx512_bf16", "amx_bf16"), 400e9, "ok", "bfloat16"),
+        (("avx2", "avx512f"), 100e9, "warn", "float32"),
+    ],
+)
+def test_the_processor_and_the_precision_that_follows(sets, bfloat16_rate, status, dtype):
+    processor = Processor("Some CPU", sets)
+    check = checks.check_processor(processor, 2, {"float32": 45e9, "bfloat16": bfloat16_rate})
+    assert check.status == status
+    assert f"2 cores of Some CPU ({', '.join(sets)}); 45 GFLOP/s in float32" in check.found
+    assert f"precision auto is {dtype}: {processor.reason}" in check.found

@@ -1,8 +1,9 @@
 """Running the public commands in a process of their own."""
 
-import os
 import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -43,26 +44,46 @@ def test_an_interrupted_command_interrupts(monkeypatch):
         run_command(["train"], lambda line: None)
 
 
-def test_stopping_sends_an_interrupt(monkeypatch):
-    shell("trap 'exit 3' INT; echo started; while :; do sleep 0.1; done", monkeypatch)
+def test_a_command_that_ignores_interrupts_is_stopped_too(monkeypatch):
+    script = "trap '' INT; trap 'exit 3' TERM; echo started; while :; do sleep 0.1; done"
+    shell(script, monkeypatch)
     with running_command(["serve"]) as process:
         assert next(output_lines(process)) == "started"
     assert process.returncode == 3
 
 
-def test_sigterm_stops_the_command_too(monkeypatch):
-    shell("trap 'exit 3' INT; echo started; while :; do sleep 0.1; done", monkeypatch)
-    before = signal.getsignal(signal.SIGTERM)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # without ours the test must fail, not die
-    try:
-        with pytest.raises(SystemExit) as left, running_command(["train"]) as process:
-            next(output_lines(process))
-            os.kill(os.getpid(), signal.SIGTERM)
-        assert left.value.code == 143
-        assert process.returncode == 3
-        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGTERM, before)
+COMMAND_WITH_A_CHILD = """
+from modelsat import command
+from modelsat.cli import app_errors, main
+command._COMMAND = ("bash", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done")
+
+@app_errors.report_errors()
+def parent():
+    with command.running_command([]) as process:
+        print("started", flush=True)
+        process.wait()
+
+main.app = parent
+main.main()
+"""
+
+
+@pytest.mark.parametrize("interrupts", [signal.SIG_IGN, signal.SIG_DFL])
+def test_sigterm_ends_a_command_and_its_child(interrupts):
+    """As started by a shell in the background, which ignores interrupts, and in the foreground."""
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMAND_WITH_A_CHILD],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, interrupts),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        process.terminate()
+        _, errors = process.communicate(timeout=50)
+    assert process.returncode == 130
+    assert errors == "interrupted; run the same command again to continue\n"
 
 
 def test_a_port_in_use_is_refused_before_the_work():

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
+from modelsat import processor
 from modelsat.errors import ArtifactError
 from modelsat.modeling.checkpoint import save_router
+from modelsat.processor import Processor
 from modelsat.routing.scoring import Scorer
 from tests.support.router_parts import SHOTS, TOPICS, WORDS, make_card, make_cards, make_router
 
@@ -113,11 +114,13 @@ def test_a_changing_zoo_is_scored_as_if_it_had_always_been_so(scorer):
         np.testing.assert_allclose(scores, alone[card.candidate], atol=1e-5)
 
 
-def test_no_bit_of_a_score_depends_on_who_else_is_scored(scorer):
+def test_no_score_depends_on_who_else_is_scored(scorer):
+    """But for the last bits: some processors sum products of many rows in another order."""
     cards = make_cards(24)
     together = scorer.score([QUESTION], cards)
     for number in range(1, len(cards)):
-        assert np.array_equal(scorer.score([QUESTION], cards[:number]), together[:, :number])
+        alone = scorer.score([QUESTION], cards[:number])
+        np.testing.assert_allclose(alone, together[:, :number], rtol=16 * np.finfo(np.float32).eps)
 
 
 def test_bfloat16_stays_near_float32(router_dir):
@@ -130,14 +133,12 @@ def test_bfloat16_stays_near_float32(router_dir):
     assert (expected.max(axis=1) - best).max() <= 0.01
 
 
-@pytest.mark.parametrize(("capability", "dtype"), [("avx512_bf16", "bfloat16"), ("", "float32")])
-def test_auto_is_bfloat16_where_the_processor_computes_in_it(
-    router_dir, monkeypatch, capability, dtype
-):
+@pytest.mark.parametrize(("sets", "dtype"), [(("amx_bf16",), "bfloat16"), (("avx2",), "float32")])
+def test_auto_is_what_the_processor_computes_in(router_dir, monkeypatch, sets, dtype):
     cards = make_cards(3)
     expected = Scorer.load(router_dir, dtype=dtype).score(QUESTIONS, cards)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {capability: True})
-    got = Scorer.load(router_dir, dtype="auto").score(QUESTIONS, cards)
+    monkeypatch.setattr(processor, "local_processor", lambda device: Processor("simulated", sets))
+    got = Scorer.load(router_dir).score(QUESTIONS, cards)
     np.testing.assert_array_equal(got, expected)
 
 

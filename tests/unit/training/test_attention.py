@@ -28,8 +28,9 @@ def test_it_is_written_out_where_that_is_faster(tmp_path, precision):
     assert implementations(model) == {"eager"}
 
 
-def test_scores_and_gradients_are_those_of_the_fused_kernel(tmp_path):
-    """As far as bfloat16 allows; the instructions are of unlike length, so one is padded."""
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_scores_and_gradients_are_those_of_the_fused_kernel(tmp_path, dtype):
+    """To rounding; the instructions are of unlike length, so one is padded."""
     router = make_router(tmp_path)
     model, texts = router.model, ["two plus two", "which of these rivers is the longest of all"]
     tokens = router.tokenizer(texts)
@@ -38,7 +39,7 @@ def test_scores_and_gradients_are_those_of_the_fused_kernel(tmp_path):
 
     def run() -> tuple[np.ndarray, np.ndarray]:
         model.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
             scores, _, _ = model(tokens, statements, weights)
         scores.float().square().sum().backward()
         gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
@@ -47,7 +48,9 @@ def test_scores_and_gradients_are_those_of_the_fused_kernel(tmp_path):
     fused_scores, fused = run()
     write_out_attention(model, CPU, "autocast")
     scores, gradient = run()
-    np.testing.assert_allclose(scores, fused_scores, atol=0.01 * np.abs(fused_scores).max())
+    # Processors round sums in another order; over the network's products that adds up to some eps.
+    tolerance = 16 * torch.finfo(dtype).eps
+    np.testing.assert_allclose(scores, fused_scores, atol=tolerance * np.abs(fused_scores).max())
     assert not np.array_equal(gradient, fused)  # another computation indeed
     distance = np.linalg.norm(gradient - fused) / np.linalg.norm(fused)
-    assert distance < 0.03
+    assert distance < tolerance

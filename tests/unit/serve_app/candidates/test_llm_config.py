@@ -2,7 +2,9 @@ import copy
 
 import pytest
 
+from modelsat import processor
 from modelsat.errors import ZooError
+from modelsat.processor import Processor
 from modelsat.zoo.engines.vllm import VllmCandidate
 from serve_app.candidates.llm_config import check_hardware, complete_llm_config
 from serve_app.config import CandidateOptions
@@ -51,7 +53,7 @@ def test_what_the_zoo_states_is_kept():
     stated = {
         "log_engine_metrics": True,
         "experimental_configs": {"stream_batching_interval_ms": 20},
-        "engine_kwargs": {"max_model_len": 64},
+        "engine_kwargs": {"max_model_len": 64, "dtype": "bfloat16"},
         "placement_group_config": CPU,
         "runtime_env": {"env_vars": {"VLLM_CPU_OMP_THREADS_BIND": "0-1", "MINE": "1"}},
         "deployment_config": {
@@ -91,6 +93,24 @@ def test_only_cpu_engines_get_cpu_settings(llm_config, unbound, uncompiled):
     environment = complete(**llm_config)["runtime_env"]["env_vars"]
     assert (environment.get("VLLM_CPU_OMP_THREADS_BIND") == "nobind") is unbound
     assert ("TORCH_COMPILE_DISABLE" in environment) is uncompiled
+
+
+@pytest.mark.parametrize(
+    ("llm_config", "sets", "dtype"),
+    [
+        ({"placement_group_config": CPU}, ("avx2",), "float32"),
+        ({"placement_group_config": CPU}, ("avx512_bf16",), None),
+        ({"placement_group_config": {"bundles": [{"GPU": 1}]}}, ("avx2",), None),
+        (
+            {"placement_group_config": CPU, "engine_kwargs": {"dtype": "bfloat16"}},
+            ("avx2",),
+            "bfloat16",
+        ),
+    ],
+)
+def test_cpu_engines_do_not_emulate_bfloat16_unless_told_to(monkeypatch, llm_config, sets, dtype):
+    monkeypatch.setattr(processor, "local_processor", lambda device: Processor("simulated", sets))
+    assert complete(**llm_config).get("engine_kwargs", {}).get("dtype") == dtype
 
 
 def test_no_usage_reports_and_no_prompts_in_logs():
