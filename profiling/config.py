@@ -100,7 +100,7 @@ class ProfileConfig(FrozenConfig):
     @classmethod
     def _in_order(cls, replicas: int | tuple[int, int]) -> int | tuple[int, int]:
         if isinstance(replicas, tuple) and replicas[0] > replicas[1]:
-            raise ValueError(f"{list(replicas)} are no bounds; the first is the lower one")
+            raise ValueError(f"{list(replicas)} are not bounds; the first must be the lower bound")
         return replicas
 
     @property

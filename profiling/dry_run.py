@@ -1,4 +1,4 @@
-"""What a run would do, told without doing it."""
+"""Report what a run would do, without doing it."""
 
 from typing import Any
 

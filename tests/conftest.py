@@ -12,10 +12,10 @@ from hypothesis import settings
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # No test asks a model hub; every model is a local directory.
 os.environ["HF_HUB_OFFLINE"] = "1"
-# Ray reports usage over the network and colours its logs unless told not to.
+# Ray reports usage over the network and colours its logs by default.
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_COLOR_PREFIX"] = "0"
-# An example that is slow once, on a machine that others use too, is no failure.
+# A single slow example, on a machine under load, is not a failure.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 

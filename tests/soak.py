@@ -100,11 +100,11 @@ def broken_streams(endpoint: Endpoint) -> Iterator[Goal]:
         for name in NAMES:
             endpoint.fleet[name].behave(num_tokens=40, fault=fault, after_chunks=5)
         started_s = time.monotonic()
-        told = endpoint.ask(stream=True).text
+        text = endpoint.ask(stream=True).text
         took_s = time.monotonic() - started_s
         endpoint.settle()
         seen = f"{took_s:.1f} s; at most {at_most_s} s"
-        is_met = took_s <= at_most_s and "[DONE]" not in told
+        is_met = took_s <= at_most_s and "[DONE]" not in text
         yield Goal(f"a stream whose candidate's answer ends in: {fault}", seen, is_met)
 
 
@@ -138,7 +138,7 @@ def soak(endpoint: Endpoint, minutes: float) -> Iterator[Goal]:
 
 
 class _Growths:
-    """How much processes grow after their first minute; killed ones begin anew."""
+    """How much processes grow after their first minute; a restarted process is measured again."""
 
     def __init__(self) -> None:
         self._first_bytes: dict[int, int] = {}

@@ -235,7 +235,7 @@ def test_no_model_may_bring_its_own_code():
     for path, tree in TREES.items():
         for node in ast.walk(tree):
             if isinstance(node, ast.keyword) and node.arg == "trust_remote_code":
-                # Off, or what a zoo file says of its own candidate.
+                # Off, or the value that a zoo file sets for its own candidate.
                 is_on = isinstance(node.value, ast.Constant) and node.value.value is not False
                 assert not is_on, name_of(path)
     for path in shipped_yaml():

@@ -53,7 +53,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         *(_SPACE + word for word in _bank_words()),
     ]
     ids = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
-    # Without merges, a piece that is no token as a whole (ignore_merges) splits into characters.
+    # Without merges, a piece that is not a whole token (ignore_merges) splits into characters.
     backend = Tokenizer(models.BPE(vocab=ids, merges=[], unk_token=UNKNOWN, ignore_merges=True))
     backend.normalizer = normalizers.Sequence(
         [

@@ -46,7 +46,7 @@ def train_zoo(
         Model directory by name, in the order given.
 
     Raises:
-        ZooError: a name is no demo candidate.
+        ZooError: a name is not a demo candidate.
     """
     say = progress or (lambda line: None)
     specs = [_spec(name) for name in names]

@@ -233,7 +233,7 @@ class Scorer:
             if tasks.tasks_hash == card.tasks_hash and set(features.texts) != expected:
                 raise ArtifactError(
                     f"cards to score: card of {card.candidate!r} makes other statements than its "
-                    f"task set {card.tasks_hash} has tasks; write it anew by `modelsat profile`"
+                    f"task set {card.tasks_hash} has tasks; write it again with `modelsat profile`"
                 )
 
 

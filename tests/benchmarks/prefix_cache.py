@@ -29,7 +29,7 @@ def main() -> None:
     argparse.ArgumentParser(
         prog="python -m tests.benchmarks.prefix_cache", description=__doc__
     ).parse_args()
-    # One process, so that outputs tell of the cache; stdout belongs to the result.
+    # A single process, so that outputs depend on the cache; stdout is for the result.
     os.environ.update(
         HF_HUB_OFFLINE="1", VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_LOGGING_LEVEL="ERROR"
     )

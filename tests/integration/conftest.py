@@ -52,7 +52,7 @@ def ray_cluster() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def noisy_tables(tmp_path_factory) -> Path:
-    """Tables of which a part can only be learnt by heart."""
+    """Tables with a part that can only be memorised."""
     return write_toy_tables(tmp_path_factory.mktemp("noisy"), wrong_fraction=0.3)
 
 

@@ -1,4 +1,4 @@
-"""Both jobs on a cluster of several nodes, of which one is lost on the way."""
+"""Both jobs on a cluster of several nodes that loses a node."""
 
 import os
 import subprocess

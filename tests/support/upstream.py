@@ -33,7 +33,7 @@ Fault = Literal[
     "silence",  # accepts the request and never answers
     "stall",  # stops sending after `after_chunks` events and holds the connection
     "close",  # closes the connection after `after_chunks` events
-    "not_json",  # 200 with text that is no JSON
+    "not_json",  # 200 with text that is not JSON
     "html",  # 200 with a page of some proxy
     "truncated",  # 200 with the first half of a document
     "wrong_types",  # 200 with JSON whose fields have other types than OpenAI's
@@ -113,7 +113,7 @@ class Upstream:
         return len(self._server.connections)
 
     def behave(self, **changes: Any) -> None:
-        """Start anew from a server that behaves, with these fields of `Behaviour`."""
+        """Reset to a well-behaved server, with these fields of `Behaviour`."""
         self.behaviour = Behaviour(**changes)
         self._num_since_change = 0
 
@@ -172,7 +172,7 @@ class Upstream:
         try:
             body = msgspec.json.decode(await request.read())
         except msgspec.DecodeError:
-            return _json(error_document(400, "the body is no JSON"), 400)
+            return _json(error_document(400, "the body is not JSON"), 400)
         self.requests.append((request.path, dict(request.headers), body))
         if behaviour.latency_s:
             await asyncio.sleep(behaviour.latency_s)
@@ -323,7 +323,7 @@ def running_upstream(
 async def _serve(name: str, port: int) -> None:
     upstream = Upstream(name)
     await upstream.start(port)
-    print(upstream.url, flush=True)  # noqa: T201 - whoever started the process reads it
+    print(upstream.url, flush=True)  # noqa: T201 - the parent process reads it
     await asyncio.Event().wait()
 
 

@@ -1,4 +1,4 @@
-"""The fake upstream behaves as OpenAI's clients expect, and misbehaves as told."""
+"""The fake upstream behaves as OpenAI's clients expect, and misbehaves as configured."""
 
 import json
 import socket
@@ -79,7 +79,7 @@ def test_tools_and_formats_are_answered(client):
     assert json.loads(answer.choices[0].message.content) == {"server": "a"}
 
 
-# Not told how, the client asks for base64 and reads it as numbers.
+# Without encoding_format the client requests base64 and decodes it.
 @pytest.mark.parametrize("encoding", [{"encoding_format": "float"}, {}], ids=["float", "base64"])
 def test_embeddings_depend_on_the_text_alone(client, encoding):
     first, second, again = client.embeddings.create(

@@ -28,7 +28,7 @@ def test_a_process_ends_with_the_one_that_started_it(how: str):
         if how != "leaves":
             getattr(parent, how)()
             parent.wait(timeout=30)
-        # Leaving the block closes its input, at the end of which it leaves.
+        # Leaving the block closes its input, so it exits.
     child.wait(timeout=30)
 
 

@@ -26,7 +26,7 @@ class Kill:
     """One kill.
 
     Attributes:
-        what: was killed, and of which candidate.
+        what: what was killed, and for which candidate.
         num_asked: questions of the run.
         allowed: rows that may be asked twice: one block per replica.
         repeated: rows that were before a replica at the kill, as the report has it.

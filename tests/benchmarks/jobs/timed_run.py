@@ -19,7 +19,7 @@ class TimedRun:
     """One candidate's run.
 
     Attributes:
-        row: what the report says of it.
+        row: its row of the report.
         answering_s: from the first batch that its replicas, all of them ready, took until its
             outcomes were written.
     """

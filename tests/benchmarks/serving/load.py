@@ -42,7 +42,7 @@ class Load:
         concurrency: requests in flight.
         duration_s: measured time.
         warmup_s: time before it.
-        num_requests: stop after this many measured requests; None is no limit.
+        num_requests: stop after this many measured requests; None for no limit.
         prompt_words: words of a prompt.
         seed: of the prompts; another seed shares no prompt with this one.
         num_prompts: prompts that are taken in turn; None makes every one distinct.

@@ -58,7 +58,7 @@ def run_tests(command: Sequence[str]) -> TestRun:
             status = subprocess.run(command, cwd=ROOT, env=environment).returncode
         minutes = (time.monotonic() - started_s) / 60
         if status != 0:
-            raise QualityError(f"{' '.join(command)} failed with {status}; mend the tests first")
+            raise QualityError(f"{' '.join(command)} failed with {status}; fix the tests first")
         files = _read(Path(folder))
     return TestRun(
         minutes,
@@ -69,7 +69,7 @@ def run_tests(command: Sequence[str]) -> TestRun:
 
 
 def _read(folder: Path) -> dict[str, dict]:
-    """Figures by file; a file of which pytest ran parts in several processes has their sum."""
+    """Figures by file; a file that pytest ran in several processes has their sum."""
     files: dict[str, dict] = {}
     for path in sorted(folder.glob("*.json")):
         for file, figures in json.loads(path.read_text()).items():

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 RUN_VARIABLE = "MODELSAT_TEST_RUN"
-# The process of which each of them has exactly one.
+# The process that each of them has exactly once.
 TITLES = {
     "Ray clusters": re.compile(rb"gcs_server"),
     "Serve instances": re.compile(rb"^ray::ServeController"),

@@ -394,14 +394,14 @@ def test_the_engine_of_a_killed_replica_ends_with_it_and_nobody_waits_for_the_ne
     replica.kill()
     for process in engine:
         process.wait(timeout=30)
-    until(lambda: ask(STEADY), lambda told: "can be asked" in told)
+    until(lambda: ask(STEADY), lambda answer: "can be asked" in answer)
     # The other one may be cooled down for the load that an earlier test put on it.
     until(
         lambda: ask("auto", models=[STEADY, ELASTIC]),
-        lambda told: told in (STEADY, ELASTIC),
+        lambda answer: answer in (STEADY, ELASTIC),
         timeout_s=60,
     )
-    until(lambda: ask(STEADY), lambda told: told == STEADY, timeout_s=180)
+    until(lambda: ask(STEADY), lambda answer: answer == STEADY, timeout_s=180)
 
 
 def title(process: psutil.Process) -> str:

@@ -158,8 +158,8 @@ def test_weights_on_disk_become_routed_traffic_beside_an_engine_that_keeps_its_p
     assert len(steady) >= 1
     profile = write_aptitude_test(tmp_path)
     with load(endpoint, models=["remote-*"]) as requests:
-        told = endpoint.command("add", FRESH, "--zoo", str(tmp_path / "zoo.yaml"), *profile)
-        assert "all 4 replicas agree" in told
+        output = endpoint.command("add", FRESH, "--zoo", str(tmp_path / "zoo.yaml"), *profile)
+        assert "all 4 replicas agree" in output
         requests.wait_for(10)
         answer = endpoint.ask("auto", models=[FRESH])
         pinned = endpoint.ask(FRESH)

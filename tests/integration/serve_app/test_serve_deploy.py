@@ -110,7 +110,7 @@ def test_a_file_that_listens_everywhere_serves_nobody_without_keys(
     serve_command(cluster, "deploy", str(tmp_path / "manifest.yaml"))
     until(
         lambda: serve_command(cluster, "status"),
-        lambda told: "host 0.0.0.0 can be reached from other machines" in told,
+        lambda log: "host 0.0.0.0 can be reached from other machines" in log,
         timeout_s=READY_TIMEOUT_S,
     )
     url = f"http://127.0.0.1:{manifest['http_options']['port']}"

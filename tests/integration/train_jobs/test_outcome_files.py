@@ -1,4 +1,4 @@
-"""Outcomes in files are the outcomes in memory, whoever reads them."""
+"""Outcomes in files equal the outcomes in memory, for every reader."""
 
 import shutil
 from pathlib import Path
@@ -33,7 +33,7 @@ FRACTION, SEED = 0.2, 7
 
 
 def write_tables(folder: Path, *, backwards: bool = False) -> DataSetConfig:
-    """Two tables of questions, and outcomes of which a third is missing, in blocks of 5,000."""
+    """Two tables of questions, and outcomes with a third missing, in blocks of 5,000."""
     rng = np.random.default_rng(0)
     names = [card.candidate for card in CARDS]
     questions = [

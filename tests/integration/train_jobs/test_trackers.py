@@ -92,7 +92,7 @@ def test_mlflow_resumes_its_run_and_replaces_a_deleted_one(folders):
     first = MlflowRun("toy-1", "unused", {"seed": 0})
     run = first.open(None)
     first.log([Row(1, 100.0, {"loss": 0.5}), Row(2, 101.0, {"loss": 0.25})])
-    # Other settings that change no weight, such as max_failures, are no reason to fail.
+    # Settings that do not affect the weights, such as max_failures, may differ.
     again = MlflowRun("toy-1", "unused", {"seed": 1})
     assert again.open(run) == run
     assert client.get_run(run).info.status == "RUNNING"

@@ -1,4 +1,4 @@
-"""A job that learns by heart stops in time, and tells of it as it goes."""
+"""A job that overfits stops early, and reports its progress."""
 
 from pathlib import Path
 

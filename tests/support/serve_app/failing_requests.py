@@ -1,4 +1,4 @@
-"""Requests of which half fail, and what a process holds while they come."""
+"""Send requests that fail every other time, and measure a process's memory."""
 
 from typing import Any
 

@@ -15,7 +15,7 @@ NUM_PLACES = 60  # and as many requests may wait for one
 
 @contextmanager
 def serving_fleet(root: Path, router: Path, traces_url: str) -> Iterator[Endpoint]:
-    """Serve four candidates, none of which runs when the endpoint starts.
+    """Serve four candidates that are all down when the endpoint starts.
 
     Args:
         root: empty folder.

@@ -54,7 +54,7 @@ class Fleet:
         return f"http://127.0.0.1:{self._ports[name]}/v1"
 
     def restore(self, *, but: Iterable[str] = ()) -> None:
-        """All of them run and behave, but for some that are left as they are."""
+        """Start all upstreams and reset their behaviour, except those in ``but``."""
         for name in set(self._ports) - set(but):
             if name in self._running:
                 self[name].behave()
@@ -95,9 +95,9 @@ class Endpoint:
         )
 
     def explain(self, text: str = QUESTION) -> dict[str, Any]:
-        """What /v1/route tells, once it has scores."""
+        """Return the answer of /v1/route as soon as it has scores."""
 
-        def told() -> dict[str, Any]:
+        def request() -> dict[str, Any]:
             body = {"messages": [{"role": "user", "content": text}]}
             answer = httpx.post(
                 f"{self.config.url}/route",
@@ -108,19 +108,19 @@ class Endpoint:
             )
             return answer.json() if answer.status_code == 200 else {"confidences": [None]}
 
-        return until(told, lambda found: None not in found["confidences"])
+        return until(request, lambda found: None not in found["confidences"])
 
     def scores(self, text: str = QUESTION) -> dict[str, float]:
-        told = self.explain(text)
-        return dict(zip(told["model_names"], told["confidences"], strict=True))
+        explanation = self.explain(text)
+        return dict(zip(explanation["model_names"], explanation["confidences"], strict=True))
 
     def order(self, text: str = QUESTION) -> list[str]:
-        """Candidates, the best first, whoever is left alone at the moment."""
+        """Candidates by score, the best first, including those in cool-down."""
         scores = self.scores(text)
         return sorted(scores, key=lambda name: -scores[name])
 
     def settle(self, *, but: Iterable[str] = ()) -> None:
-        """Upstreams behave, but for some left as they are, and the endpoint has found that out."""
+        """Restore upstreams, except those in ``but``, and wait until the endpoint uses them."""
         self.fleet.restore(but=but)
         for name in set(self.config_names()) - set(but):
             until(lambda name=name: self.ask(model=name).status_code, lambda seen: seen == 200)
@@ -143,7 +143,7 @@ def serving(
     headers: Mapping[str, str] = {},
     **changes: Any,
 ) -> Iterator[Endpoint]:
-    """A zoo of fake upstreams, none of which runs yet, behind the endpoint.
+    """An endpoint over a zoo of fake upstreams that are not running yet.
 
     Args:
         root: empty folder.

@@ -99,8 +99,8 @@ class FakeScorer:
 
     async def explain(self, text, top_k):
         scores = await self.score(text)
-        told = {name: notes[:top_k] for name, notes in self.statements.items()}
-        return Explanation(scores.zoo_version, scores.by_candidate, told)
+        explained = {name: notes[:top_k] for name, notes in self.statements.items()}
+        return Explanation(scores.zoo_version, scores.by_candidate, explained)
 
 
 class Surroundings:

@@ -55,7 +55,7 @@ def measure(folder: Path, config: TrainJobConfig, plan: TrainPlan) -> Measured:
         plan: its plan, for the number of candidates.
 
     Raises:
-        RuntimeError: the run failed; its last words are told.
+        RuntimeError: the run failed; the message has its last output.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -70,14 +70,14 @@ def test_builds_and_shows_cards(build, tmp_path):
     assert "accuracy 0.0% on sums: a, b, c, d, e" in full.output
 
 
-def test_json_holds_the_whole_cards(build):
+def test_json_has_the_complete_cards(build):
     document = json.loads(build(GOOD, "--json").stdout)
     card = document["cards"][0]
     assert (card["candidate"], card["accuracy_fraction"]) == ("a", 1.0)
     assert card["statements"][0]["num_shots"] == 2
 
 
-def test_notes_stand_with_the_card_they_are_on(build, tmp_path):
+def test_notes_are_stored_with_their_card(build, tmp_path):
     notes = tmp_path / "notes.yaml"
     notes.write_text("b: tuned on sums\n")
     assert build(GOOD, "--notes", notes).exit_code == 0
@@ -95,7 +95,7 @@ def test_notes_stand_with_the_card_they_are_on(build, tmp_path):
     assert build(GOOD, "--notes", notes).exit_code == ConfigError.exit_code
 
 
-def test_one_source_is_taken_where_two_overlap(build, tmp_path):
+def test_source_option_selects_one_of_two_overlapping_sources(build, tmp_path):
     rows = [
         outcome("a", q, value, s) for s, value in (("x", 1.0), ("y", 0.0)) for q in ("q1", "q2")
     ]
@@ -116,20 +116,20 @@ def test_one_source_is_taken_where_two_overlap(build, tmp_path):
         (["q1", question("q2", task="words")], "('demo', 'words')"),
     ],
 )
-def test_questions_of_another_task_set_are_refused(build, tmp_path, questions, named):
+def test_rejects_questions_of_another_task_set(build, tmp_path, questions, named):
     result = build(GOOD, questions=questions)
     assert result.exit_code == ArtifactError.exit_code
     assert named in result.stderr
     assert not (tmp_path / "cards.parquet").exists()
 
 
-def test_a_missing_table_is_one_line(tmp_path):
+def test_missing_table_is_a_one_line_error(tmp_path):
     result = run("cards", "show", tmp_path / "none.parquet")
     assert result.exit_code == ArtifactError.exit_code
     assert result.stderr == f"error: cards table {tmp_path}/none.parquet does not exist\n"
 
 
-def test_an_unknown_candidate_names_those_there_are(build, tmp_path):
+def test_unknown_candidate_error_lists_the_candidates(build, tmp_path):
     build(GOOD)
     result = run("cards", "show", tmp_path / "cards.parquet", "--candidate", "x")
     assert result.exit_code == ZooError.exit_code
@@ -149,7 +149,7 @@ def zoo_file(tmp_path):
     return path
 
 
-def test_a_good_zoo_is_listed(zoo_file):
+def test_valid_zoo_is_listed(zoo_file):
     result = run("zoo", "validate", zoo_file)
     assert result.exit_code == 0
     assert f"{zoo_file}: 1 candidates, no problems found" in result.output
@@ -160,7 +160,7 @@ def test_a_good_zoo_is_listed(zoo_file):
     assert candidate["tools"] is False
 
 
-def test_a_zoo_with_a_directory_that_is_no_model_is_refused(zoo_file):
+def test_rejects_a_zoo_with_an_invalid_model_directory(zoo_file):
     (zoo_file.parent / "tiny" / "config.json").unlink()
     result = run("zoo", "validate", zoo_file)
     assert result.exit_code == ZooError.exit_code

@@ -80,7 +80,7 @@ def drift(tmp_path, upstream):
     return run_drift
 
 
-def test_a_card_that_is_as_true_as_ever_holds(drift, tmp_path, upstream):
+def test_unchanged_card_holds(drift, tmp_path, upstream):
     result = drift("--zoo", tmp_path / "zoo.yaml", "--num-questions", 20)
     assert result.exit_code == 0, result.output
     assert "10 of 20 correct, 10.0 expected from the card; 0 failed; p = 1" in result.output
@@ -92,7 +92,7 @@ def test_a_card_that_is_as_true_as_ever_holds(drift, tmp_path, upstream):
     assert body["messages"][0]["content"].startswith("What is ")
 
 
-def test_a_card_of_another_candidate_does_not_hold(drift, tmp_path):
+def test_card_of_another_candidate_does_not_hold(drift, tmp_path):
     # As many right in all, but on the other task.
     options = ("--zoo", tmp_path / "zoo.yaml", "--num-questions", 24, "--json")
     result = drift(*options, counts=(0, SHOTS))
@@ -104,7 +104,7 @@ def test_a_card_of_another_candidate_does_not_hold(drift, tmp_path):
     assert document["p_value"] < 1e-4
 
 
-def test_a_served_candidate_is_asked_by_its_name_with_examples(drift, tmp_path, upstream):
+def test_served_candidate_is_requested_by_name_with_examples(drift, tmp_path, upstream):
     options = ("--url", upstream.url, "--shots", 1, "--examples", tmp_path / "examples.parquet")
     result = drift(*options, "--num-questions", 4, name="near")
     assert result.exit_code == 0, result.output
@@ -114,14 +114,14 @@ def test_a_served_candidate_is_asked_by_its_name_with_examples(drift, tmp_path, 
     assert [message["content"] for message in body["messages"]][:2] == ["What is e?", "an e"]
 
 
-def test_questions_without_an_answer_do_not_count_as_wrong(drift, tmp_path, upstream):
+def test_failed_questions_do_not_count_as_wrong(drift, tmp_path, upstream):
     upstream.behave(context_words=2)
     result = drift("--zoo", tmp_path / "zoo.yaml", "--num-questions", 10)
     assert result.exit_code == GradingError.exit_code
     assert "failed on 10 of 10 questions" in result.stderr
 
 
-def test_requests_are_those_by_which_it_was_profiled(drift, tmp_path, upstream):
+def test_requests_equal_those_of_profiling(drift, tmp_path, upstream):
     fields = "{temperature: null, max_tokens: null, max_completion_tokens: 2, top_p: 0.5}"
     options = ("--zoo", tmp_path / "zoo.yaml", "--num-questions", 2)
     assert drift(*options, "--request-fields", fields).exit_code == 0
@@ -131,7 +131,7 @@ def test_requests_are_those_by_which_it_was_profiled(drift, tmp_path, upstream):
 
 
 @pytest.mark.parametrize("fields", ["[", "text", "{model: other}"])
-def test_requests_with_wrong_fields_are_refused(drift, tmp_path, upstream, fields):
+def test_rejects_invalid_request_fields(drift, tmp_path, upstream, fields):
     result = drift(
         *("--zoo", tmp_path / "zoo.yaml", "--num-questions", 2), "--request-fields", fields
     )
@@ -150,12 +150,12 @@ def test_requests_with_wrong_fields_are_refused(drift, tmp_path, upstream, field
         (400, {"content": None}, None),
     ],
 )
-def test_an_answer_without_text_is_an_answer(status, message, text):
+def test_empty_text_is_an_answer(status, message, text):
     answer = httpx.Response(status, json={"choices": [{"message": message}]})
     assert _text(answer) == text
 
 
-def test_what_passes_by_itself_is_asked_again(upstream):
+def test_transient_failures_are_retried(upstream):
     upstream.behave(statuses=(503, 429))
     pauses = []
     live = LiveCandidate(upstream.url, "m", None)
@@ -180,7 +180,7 @@ def test_what_passes_by_itself_is_asked_again(upstream):
         (("--zoo", "ZOO"), ZooError, "has no URL of its own"),
     ],
 )
-def test_a_mistake_is_one_line(drift, tmp_path, options, error, named):
+def test_user_error_is_one_line(drift, tmp_path, options, error, named):
     zoo = str(tmp_path / "zoo.yaml")
     small = () if "--num-questions" in options else ("--num-questions", "2")
     result = drift(*(zoo if part == "ZOO" else part for part in options), *small, name="near")
@@ -192,7 +192,7 @@ def test_a_mistake_is_one_line(drift, tmp_path, options, error, named):
 @pytest.mark.parametrize(
     "stated", ["shots=5", "max_new_tokens=16", "scoring=loglikelihood", "chat_template=False"]
 )
-def test_answers_to_other_prompts_are_not_compared(drift, upstream, stated):
+def test_rejects_other_prompt_settings(drift, upstream, stated):
     options = ("--url", upstream.url, "--num-questions", 4)
     as_asked = "engine=vllm work=1 scoring=generated chat_template=True shots=0 max_new_tokens=2"
     assert drift(*options, provenance=as_asked).exit_code == 0
@@ -202,7 +202,7 @@ def test_answers_to_other_prompts_are_not_compared(drift, upstream, stated):
     assert f"was made with {name} {value}" in result.stderr
 
 
-def test_a_refused_key_is_said_at_once(drift, tmp_path, upstream):
+def test_rejected_key_fails_immediately(drift, tmp_path, upstream):
     upstream.behave(status=401)
     result = drift("--zoo", tmp_path / "zoo.yaml", "--num-questions", 2)
     assert result.exit_code == MachineError.exit_code

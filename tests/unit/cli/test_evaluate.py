@@ -1,4 +1,4 @@
-"""``modelsat evaluate`` on tables that hold more than it judges."""
+"""``modelsat evaluate`` on tables with rows that it excludes."""
 
 import json
 
@@ -42,13 +42,13 @@ def evaluate(tmp_path):
     return run
 
 
-def test_all_is_judged_and_nothing_said_where_the_tables_fit(evaluate):
+def test_prints_no_exclusions_for_matching_tables(evaluate):
     result = evaluate()
     assert result.exit_code == 0, result.output
     assert "left out" not in result.stderr
 
 
-def test_what_is_left_out_is_counted(evaluate):
+def test_excluded_rows_are_counted(evaluate):
     questions = [
         TASK | {"question_id": name, "task": "sums", "prompt": text}
         for name, text in (("blank", " \n"), ("open", "One and one?"), ("open too", "Two?"))
@@ -66,7 +66,7 @@ def test_what_is_left_out_is_counted(evaluate):
     assert json.loads(result.stdout)["n_questions"] == len(MATRIX)
 
 
-def test_a_zoo_of_one_is_refused(evaluate):
+def test_rejects_a_single_candidate(evaluate):
     result = evaluate(options=["--candidates", "earth"])
     assert result.exit_code == ZooError.exit_code
     assert "routing needs at least two candidates" in result.stderr

@@ -60,7 +60,7 @@ def run(tmp_path):
     return evaluate
 
 
-def test_choices_are_compared_where_everything_is_known(run, tmp_path):
+def test_choices_are_compared_on_complete_questions(run, tmp_path):
     cells = [(q, c, c == SMALL) for q in ("q1", "q2") for c in (SMALL, LARGE)]
     result = run(*cells, ("q3", LARGE, True))
     assert result.exit_code == 0, result.output
@@ -84,13 +84,13 @@ def test_without_other_candidates_outcomes_there_is_no_comparison(run, tmp_path)
     assert "no comparison" in run(("q1", SMALL, True)).output
 
 
-def test_a_log_and_a_router_are_not_judged_at_once(run, tmp_path):
+def test_rejects_a_log_together_with_a_router(run, tmp_path):
     result = run(("q1", SMALL, True), options=["--router", str(tmp_path)])
     assert result.exit_code != 0
     assert "omit --router" in str(result.exception) + result.output
 
 
-def test_one_of_a_log_and_a_router_is_needed(tmp_path):
+def test_requires_a_log_or_a_router(tmp_path):
     words = [word for name in ("cards", "outcomes", "report") for word in (f"--{name}", "x")]
     result = CliRunner().invoke(cli.app, ["evaluate", *words])
     assert result.exit_code != 0

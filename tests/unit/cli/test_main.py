@@ -23,7 +23,7 @@ def run():
 
 @pytest.fixture
 def with_command(monkeypatch):
-    """Makes one function a command named `extra`, as an entry point would."""
+    """Registers a function as the command `extra`, like an entry point."""
 
     def register(function):
         module = type(sys)("extra_commands")
@@ -74,13 +74,13 @@ def test_version(run):
     assert run("--version").output == f"modelsat {modelsat.__version__}\n"
 
 
-def test_a_misspelt_command_is_answered_with_the_nearest(run):
+def test_misspelt_command_gets_a_suggestion(run):
     result = run("docter")
     assert result.exit_code == 2
     assert "'doctor'" in result.output
 
 
-def test_a_users_mistake_is_one_line_and_its_exit_code(run, with_command):
+def test_user_error_is_one_line_with_its_exit_code(run, with_command):
     def fail() -> None:
         raise ConfigError("steps: got 0,\nallowed is 1 or more")
 
@@ -91,7 +91,7 @@ def test_a_users_mistake_is_one_line_and_its_exit_code(run, with_command):
     assert result.stdout == ""
 
 
-def test_ctrl_c_is_one_line_and_130(run, with_command):
+def test_ctrl_c_prints_one_line_and_exits_with_130(run, with_command):
     def interrupted() -> None:
         raise KeyboardInterrupt
 
@@ -101,7 +101,7 @@ def test_ctrl_c_is_one_line_and_130(run, with_command):
     assert result.stderr == "interrupted; run the same command again to continue\n"
 
 
-def test_a_defect_of_ours_keeps_its_traceback(run, with_command):
+def test_bug_keeps_its_traceback(run, with_command):
     def broken() -> None:
         raise AssertionError("ours")
 
@@ -109,7 +109,7 @@ def test_a_defect_of_ours_keeps_its_traceback(run, with_command):
     assert isinstance(run("extra").exception, AssertionError)
 
 
-def test_a_command_whose_package_is_absent_says_so(run, monkeypatch):
+def test_missing_package_is_reported(run, monkeypatch):
     monkeypatch.setattr(cli, "LIBRARY_COMMANDS", {"far": "no_such_package.commands:far"})
     assert "needs the package 'no_such_package'" in run("--help").output
     result = run("far", "--config", "x.yaml")
@@ -118,7 +118,7 @@ def test_a_command_whose_package_is_absent_says_so(run, monkeypatch):
     assert result.stderr.count("\n") == 1
 
 
-def test_the_module_runs_as_a_program(tmp_path):
+def test_module_is_executable(tmp_path):
     code = "from modelsat.cli.main import main; main()"
     environment = {**os.environ, "TERM": "dumb"}
     result = subprocess.run(

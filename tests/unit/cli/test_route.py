@@ -75,12 +75,12 @@ def route(tmp_path, monkeypatch):
         (("--tolerance", "0.2", "--candidates-table", "TABLE"), "mid (cheapest_within_tolerance)"),
         (("--min-p", "0.5", "--candidates-table", "TABLE"), "small (cheapest_with_min_p)"),
         (("--max-cost", "7", "--candidates-table", "TABLE"), "mid (highest_score_allowed)"),
-        # mid has no price: it is no cheaper than big, and within no limit.
+        # mid has no price, so it is not cheaper than big and not within any limit.
         (("--tolerance", "0.2", "--zoo", "ZOO"), "route to big (highest_score)"),
         (("--max-cost", "3", "--zoo", "ZOO"), "route to small (highest_score_allowed)"),
     ],
 )
-def test_the_decision_is_the_last_line(route, options, line):
+def test_decision_is_the_last_line(route, options, line):
     result = route(*options)
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[-1].endswith(line)
@@ -98,14 +98,14 @@ def test_candidates_are_listed_by_score_with_their_costs(route):
     assert lines[4].endswith("unknown for mid")
 
 
-def test_sizes_are_called_a_stand_in(route):
+def test_sizes_are_labelled_as_a_proxy(route):
     assert (
         "billions of parameters, a stand-in for price"
         in route("--candidates-table", "TABLE").stdout
     )
 
 
-def test_json_holds_decision_and_costs(route):
+def test_json_has_decision_and_costs(route):
     plain = json.loads(route("--json").stdout)
     assert plain == {
         "candidate": "big",
@@ -118,7 +118,7 @@ def test_json_holds_decision_and_costs(route):
     assert priced["costs"] == PARAMS
 
 
-def test_a_score_that_is_no_number_is_shown_as_unknown(route):
+def test_nan_score_is_shown_as_unknown(route):
     broken = {**SCORES, "big": math.nan}
     lines = route(scores=broken).stdout.splitlines()
     assert lines[3].split() == ["big", "-"]
@@ -142,7 +142,7 @@ def test_a_score_that_is_no_number_is_shown_as_unknown(route):
         (("--candidates", "mid", "--zoo", "ZOO"), ArtifactError, "no price"),
     ],
 )
-def test_a_mistake_is_one_line(route, options, error, named):
+def test_user_error_is_one_line(route, options, error, named):
     result = route(*options)
     assert result.exit_code == error.exit_code, result.output
     assert named in result.stderr
@@ -150,7 +150,7 @@ def test_a_mistake_is_one_line(route, options, error, named):
     assert result.stdout == ""
 
 
-def test_a_real_router_is_asked(tmp_path):
+def test_routes_with_a_real_router(tmp_path):
     router = make_router(tmp_path / "parts")
     save_router(router, tmp_path / "router")
     cards = [make_card(name, dict.fromkeys(TOPICS, float(5 * i))) for i, name in enumerate(SCORES)]

@@ -72,7 +72,7 @@ def test_json_is_the_report(select, tmp_path):
     assert [len(document["tasks"]), document["seed"]] == [2, 0]
 
 
-def test_a_keyword_file_and_candidates_are_followed(select, tmp_path):
+def test_uses_keyword_file_and_candidates(select, tmp_path):
     (tmp_path / "words.yaml").write_text("science: [a, b, c, d, e]\n")
     options = ("--keywords", tmp_path / "words.yaml", "--by", "category", "--num-tasks", 1)
     result = select("--sources", "one", "--candidates", "a,d,f", *options, "--json")
@@ -82,7 +82,7 @@ def test_a_keyword_file_and_candidates_are_followed(select, tmp_path):
     assert (task.task, task.description) == ("science", "a, b, c, d, e")
 
 
-def test_the_same_seed_writes_the_same_file(select, tmp_path):
+def test_same_seed_writes_the_same_file(select, tmp_path):
     result = select("--sources", "one", "--seed", 5, "--json")
     assert json.loads(result.stdout)["seed"] == 5
     first = (tmp_path / "tasks.json").read_bytes()
@@ -102,7 +102,7 @@ def test_the_same_seed_writes_the_same_file(select, tmp_path):
         (("--sources", "one", "--keywords", "none.yaml"), ConfigError, "none.yaml"),
     ],
 )
-def test_a_mistake_is_one_line_and_writes_nothing(select, tmp_path, options, error, named):
+def test_user_error_is_one_line_and_writes_nothing(select, tmp_path, options, error, named):
     result = select(*options)
     assert result.exit_code == error.exit_code
     assert result.stderr.startswith("error: ")
@@ -111,7 +111,7 @@ def test_a_mistake_is_one_line_and_writes_nothing(select, tmp_path, options, err
     assert not (tmp_path / "tasks.json").exists()
 
 
-def test_a_file_that_is_no_task_set_is_one_line(tmp_path):
+def test_invalid_task_set_is_a_one_line_error(tmp_path):
     result = run("tasks", "show", tmp_path / "none.json")
     assert result.exit_code == ArtifactError.exit_code
     assert result.stderr == f"error: {tmp_path}/none.json does not exist\n"

@@ -16,7 +16,7 @@ def outcome(question_id, candidate, correct):
     return {"question_id": question_id, "candidate": candidate, "correct": correct}
 
 
-def test_hard_questions_go_round_and_lucky_answers_become_wrong(tmp_path):
+def test_circle_test_rotates_hard_questions_and_rejects_lucky_answers(tmp_path):
     base = {"benchmark": "b", "task": "t", "answer": "A", "n_choices": 2}
     rows = [{"question_id": q, "prompt": f"{q}?\nA. yes\nB. no", **base} for q in ("easy", "hard")]
     write_table(QUESTIONS, rows, tmp_path / "questions.parquet")

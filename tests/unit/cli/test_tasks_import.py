@@ -48,7 +48,7 @@ def test_fifty_of_57_imported_subjects_become_an_aptitude_test(archive, tmp_path
     assert (len(task_set.tasks), len(task_set.question_ids)) == (50, 1000)
 
 
-def test_json_and_the_manifest_tell_where_questions_came_from(archive, tmp_path):
+def test_json_and_manifest_record_the_origin_of_questions(archive, tmp_path):
     out = tmp_path / "few.parquet"
     options = ("--source", archive, "--out", out, "--per-task", 3, "--seed", 5, "--json")
     result = run("import", "mmlu", *options)
@@ -65,7 +65,7 @@ def test_json_and_the_manifest_tell_where_questions_came_from(archive, tmp_path)
     }
 
 
-def test_imported_questions_are_profiled_without_another_step(archive, tmp_path):
+def test_imported_questions_can_be_profiled_directly(archive, tmp_path):
     from profiling.config import ProfileConfig
     from profiling.work import plan_run
 
@@ -80,7 +80,7 @@ def test_imported_questions_are_profiled_without_another_step(archive, tmp_path)
     assert len(plan_run(config).question_ids) == 57
 
 
-def test_our_bank_and_a_table_of_ones_own(tmp_path):
+def test_imports_demo_questions_and_own_tables(tmp_path):
     bank = tmp_path / "bank.parquet"
     result = run("import", "demo", "--out", bank, "--split", "test", "--per-task", 2)
     assert result.output == f"{bank}: 100 questions of 50 tasks of demo\n"
@@ -104,7 +104,7 @@ def test_our_bank_and_a_table_of_ones_own(tmp_path):
         (("demo", "--per-task", "0"), ConfigError, "0"),
     ],
 )
-def test_a_mistake_is_one_line_and_writes_nothing(tmp_path, options, error, named):
+def test_user_error_is_one_line_and_writes_nothing(tmp_path, options, error, named):
     result = run("import", *options, "--out", tmp_path / "out.parquet")
     assert result.exit_code == error.exit_code
     assert result.stderr.startswith("error: ")

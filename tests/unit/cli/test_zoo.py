@@ -152,7 +152,7 @@ def files(tmp_path):
     return tmp_path
 
 
-def test_lists_what_is_served(run):
+def test_lists_the_served_candidates(run):
     result = run("list")
     assert result.exit_code == 0, result.output
     assert "tiny/a     openai  http://x/v1  0123          0.75      0.5" in result.output
@@ -175,12 +175,12 @@ def test_adds_a_candidate_with_its_card(run, zoo, files):
     assert force is True
 
 
-def test_a_change_of_price_needs_no_card(run, zoo, files):
+def test_price_change_needs_no_card(run, zoo, files):
     assert run("add", "tiny/a", "--zoo", files / "zoo.yaml").exit_code == 0
     assert zoo.calls == [("put", remote_entry("tiny/a", price=PRICE), None, False)]
 
 
-def test_a_candidate_is_profiled_first(run, zoo, files, monkeypatch):
+def test_profile_option_profiles_the_candidate_first(run, zoo, files, monkeypatch):
     write_json(files / "profile.yaml", {"output_dir": str(files / "out"), "tasks": "tasks.json"})
 
     def sit_the_test(arguments, echo):
@@ -223,7 +223,7 @@ def test_removes_rolls_back_and_changes_the_router(run, zoo, tmp_path, monkeypat
     assert zoo.calls == [("remove", "tiny/a"), ("rollback", 1), ("router", router)]
 
 
-def test_an_engine_may_take_longer_to_start_than_an_answer(run, zoo, files):
+def test_waits_for_a_slow_engine_start(run, zoo, files):
     cards = files / "cards.parquet"
     added = run("add", "b", "--zoo", files / "zoo.yaml", "--cards", cards)
     assert added.exit_code == 0, added.output
@@ -238,7 +238,7 @@ def test_versions_are_listed(run):
     ]
 
 
-def test_who_does_not_agree_is_named(run, zoo):
+def test_lists_replicas_that_lag_behind(run, zoo):
     zoo.followers[1] = {"id": "scorer/2", "version": 1, "problem": "no weights"}
     result = run("remove", "tiny/a")
     assert result.exit_code == 0
@@ -246,14 +246,14 @@ def test_who_does_not_agree_is_named(run, zoo):
 
 
 @pytest.mark.parametrize("kind", [ZooError, ArtifactError, ConfigError, MachineError])
-def test_a_refusal_ends_as_it_would_here(run, zoo, kind):
+def test_endpoint_error_has_the_same_exit_code_as_locally(run, zoo, kind):
     zoo.error = kind("candidate 'b' is refused; do otherwise")
     result = run("remove", "b")
     assert result.exit_code == kind.exit_code
     assert result.stderr == "error: candidate 'b' is refused; do otherwise\n"
 
 
-def test_a_key_is_needed(run, monkeypatch):
+def test_requires_a_key(run, monkeypatch):
     monkeypatch.setenv("OTHER", "wrong")
     refused = run("list", "--key-env", "OTHER")
     assert refused.exit_code == ConfigError.exit_code
@@ -271,7 +271,7 @@ def test_a_key_is_needed(run, monkeypatch):
         ("", ConfigError, "is not a URL"),
     ],
 )
-def test_a_wrong_address_is_one_line(monkeypatch, url, kind, said):
+def test_invalid_url_is_a_one_line_error(monkeypatch, url, kind, said):
     monkeypatch.setenv("MODELSAT_ADMIN_KEY", KEY)
     result = CliRunner().invoke(app, ["zoo", "list", "--url", url])
     assert result.exit_code == kind.exit_code
@@ -279,7 +279,7 @@ def test_a_wrong_address_is_one_line(monkeypatch, url, kind, said):
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_an_endpoint_without_administration_says_what_is_missing(monkeypatch):
+def test_endpoint_without_administration_is_reported(monkeypatch):
     async def unknown(_request: Request, _error: Exception) -> JSONResponse:
         return JSONResponse(ApiError(404, "no such path").body, 404)
 
@@ -292,7 +292,7 @@ def test_an_endpoint_without_administration_says_what_is_missing(monkeypatch):
         assert (result.exit_code, said in result.stderr) == (MachineError.exit_code, True)
 
 
-def test_what_the_files_lack_is_told_before_anybody_is_asked(run, zoo, files):
+def test_invalid_files_are_reported_before_any_request(run, zoo, files):
     cards = files / "cards.parquet"
     unknown = run("add", "x", "--zoo", files / "zoo.yaml")
     assert unknown.exit_code == ZooError.exit_code

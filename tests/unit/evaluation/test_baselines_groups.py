@@ -1,4 +1,4 @@
-"""Rates within tasks, neighbourhoods and clusters against plain loops."""
+"""Rates within tasks, neighbourhoods and clusters agree with plain loops."""
 
 from dataclasses import replace
 
@@ -47,8 +47,8 @@ def test_shrinkage_by_hand():
     np.testing.assert_allclose(shrink(totals, known, 0.5, 1e9), [0.5, 0.5], atol=1e-6)
 
 
-def test_offsets_find_the_difficulty_whoever_answered():
-    """Each group is answered by one candidate; equal surprise must give equal difficulty."""
+def test_offsets_estimate_difficulty_independent_of_the_candidates():
+    """Each group is answered by one candidate; equal residuals must give equal difficulty."""
     rates = np.array([0.2, 0.8])
     known = np.array([[1000.0, 0.0], [0.0, 1000.0]])
     offsets = group_offsets(rates * known, known, rates)
@@ -81,7 +81,7 @@ def test_neighbours_equal_a_loop_with_unknown_outcomes():
     np.testing.assert_allclose(fitted.scores(questions, judged.cards), expected, rtol=1e-5)
 
 
-def test_with_few_training_questions_all_are_neighbours_and_clusters():
+def test_number_of_neighbours_and_clusters_is_limited_by_the_questions():
     training = noisy_matrix(per_topic=2, share_unknown=0.0)
     embeddings = embeddings_for(training)
     near = fit_neighbours(training, embeddings, num_neighbours=50, strength=0.0)
@@ -92,7 +92,7 @@ def test_with_few_training_questions_all_are_neighbours_and_clusters():
     np.testing.assert_array_equal(own, training.correct_QM)
 
 
-def test_clusters_that_are_the_topics_give_the_topics_rates():
+def test_clusters_recover_the_rates_of_the_topics():
     training = noisy_matrix()
     embeddings = np.eye(len(TOPICS))[[TOPICS.index(t) for t in training.tasks]].astype(np.float32)
     fitted = fit_clusters(training, embeddings, num_clusters=len(TOPICS), strength=10.0)
@@ -103,7 +103,7 @@ def test_clusters_that_are_the_topics_give_the_topics_rates():
     )
 
 
-def test_cards_are_taken_at_their_word_without_shrinkage_and_tell_of_new_candidates():
+def test_card_rates_without_shrinkage_equal_the_cards():
     training = make_matrix()
     new = make_card("new", {"rivers": 7.0, "verbs": 13.0, "sums": 20.0, "moons": 0.0})
     questions = replace(asked(training), tasks=("verbs", "moons", "painting"))
@@ -118,7 +118,7 @@ def test_cards_are_taken_at_their_word_without_shrinkage_and_tell_of_new_candida
     assert other == pytest.approx(0.5)
 
 
-def test_a_hard_task_pulls_a_shrunk_card_down():
+def test_shrunk_card_rate_is_lower_on_a_hard_task():
     training = replace(
         make_matrix(),
         cards=tuple(
@@ -134,7 +134,7 @@ def test_a_hard_task_pulls_a_shrunk_card_down():
     assert verbs > 0.5
 
 
-def test_a_candidate_without_training_outcomes_is_refused_by_name():
+def test_rejects_a_candidate_without_training_outcomes():
     training = noisy_matrix()
     fitted = fit_task_rates(training, embeddings_for(training), strength=1.0)
     with pytest.raises(ZooError, match="no training outcome of new"):

@@ -27,7 +27,7 @@ def fit_first(learner, training):
 
 
 @pytest.mark.parametrize("learner", LEARNERS, ids=lambda learner: learner.name)
-def test_each_learner_finds_the_planted_skills_in_spite_of_gaps(learner):
+def test_learners_recover_planted_skills_despite_missing_outcomes(learner):
     judged = make_matrix(20)
     training = noisy_matrix(per_topic=80)
     scores = fit_first(learner, training).scores(asked(judged), judged.cards)
@@ -38,7 +38,7 @@ def test_each_learner_finds_the_planted_skills_in_spite_of_gaps(learner):
 
 
 @pytest.mark.parametrize("learner", LEARNERS, ids=lambda learner: learner.name)
-def test_fits_repeat_and_scores_follow_the_cards(learner):
+def test_fits_are_deterministic_and_scores_follow_the_order_of_cards(learner):
     judged, training = make_matrix(5), noisy_matrix(per_topic=12)
     scores = fit_first(learner, training).scores(asked(judged), judged.cards)
     torch.rand(1)  # whatever else draws numbers must not matter
@@ -59,7 +59,7 @@ def test_ridge_equals_the_normal_equations_on_the_questions_each_candidate_answe
         np.testing.assert_allclose(scores[:, m], expected, atol=1e-5)
 
 
-def test_ridge_predicts_the_common_rate_for_a_candidate_that_answered_nothing():
+def test_ridge_predicts_the_mean_for_a_candidate_without_outcomes():
     training = noisy_matrix()
     correct = training.correct_QM.copy()
     correct[:, 1] = np.nan
@@ -68,7 +68,7 @@ def test_ridge_predicts_the_common_rate_for_a_candidate_that_answered_nothing():
     np.testing.assert_allclose(scores[:, 1], np.nanmean(correct), rtol=1e-5)
 
 
-def test_unknown_outcomes_are_filled_by_candidate_and_question():
+def test_unknown_outcomes_are_imputed_from_candidate_and_question():
     unknown = np.nan
     correct = np.array(
         [[1, 1, unknown], [0, 0, unknown], [1, 1, 1], [1, 0, 1], [0, 0, 1]], dtype=np.float32
@@ -79,15 +79,15 @@ def test_unknown_outcomes_are_filled_by_candidate_and_question():
     assert 0.0 < filled[1, 2] < filled[0, 2] <= 1.0
 
 
-def test_a_perceptron_for_one_candidate_keeps_its_column():
+def test_perceptron_for_one_candidate_has_one_column():
     training = noisy_matrix(share_unknown=0.0)
     one = replace(training, cards=training.cards[:1], correct_QM=training.correct_QM[:, :1])
     fitted = fit_perceptron(one, embeddings_for(one), hidden_width=4, alpha=0.1)
     assert fitted.scores(asked(one), one.cards).shape == (len(one), 1)
 
 
-def test_unknown_cells_weigh_nothing_in_the_factorisation():
-    """A candidate's gaps leave the others' vectors free: it alone is not pulled towards 0."""
+def test_factorisation_ignores_unknown_cells():
+    """Missing outcomes of a candidate must not affect the vectors of the others."""
     training = noisy_matrix(per_topic=60, share_unknown=0.0, share_wrong=0.0)
     correct = np.ones_like(training.correct_QM)
     correct[::2, 1] = np.nan
@@ -101,7 +101,7 @@ def test_unknown_cells_weigh_nothing_in_the_factorisation():
     assert (fitted.scores(asked(training), training.cards) > 0).all()
 
 
-def test_a_forest_scores_a_new_candidate_by_its_card():
+def test_forest_scores_a_new_candidate_by_its_card():
     training = noisy_matrix(per_topic=80)
     skilled = make_card("new", {"rivers": 1.0, "verbs": 19.0, "sums": 19.0, "moons": 1.0})
     questions = asked(training)
@@ -113,14 +113,14 @@ def test_a_forest_scores_a_new_candidate_by_its_card():
     assert scores[verbs, 0].mean() > scores[~verbs & (scores[:, 0] < 0.5), 0].mean() + 0.3
 
 
-def test_a_forest_reads_cards_whose_tasks_have_no_training_question():
+def test_forest_accepts_tasks_without_training_questions():
     training = noisy_matrix()
     elsewhere = replace(training, tasks=("painting",) * len(training))
     fitted = fit_forest(elsewhere, embeddings_for(training), min_cells=5)
     assert np.isfinite(fitted.scores(asked(training), training.cards)).all()
 
 
-def test_a_forest_refuses_cards_of_other_tasks():
+def test_forest_rejects_cards_of_other_tasks():
     training = noisy_matrix()
     fitted = fit_forest(training, embeddings_for(training), min_cells=40)
     card = make_card("new", dict.fromkeys(TOPICS, 10.0))

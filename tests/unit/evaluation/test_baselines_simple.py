@@ -20,7 +20,7 @@ def training():
     return replace(matrix, correct_QM=correct)
 
 
-def test_scores_of_draw_and_oracle_are_the_two_ends():
+def test_random_and_oracle_are_the_bounds():
     matrix = make_matrix()
     made = baselines(matrix, None)
     for name, expected in (("random", 0.5), ("oracle", 1.0)):
@@ -28,7 +28,7 @@ def test_scores_of_draw_and_oracle_are_the_two_ends():
         assert pair_accuracy(made[name].scores_QM, matrix.correct_QM) == expected
 
 
-def test_scores_are_rates_in_the_training_outcomes(training):
+def test_scores_are_training_rates(training):
     matrix = make_matrix()
     made = baselines(matrix, training)
     np.testing.assert_allclose(
@@ -40,14 +40,14 @@ def test_scores_are_rates_in_the_training_outcomes(training):
     np.testing.assert_allclose(made["card_lookup"].scores_QM[river], [0.95, 0.05, 0.05])
 
 
-def test_a_task_without_training_outcomes_goes_to_the_best_single(training):
+def test_task_without_training_outcomes_uses_the_best_single(training):
     matrix = make_matrix()
     new = replace(matrix, tasks=("painting",) * len(matrix))
     made = baselines(new, training)
     np.testing.assert_array_equal(made["best_per_task"].correct_Q, made["best_single"].correct_Q)
 
 
-def test_a_task_that_a_candidate_skipped_is_judged_by_its_other_answers(training):
+def test_skipped_task_uses_the_candidates_overall_rate(training):
     correct = training.correct_QM.copy()
     correct[np.array(training.tasks) == "moons", 1] = np.nan
     made = baselines(make_matrix(), replace(training, correct_QM=correct))

@@ -1,4 +1,4 @@
-"""Settings are chosen on validation questions of the training data, and nowhere else."""
+"""Settings are chosen only on validation questions of the training data."""
 
 import json
 
@@ -34,7 +34,7 @@ class Scaled:
 
 @pytest.fixture
 def recording():
-    """A learner that gets worse with the factor, and what it was fitted on."""
+    """A learner that gets worse with the factor, and the data it was fitted on."""
     matrix = make_matrix()
     truth = dict(zip(matrix.tasks, matrix.correct_QM, strict=True))
     seen = []
@@ -46,7 +46,7 @@ def recording():
     return Learner("scaled", "a test's", fit, {"factor": (-1.0, 0.0, 1.0)}), seen
 
 
-def test_the_setting_that_validates_best_is_refitted_on_all_training_questions(recording):
+def test_best_setting_is_refitted_on_all_training_questions(recording):
     learner, seen = recording
     training = noisy_matrix()
     embeddings = embeddings_for(training)
@@ -64,14 +64,14 @@ def test_the_setting_that_validates_best_is_refitted_on_all_training_questions(r
     assert tuned.tuning.text() == f"factor 1 of -1/0/1 by validation AUC {expected:.3f}"
 
 
-def test_outcomes_that_are_all_alike_cannot_tune(recording):
+def test_tuning_rejects_constant_outcomes(recording):
     training = make_matrix()
     alike = type(training)(**{**vars(training), "correct_QM": np.ones_like(training.correct_QM)})
     with pytest.raises(ArtifactError, match="are equal"):
         tuning.tune(recording[0], alike, embeddings_for(alike))
 
 
-def test_the_embedder_gives_unit_vectors_and_cuts_long_texts(tmp_path):
+def test_embedder_returns_unit_vectors_and_truncates_long_texts(tmp_path):
     _, encoder = write_tiny_parts(tmp_path, make_matrix().instructions, 0)
     transformer, pooling, _normalize = load_encoder(str(encoder))
     SentenceTransformer(modules=[transformer, pooling]).save(str(tmp_path / "plain"))
@@ -83,7 +83,7 @@ def test_the_embedder_gives_unit_vectors_and_cuts_long_texts(tmp_path):
     assert not np.allclose(embeddings[0], embeddings[1], atol=1e-3)
 
 
-def test_the_report_shows_learned_baselines_with_grid_and_setting(tmp_path, monkeypatch):
+def test_report_has_learned_baselines_with_grid_and_setting(tmp_path, monkeypatch):
     monkeypatch.setattr(tuning, "LEARNERS", (NEIGHBOURS, RIDGE))
     judged, training = make_matrix(10), noisy_matrix()
     rng = np.random.default_rng(0)
@@ -108,7 +108,7 @@ def test_the_report_shows_learned_baselines_with_grid_and_setting(tmp_path, monk
     assert report["router"]["pair_accuracy"] is not None
 
 
-def test_without_an_embedder_the_report_keeps_to_the_simple_baselines(tmp_path):
+def test_report_without_embedder_has_only_simple_baselines(tmp_path):
     report = evaluate_router(Scorer(make_router(tmp_path)), make_matrix(10), noisy_matrix())
     assert set(report["baselines"]) == {
         "random", "best_single", "best_per_task", "card_lookup", "oracle"

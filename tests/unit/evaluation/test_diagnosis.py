@@ -1,4 +1,4 @@
-"""Each sign of failure, made to appear and to disappear."""
+"""Each sign of failure is detected, and not reported without cause."""
 
 import json
 from dataclasses import replace
@@ -26,7 +26,7 @@ MATRIX = make_matrix(per_topic=30)
 RIGHT = np.where(MATRIX.correct_QM > 0, 0.9, 0.1).astype(np.float32)
 
 
-def test_scores_that_do_not_tell_candidates_apart():
+def test_detects_near_uniform_scores():
     flat = np.full_like(RIGHT, 0.4)
     assert uniform_scores(flat, MATRIX).is_fault
     assert uniform_scores(flat, MATRIX).figure == 0.0
@@ -36,7 +36,7 @@ def test_scores_that_do_not_tell_candidates_apart():
     assert sign.figure == pytest.approx(expected, rel=1e-5)
 
 
-def test_one_choice_is_a_fault_only_where_others_would_do_better():
+def test_fixed_choice_is_a_fault_only_if_others_would_do_better():
     fixed = np.tile(np.array([0.9, 0.2, 0.1], dtype=np.float32), (len(MATRIX), 1))
     sign = one_choice(fixed, MATRIX)
     assert sign.is_fault
@@ -48,13 +48,13 @@ def test_one_choice_is_a_fault_only_where_others_would_do_better():
     assert not one_choice(fixed, ruler).is_fault
 
 
-def test_routing_is_slow_against_the_fastest_candidate():
+def test_routing_time_is_compared_with_the_fastest_candidate():
     assert slow_routing(0.2, {"a": 0.1, "b": 3.0}).is_fault
     assert not slow_routing(0.2, {"a": 0.4, "b": 3.0}).is_fault
     assert slow_routing(0.2, {}).is_fault is None
 
 
-def test_a_zoo_of_one_and_unknown_new_candidates_are_refused(tmp_path):
+def test_rejects_a_single_candidate_and_unknown_new_candidates(tmp_path):
     scorer = Scorer(make_router(tmp_path))
     alone = replace(MATRIX, cards=MATRIX.cards[:1], correct_QM=MATRIX.correct_QM[:, :1])
     with pytest.raises(ZooError, match="at least two"):
@@ -63,7 +63,7 @@ def test_a_zoo_of_one_and_unknown_new_candidates_are_refused(tmp_path):
         diagnose(scorer, MATRIX, new=["nobody"])
 
 
-def test_the_command_names_faults_and_its_exit_code_says_so(tmp_path):
+def test_command_prints_faults_and_sets_the_exit_code(tmp_path):
     save_router(make_router(tmp_path / "parts"), tmp_path / "router")
     write_cards(MATRIX.cards, tmp_path / "cards.parquet")
     rows = zip(MATRIX.question_ids, MATRIX.instructions, MATRIX.tasks, strict=True)

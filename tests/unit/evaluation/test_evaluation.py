@@ -1,4 +1,4 @@
-"""Figures against brute force, and the report's contract."""
+"""Metrics agree with brute force, and the report keeps its contract."""
 
 import json
 from html.parser import HTMLParser
@@ -37,7 +37,7 @@ def brute_force_ece(probabilities, correct):
     return total
 
 
-def test_calibration_figures_equal_brute_force():
+def test_calibration_metrics_equal_brute_force():
     rng = np.random.default_rng(0)
     probabilities = rng.random(500).astype(np.float32)
     correct = (rng.random(500) < probabilities**2).astype(np.float32)
@@ -49,7 +49,7 @@ def test_calibration_figures_equal_brute_force():
     )
 
 
-def test_the_interval_holds_the_normal_approximation():
+def test_interval_agrees_with_the_normal_approximation():
     rng = np.random.default_rng(1)
     first, second = (rng.integers(0, 2, 4000).astype(np.float32) for _ in range(2))
     interval = paired_bootstrap(first, second)
@@ -79,7 +79,7 @@ def test_best_single_is_chosen_on_training_outcomes_when_given():
     assert made["best_single"].accuracy == 0.0
 
 
-def test_questions_that_somebody_did_not_answer_are_left_out_and_counted():
+def test_incomplete_questions_are_excluded_and_counted():
     matrix = make_matrix()
     correct = matrix.correct_QM.copy()
     correct[:10, 1] = np.nan
@@ -90,7 +90,7 @@ def test_questions_that_somebody_did_not_answer_are_left_out_and_counted():
         complete_rows(type(matrix)(**{**vars(matrix), "correct_QM": correct}))
 
 
-def test_the_report_holds_what_its_contract_names(report):
+def test_report_has_the_keys_of_its_contract(report):
     assert report["n_questions"] == len(make_matrix())
     assert report["random"] == pytest.approx(1 / 3)
     assert report["best_single"]["chosen"].endswith("in hindsight")
@@ -104,7 +104,7 @@ def test_the_report_holds_what_its_contract_names(report):
     )
 
 
-def test_the_report_is_written_as_json_and_as_a_page(report, tmp_path):
+def test_report_is_written_as_json_and_html(report, tmp_path):
     hostile = {**report, "candidates": ["<script>x</script>", *report["candidates"][1:]]}
     for key in ("single_accuracy", "shares"):
         hostile[key] = {**report[key], "<script>x</script>": 0.0}

@@ -1,4 +1,4 @@
-"""Judging a routing log: by hand, and against the report of the router that made it."""
+"""Evaluation of a routing log agrees with counts by hand and with the router's report."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -61,8 +61,8 @@ def outcomes_of(**correct):
     return pa.Table.from_pylist(rows, schema=OUTCOMES.arrow)
 
 
-def test_choices_by_score_are_judged_as_the_router_itself_is(tmp_path):
-    """The report of a log equals that of the router whose choices it holds."""
+def test_log_report_equals_the_routers_report(tmp_path):
+    """The report of a log equals the report of the router that made its choices."""
     matrix = make_matrix(per_topic=15)
     scorer = Scorer(make_router(tmp_path / "parts"))
     expected = evaluate_router(scorer, matrix)
@@ -101,7 +101,7 @@ def test_choices_by_score_are_judged_as_the_router_itself_is(tmp_path):
     assert found.decisions["shares"] == pytest.approx(shares)
 
 
-def test_decisions_count_as_often_as_they_were_made(tmp_path):
+def test_decisions_are_counted_as_often_as_made(tmp_path):
     sure, unsure = (
         {"candidate-0": 0.9, "candidate-1": 0.5},
         {"candidate-0": 0.3, "candidate-1": 0.6},
@@ -137,8 +137,8 @@ def test_decisions_count_as_often_as_they_were_made(tmp_path):
     assert found["first_logged_at"] == "2026-01-01T00:00:01+00:00"
 
 
-def test_the_answer_is_judged_and_the_choice_is_compared(tmp_path):
-    """Who was asked first failed, and somebody else answered."""
+def test_answer_is_graded_and_first_choice_is_compared(tmp_path):
+    """The first choice failed, and another candidate answered."""
     scores = {"candidate-0": 0.9, "candidate-1": 0.5}
     fallback = decision(
         1,
@@ -160,7 +160,7 @@ def test_the_answer_is_judged_and_the_choice_is_compared(tmp_path):
     assert found.comparison["shares"] == {"candidate-0": 1.0, "candidate-1": 0.0}
 
 
-def test_only_what_every_candidate_was_scored_and_graded_on_is_compared(tmp_path):
+def test_comparison_uses_only_complete_questions(tmp_path):
     both, one = {"candidate-0": 0.4, "candidate-1": 0.6}, {"candidate-0": 0.4}
     log = log_of(
         tmp_path,
@@ -190,7 +190,7 @@ def test_only_what_every_candidate_was_scored_and_graded_on_is_compared(tmp_path
     assert "<svg" in render_html(comparison)
 
 
-def test_without_outcomes_of_all_candidates_the_answers_are_still_judged(tmp_path):
+def test_decisions_are_reported_without_outcomes_of_all_candidates(tmp_path):
     scores = {"candidate-0": 0.9, "candidate-1": 0.5}
     log = log_of(tmp_path, decision(1, "q1", scores), decision(2, "q2", scores))
     found = evaluate_log(log, outcomes_of(q1=(1.0, None)), CARDS)
@@ -201,7 +201,7 @@ def test_without_outcomes_of_all_candidates_the_answers_are_still_judged(tmp_pat
     assert nothing["shares"] == {"candidate-0": 1.0}
 
 
-def test_a_failed_request_is_no_answer(tmp_path):
+def test_failed_request_is_not_an_answer(tmp_path):
     scores = {"candidate-0": 0.9, "candidate-1": 0.5}
     log = log_of(tmp_path, decision(1, "q1", scores, status=503), decision(2, "q2", scores))
     found = evaluate_log(log, outcomes_of(q1=(1.0, 0.0), q2=(0.0, 1.0)), CARDS).decisions
@@ -221,13 +221,13 @@ def test_learned_baselines_need_texts(tmp_path):
         (outcomes_of(q1=(2.0, 0.0)), "outside"),
     ],
 )
-def test_outcomes_that_contradict_themselves_are_refused(tmp_path, outcomes, message):
+def test_rejects_contradictory_outcomes(tmp_path, outcomes, message):
     log = log_of(tmp_path, decision(1, "q1", {"candidate-0": 0.9, "candidate-1": 0.5}))
     with pytest.raises(ArtifactError, match=message):
         evaluate_log(log, outcomes, CARDS)
 
 
-def test_a_folder_is_read_in_the_order_of_time(tmp_path):
+def test_folder_is_read_in_chronological_order(tmp_path):
     later = decision(2, "q2", {"candidate-0": 0.9})
     write_table(ROUTING_LOG, [later], tmp_path / "a.parquet")
     write_table(ROUTING_LOG, [decision(1, "q1", {"candidate-0": 0.9})], tmp_path / "b.parquet")
@@ -237,7 +237,7 @@ def test_a_folder_is_read_in_the_order_of_time(tmp_path):
         read_routing_log(tmp_path)
 
 
-def test_a_folder_without_decisions_is_refused(tmp_path):
+def test_rejects_a_folder_without_decisions(tmp_path):
     with pytest.raises(ArtifactError, match=r"no \*.parquet file"):
         read_routing_log(tmp_path)
     write_table(ROUTING_LOG, pa.Table.from_pylist([], ROUTING_LOG.arrow), tmp_path / "a.parquet")
@@ -245,7 +245,7 @@ def test_a_folder_without_decisions_is_refused(tmp_path):
         read_routing_log(tmp_path)
 
 
-def test_repeated_answers_to_one_question_are_no_new_evidence():
+def test_repeated_answers_to_a_question_do_not_narrow_the_interval():
     rng = np.random.default_rng(3)
     outcomes = rng.integers(0, 2, 200).astype(np.float32)
     names = [str(i) for i in range(200)]

@@ -1,4 +1,4 @@
-"""The method's own three experiments, each made to succeed and to fail."""
+"""The paper's three experiments, each with a passing and a failing case."""
 
 from dataclasses import replace
 
@@ -23,19 +23,19 @@ MATRIX = make_matrix(per_topic=30)
 RIGHT = np.where(MATRIX.correct_QM > 0, 0.9, 0.1).astype(np.float32)
 
 
-def matrix_of(true_MT: np.ndarray, told_MT: np.ndarray, seed: int = 0) -> OutcomeMatrix:
-    """Answers drawn by true accuracies, and cards that tell others."""
+def matrix_of(true_MT: np.ndarray, card_MT: np.ndarray, seed: int = 0) -> OutcomeMatrix:
+    """Answers drawn from true accuracies, and cards with other accuracies."""
     rng = np.random.default_rng(seed)
     cards = tuple(
         make_card(f"c{m}", dict(zip(TOPICS, np.round(SHOTS * row), strict=True)))
-        for m, row in enumerate(told_MT)
+        for m, row in enumerate(card_MT)
     )
     places = [TOPICS.index(task) for task in MATRIX.tasks]
     correct_QM = rng.random((len(MATRIX), len(cards))) < true_MT.T[places]
     return replace(MATRIX, cards=cards, correct_QM=correct_QM.astype(np.float32))
 
 
-def test_cards_that_show_the_strengths_of_the_answers():
+def test_coverage_of_cards_that_show_the_strengths_of_the_answers():
     rng = np.random.default_rng(1)
     true_MT = rng.uniform(0.1, 0.9, (8, len(TOPICS)))
     shown = aptitude_coverage(matrix_of(true_MT, true_MT))
@@ -46,8 +46,8 @@ def test_cards_that_show_the_strengths_of_the_answers():
     assert misleading.figure < -0.8
 
 
-def test_coverage_is_the_correlation_of_what_level_and_difficulty_leave():
-    """Against numpy's own on all candidates: five or fewer are all looked at."""
+def test_coverage_is_the_correlation_of_strengths():
+    """Agrees with numpy's correlation over all candidates, since there are at most five."""
     rng = np.random.default_rng(2)
     true_MT = rng.uniform(0.1, 0.9, (4, len(TOPICS)))
     matrix = matrix_of(true_MT, true_MT)
@@ -57,17 +57,17 @@ def test_coverage_is_the_correlation_of_what_level_and_difficulty_leave():
     counts = [
         [{s.task: s for s in c.statements}[t].num_correct for t in names] for c in matrix.cards
     ]
-    told = np.log((np.array(counts) + 0.5) / (SHOTS - np.array(counts) + 0.5))
+    on_cards = np.log((np.array(counts) + 0.5) / (SHOTS - np.array(counts) + 0.5))
 
     def rest(table: np.ndarray) -> np.ndarray:
         level, difficulty = table.mean(1, keepdims=True), table.mean(0, keepdims=True)
         return (table - level - difficulty + table.mean()).ravel()
 
-    expected = np.corrcoef(rest(told), rest(seen))[0, 1]
+    expected = np.corrcoef(rest(on_cards), rest(seen))[0, 1]
     assert aptitude_coverage(matrix).figure == pytest.approx(expected, abs=1e-5)
 
 
-def test_uniform_cards_cover_nothing():
+def test_uniform_cards_have_no_coverage():
     rng = np.random.default_rng(3)
     true_MT = rng.uniform(0.1, 0.9, (8, len(TOPICS)))
     level_MT = np.tile(true_MT.mean(axis=1, keepdims=True), (1, len(TOPICS)))
@@ -87,7 +87,7 @@ def test_diverse_rows_are_far_apart():
     assert sorted(diverse(rows, 9)) == [0, 1, 2, 3, 4]
 
 
-def test_the_encoder_has_to_gain_two_points():
+def test_encoder_must_gain_two_points():
     assert not encoder_ablation(Interval(0.03, 0.01, 0.05)).is_fault
     sign = encoder_ablation(Interval(0.01, -0.01, 0.03))
     assert sign.is_fault
@@ -109,9 +109,9 @@ def test_new_candidates_are_compared_with_known_ones():
         new_candidates(RIGHT, MATRIX, ["nobody"])
 
 
-def test_the_report_tells_of_all_three(tmp_path):
+def test_report_has_all_three_experiments(tmp_path):
     report = evaluate_router(Scorer(make_router(tmp_path)), make_matrix(5), new=["school"])
-    told = {one["name"]: one for one in report["experiments"]}
-    assert told["encoder ablation"]["figure"] is None  # no baseline was trained
-    assert told["aptitude coverage"]["figure"] > 0.99
-    assert told["new candidates routed badly"]["figure"] is not None
+    experiments = {one["name"]: one for one in report["experiments"]}
+    assert experiments["encoder ablation"]["figure"] is None  # no baseline was trained
+    assert experiments["aptitude coverage"]["figure"] > 0.99
+    assert experiments["new candidates routed badly"]["figure"] is not None

@@ -1,4 +1,4 @@
-"""Pair accuracy against counting the pairs, and gains in AUC against drawing the questions."""
+"""Pair accuracy agrees with counting pairs, and AUC gains with resampling questions."""
 
 import numpy as np
 import pytest
@@ -30,19 +30,19 @@ def test_pair_accuracy_equals_counting_with_ties_and_unknown_outcomes(scores, co
 
 
 @given(SCORES, OUTCOMES, arrays(np.float32, (SHAPE[0], 1), elements=st.integers(-8, 8)))
-def test_the_difficulty_of_questions_cannot_flatter(scores, correct, offsets):
+def test_pair_accuracy_does_not_depend_on_difficulty(scores, correct, offsets):
     assert pair_accuracy(scores + offsets, correct) == pair_accuracy(scores, correct)
 
 
-def test_pairs_on_one_question_only_by_hand():
+def test_pair_accuracy_of_a_single_question_by_hand():
     scores = np.array([[3.0, 1.0, 2.0], [0.0, 0.0, 9.0]], dtype=np.float32)
     correct = np.array([[1.0, 0.0, 1.0], [1.0, 0.0, np.nan]], dtype=np.float32)
     assert pair_accuracy(scores, correct) == pytest.approx((1 + 1 + 0.5) / 3)
     assert pair_accuracy(scores, np.ones_like(correct)) is None
 
 
-def test_the_gain_in_auc_is_resampled_by_whole_questions():
-    """Against scikit-learn's AUC of the drawn rows put under one another; scores have ties."""
+def test_auc_gain_resamples_whole_questions():
+    """Agrees with scikit-learn's AUC of the resampled rows; scores have ties."""
     rng = np.random.default_rng(0)
     ease = rng.normal(size=(60, 1))
     correct = (rng.random((60, 4)) < 1 / (1 + np.exp(-ease))).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The cost-quality curve against the policy row by row, and the front against its definition."""
+"""The cost-quality curve agrees with the policy, and the front with its definition."""
 
 import json
 import math
@@ -43,7 +43,7 @@ def routed(draw):
     inputs=(np.float32([[0.7, 0.8]]), np.float32([[0, 1]]), np.array([0.0, 1.0])), tolerance=0.1
 )
 @given(inputs=routed(), tolerance=st.sampled_from((*TOLERANCES, 0.25, 0.6)))
-def test_the_curve_is_the_policy_row_by_row(inputs, tolerance):
+def test_curve_equals_the_policy_row_by_row(inputs, tolerance):
     probabilities, correct, costs = inputs
     cost_of = dict(enumerate(costs.tolist()))
     chosen = [
@@ -64,7 +64,7 @@ def test_mean_cost_never_rises_with_the_tolerance(inputs):
     assert costs == sorted(costs, reverse=True)
 
 
-def test_the_ends_of_the_curve_are_the_best_and_the_cheapest():
+def test_curve_ends_at_the_best_and_the_cheapest():
     rng = np.random.default_rng(0)
     probabilities = rng.random((200, 3)).astype(np.float32)
     correct = rng.integers(0, 2, (200, 3)).astype(np.float32)
@@ -84,7 +84,7 @@ PLACES = st.tuples(st.sampled_from((0.0, 1.0, 2.0, 3.0)), st.sampled_from((0.2, 
 
 
 @given(places=st.lists(PLACES, max_size=12))
-def test_the_front_holds_what_nothing_dominates(places):
+def test_front_has_all_undominated_points(places):
     points = [
         TradeoffPoint(None, cost, accuracy, (float(i),))
         for i, (cost, accuracy) in enumerate(places)
@@ -118,7 +118,7 @@ GOOD = (np.full((2, 2), 0.5, np.float32), np.ones((2, 2), np.float32), [1.0, 2.0
         (np.float32([[math.nan] * 2, [0.5] * 2]), *GOOD[1:], 0.1, RoutingError, "1 of 2 questions"),
     ],
 )
-def test_bad_input_is_refused(probabilities, correct, costs, tolerance, error, named):
+def test_rejects_invalid_input(probabilities, correct, costs, tolerance, error, named):
     with pytest.raises(error, match=named):
         cost_quality_curve(probabilities, correct, costs, [tolerance])
 
@@ -153,7 +153,7 @@ def test_the_report_by_hand(report):
     ]
 
 
-def test_a_report_without_any_cost_is_refused():
+def test_rejects_a_report_without_costs():
     costs = CandidateCosts({"a": None, "b": None}, "params_b", "sizes")
     with pytest.raises(ArtifactError, match="at least one candidate with a known cost"):
         tradeoff_report(GOOD[0], GOOD[1], costs)

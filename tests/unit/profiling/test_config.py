@@ -26,7 +26,7 @@ def test_shipped_configuration_loads(path: Path) -> None:
         ({"replica": 2}, "replica"),
         ({"replicas": 0}, "replicas"),
         ({"replicas": [0, 2]}, "replicas"),
-        ({"replicas": [3, 2]}, "are no bounds"),
+        ({"replicas": [3, 2]}, "are not bounds"),
         ({"questions": []}, "questions"),
         ({"questions": ["q.parquet", "table.pq"]}, "table.pq is not called"),
         ({"candidates": []}, "at least one candidate"),

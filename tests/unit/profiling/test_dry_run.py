@@ -1,4 +1,4 @@
-"""What a run would do is told, and nothing is done."""
+"""A dry run reports its work and does nothing."""
 
 import json
 

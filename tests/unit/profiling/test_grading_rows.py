@@ -70,7 +70,7 @@ def test_a_failed_row_has_no_answer_and_no_tokens() -> None:
     assert len(outcome["failure"]) < 400
 
 
-def test_engines_are_told_apart_by_their_numbering() -> None:
+def test_engines_are_distinguished_by_their_numbering() -> None:
     def count(*requests: int) -> int:
         return num_engines(pa.table({"engine_request": pa.array(requests, type=pa.int64())}))
 

@@ -64,7 +64,7 @@ def test_a_candidate_behind_a_url_needs_next_to_nothing() -> None:
 
 
 def _order(waiting: list[dict[str, float]], **state: Any) -> list[tuple[int, bool]]:
-    """Places of the waiting in the order in which they start, nobody ending meanwhile."""
+    """Indices of waiting candidates in the order in which they start, if none ends."""
     running = list(state.get("running", []))
     left = list(enumerate(waiting))
     started = []

@@ -1,4 +1,4 @@
-"""The command around a training, which these tests replace: how it ends and what it prints."""
+"""Exit codes and output of the train command; training itself is replaced."""
 
 import json
 import os
@@ -42,10 +42,8 @@ def sigterm() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
-def test_a_job_that_is_stopped_says_how_to_go_on(
-    sigterm: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Before Ray is there, and as soon as it is."""
+def test_stopped_job_says_how_to_continue(sigterm: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before and after Ray has started."""
     leave = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(ray, "init", lambda **_options: signal.signal(signal.SIGTERM, leave))
 
@@ -63,7 +61,7 @@ def test_a_job_that_is_stopped_says_how_to_go_on(
         assert "interrupted; run the same command again to continue" in result.output
 
 
-def test_json_is_all_that_reaches_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_json_reaches_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ray passes lines of the workers on to the driver's stdout."""
     history = ({"validation_loss": 0.5, "validation_auc": None},)
 
@@ -82,8 +80,8 @@ def test_json_is_all_that_reaches_stdout(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "a line of a worker" in train().stdout
 
 
-def test_json_of_a_router_that_is_there_is_all_that_reaches_stdout(tmp_path: Path) -> None:
-    """In a process of its own, where what the command imports is imported for the first time."""
+def test_only_json_of_an_existing_router_reaches_stdout(tmp_path: Path) -> None:
+    """Runs in a separate process, where all imports happen for the first time."""
     values = job_values(write_toy_tables(tmp_path), tmp_path)
     path = tmp_path / "job.json"
     path.write_text(json.dumps(values))

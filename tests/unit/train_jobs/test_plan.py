@@ -1,4 +1,4 @@
-"""What a plan counts, on the smallest of routers."""
+"""Memory in a plan of the smallest router."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ TINY = Path(__file__).parents[3] / "train_jobs" / "configs" / "tiny.yaml"
 
 
 @pytest.mark.parametrize("batch_size", [1, 64])
-def test_the_fuller_of_training_and_validation_counts(batch_size):
-    """Validation reads 64 instructions at once, however few a training pass takes."""
+def test_peak_is_the_larger_of_training_and_validation(batch_size):
+    """Validation scores 64 instructions at once, independent of the training batch size."""
     changes = [f"training.batch_size={batch_size}", "model.max_instruction_tokens=512"]
     plan = make_plan(load_config(TrainJobConfig, TINY, changes), candidates=60)
     assert (plan.validation > plan.activations) == (batch_size == 1)

@@ -1,4 +1,4 @@
-"""What a run tells, on a clock of its own."""
+"""Progress lines and scalars of a run, with a fake clock."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ RATES = {"base": 1e-5, "capability": 1e-4}
 
 
 class Clock:
-    """Seconds that pass when told to."""
+    """A clock that is advanced by hand."""
 
     def __init__(self) -> None:
         self.seconds = 100.0
@@ -54,7 +54,7 @@ def steps(progress: TrainingProgress, clock: Clock, first: int, last: int) -> No
         progress.step(StepResult(step, 1 / step, tokens=100), RATES)
 
 
-def test_a_line_tells_pace_and_what_is_left(tmp_path, capsys):
+def test_progress_line_has_rate_and_time_left(tmp_path, capsys):
     clock = Clock()
     progress = follow(tmp_path, clock)
     progress.start_epoch("connector", 0)
@@ -73,7 +73,7 @@ def test_a_line_tells_pace_and_what_is_left(tmp_path, capsys):
     assert last.endswith("about 4 min left")
 
 
-def test_a_look_within_an_epoch_is_no_part_of_a_step(tmp_path, capsys):
+def test_validation_within_an_epoch_does_not_count_as_step_time(tmp_path, capsys):
     clock = Clock()
     progress = follow(tmp_path, clock)
     progress.start_epoch("all", 2)
@@ -92,7 +92,7 @@ def test_a_look_within_an_epoch_is_no_part_of_a_step(tmp_path, capsys):
     assert scalars["all/peak_memory_gib"][81] > 0
 
 
-def test_a_resumed_run_hides_the_steps_that_it_repeats(tmp_path):
+def test_resumed_run_hides_repeated_steps(tmp_path):
     clock = Clock()
     progress = follow(tmp_path, clock)
     progress.start_epoch("connector", 1)
@@ -113,7 +113,7 @@ def test_a_resumed_run_hides_the_steps_that_it_repeats(tmp_path):
     assert set(scalars["all/loss"]) == set(range(31, 41))
 
 
-def test_a_full_disk_ends_the_events_and_not_the_training(tmp_path, capsys, monkeypatch):
+def test_full_disk_stops_the_event_file_but_not_training(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(
         "tensorboardX.record_writer.open", lambda *_: FULL.open("wb"), raising=False
     )
@@ -128,7 +128,7 @@ def test_a_full_disk_ends_the_events_and_not_the_training(tmp_path, capsys, monk
     assert any("step 50/50" in line for line in said)
 
 
-def test_a_tracker_hears_what_the_event_files_hold(tmp_path):
+def test_tracker_receives_the_scalars_of_the_event_files(tmp_path):
     clock, tracker = Clock(), Recorder()
     progress = follow(tmp_path, clock, trackers=[tracker])
     progress.start_epoch("connector", 1)
@@ -143,20 +143,20 @@ def test_a_tracker_hears_what_the_event_files_hold(tmp_path):
     look(progress, clock, step=4)
     steps(progress, clock, 5, 5)
     progress.close()
-    told: dict[str, dict[int, float]] = {}
+    logged: dict[str, dict[int, float]] = {}
     for step, scalars in tracker.logged:
         for name, value in scalars.items():
-            assert step not in told.setdefault(name, {})
-            told[name][step] = value
+            assert step not in logged.setdefault(name, {})
+            logged[name][step] = value
     held = read_scalars(tmp_path / "run" / "tensorboard")
-    assert told.keys() == held.keys()
+    assert logged.keys() == held.keys()
     for name, values in held.items():
-        assert told[name] == pytest.approx(values)
-    assert told["all/validation/routing_accuracy"] == {30: 0.625, 34: 0.625}
+        assert logged[name] == pytest.approx(values)
+    assert logged["all/validation/routing_accuracy"] == {30: 0.625, 34: 0.625}
     assert tracker.is_closed
 
 
-def test_other_workers_say_and_write_nothing(tmp_path, capsys):
+def test_other_workers_log_and_write_nothing(tmp_path, capsys):
     clock, tracker = Clock(), Recorder()
     progress = follow(tmp_path, clock, speaks=False, trackers=[tracker])
     progress.start_epoch("connector", 1)

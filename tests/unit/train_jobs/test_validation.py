@@ -1,4 +1,4 @@
-"""Figures on validation instructions, by hand and by scikit-learn."""
+"""Validation metrics agree with counts by hand and with scikit-learn."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ def matrix(outcomes: list[list[float]]) -> OutcomeMatrix:
     return replace(rows, correct_QM=np.array(outcomes, dtype=np.float32))
 
 
-def test_routing_takes_the_best_score_among_those_known():
+def test_routing_uses_the_best_known_score():
     first = matrix([[1, 0, NONE], [0, 1, NONE], [1, 0, NONE], [1, NONE, NONE]])
     second = matrix([[0, 1, 0]])
     scores = [
@@ -35,7 +35,7 @@ def test_routing_takes_the_best_score_among_those_known():
     assert found.best_single_accuracy == pytest.approx(4 / 5)
 
 
-def test_auc_and_loss_and_calibration_are_those_of_the_known_cells():
+def test_metrics_use_only_known_cells():
     rng = np.random.default_rng(0)
     outcomes = (rng.random((40, 3)) < 0.5).astype(np.float32)
     outcomes[rng.random(outcomes.shape) < 0.2] = np.nan

@@ -1,4 +1,4 @@
-"""What each engine says of its candidates, and hashes that may never change by accident."""
+"""Descriptions of each engine's candidates, and hashes that must never change by accident."""
 
 import json
 from pathlib import Path

@@ -60,7 +60,7 @@ def test_a_candidate_that_is_down_at_the_start_is_made_good_by_the_next(unsettle
     assert {answer.headers["x-modelsat-selected-model"] for answer in answers} == {second}
     assert {answer.json()["model"] for answer in answers} == {second}
     num_more = sum(int(answer.headers["x-modelsat-attempts"]) - 1 for answer in answers)
-    assert 3 <= num_more < 30  # left alone after three failures, then tried now and again
+    assert 3 <= num_more < 30  # in cool-down after three failures, then probed
     until(lambda: num_fallbacks(favourite) - before, lambda counted: counted >= num_more)
     assert num_fallbacks(favourite) - before == num_more
 
@@ -185,7 +185,7 @@ STATUSES = [400, 401, 408, 422, 429, 500, 503]
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_is_retried_elsewhere_and_what_is_not(endpoint: Endpoint, stream: bool):
     for status in [*STATUSES, "context_length"]:
-        endpoint.settle()  # 429 has it left alone for a while
+        endpoint.settle()  # 429 puts it in cool-down
         favourite, second, *_ = endpoint.order()
         behaviour = {"fault": status} if status == "context_length" else {"statuses": (status,)}
         endpoint.fleet[favourite].behave(**behaviour)

@@ -195,6 +195,6 @@ def test_headers_of_ours_are_neither_believed_nor_handed_on(endpoint: Endpoint):
     assert answer.headers["x-modelsat-reason"] == FROM_SCORES
     upstream = endpoint.fleet[answer.json()["model"]]
     _, received, _ = upstream.requests[-1]
-    told = {name.lower() for name in received}
-    assert not told & {*forged, "authorization"}
+    header_names = {name.lower() for name in received}
+    assert not header_names & {*forged, "authorization"}
     assert CLIENT_KEY not in str(received)

@@ -1,4 +1,4 @@
-"""What logs, metrics, traces and the routing log tell of requests to a real endpoint."""
+"""Logs, metrics, traces and the routing log of requests to a real endpoint."""
 
 import json
 from pathlib import Path
@@ -62,8 +62,8 @@ def test_a_request_is_found_in_log_routing_log_and_trace(endpoint: Endpoint, col
     assert set(names) == {"chat auto", "route", f"chat {chosen}"}
     assert values(names["chat auto"].attributes)["gen_ai.response.model"] == chosen
     _, received, _ = endpoint.fleet[chosen].requests[-1]
-    told = {name.lower(): value for name, value in received.items()}["traceparent"]
-    assert told == f"00-{TRACE}-{names['chat auto'].span_id.hex()}-01"
+    traceparent = {name.lower(): value for name, value in received.items()}["traceparent"]
+    assert traceparent == f"00-{TRACE}-{names['chat auto'].span_id.hex()}-01"
 
 
 def test_no_text_of_a_prompt_is_in_any_log(endpoint: Endpoint):
