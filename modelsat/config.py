@@ -6,14 +6,17 @@ errors, so a misspelt option is never silently ignored.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from modelsat.errors import ConfigError
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+# Becomes absolute when the configuration is read: worker processes run in other folders.
+AbsolutePath: TypeAlias = Annotated[Path, AfterValidator(Path.absolute)]
 
 
 class FrozenConfig(BaseModel):

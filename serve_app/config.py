@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from modelsat.config import FrozenConfig
-from modelsat.routing.policy import Constraints, Probability
+from modelsat.config import AbsolutePath, FrozenConfig
+from modelsat.routing.constraints import Constraints, Probability
 from modelsat.zoo.candidate import AUTO_MODEL
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -115,7 +115,7 @@ class RoutingOptions(FrozenConfig):
         profiles: model names that ask for routing, each with what it accepts by default; a
             request's own fields take precedence. ``auto`` exists whether listed or not.
         text: what of a conversation is scored: the last user message, all user messages, or
-            all messages (``serve_app/routing/route_text.py`` has the rules in full).
+            all messages (``serve_app/api/requests.py`` has the rules in full).
         turns_chars: characters of a conversation that are scored where ``text`` is one of the
             latter two; the newest messages that fit are kept. About what the router reads: 256
             tokens, of 4 characters each.
@@ -190,7 +190,7 @@ class SecurityOptions(FrozenConfig):
         cors_origins: web origins whose pages may call the endpoint; none by default.
     """
 
-    keys: Path | None = None
+    keys: AbsolutePath | None = None
     allow_anonymous: bool = False
     cors_origins: tuple[str, ...] = ()
 
@@ -214,7 +214,7 @@ class RoutingLogOptions(FrozenConfig):
         flush_interval_s: longest time a decision waits for its file.
     """
 
-    folder: Path | None = None
+    folder: AbsolutePath | None = None
     with_prompts: bool = False
     rows_per_file: int = Field(default=1000, ge=1)
     flush_interval_s: Seconds = 30
@@ -253,7 +253,7 @@ class RegistryOptions(FrozenConfig):
             1,000 answers of an aptitude test.
     """
 
-    folder: Path = Path("runs/registry")
+    folder: AbsolutePath = Field(default=Path("runs/registry"), validate_default=True)
     agreement_timeout_s: Seconds = 10
     num_versions: int = Field(default=20, ge=2)
     max_accuracy_shift: float = Field(default=5, gt=0)
@@ -283,9 +283,9 @@ class ServeConfig(FrozenConfig):
         registry: the zoo as data that changes while it is served.
     """
 
-    zoo: Path
-    cards: Path
-    router: Path
+    zoo: AbsolutePath
+    cards: AbsolutePath
+    router: AbsolutePath
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     request_timeout_s: Seconds = 600

@@ -16,18 +16,18 @@ from serve_app.candidates.dispatch import Dispatcher
 from serve_app.candidates.health import CandidateHealth
 from serve_app.candidates.waking import ServeWaker
 from serve_app.config import ServeConfig
-from serve_app.observe.metrics import Readings
+from serve_app.contracts.scores import ScorerFailure
+from serve_app.contracts.zoo_state import ZooState
 from serve_app.observe.observation import Observation
+from serve_app.observe.request_metrics import Readings
 from serve_app.preflight import check_exposure
 from serve_app.registry.client import ControllerClient
 from serve_app.registry.follower import ZooFollower
-from serve_app.registry.state import ZooState
 from serve_app.routing.auto_router import AutoRouter
 from serve_app.routing.estimates import Estimates
 from serve_app.routing.score_source import ScoreSource
 from serve_app.routing.sessions import SessionClient
 from serve_app.scoring.client import ServeScorerClient
-from serve_app.scoring.scores import ScorerFailure
 
 _REACH_TIMEOUT_S = 30
 _logger = logging.getLogger(f"ray.serve.{__name__}")  # writes the replica's log file
@@ -120,10 +120,10 @@ class Ingress:
 
     def _read(self) -> Readings:
         names = self._follower.state.zoo.names
-        places = self._api.state.places
+        limiter = self._api.state.limiter
         return Readings(
-            in_flight=places.in_flight,
-            queued=places.queued,
+            in_flight=limiter.in_flight,
+            queued=limiter.queued,
             score_cache_hits=self._scores.num_hits,
             score_cache_misses=self._scores.num_misses,
             candidate_states={name: int(self._health.state(name)) for name in names},

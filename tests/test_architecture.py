@@ -142,7 +142,7 @@ def test_what_a_package_imports_is_declared(package, extras):
         "modelsat.aptitude.selection",
         "modelsat.outcomes.stored",
         "modelsat.routing.costs",
-        "modelsat.routing.policy",
+        "modelsat.routing.choice",
         "modelsat.cli.main",
     ],
 )
@@ -208,6 +208,17 @@ def test_deployments_are_made_in_the_builder_alone():
         if isinstance(node.value, ast.Name) and node.value.id == "serve"
     }
     assert users == {"serve_app/builder.py"}
+
+
+def test_each_application_connects_to_ray_in_one_function():
+    callers = {app: set() for app in APPLICATIONS}
+    for path, tree in TREES.items():
+        for function in ast.walk(tree):
+            if isinstance(function, FUNCTIONS):
+                calls = (n.func for n in ast.walk(function) if isinstance(n, ast.Call))
+                if "ray.init" in map(ast.unparse, calls):
+                    callers[path.relative_to(ROOT).parts[0]].add((name_of(path), function.name))
+    assert [len(found) for found in callers.values()] == [1, 1, 1], callers
 
 
 def test_only_public_names_of_ray_are_imported():

@@ -48,7 +48,7 @@ def train(
     # DeepSpeed (from its import on) and Ray's worker logs print to stdout, which is reserved for
     # the JSON document.
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
-        from train_jobs.train_router import train_router
+        from train_jobs.job import train_router
 
         summary = train_router(job)
     last = summary.history[-1]
@@ -76,8 +76,3 @@ def _print_plan(job: "TrainJobConfig", candidates: int | None, as_json: bool) ->
         return
     for line in plan_lines(job, found):
         typer.echo(line)
-
-
-def main() -> None:
-    """Entry point of ``python -m train_jobs.train_router``."""
-    typer.run(train)

@@ -1,15 +1,15 @@
 """Configuration of a training job."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from modelsat.config import FrozenConfig
+from modelsat.config import AbsolutePath, FrozenConfig
 from modelsat.modeling.config import ModelConfig
 from modelsat.processor import DType
 from modelsat.training.config import Precision, TrainingConfig
-from train_jobs.storage import is_url
+from train_jobs.storage import absolute_storage, is_url
 
 TrackerName = Literal["mlflow", "wandb"]
 
@@ -26,23 +26,12 @@ class DataSetConfig(FrozenConfig):
         candidates: candidates to train on; None uses every card.
     """
 
-    questions: tuple[Path, ...] = Field(min_length=1)
-    outcomes: Path
+    questions: tuple[AbsolutePath, ...] = Field(min_length=1)
+    outcomes: AbsolutePath
     sources: tuple[str, ...] | None = None
-    cards: Path
-    tasks: Path
+    cards: AbsolutePath
+    tasks: AbsolutePath
     candidates: tuple[str, ...] | None = None
-
-    def absolute(self) -> "DataSetConfig":
-        """Return a copy with absolute paths."""
-        return self.model_copy(
-            update={
-                "questions": tuple(path.resolve() for path in self.questions),
-                "outcomes": self.outcomes.resolve(),
-                "cards": self.cards.resolve(),
-                "tasks": self.tasks.resolve(),
-            }
-        )
 
 
 class ResourcesConfig(FrozenConfig):
@@ -127,13 +116,13 @@ class TrainJobConfig(FrozenConfig):
     """
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$")
-    storage_path: str = Field(min_length=1)
-    router_dir: Path
+    storage_path: Annotated[str, Field(min_length=1), AfterValidator(absolute_storage)]
+    router_dir: AbsolutePath
     trackers: tuple[TrackerName, ...] = ()
     keep_checkpoints: int = Field(default=1, ge=1)
     data: tuple[DataSetConfig, ...] = Field(min_length=1)
     model: ModelConfig
-    initial_router: Path | None = None
+    initial_router: AbsolutePath | None = None
     training: TrainingConfig
     resources: ResourcesConfig = ResourcesConfig()
     deepspeed: DeepSpeedConfig = DeepSpeedConfig()

@@ -27,7 +27,7 @@ def open_run(storage_path: str, run: str) -> tuple[FileSystem, str]:
         ConfigError: the URL cannot be opened.
     """
     try:
-        filesystem, root = FileSystem.from_uri(absolute_storage(storage_path))
+        filesystem, root = FileSystem.from_uri(storage_path)
     except (ValueError, ImportError, OSError) as error:
         raise ConfigError(
             f"storage_path {storage_path} cannot be opened: {_first_line(error)}; use a folder, "

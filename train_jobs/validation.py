@@ -8,9 +8,9 @@ import numpy as np
 from modelsat.evaluation.metrics import chosen_correct, expected_calibration_error
 from modelsat.modeling.calibration import Calibration
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
+from modelsat.training.auc import cell_auc
 from modelsat.training.config import LossConfig
 from modelsat.training.loop import all_cells, validation_loss
-from modelsat.training.metrics import cell_auc
 
 
 @dataclass(frozen=True)

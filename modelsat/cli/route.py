@@ -6,58 +6,40 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelsat.cli.constraint_options import constraint_options
 from modelsat.cli.output import print_json, print_table
 from modelsat.errors import ConfigError, ZooError
+from modelsat.routing.constraints import UNCONSTRAINED, Constraints
 
 if TYPE_CHECKING:
+    from modelsat.routing.choice import RoutingDecision
     from modelsat.routing.costs import CandidateCosts
-    from modelsat.routing.policy import Constraints, RoutingDecision
 
 
+@constraint_options
 def route(
-    instruction: Annotated[str, typer.Argument(help="What a user would ask.")],
+    instruction: Annotated[str, typer.Argument(help="The user's prompt.")],
     router: Annotated[Path, typer.Option(help="Router directory.")],
     cards: Annotated[Path, typer.Option(help="Cards (parquet).")],
     candidates: Annotated[
         str | None, typer.Option(help="Candidates to score, as a,b,c; all with a card.")
-    ] = None,
-    models: Annotated[
-        str | None, typer.Option(help="Choose among these only, as a,b*,c; * matches anything.")
-    ] = None,
-    tolerance: Annotated[
-        float | None,
-        typer.Option(help="Choose the cheapest this close to the best P(correct), 0 to 1."),
-    ] = None,
-    min_p: Annotated[
-        float | None,
-        typer.Option(
-            help="Choose the cheapest with this P(correct); the best if none has it, or no cost "
-            "is known."
-        ),
-    ] = None,
-    max_cost: Annotated[
-        float | None,
-        typer.Option(help="Choose none that costs more, in the file's unit, or of unknown cost."),
     ] = None,
     zoo: Annotated[Path | None, typer.Option(help="Zoo file (YAML) with prices.")] = None,
     candidates_table: Annotated[
         Path | None, typer.Option(help="Candidates table (parquet) with prices or params_b.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    constraints: Constraints = UNCONSTRAINED,
 ) -> None:
-    """Score every candidate on an instruction and name the one to ask; nothing is generated."""
+    """Score every candidate on an instruction and choose one; nothing is generated."""
     from modelsat.capability.cards import read_cards, select_cards
-    from modelsat.config import parse_config
+    from modelsat.routing.choice import choose
     from modelsat.routing.costs import load_costs
-    from modelsat.routing.policy import Constraints, choose
     from modelsat.routing.scoring import Scorer
 
-    limits = {"tolerance": tolerance, "min_p": min_p, "max_cost": max_cost}
-    allowed = models.split(",") if models is not None else None
-    constraints = parse_config(Constraints, {**limits, "models": allowed}, source="options")
     if constraints.needs_costs and zoo is None and candidates_table is None:
         raise ConfigError(
-            "--tolerance and --max-cost compare costs, and none are given; add --zoo FILE or "
+            "--tolerance and --max-cost compare costs, but no costs are given; add --zoo FILE or "
             "--candidates-table FILE"
         )
     scorer = Scorer.load(router)
@@ -73,8 +55,8 @@ def route(
     _print_decision(decision, costs, as_json)
 
 
-def _check_models(constraints: "Constraints", names: list[str]) -> None:
-    from modelsat.routing.policy import matching
+def _check_models(constraints: Constraints, names: list[str]) -> None:
+    from modelsat.routing.admission import matching
 
     for pattern in constraints.models or ():
         if not matching(names, [pattern]):

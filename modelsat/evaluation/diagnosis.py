@@ -17,6 +17,7 @@ from modelsat.evaluation.evaluate import complete_rows
 from modelsat.evaluation.method_experiments import new_candidates
 from modelsat.evaluation.signs import Sign
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
+from modelsat.routing.policy import choose_each
 from modelsat.routing.scoring import Scorer
 
 # Spread of a question's scores over candidates, relative to the spread of their accuracies. Below
@@ -79,7 +80,7 @@ def uniform_scores(probabilities_QM: Floats, matrix: OutcomeMatrix) -> Sign:
 
 def one_choice(probabilities_QM: Floats, matrix: OutcomeMatrix) -> Sign:
     """Check whether one candidate is always chosen although others are better on some tasks."""
-    shares_M = np.bincount(probabilities_QM.argmax(axis=1), minlength=len(matrix.cards))
+    shares_M = np.bincount(choose_each(probabilities_QM), minlength=len(matrix.cards))
     top = int(shares_M.argmax())
     share = float(shares_M[top] / len(matrix))
     tasks = np.array(matrix.tasks)

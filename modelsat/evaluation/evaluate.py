@@ -29,8 +29,9 @@ from modelsat.evaluation.metrics import (
 from modelsat.evaluation.tradeoff import tradeoff_report
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 from modelsat.routing.costs import CandidateCosts
+from modelsat.routing.policy import choose_each
 from modelsat.routing.scoring import Scorer
-from modelsat.training.metrics import cell_auc
+from modelsat.training.auc import cell_auc
 
 REPORT_VERSION = 3
 
@@ -82,7 +83,7 @@ def evaluate_router(
     return evaluate_choices(
         complete,
         probabilities_QM,
-        probabilities_QM.argmax(axis=1),
+        choose_each(probabilities_QM, None if costs is None else costs.as_array()),
         training,
         num_excluded=len(matrix) - len(complete),
         new=new,

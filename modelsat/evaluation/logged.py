@@ -27,7 +27,7 @@ from modelsat.evaluation.metrics import (
 from modelsat.outcomes.joining import build_matrix
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 from modelsat.routing.costs import CandidateCosts
-from modelsat.training.metrics import cell_auc
+from modelsat.training.auc import cell_auc
 
 DECISIONS_VERSION = 1
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelsat.outcomes.matrix import Floats
-from modelsat.training.metrics import cell_auc
+from modelsat.training.auc import cell_auc
 
 NUM_BINS = 15  # equal-width bins of the calibration error, as in most papers
 NUM_RESAMPLES = 2000  # bootstrap resamples; interval bounds then vary by about 0.1 points

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from modelsat.errors import ArtifactError, ConfigError, RoutingError
+from modelsat.config import parse_config
+from modelsat.errors import ArtifactError
 from modelsat.evaluation.metrics import Ints, chosen_correct
 from modelsat.outcomes.matrix import Floats
+from modelsat.routing.admission import Doubles
+from modelsat.routing.constraints import Constraints
 from modelsat.routing.costs import CandidateCosts
+from modelsat.routing.policy import choose_each
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,8 +27,6 @@ if TYPE_CHECKING:
 # From always the best candidate (0) to always the cheapest (1); densest near 0, where little
 # quality is lost.
 TOLERANCES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
-
-Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,11 @@ def cost_quality_curve(
 ) -> list[TradeoffPoint]:
     """Routing at each tolerance: the cheapest candidate that close to the best.
 
-    Each choice is that of ``modelsat.routing.policy.choose`` with this tolerance alone. Mean
-    cost never rises with the tolerance.
+    Each choice is that of ``modelsat.routing.policy`` with this tolerance alone. Mean cost never
+    rises with the tolerance.
 
     Args:
-        probabilities_QM: P(correct), float [Q, M]; those not finite are passed over.
+        probabilities_QM: P(correct), float [Q, M]; candidates without a finite one are not chosen.
         correct_QM: correctness 0..1, float [Q, M], every cell known.
         costs_M: cost of each candidate, finite, 0 or more.
         tolerances: absolute differences of P(correct), 0..1.
@@ -76,9 +77,13 @@ def cost_quality_curve(
             f"probabilities of shape {probabilities_QM.shape} do not fit outcomes of shape "
             f"{correct_QM.shape}; give one for every question and candidate"
         )
-    return [
-        _point(tolerance, cheapest_within(probabilities_QM, costs, tolerance), correct_QM, costs)
+    policies = [
+        parse_config(Constraints, {"tolerance": tolerance}, source="trade-off")
         for tolerance in tolerances
+    ]
+    return [
+        _point(policy.tolerance, choose_each(probabilities_QM, costs, policy), correct_QM, costs)
+        for policy in policies
     ]
 
 
@@ -111,32 +116,6 @@ def pareto_front(points: Sequence[TradeoffPoint]) -> list[TradeoffPoint]:
         if last is None or point.accuracy > last.accuracy or _equal(point, last):
             front.append(point)
     return front
-
-
-def cheapest_within(probabilities_QM: Floats, costs_M: Doubles, tolerance: float) -> Ints:
-    """The policy of one tolerance for all questions at once: chosen candidates, int64 [Q].
-
-    Raises:
-        ConfigError: the tolerance is outside 0..1.
-        RoutingError: a question has no finite probability.
-    """
-    if not 0 <= tolerance <= 1:
-        raise ConfigError(f"tolerance {tolerance} is not between 0 and 1")
-    finite_QM = np.isfinite(probabilities_QM)
-    unscored = int((~finite_QM.any(axis=1)).sum())
-    if unscored:
-        raise RoutingError(
-            f"no candidate can be chosen for {unscored} of {len(finite_QM)} questions: none of "
-            "their scores is a finite number; check the router, or leave these questions out"
-        )
-    # In float64, as the policy compares Python floats.
-    scores_QM = np.where(finite_QM, probabilities_QM.astype(np.float64), -np.inf)
-    floor_Q = scores_QM.max(axis=1) - tolerance
-    acceptable_QM = finite_QM & (scores_QM >= floor_Q[:, None])
-    cost_QM = np.where(acceptable_QM, costs_M, np.inf)
-    is_cheapest_QM = cost_QM == cost_QM.min(axis=1)[:, None]
-    choice_Q: Ints = np.where(is_cheapest_QM, scores_QM, -np.inf).argmax(axis=1)
-    return choice_Q
 
 
 def tradeoff_report(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from modelsat.artifacts.schemas import CANDIDATES
@@ -38,6 +40,11 @@ class CandidateCosts:
     by_candidate: dict[str, float | None]
     unit: str
     description: str
+
+    def as_array(self) -> npt.NDArray[np.float64]:
+        """Costs in the order of the candidates, infinite where unknown: float64 [M]."""
+        costs = self.by_candidate.values()
+        return np.array([math.inf if cost is None else cost for cost in costs], np.float64)
 
     @property
     def unknown(self) -> tuple[str, ...]:

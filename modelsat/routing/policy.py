@@ -1,179 +1,325 @@
-"""Scores, constraints and costs become a decision. Torch-free.
+"""The routing policy: scores, costs, constraints and context become an order and a reason.
 
-What a cost is measured in is the caller's affair; :mod:`modelsat.routing.costs` reads costs
-from a zoo file or a candidates table. A cost that is absent, None or not finite is unknown, and
-an unknown cost counts as higher than every known one.
+The command line, the evaluation and the endpoint all choose by this module. Torch-free.
+
+:func:`rank` orders the candidates of one request, :func:`choose_each` makes the first choice for
+many instructions at once; both rest on :func:`lowest_acceptable` and break ties alike: between
+equal costs the higher score wins, between equal scores the lower cost, and if both are equal the
+candidate that is listed first. An unknown cost is infinite.
+
+Shapes: Q instructions, M candidates, N of them that are ranked. Scores are compared in float64.
 """
 
+import heapq
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from types import MappingProxyType
-from typing import Annotated
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
-from pydantic import Field
+import numpy as np
+import numpy.typing as npt
 
-from modelsat.config import FrozenConfig
 from modelsat.errors import RoutingError
+from modelsat.routing.admission import Admission, Doubles, Mask
+from modelsat.routing.constraints import UNCONSTRAINED, Constraints
 
 # Reasons of a decision.
 HIGHEST_SCORE = "highest_score"
 HIGHEST_SCORE_ALLOWED = "highest_score_allowed"
+HIGHEST_SCORE_HEALTHY = "highest_score_healthy"
 CHEAPEST_WITHIN_TOLERANCE = "cheapest_within_tolerance"
 CHEAPEST_WITH_MIN_P = "cheapest_with_min_p"
 BELOW_MIN_P = "below_min_p"
+SESSION = "session"
+WARM_NEAR_BEST = "warm_near_best"
 
-Costs = Mapping[str, float | None]
-Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-
-_NO_COSTS: Costs = MappingProxyType({})
-
-
-class Constraints(FrozenConfig):
-    """What a caller accepts; each field that is None asks for nothing.
-
-    ``models``, ``max_cost`` and a finite score say who may be chosen at all; no choice breaks
-    them. Among those, ``min_p`` and ``tolerance`` say which scores are good enough, and the
-    cheapest candidate whose score is good enough is chosen. With neither, the best is.
-
-    With both, a score must satisfy both: at least ``min_p``, and within ``tolerance`` of the
-    best. Where even the best is below ``min_p``, the best is chosen whatever it costs and
-    whatever the tolerance: quality that is already short is not traded away.
-
-    Attributes:
-        models: shell patterns (``qwen*``), case-sensitive; a candidate must match one.
-        max_cost: highest cost, inclusive, in the unit of the costs; a candidate whose cost is
-            unknown is not admitted, as the limit cannot be shown to hold.
-        min_p: P(correct) that is good enough, 0..1, inclusive.
-        tolerance: how far below the best admitted score is good enough, as an absolute
-            difference of P(correct), 0..1, inclusive. 0 leaves only exact ties.
-    """
-
-    models: Annotated[
-        tuple[Annotated[str, Field(min_length=1)], ...] | None, Field(min_length=1)
-    ] = None
-    max_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    min_p: Probability | None = None
-    tolerance: Probability | None = None
-
-    @property
-    def needs_costs(self) -> bool:
-        """Whether a limit is set that means nothing without costs."""
-        return self.max_cost is not None or self.tolerance is not None
-
-
-UNCONSTRAINED = Constraints()
+Scores: TypeAlias = npt.NDArray[Any]  # float32 or float64
+Indices: TypeAlias = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class RoutingDecision:
-    """The chosen candidate and why.
+class RoutingContext:
+    """What counts beside scores, costs and constraints. Candidates are given by index.
 
     Attributes:
-        candidate: name of the chosen candidate.
-        confidence: its P(correct), 0..1.
-        scores: P(correct) of every candidate that was scored; may hold NaN.
-        reason: short machine-readable reason.
+        in_cooldown: candidates that failed lately; they come last.
+        stopped: candidates without a running replica.
+        session_candidate: the candidate that answered the session before.
+        session_margin: the session changes candidate only if another P(correct) is higher by
+            more than this.
+        cold_start_tolerance: a stopped candidate comes after running ones whose P(correct) is at
+            most this much lower; None: requests wait for it to start.
+        default_candidate: the first choice when there are no scores; None: the best card.
     """
 
-    candidate: str
-    confidence: float
-    scores: dict[str, float]
+    in_cooldown: Collection[int] = ()
+    stopped: Collection[int] = ()
+    session_candidate: int | None = None
+    session_margin: float = 0.0
+    cold_start_tolerance: float | None = None
+    default_candidate: int | None = None
+
+
+NO_CONTEXT = RoutingContext()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """An order of candidates.
+
+    Attributes:
+        order: indices of candidates, first choice first; never empty.
+        reason: why the first is chosen.
+        passed_over: index of the stopped candidate that would be first if it were running.
+        unscored: indices of admitted candidates that are left out because they have no score.
+    """
+
+    order: list[int]
     reason: str
+    passed_over: int | None = None
+    unscored: list[int] = field(default_factory=list)
 
 
-def choose(
-    scores: Mapping[str, float], constraints: Constraints, costs: Costs = _NO_COSTS
-) -> RoutingDecision:
-    """Choose a candidate under constraints.
+def rank(
+    scores_M: Scores,
+    costs_M: Doubles,
+    admission: Admission,
+    constraints: Constraints = UNCONSTRAINED,
+    context: RoutingContext = NO_CONTEXT,
+) -> Decision:
+    """Order the admitted candidates that have a finite score.
 
-    Ties: between equal costs the higher score wins, between equal scores the lower cost, and
-    where both are equal the candidate listed first. Where no cost is known, ``tolerance`` and
-    ``min_p`` therefore leave the choice with the best candidate.
+    The order is the policy's choice, then its choice without that candidate, and so on. Candidates
+    in cool-down come last, in the same order; if all are in cool-down, it does not count. Then the
+    session's candidate moves to the front if it is good enough, and every stopped candidate moves
+    behind the running ones that are nearly as good, fallbacks included: a fallback that has to
+    start first is no better than a first choice that has to.
 
     Args:
-        scores: P(correct) by candidate; those not finite are passed over.
-        constraints: what the caller accepts.
-        costs: cost by candidate, all in one unit; may name candidates without a score.
+        scores_M: P(correct); NaN where there is none. At least one admitted one is finite.
+        costs_M: costs in one unit, infinite where unknown.
+        admission: which candidates may be chosen.
+        constraints: ``min_p`` and ``tolerance`` are read; the others are in the admission.
+        context: what else counts.
+    """
+    scores_M = scores_M.astype(np.float64)
+    finite_M = np.isfinite(scores_M)
+    usable: Indices = np.flatnonzero(admission.admitted_M & finite_M)
+    healthy, cooling = _split(usable, context)
+    policy = _Policy(scores_M, costs_M, constraints, context)
+    order = policy.order(healthy)
+    reason = policy.reason(order[0], healthy)
+    if reason == HIGHEST_SCORE:
+        best_score = scores_M[order[0]]
+        if (scores_M[admission.by_constraint_M & finite_M] > best_score).any():
+            reason = HIGHEST_SCORE_ALLOWED
+        elif (scores_M[cooling] > best_score).any():
+            reason = HIGHEST_SCORE_HEALTHY
+    session = context.session_candidate
+    if session is not None and session in order[1:] and policy.keeps(session, order):
+        order, reason = [session, *(other for other in order if other != session)], SESSION
+    running_first = policy.running_first(order)
+    passed_over = None
+    if running_first[0] != order[0]:
+        passed_over, reason = order[0], WARM_NEAR_BEST
+    unscored = np.flatnonzero(admission.admitted_M & ~finite_M).tolist()
+    last = policy.running_first(policy.order(cooling)) if len(cooling) else []
+    return Decision(running_first + last, reason, passed_over, unscored)
+
+
+def rank_without_scores(
+    accuracy_M: Doubles, admission: Admission, context: RoutingContext, reason: str
+) -> Decision:
+    """Order the admitted candidates by their cards.
+
+    The session's candidate comes first, then the default candidate, then the highest accuracy.
+    Candidates in cool-down and stopped ones move back as in :func:`rank`, with the accuracy in
+    place of P(correct).
+
+    Args:
+        accuracy_M: accuracy on each card, 0..1.
+        admission: which candidates may be chosen; at least one.
+        context: what else counts.
+        reason: why there are no scores.
+    """
+    preferred = (context.session_candidate, context.default_candidate)
+    first_keys = [np.arange(len(accuracy_M)) != index for index in reversed(preferred)]
+    policy = _Policy(accuracy_M, np.zeros_like(accuracy_M), UNCONSTRAINED, context)
+    order: list[int] = []
+    passed_over = None
+    for group in _split(np.flatnonzero(admission.admitted_M), context):
+        by_card = np.lexsort([-accuracy_M[group], *(key[group] for key in first_keys)])
+        in_order = group[by_card].tolist()
+        running_first = policy.running_first(in_order)
+        if not order and running_first[0] != in_order[0]:
+            passed_over = in_order[0]
+        order += running_first
+    return Decision(order, reason, passed_over)
+
+
+def choose_each(
+    scores_QM: Scores, costs_M: Doubles | None = None, constraints: Constraints = UNCONSTRAINED
+) -> npt.NDArray[np.int64]:
+    """The first choice of :func:`rank` for each of many instructions, all candidates admitted.
+
+    Args:
+        scores_QM: P(correct); NaN where there is none.
+        costs_M: costs in one unit, infinite where unknown; None if no cost is known.
+        constraints: ``min_p`` and ``tolerance`` are read.
 
     Returns:
-        The decision. Its reason is ``highest_score`` where the best candidate is chosen,
-        ``highest_score_allowed`` where ``models`` or ``max_cost`` kept a better one out,
-        ``cheapest_within_tolerance`` or ``cheapest_with_min_p`` where a cheaper one took the
-        best one's place (the former where both limits are set), and ``below_min_p`` where no
-        candidate reaches ``min_p`` and the best is chosen.
+        Index of the chosen candidate, int64 [Q].
 
     Raises:
-        RoutingError: no candidate is admitted; the message counts why.
+        RoutingError: an instruction has no finite score.
     """
-    cost = {name: _known_or_infinite(costs.get(name)) for name in scores}
-    objections = _objections(scores, cost, constraints)
-    admitted = [name for name in scores if name not in objections]
-    if not admitted:
-        raise RoutingError(_why_nobody(objections, cost))
-    best = max(admitted, key=lambda name: (scores[name], -cost[name]))
-    chosen, reason = best, HIGHEST_SCORE
-    if any(math.isfinite(score) and score > scores[best] for score in scores.values()):
-        reason = HIGHEST_SCORE_ALLOWED
-    if constraints.min_p is not None and scores[best] < constraints.min_p:
-        reason = BELOW_MIN_P
-    elif (floor := _good_enough(scores[best], constraints)) is not None:
-        acceptable = [name for name in admitted if scores[name] >= floor]
-        chosen = min(acceptable, key=lambda name: (cost[name], -scores[name]))
-        if chosen != best:
-            within_tolerance = constraints.tolerance is not None
-            reason = CHEAPEST_WITHIN_TOLERANCE if within_tolerance else CHEAPEST_WITH_MIN_P
-    return RoutingDecision(chosen, scores[chosen], dict(scores), reason)
+    finite_QM = np.isfinite(scores_QM)
+    num_unscored = int((~finite_QM.any(axis=1)).sum())
+    if num_unscored:
+        raise RoutingError(
+            f"no candidate can be chosen for {num_unscored} of {len(scores_QM)} instructions: "
+            "none of their scores is finite; check the router, or leave these questions out"
+        )
+    if costs_M is None:
+        costs_M = np.full(scores_QM.shape[1], np.inf)
+    scores_QM = np.where(finite_QM, scores_QM.astype(np.float64), -np.inf)
+    floor_Q = lowest_acceptable(scores_QM.max(axis=1), constraints)
+    acceptable_QM = scores_QM >= floor_Q[:, None]
+    lowest_cost_Q = np.where(acceptable_QM, costs_M, np.inf).min(axis=1)
+    cheapest_QM = acceptable_QM & (costs_M == lowest_cost_Q[:, None])
+    choice_Q: npt.NDArray[np.int64] = np.where(cheapest_QM, scores_QM, -np.inf).argmax(axis=1)
+    return choice_Q
 
 
-def matching(names: Iterable[str], patterns: Sequence[str]) -> set[str]:
-    """The names that are listed, or match a shell pattern, case-sensitively."""
-    # A plain name costs one look-up: an allow-list may name each of a thousand candidates.
-    wild = [pattern for pattern in patterns if any(sign in pattern for sign in "*?[")]
-    found = set(names)
-    return (found & set(patterns)) | {
-        n for pattern in wild for n in found if fnmatchcase(n, pattern)
-    }
+def lowest_acceptable(best_scores: Doubles, constraints: Constraints) -> Doubles:
+    """The lowest score that is good enough to replace the best score by a cheaper candidate.
+
+    Args:
+        best_scores: the best scores, any shape.
+        constraints: ``min_p`` and ``tolerance`` are read.
+
+    Returns:
+        One limit for each best score; the best score itself if nothing lower is good enough.
+    """
+    min_p, tolerance = constraints.min_p, constraints.tolerance
+    if min_p is None:
+        return best_scores if tolerance is None else best_scores - tolerance
+    limits = np.full_like(best_scores, min_p)
+    if tolerance is not None:
+        limits = np.maximum(limits, best_scores - tolerance)
+    return np.where(best_scores < min_p, best_scores, limits)
 
 
-def _known_or_infinite(cost: float | None) -> float:
-    return math.inf if cost is None or not math.isfinite(cost) else cost
+@dataclass(frozen=True)
+class _Policy:
+    scores_M: Doubles
+    costs_M: Doubles
+    constraints: Constraints
+    context: RoutingContext
+
+    def order(self, candidates: Indices) -> list[int]:
+        """Some candidates in the order in which they would be chosen, one after another."""
+        scores_N, costs_N = self.scores_M[candidates], self.costs_M[candidates]
+        by_score = np.lexsort((costs_N, -scores_N))  # stable: ties stay as listed
+        if self.constraints.min_p is None and self.constraints.tolerance is None:
+            return _listed(candidates[by_score])
+        sorted_N = scores_N[by_score]
+        floors_N = lowest_acceptable(sorted_N, self.constraints)
+        num_acceptable_N = np.searchsorted(-sorted_N, -floors_N, side="right")
+        by_cost = np.lexsort((-scores_N, costs_N))
+        cost_rank_N = np.empty_like(by_cost)
+        cost_rank_N[by_cost] = np.arange(len(by_cost))
+        chosen = _cheapest_acceptable(cost_rank_N[by_score].tolist(), num_acceptable_N.tolist())
+        return _listed(candidates[by_cost[chosen]])
+
+    def reason(self, first: int, candidates: Indices) -> str:
+        """Why the policy chooses its first candidate."""
+        best_score = self.scores_M[candidates].max()
+        if self.constraints.min_p is not None and best_score < self.constraints.min_p:
+            return BELOW_MIN_P
+        best = candidates[self.scores_M[candidates] == best_score]
+        if self.scores_M[first] == best_score and self.costs_M[first] == self.costs_M[best].min():
+            return HIGHEST_SCORE
+        within_tolerance = self.constraints.tolerance is not None
+        return CHEAPEST_WITHIN_TOLERANCE if within_tolerance else CHEAPEST_WITH_MIN_P
+
+    def keeps(self, session_candidate: int, order: Sequence[int]) -> bool:
+        """Whether the session stays: no other is much better, and its candidate is good enough."""
+        best_score = self.scores_M[order].max()
+        lead = best_score - self.scores_M[session_candidate]
+        is_acceptable_M = self._acceptable_instead_of(order[0])
+        return bool(lead <= self.context.session_margin and is_acceptable_M[session_candidate])
+
+    def running_first(self, order: list[int]) -> list[int]:
+        """The order with each stopped candidate behind the running ones that are near it."""
+        tolerance = self.context.cold_start_tolerance
+        if tolerance is None or not self.context.stopped:
+            return order
+        candidates: Indices = np.array(order, dtype=np.intp)
+        running_M = ~_mask(len(self.scores_M), self.context.stopped)
+        left_M = _mask(len(self.scores_M), order)
+        running_first: list[int] = []
+        for index in order:
+            if left_M[index] and not running_M[index]:
+                near_M = self.scores_M >= self.scores_M[index] - tolerance
+                moved_M = left_M & running_M & near_M & self._acceptable_instead_of(index)
+                running_first += candidates[moved_M[candidates]].tolist()
+                left_M &= ~moved_M
+            if left_M[index]:
+                running_first.append(index)
+                left_M[index] = False
+        return running_first
+
+    def _acceptable_instead_of(self, index: int) -> Mask:
+        """Candidates that reach ``min_p``; if that one does not either, those as good as it."""
+        min_p = self.constraints.min_p
+        least = -math.inf if min_p is None else min(min_p, self.scores_M[index])
+        return self.scores_M >= least
 
 
-def _objections(
-    scores: Mapping[str, float], cost: Mapping[str, float], constraints: Constraints
-) -> dict[str, str]:
-    """Why candidates are not admitted, by name."""
-    models, max_cost = constraints.models, constraints.max_cost
-    allowed = set(scores) if models is None else matching(scores, models)
-    objections = {}
-    for name, score in scores.items():
-        if models is not None and name not in allowed:
-            objections[name] = "not among the allowed models"
-        elif max_cost is not None and math.isinf(cost[name]):
-            objections[name] = "of unknown cost, which max_cost does not admit"
-        elif max_cost is not None and cost[name] > max_cost:
-            objections[name] = f"above max_cost {max_cost:g}"
-        elif not math.isfinite(score):
-            objections[name] = "not a finite number"
-    return objections
+def _cheapest_acceptable(cost_ranks: list[int], num_acceptable: list[int]) -> list[int]:
+    """The order of repeated choices: each time the cheapest that the best one left accepts.
+
+    Args:
+        cost_ranks: place of every candidate by cost, best score first.
+        num_acceptable: how many candidates, best score first, each one accepts if it is the best.
+
+    Returns:
+        The same places by cost, in the order of choice.
+    """
+    order: list[int] = []
+    is_taken = [False] * len(cost_ranks)
+    acceptable: list[int] = []  # a heap
+    num_seen = 0
+    for best, num_accepted in zip(cost_ranks, num_acceptable, strict=True):
+        if is_taken[best]:
+            continue
+        for rank_by_cost in cost_ranks[num_seen:num_accepted]:
+            heapq.heappush(acceptable, rank_by_cost)
+        num_seen = max(num_seen, num_accepted)
+        while not is_taken[best]:
+            cheapest = heapq.heappop(acceptable)
+            order.append(cheapest)
+            is_taken[cheapest] = True
+    return order
 
 
-def _good_enough(best_score: float, constraints: Constraints) -> float | None:
-    """The lowest score that may replace the best one; None: nothing may."""
-    limits = [] if constraints.min_p is None else [constraints.min_p]
-    if constraints.tolerance is not None:
-        limits.append(best_score - constraints.tolerance)
-    return max(limits, default=None)
+def _split(candidates: Indices, context: RoutingContext) -> tuple[Indices, ...]:
+    """Healthy candidates and those in cool-down; only the former if all are in cool-down."""
+    if not context.in_cooldown:
+        return candidates, candidates[:0]
+    is_cooling = np.isin(candidates, list(context.in_cooldown))
+    if is_cooling.all():
+        return candidates, candidates[:0]
+    return candidates[~is_cooling], candidates[is_cooling]
 
 
-def _why_nobody(objections: Mapping[str, str], cost: Mapping[str, float]) -> str:
-    counts = ", ".join(f"{count} {why}" for why, count in Counter(objections.values()).items())
-    lowest = min(cost.values(), default=math.inf)
-    known = f" (known costs start at {lowest:g})" if math.isfinite(lowest) else ""
-    return (
-        f"no candidate can be chosen: none of {len(objections)} scores is usable: "
-        f"{counts or 'none was given'}{known}; relax the constraints or score other candidates"
-    )
+def _listed(candidates: Indices) -> list[int]:
+    listed: list[int] = candidates.tolist()
+    return listed
+
+
+def _mask(num_candidates: int, indices: Collection[int]) -> Mask:
+    mask = np.zeros(num_candidates, dtype=np.bool_)
+    mask[list(indices)] = True
+    return mask

@@ -13,10 +13,10 @@ from modelsat.modeling.model import ModelSat
 from modelsat.modeling.tokenization import InstructionTokenizer, InstructionTokens
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix, OutcomeSource
 from modelsat.training.adapters import merge_adapters
+from modelsat.training.auc import cell_auc
 from modelsat.training.batches import Batch, BatchSampler
 from modelsat.training.config import LossConfig, StageName, TrainingConfig
 from modelsat.training.losses import alignment_loss, scoring_loss
-from modelsat.training.metrics import cell_auc
 from modelsat.training.outputs import network_scores
 from modelsat.training.stages import (
     adapt_for_stage,

@@ -1,6 +1,6 @@
 """``/admin/zoo``: candidates, cards and router changed while serving.
 
-For administrators, who are told what was wrong with what they sent; nobody else gets here.
+For administrators only, so errors may repeat what they sent.
 """
 
 import json
@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from modelsat.errors import ArtifactError, ConfigError, MachineError, ModelSatError, ZooError
-from serve_app.api.errors import ApiError
+from serve_app.contracts.errors import ApiError
 
 _MAX_MESSAGE_CHARS = 1000
 _MAX_VERSION = 10**9
@@ -24,10 +24,10 @@ _CODES = {
 
 
 class AdminBackend(Protocol):
-    """What changes the zoo; every method raises ModelSatError when it is refused."""
+    """Changes the zoo; every method raises ModelSatError if a change is refused."""
 
     async def describe(self) -> dict[str, Any]:
-        """The zoo, who follows it, and what is being changed."""
+        """The zoo, its followers, and the changes under way."""
 
     async def versions(self) -> list[dict[str, Any]]:
         """Every version kept, the newest first."""
@@ -53,13 +53,13 @@ def add_admin_routes(
     """Add the administration of the zoo to an application.
 
     A change answers once every live replica follows it, or after ``registry.agreement_timeout_s``
-    with ``"agreed": false``. Adding a local candidate waits for its engine; it goes on when the
-    client leaves, and ``GET /admin/zoo`` tells how far it is.
+    with ``"agreed": false``. Adding a local candidate waits for its engine; it continues if the
+    client disconnects, and ``GET /admin/zoo`` shows its progress.
 
     Args:
         api: the application.
-        admin: what changes the zoo.
-        authorize: raises ApiError unless a request may administrate.
+        admin: changes the zoo.
+        authorize: raises ApiError unless the request has an admin key.
     """
 
     @api.get("/admin/zoo", include_in_schema=False)
@@ -131,7 +131,7 @@ async def _body(
         if key not in body:
             _refuse(f"{key} is missing", key)
     if not set(body) <= set(known):
-        _refuse(f"the body holds an unknown key; known are {', '.join(known)}", None)
+        _refuse(f"the body has an unknown key; known keys are {', '.join(known)}", None)
     return body
 
 

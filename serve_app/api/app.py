@@ -1,20 +1,24 @@
-"""The HTTP application of one ingress replica: routes, and what stands before them."""
+"""The HTTP application of one ingress replica: its routes and middleware."""
 
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 
 from serve_app.api.admin import add_admin_routes
-from serve_app.api.admission import Places
-from serve_app.api.errors import ApiError, overloaded
-from serve_app.api.gate import API_KEY, Gate
+from serve_app.api.connection import ConcurrencyLimiter
 from serve_app.api.inference import Inference
+from serve_app.api.middleware import API_KEY, RequestMiddleware
 from serve_app.api.models import Models
 from serve_app.api.openapi import openapi_document
 from serve_app.api.services import Services
 from serve_app.config import ServeConfig
+from serve_app.contracts.errors import ApiError, overloaded
 
 _ROUTE_ERRORS = {404: "no such path", 405: "this path does not take this method"}
 _EXPOSED_HEADERS = (
@@ -32,16 +36,16 @@ _HOUR_S = 3600
 def build_api(services: Services, config: ServeConfig, *, echo_request_id: bool = False) -> FastAPI:
     """Build the ASGI application.
 
-    Its ``state.places`` tells how many requests are worked on and wait.
+    Its ``state.limiter`` counts the requests in flight and in the queue.
 
     Args:
-        services: what it is built over.
+        services: the parts behind the routes.
         config: limits, profiles and origins.
-        echo_request_id: whether answers carry ``x-request-id``; Ray Serve's proxy adds it
-            itself, so only where none stands in front.
+        echo_request_id: whether replies carry ``x-request-id``; only without Ray Serve's proxy in
+            front, which adds it itself.
     """
     api = FastAPI(title="Model-SAT", docs_url=None, redoc_url=None, redirect_slashes=False)
-    api.state.places = Places(
+    api.state.limiter = ConcurrencyLimiter(
         config.ingress.max_in_flight, config.ingress.max_queued, config.ingress.queue_timeout_s
     )
     _add_model_routes(api, services, config)
@@ -56,14 +60,14 @@ def build_api(services: Services, config: ServeConfig, *, echo_request_id: bool 
     for status in _ROUTE_ERRORS:
         api.add_exception_handler(status, _on_unknown_route)
     api.add_middleware(
-        Gate,
+        RequestMiddleware,
         services=services,
         config=config,
-        places=api.state.places,
+        limiter=api.state.limiter,
         echo_request_id=echo_request_id,
     )
     if config.security.cors_origins:
-        api.add_middleware(  # outside the gate: a browser asks for permission without a key
+        api.add_middleware(  # outermost: a browser sends its preflight request without a key
             CORSMiddleware,
             allow_origins=config.security.cors_origins,
             allow_methods=("GET", "POST"),
@@ -78,21 +82,15 @@ def _add_model_routes(api: FastAPI, services: Services, config: ServeConfig) -> 
     inference = Inference(services, config)
     models = Models(services, config, created=int(time.time()))
 
-    @api.post("/v1/chat/completions")
-    async def create_chat_completion(request: Request) -> Response:
-        return await inference.answer(request, "chat")
-
-    @api.post("/v1/completions")
-    async def create_completion(request: Request) -> Response:
-        return await inference.answer(request, "completions")
-
-    @api.post("/v1/embeddings")
-    async def create_embedding(request: Request) -> Response:
-        return await inference.answer(request, "embeddings")
-
-    @api.post("/v1/route")
-    async def explain_route(request: Request) -> Response:
-        return await inference.explain(request)
+    # Plain Starlette routes: FastAPI has nothing to parse or to check here.
+    handlers: dict[str, Callable[..., Any]] = {
+        "/v1/chat/completions": partial(inference.answer, endpoint="chat"),
+        "/v1/completions": partial(inference.answer, endpoint="completions"),
+        "/v1/embeddings": partial(inference.answer, endpoint="embeddings"),
+        "/v1/route": inference.explain,
+    }
+    for path, handler in handlers.items():
+        api.router.routes.append(Route(path, handler, methods=["POST"]))
 
     @api.get("/v1/models")
     async def list_models(request: Request) -> Response:
@@ -117,7 +115,7 @@ def _add_health_routes(api: FastAPI, services: Services) -> None:
 
 
 def _authorize(request: Request) -> None:
-    """The gate has let in admin keys only; without a gate, and without keys, nobody gets in."""
+    """Refuse all but admin keys; without the middleware, and without keys, everybody is refused."""
     key = request.scope.get(API_KEY)
     if key is None or key.role != "admin":
         raise ApiError(403, "this path takes admin keys only", code="wrong_role")

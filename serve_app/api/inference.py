@@ -1,4 +1,4 @@
-"""Answering requests that ask models: from a parsed request to an answer on its way."""
+"""Inference requests: from a parsed request to the reply of a candidate."""
 
 import hashlib
 import re
@@ -10,23 +10,22 @@ import msgspec
 from fastapi import Request
 from fastapi.responses import Response
 
-from modelsat.routing.policy import Constraints, matching
+from modelsat.routing.admission import matching
+from modelsat.routing.constraints import Constraints
 from modelsat.zoo.candidate import Candidate, Endpoint
 from serve_app.api.connection import Receive, Scope, Send
-from serve_app.api.errors import ApiError, model_not_found
-from serve_app.api.gate import EXCHANGE, Exchange
 from serve_app.api.key_file import ApiKey
-from serve_app.api.requests import PARSERS, Asked, parse_route
+from serve_app.api.middleware import EXCHANGE, Exchange
+from serve_app.api.requests import PARSERS, ParsedRequest, all_text, parse_route, text_to_route
 from serve_app.api.services import Services
-from serve_app.candidates.answer import Answer
-from serve_app.candidates.dispatch import Attempt, Dispatched, DispatchError
 from serve_app.config import ServeConfig
-from serve_app.observe.record import RequestRecord
-from serve_app.registry.state import ZooState
-from serve_app.routing.ranking import Ranking, Requirements, RouteRequest
-from serve_app.routing.route_text import all_text, text_to_route
+from serve_app.contracts.answers import Answer, Attempt, Dispatched, DispatchError
+from serve_app.contracts.errors import ApiError, model_not_found
+from serve_app.contracts.request_record import RequestRecord
+from serve_app.contracts.routing import Ranking, Requirements, RouteRequest
+from serve_app.contracts.zoo_state import ZooState
 
-PINNED = "pinned"  # the reason when the client named the model
+PINNED = "pinned"  # the reason if the client named the model
 SESSION_HEADER = "x-session-id"
 SESSION_PATTERN = "[!-~]([ -~]{0,254}[!-~])?"  # 1 to 256 printable ASCII characters
 _MAX_HEADER_CHARS = 200
@@ -36,7 +35,7 @@ class Inference:
     """Answers ``/v1/chat/completions``, ``/v1/completions``, ``/v1/embeddings``, ``/v1/route``."""
 
     def __init__(self, services: Services, config: ServeConfig) -> None:
-        """Take what it is built over."""
+        """Serve inference over the parts of an ingress replica."""
         self._services = services
         self._routing = config.routing
         self._profiles = config.routing.profiles
@@ -47,60 +46,66 @@ class Inference:
         """Answer a request to a model.
 
         Raises:
-            ApiError: it is refused, or nobody answers.
+            ApiError: the request is refused, or no candidate answers.
         """
         exchange: Exchange = request.scope[EXCHANGE]
         record = exchange.record
         session_id = _session_id(request, exchange.key)
         record.session = session_id is not None
-        asked = PARSERS[endpoint](await request.body())
-        record.stream = asked.stream
+        parsed = PARSERS[endpoint](await request.body())
+        record.stream = parsed.stream
         state = self._services.zoo()
-        if asked.model in self._profiles:
-            ranking = await self._rank(asked, session_id, exchange)
+        if parsed.model in self._profiles:
+            ranking = await self._rank(parsed, session_id, exchange)
         else:
-            ranking = self._pin(asked, exchange, state)
+            ranking = self._pin(parsed, exchange, state)
         try:
             sent = await self._services.dispatcher.send(
-                ranking.order, endpoint, asked.body, stream=asked.stream, deadline=exchange.deadline
+                ranking.order,
+                endpoint,
+                parsed.body,
+                stream=parsed.stream,
+                deadline=exchange.deadline,
             )
         except DispatchError as error:
             _note_attempts(record, error.attempts)
             error.headers["x-modelsat-attempts"] = str(len(error.attempts))
             raise
         if record.routed and session_id is not None and sent.answer.status == 200:
-            self._services.router.keep(session_id, ranking, sent.candidate)
-        return await self._respond(sent, ranking, asked, record, state)
+            self._services.router.remember(session_id, ranking, sent.candidate)
+        return await self._respond(sent, ranking, parsed, record, state)
 
     async def explain(self, request: Request) -> Response:
-        """Tell where a request would go, and why, without sending it anywhere.
+        """Return where a request would go, and why, without sending it.
 
         Raises:
-            ApiError: it is refused, or no candidate may answer it.
+            ApiError: the request is refused, or no candidate can answer it.
         """
         exchange: Exchange = request.scope[EXCHANGE]
-        asked = parse_route(await request.body(), next(iter(self._profiles)))
-        if asked.model not in self._profiles:
+        parsed = parse_route(await request.body(), next(iter(self._profiles)))
+        if parsed.model not in self._profiles:
             raise ApiError(400, f"model must be one of {', '.join(self._profiles)}", param="model")
         session_id = _session_id(request, exchange.key)
         exchange.record.session = session_id is not None
-        routed = self._route_request(asked, session_id, exchange)
-        exchange.record.requested, exchange.record.routed = asked.model, True
-        told = await self._services.router.explain(routed, asked.explained)
+        routed = self._route_request(parsed, session_id, exchange)
+        exchange.record.requested, exchange.record.routed = parsed.model, True
+        explanation = await self._services.router.explain(routed, parsed.explained)
         exchange.record.first_byte_s = time.monotonic()
-        return Response(msgspec.json.encode(told), media_type="application/json")
+        return Response(msgspec.json.encode(explanation), media_type="application/json")
 
-    async def _rank(self, asked: Asked, session_id: str | None, exchange: Exchange) -> Ranking:
+    async def _rank(
+        self, parsed: ParsedRequest, session_id: str | None, exchange: Exchange
+    ) -> Ranking:
         record = exchange.record
-        record.requested, record.routed = asked.model, True
-        if asked.endpoint == "embeddings":
+        record.requested, record.routed = parsed.model, True
+        if parsed.endpoint == "embeddings":
             raise ApiError(
                 400,
-                "embeddings are not routed, as vectors of different models do not compare; "
-                "name a model",
+                "embeddings are not routed, because vectors of different models cannot be "
+                "compared; name a model",
                 param="model",
             )
-        routed = self._route_request(asked, session_id, exchange)
+        routed = self._route_request(parsed, session_id, exchange)
         started_s = time.monotonic()
         ranking = await self._services.router.rank(routed)
         record.routing_s = time.monotonic() - started_s
@@ -109,30 +114,30 @@ class Inference:
         return ranking
 
     def _route_request(
-        self, asked: Asked, session_id: str | None, exchange: Exchange
+        self, parsed: ParsedRequest, session_id: str | None, exchange: Exchange
     ) -> RouteRequest:
         record = exchange.record
-        text = text_to_route(asked.endpoint, asked.body, self._routing)
+        text = text_to_route(parsed.endpoint, parsed.body, self._routing)
         record.prompt_hash = hashlib.sha256(text.encode()).hexdigest()
         if self._keeps_text:
             record.scored_text = text
         requirements = Requirements(
-            endpoint=asked.endpoint,
-            text=all_text(asked.endpoint, asked.body),
-            max_new_tokens=asked.max_new_tokens,
-            modalities=asked.modalities,
-            tools=asked.brings_tools,
+            endpoint=parsed.endpoint,
+            text=all_text(parsed.endpoint, parsed.body),
+            max_new_tokens=parsed.max_new_tokens,
+            modalities=parsed.modalities,
+            tools=parsed.has_tools,
         )
         return RouteRequest(
             text=text,
             requirements=requirements,
-            constraints=asked.constraints(self._profiles[asked.model]),
+            constraints=parsed.constraints(self._profiles[parsed.model]),
             permitted=None if exchange.key is None else exchange.key.models,
             session_id=session_id,
         )
 
-    def _pin(self, asked: Asked, exchange: Exchange, state: ZooState) -> Ranking:
-        candidate = self._known.get(state, asked.model)
+    def _pin(self, parsed: ParsedRequest, exchange: Exchange, state: ZooState) -> Ranking:
+        candidate = self._known.get(state, parsed.model)
         if candidate is None:
             raise model_not_found(visible_names(self._profiles, state, exchange.key))
         exchange.record.requested = candidate.name
@@ -141,20 +146,20 @@ class Inference:
             raise ApiError(
                 403, "this API key may not use this model; see /v1/models", param="model"
             )
-        if asked.endpoint not in candidate.endpoints:
+        if parsed.endpoint not in candidate.endpoints:
             raise ApiError(
                 404,
-                f"this model does not answer {asked.endpoint}; it answers "
+                f"this model does not answer {parsed.endpoint}; it answers "
                 f"{', '.join(candidate.endpoints)}",
                 code="endpoint_not_supported",
                 param="model",
             )
-        for name, value in asked.knobs.items():
+        for name, value in parsed.routing_fields.items():
             if value is not None:
                 raise ApiError(
                     400,
-                    f"{name} says how a model is chosen, and this request names one; leave it "
-                    f"out or ask for {', '.join(self._profiles)}",
+                    f"{name} needs a routed request, but this request names a model; leave it "
+                    f"out, or set model to one of {', '.join(self._profiles)}",
                     param=name,
                 )
         exchange.record.reason = PINNED
@@ -164,7 +169,7 @@ class Inference:
         self,
         sent: Dispatched,
         ranking: Ranking,
-        asked: Asked,
+        parsed: ParsedRequest,
         record: RequestRecord,
         state: ZooState,
     ) -> Response:
@@ -173,7 +178,7 @@ class Inference:
         record.first_byte_s = time.monotonic()
         headers = _headers(sent, ranking, record)
         accounts = _Accounts(sent.answer, record, self._known.get(state, sent.candidate))
-        if asked.stream and sent.answer.status == 200:
+        if parsed.stream and sent.answer.status == 200:
             return _EventStream(sent.answer, headers, accounts)
         async with aclosing(sent.answer.parts) as parts:
             document = b"".join([part async for part in parts])
@@ -182,7 +187,7 @@ class Inference:
 
 
 class _EventStream(Response):
-    """Server-sent events, each sent as it comes; closes their source whatever happens."""
+    """Relays server-sent events as they arrive; closes their source whatever happens."""
 
     def __init__(self, answer: Answer, headers: Mapping[str, str], accounts: "_Accounts") -> None:
         self._parts, self._accounts = answer.parts, accounts
@@ -209,7 +214,7 @@ class _EventStream(Response):
 
 
 class _Accounts:
-    """Takes down in the record what an answer was found to have cost."""
+    """Copies tokens and cost of an answer to the request record."""
 
     def __init__(self, answer: Answer, record: RequestRecord, candidate: Candidate | None) -> None:
         self._facts, self._record = answer.facts, record
@@ -229,7 +234,7 @@ class _Accounts:
 
 
 class _KnownCandidates:
-    """Candidates by name, for one version of the zoo at a time."""
+    """Candidates by name, cached for one version of the zoo."""
 
     def __init__(self) -> None:
         self._version: int | None = None
@@ -245,7 +250,7 @@ class _KnownCandidates:
 def visible_names(
     profiles: Mapping[str, Constraints], state: ZooState, key: ApiKey | None
 ) -> list[str]:
-    """Model names that a client may use: routing profiles, then candidates."""
+    """Model names that a key may use: routing profiles, then candidates."""
     names = state.zoo.names
     if key is not None and key.models is not None:
         permitted = matching(names, key.models)
@@ -274,13 +279,13 @@ def _headers(sent: Dispatched, ranking: Ranking, record: RequestRecord) -> dict[
 
 
 def header_text(text: str) -> str:
-    """Text that may stand in a header: printable ASCII on one line, bounded."""
+    """Text as a header value: printable ASCII on one line, bounded."""
     shown = "".join(char if " " <= char <= "~" else " " for char in text)
     return " ".join(shown.split())[:_MAX_HEADER_CHARS]
 
 
 def _session_id(request: Request, key: ApiKey | None) -> str | None:
-    """The conversation a request belongs to; those of different API keys are different."""
+    """The session of a request; the same id with another API key is another session."""
     session_id = request.headers.get(SESSION_HEADER)
     if session_id is None:
         return None

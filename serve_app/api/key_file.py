@@ -1,7 +1,7 @@
 """The file of API keys: one entry per key, with the key's hash and never the key.
 
-A plain SHA-256 is enough: a key is 256 random bits, which nobody finds by trying. Slow hashes are
-for passwords, which people choose; this one costs 1 us a request.
+A plain SHA-256 is enough, because a key is 256 random bits and cannot be guessed; slow hashes are
+for passwords. It costs 1 us per request.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from modelsat.config import FrozenConfig, read_yaml_mapping
 from modelsat.errors import ConfigError, MachineError
-from modelsat.routing.policy import matching
+from modelsat.routing.admission import matching
 
 Role = Literal["client", "admin"]
 
@@ -29,13 +29,13 @@ class ApiKey(FrozenConfig):
     """One entry of the file.
 
     Attributes:
-        name: what logs and metrics call its holder.
+        name: name of the holder in logs and metrics.
         sha256: SHA-256 of the key, hexadecimal.
-        role: ``client`` asks models; ``admin`` changes the zoo and does nothing else.
-        models: shell patterns of the candidates it may use, whether it names them or they are
-            chosen for it; None: all. Routing profiles may be asked for in any case.
-        requests_per_minute: how many requests it may send, over all ingress replicas; None: any
-            number. Models listed and looked up are not counted.
+        role: ``client`` for inference; ``admin`` to change the zoo, and nothing else.
+        models: shell patterns of the candidates it may use, named or chosen by routing; None:
+            all. Every key may use the routing profiles.
+        requests_per_minute: limit over all ingress replicas; None: no limit. Requests to
+            ``/v1/models`` do not count.
     """
 
     name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")
@@ -65,12 +65,12 @@ class KeyFile(FrozenConfig):
 
 
 def new_key() -> str:
-    """A key that has never been before: 256 random bits."""
+    """Return a new key of 256 random bits."""
     return _PREFIX + secrets.token_urlsafe(_KEY_BYTES)
 
 
 def hash_key(key: str) -> str:
-    """What the file holds in place of a key."""
+    """Return the hash of a key, as the file holds it."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
@@ -84,13 +84,13 @@ def read_keys(path: Path) -> KeyFile:
     try:
         return KeyFile.model_validate(values)
     except ValidationError as error:
-        # Without the refused values: a key may stand where its hash should.
-        told = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
-        raise ConfigError(f"{path}: {'; '.join(told)}") from None
+        # Without the refused values: one may be a key in the place of its hash.
+        problems = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        raise ConfigError(f"{path}: {'; '.join(problems)}") from None
 
 
 def write_keys(path: Path, file: KeyFile) -> None:
-    """Write a file of keys whole or not at all; a new one is for its owner alone.
+    """Write a file of keys atomically; only its owner can read a new file.
 
     Raises:
         MachineError: it cannot be written.

@@ -1,4 +1,4 @@
-"""API keys at work: who may ask, and how often."""
+"""Authentication and rate limits by API key."""
 
 import hmac
 import logging
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelsat.errors import ConfigError
-from serve_app.api.errors import ApiError
 from serve_app.api.key_file import ApiKey, Role, hash_key, read_keys
+from serve_app.contracts.errors import ApiError
 
 _CHECK_INTERVAL_S = 1.0
 _BEARER = re.compile(r"[Bb]earer +([!-~]+)")
@@ -20,10 +20,10 @@ _log = logging.getLogger("ray.serve.modelsat")
 
 
 class KeyRing:
-    """The keys of a file, read again when it changes.
+    """The API keys of a file, reloaded when it changes.
 
-    A changed file is noticed within a second. One that is missing or malformed is logged, and
-    the keys from before stay.
+    A change takes effect within a second. If the file is missing or malformed, that is logged and
+    the previous keys stay in use.
     """
 
     def __init__(
@@ -33,8 +33,8 @@ class KeyRing:
 
         Args:
             path: file of keys.
-            num_replicas: processes that share the rate limits: each allows its even share, so a
-                key whose requests reach one replica alone is held to less than its limit.
+            num_replicas: processes that share the rate limits. Each allows an equal share, so a key
+                whose requests all reach one replica gets less than its limit.
             clock: seconds, monotonic.
 
         Raises:
@@ -48,15 +48,15 @@ class KeyRing:
 
     @property
     def has_admin(self) -> bool:
-        """Whether anybody may change the zoo."""
+        """Whether there is an admin key."""
         self._refresh()
         return self._has_admin
 
     def authenticate(self, authorization: str | None, role: Role) -> ApiKey:
-        """The key that an ``Authorization`` header carries.
+        """Return the key in an ``Authorization`` header.
 
         Raises:
-            ApiError: 401: no key or an unknown one; 403: one of another role.
+            ApiError: 401: no key, or an unknown key; 403: the key has another role.
         """
         self._refresh()
         match = _BEARER.fullmatch(authorization or "")
@@ -77,7 +77,7 @@ class KeyRing:
         """Count a request against the key's rate limit.
 
         Raises:
-            ApiError: 429: it has used its share of the minute.
+            ApiError: 429: the limit is used up.
         """
         bucket = self._buckets.get(key.sha256)
         wait_s = 0.0 if bucket is None else bucket.take(self._clock())
@@ -92,7 +92,7 @@ class KeyRing:
     def _find(self, given: str) -> ApiKey | None:
         digest = hash_key(given)
         found = None
-        for key in self._keys:  # all of them, whichever fits: the time tells nothing
+        for key in self._keys:  # all of them: the time must not reveal which one matches
             if hmac.compare_digest(key.sha256, digest):
                 found = key
         return found
@@ -109,7 +109,7 @@ class KeyRing:
         try:
             self._use(read_keys(self._path).keys)
         except ConfigError as error:
-            _log.error("the keys from before stay in use: %s", error)
+            _log.error("the previous keys stay in use: %s", error)
 
     def _use(self, keys: Sequence[ApiKey]) -> None:
         self._keys = tuple(keys)
@@ -126,7 +126,7 @@ class KeyRing:
 
 @dataclass
 class _Bucket:
-    """A token bucket that holds one minute's requests and fills evenly.
+    """A token bucket of one minute's requests that refills at a constant rate.
 
     Attributes:
         per_minute: requests allowed in a minute, and at once after a quiet minute.
@@ -141,7 +141,7 @@ class _Bucket:
         self.tokens = self._size = max(1.0, self.per_minute)
 
     def take(self, now_s: float) -> float:
-        """Take a token; otherwise how many seconds until there is one."""
+        """Take a token and return 0; if there is none, return the seconds until there is."""
         rate = self.per_minute / 60
         self.tokens = min(self._size, self.tokens + (now_s - self.filled_s) * rate)
         self.filled_s = now_s

@@ -3,23 +3,23 @@
 from typing import Any
 
 from modelsat.zoo.candidate import Candidate
-from serve_app.api.errors import model_not_found
 from serve_app.api.inference import visible_names
 from serve_app.api.key_file import ApiKey
 from serve_app.api.services import Services
 from serve_app.config import ServeConfig
+from serve_app.contracts.errors import model_not_found
 
 
 class Models:
-    """Describes the models that a client may name."""
+    """Describes the models that clients can name."""
 
     def __init__(self, services: Services, config: ServeConfig, created: int) -> None:
-        """Take what it is built over, and the Unix time that model objects state."""
+        """Describe the models of an ingress replica; ``created`` is the Unix time they state."""
         self._services, self._created = services, created
         self._profiles = config.routing.profiles
 
     def list(self, key: ApiKey | None) -> dict[str, Any]:
-        """The models that a key may use: routing profiles, then candidates as the zoo has them."""
+        """The models that a key may use: routing profiles, then candidates in the zoo's order."""
         state = self._services.zoo()
         candidates = {candidate.name: candidate for candidate in state.zoo.candidates}
         names = visible_names(self._profiles, state, key)
@@ -32,7 +32,7 @@ class Models:
         """One model.
 
         Raises:
-            ApiError: 404: it is not among those that the key may use.
+            ApiError: 404: the key may not use it, or it does not exist.
         """
         state = self._services.zoo()
         names = visible_names(self._profiles, state, key)

@@ -1,12 +1,12 @@
-"""The OpenAPI document: every operation, what it takes, and all that it may answer."""
+"""The OpenAPI document: every operation, its request and its responses."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import modelsat
 from modelsat.zoo.candidate import Candidate, Endpoint
-from serve_app.api.gate import MAX_TIMEOUT_S, MIN_TIMEOUT_S, TIMEOUT_HEADER
 from serve_app.api.inference import SESSION_HEADER, SESSION_PATTERN
+from serve_app.api.middleware import MAX_TIMEOUT_S, MIN_TIMEOUT_S, TIMEOUT_HEADER
 from serve_app.api.openapi_requests import (
     Schema,
     chat_schema,
@@ -14,7 +14,7 @@ from serve_app.api.openapi_requests import (
     embedding_schema,
     route_schema,
 )
-from serve_app.registry.state import ZooState
+from serve_app.contracts.zoo_state import ZooState
 
 _JSON = "application/json"
 _EVENTS = "text/event-stream"
@@ -55,7 +55,7 @@ _COMPLETION: Schema = {
     "properties": {"model": _STRING, "choices": {"type": "array", "minItems": 1}},
 }
 _EVENT: Schema = {
-    "description": "A server-sent event: a chunk or an error as JSON, at last [DONE].",
+    "description": "A server-sent event: a chunk or an error as JSON; the last is [DONE].",
     "type": "object",
     "required": ["data"],
     "properties": {"data": _STRING},
@@ -81,38 +81,38 @@ _ROUTE: Schema = {
 
 _RETRY_AFTER = {
     "Retry-After": {
-        "description": "Seconds after which trying again may help.",
+        "description": "Seconds after which a retry may succeed.",
         "required": True,
         "schema": {"type": "integer", "minimum": 1},
     }
 }
-_TOLD = {
-    400: "The request is malformed, or no model can do what it asks.",
+_DESCRIPTIONS = {
+    400: "The request is malformed, or its prompt is too long.",
     401: "No API key, or an unknown one.",
-    403: "The API key is of another role, or may not use this model.",
-    404: "There is no such model, or none that does what is asked.",
+    403: "The API key has another role, or may not use this model.",
+    404: "There is no such model, or no model can do what the request needs.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     429: "The API key's rate limit is used up, or all models limit their rate.",
     500: "The server failed on this request.",
-    502: "The models gave answers that cannot be read.",
+    502: "Every model returned a malformed response.",
     503: "Too many requests, or no model can be reached.",
-    504: "No answer in time.",
+    504: "No answer within the time limit.",
 }
 _RETRIABLE = (429, 503)
-_OF_ASKING = tuple(_TOLD)
-_OF_READING = (401, 403, 413)
+_INFERENCE_ERRORS = tuple(_DESCRIPTIONS)
+_READING_ERRORS = (401, 403, 413)
 
 
 def openapi_document(
     profiles: Sequence[str], state: ZooState, *, needs_key: bool
 ) -> dict[str, Any]:
-    """The document for a zoo as it is now.
+    """Return the document for the current zoo.
 
     Args:
-        profiles: names that ask for routing.
-        state: the zoo whose names stand as examples, unless a key is needed to see them.
-        needs_key: whether API keys are asked for; the document itself is told to anybody.
+        profiles: model names that ask for routing.
+        state: the zoo; its names are examples, unless a key is required to see them.
+        needs_key: whether API keys are required; the document itself needs none.
     """
     return {
         "openapi": "3.1.0",
@@ -122,7 +122,7 @@ def openapi_document(
             "description": "One endpoint for the models of a zoo, with routing between them.",
         },
         "paths": {
-            **_asking_paths(profiles, () if needs_key else state.zoo.candidates),
+            **_inference_paths(profiles, () if needs_key else state.zoo.candidates),
             **_reading_paths(),
             **_health_paths(),
         },
@@ -134,7 +134,7 @@ def openapi_document(
     }
 
 
-def _asking_paths(profiles: Sequence[str], shown: Sequence[Candidate]) -> dict[str, Any]:
+def _inference_paths(profiles: Sequence[str], shown: Sequence[Candidate]) -> dict[str, Any]:
     def names(endpoint: Endpoint) -> list[str]:
         return [candidate.name for candidate in shown if endpoint in candidate.endpoints]
 
@@ -143,14 +143,14 @@ def _asking_paths(profiles: Sequence[str], shown: Sequence[Candidate]) -> dict[s
     embedding = embedding_schema(profiles, names("embeddings"))
     answers = _completed(_COMPLETION, streams=True)
     return {
-        "/v1/chat/completions": _asking("createChatCompletion", chat, answers),
-        "/v1/completions": _asking("createCompletion", completion, answers),
-        "/v1/embeddings": _asking("createEmbedding", embedding, _completed(_EMBEDDING)),
-        "/v1/route": _asking("explainRoute", route_schema(profiles), _answered(_ROUTE)),
+        "/v1/chat/completions": _inference("createChatCompletion", chat, answers),
+        "/v1/completions": _inference("createCompletion", completion, answers),
+        "/v1/embeddings": _inference("createEmbedding", embedding, _completed(_EMBEDDING)),
+        "/v1/route": _inference("explainRoute", route_schema(profiles), _ok(_ROUTE)),
     }
 
 
-def _asking(operation: str, body: Schema, answer: Mapping[str, Any]) -> dict[str, Any]:
+def _inference(operation: str, body: Schema, answer: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "post": {
             "operationId": operation,
@@ -158,8 +158,8 @@ def _asking(operation: str, body: Schema, answer: Mapping[str, Any]) -> dict[str
             "requestBody": {"required": True, "content": {_JSON: {"schema": body}}},
             "responses": {
                 "200": answer,
-                **_errors(_OF_ASKING),
-                # What a model refuses comes back with its own status.
+                **_errors(_INFERENCE_ERRORS),
+                # A refusal by the model keeps its status.
                 "4XX": _error("The model refuses the request."),
             },
         }
@@ -171,12 +171,12 @@ def _request_headers() -> list[dict[str, Any]]:
         SESSION_HEADER: {"type": "string", "pattern": f"^{SESSION_PATTERN}$"},
         TIMEOUT_HEADER: {"type": "number", "minimum": MIN_TIMEOUT_S, "maximum": MAX_TIMEOUT_S},
     }
-    told = {
-        SESSION_HEADER: "Conversation, which keeps its model unless another is much better.",
-        TIMEOUT_HEADER: "Longest time to the end of the answer.",
+    descriptions = {
+        SESSION_HEADER: "Session id. A session keeps its model unless another is much better.",
+        TIMEOUT_HEADER: "Time limit for the whole answer, seconds.",
     }
     return [
-        {"name": name, "in": "header", "schema": schema, "description": told[name]}
+        {"name": name, "in": "header", "schema": schema, "description": descriptions[name]}
         for name, schema in schemas.items()
     ]
 
@@ -185,19 +185,19 @@ def _completed(schema: Schema, *, streams: bool = False) -> dict[str, Any]:
     def header(description: str, schema: Schema, *, required: bool = True) -> dict[str, Any]:
         return {"description": description, "required": required, "schema": schema}
 
-    answer = _answered(schema)
+    answer = _ok(schema)
     if streams:
         answer["content"][_EVENTS] = {"itemSchema": _EVENT}
     answer["headers"] = {
         "x-modelsat-selected-model": header("The model that answers.", _STRING),
-        "x-modelsat-reason": header("Why the first model asked was chosen.", _STRING),
-        "x-modelsat-attempts": header("Models asked.", {"type": "integer", "minimum": 1}),
+        "x-modelsat-reason": header("Why the first model was chosen.", _STRING),
+        "x-modelsat-attempts": header("Number of models tried.", {"type": "integer", "minimum": 1}),
         "x-modelsat-overhead-ms": header(
-            "Time to the first byte in which no model was waited for, milliseconds.",
+            "Gateway overhead before the first byte, upstream wait excluded, milliseconds.",
             {"type": "number", "minimum": 0},
         ),
         "x-modelsat-confidence": header(
-            "P(correct) of the model that answers; where it was scored.",
+            "P(correct) of the model that answers, if it was scored.",
             {"type": "number", "minimum": 0, "maximum": 1},
             required=False,
         ),
@@ -216,14 +216,14 @@ def _reading_paths() -> dict[str, Any]:
         "/v1/models": {
             "get": {
                 "operationId": "listModels",
-                "responses": {"200": _answered(listed), **_errors(_OF_READING)},
+                "responses": {"200": _ok(listed), **_errors(_READING_ERRORS)},
             }
         },
         "/v1/models/{model}": {
             "get": {
                 "operationId": "retrieveModel",
                 "parameters": [name],
-                "responses": {"200": _answered(_MODEL), **_errors((*_OF_READING, 404))},
+                "responses": {"200": _ok(_MODEL), **_errors((*_READING_ERRORS, 404))},
             }
         },
     }
@@ -231,7 +231,7 @@ def _reading_paths() -> dict[str, Any]:
 
 def _health_paths() -> dict[str, Any]:
     def probe(operation: str, statuses: tuple[int, ...] = ()) -> dict[str, Any]:
-        answers = {"200": _answered(_HEALTH), **_errors((413, *statuses))}
+        answers = {"200": _ok(_HEALTH), **_errors((413, *statuses))}
         return {"get": {"operationId": operation, "security": [], "responses": answers}}
 
     return {
@@ -241,13 +241,14 @@ def _health_paths() -> dict[str, Any]:
     }
 
 
-def _answered(schema: Schema) -> dict[str, Any]:
-    return {"description": "The answer.", "content": {_JSON: {"schema": schema}}}
+def _ok(schema: Schema) -> dict[str, Any]:
+    return {"description": "Success.", "content": {_JSON: {"schema": schema}}}
 
 
 def _errors(statuses: Sequence[int]) -> dict[str, Any]:
     return {
-        str(status): _error(_TOLD[status], retriable=status in _RETRIABLE) for status in statuses
+        str(status): _error(_DESCRIPTIONS[status], retriable=status in _RETRIABLE)
+        for status in statuses
     }
 
 

@@ -1,13 +1,14 @@
-"""JSON Schemas of request bodies: the rules of ``serve_app.api.requests``, for its readers.
+"""JSON Schemas of request bodies: the rules that ``serve_app.api.requests`` checks.
 
-What is written here is what is checked there, in both directions: a body that fits is not refused
-for its shape, and one that does not fit is.
+Both directions hold: a body that fits its schema is not refused for its shape, and a body that does
+not fit is refused.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from serve_app.api.requests import MAX_ALLOWED_MODELS, MAX_COST, MAX_EXPLAINED, MAX_WILDCARDS
+from modelsat.routing.constraints import FIELDS, field_schemas
+from serve_app.api.requests import MAX_EXPLAINED
 
 Schema = dict[str, Any]
 
@@ -67,37 +68,7 @@ _CHAT: Schema = {
     "max_completion_tokens": _LIMIT,
 }
 
-_KNOBS: Schema = {
-    "tolerance": {
-        "description": "How far below the best P(correct) the cheapest model may be.",
-        "type": ["number", "null"],
-        "minimum": 0,
-        "maximum": 1,
-    },
-    "min_p": {
-        "description": "P(correct) that is good enough for the cheapest model that has it.",
-        "type": ["number", "null"],
-        "minimum": 0,
-        "maximum": 1,
-    },
-    "max_cost": {
-        "description": "Highest blended price, US dollars per million tokens.",
-        "type": ["number", "null"],
-        "minimum": 0,
-        "maximum": MAX_COST,
-    },
-    "models": {
-        "description": "Names, or patterns with * ? [, of the models that may answer.",
-        "type": ["array", "null"],
-        "items": {"type": "string", "minLength": 1},
-        "minItems": 1,
-        "maxItems": MAX_ALLOWED_MODELS,
-        "contains": {"type": "string", "pattern": r"[*?\[]"},
-        "minContains": 0,
-        "maxContains": MAX_WILDCARDS,
-    },
-}
-_NO_KNOBS: Schema = {name: {"type": "null"} for name in _KNOBS}
+_NO_FIELDS: Schema = {name: {"type": "null"} for name in FIELDS}
 
 
 def chat_schema(profiles: Sequence[str], names: Sequence[str]) -> Schema:
@@ -105,40 +76,40 @@ def chat_schema(profiles: Sequence[str], names: Sequence[str]) -> Schema:
 
     Args:
         profiles: names that ask for routing.
-        names: models that answer this endpoint now; others are not found.
+        names: models that answer this endpoint now, as examples.
     """
     fields = {**_CHAT, **_STREAM}
     return _either(
-        _object(("model", "messages"), {"model": _routed(profiles), **fields, **_KNOBS}),
-        _object(("model", "messages"), {"model": _named(profiles, names), **fields, **_NO_KNOBS}),
+        _object(("model", "messages"), {"model": _routed(profiles), **fields, **field_schemas()}),
+        _object(("model", "messages"), {"model": _named(profiles, names), **fields, **_NO_FIELDS}),
     )
 
 
 def completion_schema(profiles: Sequence[str], names: Sequence[str]) -> Schema:
     """Body of a text completion request; see :func:`chat_schema`."""
     fields = {"max_tokens": _LIMIT, **_STREAM}
-    routed = {"model": _routed(profiles), "prompt": _TEXT, **fields, **_KNOBS}
-    named = {"model": _named(profiles, names), "prompt": _TEXT_OR_TOKEN_IDS, **fields, **_NO_KNOBS}
+    routed = {"model": _routed(profiles), "prompt": _TEXT, **fields, **field_schemas()}
+    named = {"model": _named(profiles, names), "prompt": _TEXT_OR_TOKEN_IDS, **fields, **_NO_FIELDS}
     return _either(_object(("model", "prompt"), routed), _object(("model", "prompt"), named))
 
 
 def embedding_schema(profiles: Sequence[str], names: Sequence[str]) -> Schema:
     """Body of an embedding request, which is never routed; see :func:`chat_schema`."""
-    fields = {"model": _named(profiles, names), "input": _TEXT_OR_TOKEN_IDS, **_NO_KNOBS}
+    fields = {"model": _named(profiles, names), "input": _TEXT_OR_TOKEN_IDS, **_NO_FIELDS}
     return _object(("model", "input"), fields)
 
 
 def route_schema(profiles: Sequence[str]) -> Schema:
-    """Body of a question about a route; see :func:`chat_schema`."""
+    """Body of a ``/v1/route`` request; see :func:`chat_schema`."""
     fields = {
-        "model": {"description": "auto when absent.", **_routed(profiles)},
+        "model": {"description": "auto if absent.", **_routed(profiles)},
         "top_k": {
-            "description": "Card statements told of each model.",
+            "description": "Card statements to show of each model.",
             "type": "integer",
             "minimum": 0,
             "maximum": MAX_EXPLAINED,
         },
-        **_KNOBS,
+        **field_schemas(),
     }
     return _either(
         _object(("messages",), {**fields, **_CHAT, "prompt": False}),

@@ -1,12 +1,12 @@
-"""An ASGI layer around Ray Serve's own HTTP code, which mends what nobody further in can.
+"""ASGI middleware around Ray Serve's own HTTP code, for what inner code cannot correct.
 
-Ray puts it there where the environment variable ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`` says
-``serve_app.api.outermost:layers``: in its proxies, and in ingress replicas that listen by
-themselves. Without it the endpoint works, but for these (Ray 2.60):
+Ray installs it if the environment variable ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`` is
+``serve_app.api.outermost:layers``: in its proxies, and in ingress replicas that listen
+themselves. Without it the endpoint works, except for these defects (Ray 2.60):
 
 - headers that are not UTF-8 make Ray fail with a 500;
 - ``x-request-id`` is echoed at any length;
-- a client may switch off Ray's watch for its leaving (``x-request-disconnect-disabled``);
+- a client can switch off Ray's disconnect detection (``x-request-disconnect-disabled``);
 - Ray's own errors (its queue is full, a replica died) are plain text or a bare 500.
 """
 
@@ -16,13 +16,13 @@ from collections.abc import Iterable, Iterator
 from starlette.middleware import Middleware
 
 from serve_app.api.connection import REQUEST_ID, App, Message, Receive, Reply, Scope, Send
-from serve_app.api.errors import ApiError, overloaded
+from serve_app.contracts.errors import ApiError, overloaded
 
-_OURS = ("/v1/", "/admin/", "/health")  # other applications on the cluster are left alone
+_OURS = ("/v1/", "/admin/", "/health")  # other applications on the cluster are not touched
 _DROPPED = frozenset(
     {b"x-request-disconnect-disabled", b"serve_multiplexed_model_id", b"serve-multiplexed-model-id"}
 )
-_TOLD = {
+_MESSAGES = {
     404: "no such path",
     408: "the answer took longer than allowed",
     429: "too many requests; retry later",
@@ -35,12 +35,12 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 def layers() -> list[Middleware]:
-    """What Ray puts around its HTTP code."""
+    """The middleware that Ray installs around its HTTP code."""
     return [Middleware(Outermost)]
 
 
 class Outermost:
-    """ASGI middleware outside of everything."""
+    """Outermost ASGI middleware."""
 
     def __init__(self, app: App) -> None:
         """Wrap Ray's application."""
@@ -55,14 +55,14 @@ class Outermost:
         reply = Reply(_Shaping(send), None)
         try:
             await self._app(scope, receive, reply)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the client gets an answer
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client gets a reply
             _log.error("Ray Serve failed on a request: %s", type(error).__name__)
-        # A replica that dies leaves its answer unbegun or unfinished.
+        # The reply of a replica that died has not begun or is incomplete.
         await reply.fail(overloaded("the server failed on this request; retry", code="lost"))
 
 
 class _Shaping:
-    """A ``send`` that gives errors in plain text OpenAI's shape."""
+    """A ``send`` that turns plain-text errors into OpenAI's shape."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -83,7 +83,7 @@ class _Shaping:
 
 
 def _as_api_error(status: int) -> ApiError:
-    message = _TOLD.get(status, "the server failed on this request")
+    message = _MESSAGES.get(status, "the server failed on this request")
     return ApiError(status, message, retry_after_s=1 if status in (429, 503) else None)
 
 

@@ -1,74 +1,77 @@
-"""Reading requests: what routing needs of them, and nothing else.
+"""Parsing of request bodies, as far as routing needs it.
 
-A body travels on as it came, so fields that this version does not know reach the candidate. Only
-our own fields (``KNOBS``) are taken out, and ``model`` becomes the candidate's name. The rules
-checked here are the ones that ``serve_app.api.openapi`` publishes.
+Every other field of a body reaches the candidate unchanged, known to this version or not. Only the
+routing fields (:class:`modelsat.routing.constraints.Constraints`) are removed, and ``model``
+becomes the candidate's name. ``serve_app.api.openapi`` publishes the rules that are checked here.
 """
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import msgspec
 
-from modelsat.routing.policy import Constraints
+from modelsat.routing.constraints import FIELDS, ConstraintError, Constraints, read_fields
 from modelsat.zoo.candidate import Endpoint
-from serve_app.api.errors import ApiError
+from serve_app.config import RoutingOptions
+from serve_app.contracts.errors import ApiError
 
-KNOBS = ("tolerance", "min_p", "max_cost", "models")
-
-MAX_ALLOWED_MODELS = 1024  # entries of ``models``
-MAX_WILDCARDS = 64  # of them with * ? or [, each of which is tried on every candidate
-MAX_EXPLAINED = 20  # card statements that /v1/route tells per candidate
+MAX_EXPLAINED = 20  # card statements that /v1/route shows per candidate
 _USUALLY_EXPLAINED = 3
-MAX_COST = 1e9  # US dollars per million tokens
 _MOST_TOKENS = 2**40  # beyond every context window, and within 64 bits
 
 # An empty list or object of 3 bytes costs 60 to 90 bytes and 0.3 us; texts hold few brackets.
 _MAX_BRACKETS = 250_000
-# Whatever walks or encodes a body recurses; Python and msgspec end that at about 1000 levels.
+# Walking and encoding a body recurse, which Python and msgspec limit to about 1000 levels.
 _MAX_DEPTH = 128
 _TOO_DEEP = f"the body is nested more than {_MAX_DEPTH} levels deep"
-_WILDCARDS = frozenset("*?[")
-# Fields that bound the answer, the one that counts first.
+# Fields that limit the length of the answer; the first that is given counts.
 _LIMITS: Mapping[str, tuple[str, ...]] = {
     "chat": ("max_completion_tokens", "max_tokens"),
     "completions": ("max_tokens",),
+}
+# The field of a body that holds its text.
+_TEXT_FIELDS: dict[Endpoint, str] = {
+    "chat": "messages",
+    "completions": "prompt",
+    "embeddings": "input",
 }
 _MODALITIES = {"image_url": "image", "input_audio": "audio", "audio_url": "audio"}
 _decode = msgspec.json.Decoder().decode
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request as it was read.
+class ParsedRequest:
+    """A parsed request body.
 
     Attributes:
-        endpoint: which of OpenAI's endpoints it is for; ``/v1/route`` is told by its contents.
-        body: the JSON object without our own fields.
+        endpoint: the OpenAI endpoint; for ``/v1/route``, the one that the body fits.
+        body: the JSON object without the routing fields.
         model: the requested model name.
-        stream: whether the answer is to be streamed.
-        knobs: our own fields that were given, null ones included.
-        explained: card statements to tell per candidate, for ``/v1/route``.
+        stream: whether to stream the answer.
+        routing_fields: the routing fields that were given, null ones included.
+        explained: card statements to show per candidate, for ``/v1/route``.
     """
 
     endpoint: Endpoint
     body: dict[str, Any]
     model: str
     stream: bool = False
-    knobs: Mapping[str, Any] = field(default_factory=dict)
+    routing_fields: Mapping[str, Any] = field(default_factory=dict)
     explained: int = 0
 
     def constraints(self, profile: Constraints) -> Constraints:
-        """What the caller accepts: the profile's, overridden by what the request gives.
+        """The profile's constraints, overridden by those of the request.
 
-        A null asks for nothing, whatever the profile says.
+        A null removes the profile's constraint.
         """
-        return profile.model_copy(update=dict(self.knobs)) if self.knobs else profile
+        given = self.routing_fields
+        return profile.model_copy(update=dict(given)) if given else profile
 
     @property
     def modalities(self) -> frozenset[str]:
-        """Kinds of input that it brings."""
+        """Kinds of input in the request."""
         found = {"text"}
         for message in self.body["messages"] if self.endpoint == "chat" else ():
             content = message.get("content")
@@ -78,18 +81,18 @@ class Asked:
 
     @property
     def max_new_tokens(self) -> int:
-        """Tokens of the answer that it asks for, bounded; 0 where it does not say."""
+        """Most tokens of the answer, bounded; 0 if the request does not say."""
         limits = [self.body.get(name) for name in _LIMITS.get(self.endpoint, ())]
         return int(min(next(filter(None, limits), 0), _MOST_TOKENS))
 
     @property
-    def brings_tools(self) -> bool:
-        """Whether it brings tools."""
+    def has_tools(self) -> bool:
+        """Whether the request has tools."""
         return self.endpoint == "chat" and bool(self.body.get("tools"))
 
 
-def parse_chat(raw: bytes) -> Asked:
-    """Read a chat completion request.
+def parse_chat(raw: bytes) -> ParsedRequest:
+    """Parse a chat completion request.
 
     Raises:
         ApiError: 400 with the name of the offending field.
@@ -99,23 +102,25 @@ def parse_chat(raw: bytes) -> Asked:
     return _completion("chat", body)
 
 
-def parse_completion(raw: bytes) -> Asked:
-    """Read a text completion request; see :func:`parse_chat`."""
+def parse_completion(raw: bytes) -> ParsedRequest:
+    """Parse a text completion request; see :func:`parse_chat`."""
     body = _read_json_object(raw)
     _check_texts(body.get("prompt"), "prompt")
     _check_limits(body, "completions")
     return _completion("completions", body)
 
 
-def parse_embedding(raw: bytes) -> Asked:
-    """Read an embedding request; see :func:`parse_chat`."""
+def parse_embedding(raw: bytes) -> ParsedRequest:
+    """Parse an embedding request; see :func:`parse_chat`."""
     body = _read_json_object(raw)
     _check_texts(body.get("input"), "input")
-    return Asked("embeddings", body, _model(body), knobs=_take_knobs(body))
+    return ParsedRequest(
+        "embeddings", body, _model(body), routing_fields=_take_routing_fields(body)
+    )
 
 
-def parse_route(raw: bytes, default_model: str) -> Asked:
-    """Read a question about a route: a chat or a text completion request, ``model`` optional.
+def parse_route(raw: bytes, default_model: str) -> ParsedRequest:
+    """Parse a ``/v1/route`` request: a chat or text completion request, ``model`` optional.
 
     Raises:
         ApiError: 400 with the name of the offending field.
@@ -134,24 +139,80 @@ def parse_route(raw: bytes, default_model: str) -> Asked:
         _check_limits(body, "completions")
     endpoint: Endpoint = "chat" if "messages" in body else "completions"
     model = _model(body)
-    return Asked(endpoint, body, model, knobs=_take_knobs(body), explained=int(explained))
+    return ParsedRequest(
+        endpoint, body, model, routing_fields=_take_routing_fields(body), explained=int(explained)
+    )
 
 
-PARSERS: Mapping[str, Callable[[bytes], Asked]] = {
+PARSERS: Mapping[str, Callable[[bytes], ParsedRequest]] = {
     "chat": parse_chat,
     "completions": parse_completion,
     "embeddings": parse_embedding,
 }
 
 
-def _completion(endpoint: Endpoint, body: dict[str, Any]) -> Asked:
+def text_to_route(endpoint: Endpoint, body: Mapping[str, Any], options: RoutingOptions) -> str:
+    """Return the text of a request that is scored.
+
+    Chat: by one of three rules. The content of a message is the string itself; of a list of
+    parts, the texts of the parts of type ``text`` are joined by line breaks, and other parts
+    hold no text.
+
+    - ``last_user``: the last message whose role is ``user``. Earlier turns, answers and the
+      system prompt do not count: cards say how well a candidate answers single questions.
+    - ``user_turns``: all messages whose role is ``user``, in order.
+    - ``conversation``: all messages, in order.
+
+    The latter two keep the last user message and the newest other messages that together fit in
+    ``turns_chars`` characters, as the router reads only the beginning of a text.
+
+    Completions and embeddings: ``prompt`` or ``input``; a list of strings is joined by line
+    breaks. A request without text, such as an image alone, is routed without scores.
+
+    Args:
+        endpoint: OpenAI's endpoint.
+        body: a request body whose messages, prompt or input have the right types.
+        options: ``text`` is the rule, ``turns_chars`` the limit of several messages.
+
+    Returns:
+        The text; empty if there is only white space, or no user message.
+
+    Raises:
+        ApiError: 400: the prompt is token ids.
+    """
+    field = _TEXT_FIELDS[endpoint]
+    if endpoint == "chat":
+        text = _chat_text(body[field], options)
+    else:
+        text = _prompt_text(field, body[field])
+    return text if text.strip() else ""
+
+
+def all_text(endpoint: Endpoint, body: Mapping[str, Any]) -> str:
+    """Return everything that becomes part of the prompt, for counting its tokens.
+
+    Each message is preceded by a mark of about as many tokens as a chat template adds. Token ids
+    become as many words, each of which is at least one token.
+    """
+    value = body[_TEXT_FIELDS[endpoint]]
+    if endpoint != "chat":
+        return value if isinstance(value, str) else _longest(value)
+    texts = [f"<|{message['role']}|>\n{_message_text(message)}" for message in value]
+    extra = [message["tool_calls"] for message in value if message.get("tool_calls")]
+    extra += [body[name] for name in ("tools", "functions") if body.get(name)]
+    if extra:
+        texts.append(json.dumps(extra))
+    return "\n".join(texts)
+
+
+def _completion(endpoint: Endpoint, body: dict[str, Any]) -> ParsedRequest:
     stream = body.get("stream")
     if not (stream is None or isinstance(stream, bool)):
         _refuse("stream must be true or false", "stream")
     options = body.get("stream_options")
     if not (options is None or isinstance(options, dict)):
         _refuse("stream_options must be an object", "stream_options")
-    return Asked(endpoint, body, _model(body), bool(stream), _take_knobs(body))
+    return ParsedRequest(endpoint, body, _model(body), bool(stream), _take_routing_fields(body))
 
 
 def _model(body: Mapping[str, Any]) -> str:
@@ -181,7 +242,7 @@ def _read_json_object(raw: bytes) -> dict[str, Any]:
 
 
 def _is_deeper(body: dict[str, Any], depth: int) -> bool:
-    """Whether objects and lists are nested more levels deep; does not recurse."""
+    """Whether objects and lists are nested more than ``depth`` levels deep; does not recurse."""
     level: list[Any] = [body]
     for _ in range(depth):
         level = [
@@ -215,7 +276,7 @@ def _check_chat(body: Mapping[str, Any]) -> None:
 
 def _check_content(content: Any, where: str) -> None:
     if content is None or isinstance(content, str):
-        return  # null stands beside tool calls
+        return  # null is allowed with tool calls
     if not isinstance(content, list):
         _refuse(f"{where} must be a string or a list of parts", where)
     for index, part in enumerate(content):
@@ -226,7 +287,7 @@ def _check_content(content: Any, where: str) -> None:
 
 
 def _check_texts(value: Any, where: str) -> None:
-    """A text, texts, the token ids of one, or those of several."""
+    """Check a text, a list of texts, token ids, or a list of token ids."""
     if isinstance(value, str):
         return
     if isinstance(value, list) and value:
@@ -248,33 +309,64 @@ def _check_limits(body: Mapping[str, Any], endpoint: Endpoint) -> None:
             _refuse(f"{name} must be an integer, 0 or more", name)
 
 
-def _take_knobs(body: dict[str, Any]) -> dict[str, Any]:
-    """Remove our own fields from a body; give those that were there, checked."""
-    knobs = {}
-    for name in KNOBS:
-        if name in body:
-            knobs[name] = value = body.pop(name)
-            if value is None:
-                continue
-            if name == "models":
-                knobs[name] = _allow_list(value)
-                continue
-            highest = MAX_COST if name == "max_cost" else 1
-            if not _is_number(value, 0, highest):
-                _refuse(f"{name} must be a number from 0 to {highest:g}", name)
-    return knobs
+def _take_routing_fields(body: dict[str, Any]) -> dict[str, Any]:
+    """Remove the routing fields from a body and return those that were given, checked."""
+    given = {name: body.pop(name) for name in FIELDS if name in body}
+    if not given:
+        return given
+    try:
+        return read_fields(given)
+    except ConstraintError as error:
+        _refuse(str(error), error.field)
 
 
-def _allow_list(value: Any) -> tuple[str, ...]:
-    if (
-        not isinstance(value, list)
-        or not 0 < len(value) <= MAX_ALLOWED_MODELS
-        or not all(isinstance(item, str) and item for item in value)
-    ):
-        _refuse(f"models must be a list of 1 to {MAX_ALLOWED_MODELS} non-empty strings", "models")
-    if sum(not _WILDCARDS.isdisjoint(item) for item in value) > MAX_WILDCARDS:
-        _refuse(f"models may hold {MAX_WILDCARDS} patterns with wildcards", "models")
-    return tuple(value)
+def _prompt_text(field: str, value: str | Sequence[Any]) -> str:
+    texts = [value] if isinstance(value, str) else list(value)
+    if not all(isinstance(text, str) for text in texts):
+        message = f"{field} holds token ids, which cannot be routed; send text or name a model"
+        raise ApiError(400, message, param=field)
+    return "\n".join(texts)
+
+
+def _chat_text(messages: Sequence[Mapping[str, Any]], options: RoutingOptions) -> str:
+    is_user = [message["role"] == "user" for message in messages]
+    if not any(is_user):
+        return ""
+    last_user = len(messages) - 1 - is_user[::-1].index(True)
+    question = _message_text(messages[last_user])
+    if options.text == "last_user":
+        return question
+    wanted = [place for place, user in enumerate(is_user) if user or options.text == "conversation"]
+    kept: list[str] = []
+    num_chars = len(question)
+    for place in reversed(wanted):
+        if place == last_user:
+            kept.append(question)
+            continue
+        text = _message_text(messages[place])
+        if num_chars + 1 + len(text) <= options.turns_chars:
+            kept.append(text)
+            num_chars += 1 + len(text)
+        elif place < last_user:
+            break
+    return "\n".join(text for text in reversed(kept) if text.strip())
+
+
+def _message_text(message: Mapping[str, Any]) -> str:
+    content = message.get("content") or ""
+    return content if isinstance(content, str) else "\n".join(_part_texts(content))
+
+
+def _part_texts(parts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    return (part["text"] for part in parts if part.get("type") == "text")
+
+
+def _longest(value: Sequence[Any]) -> str:
+    """The longest of several prompts; each is answered separately."""
+    if all(isinstance(item, int) for item in value):
+        return "1 " * len(value)
+    texts = [item if isinstance(item, str) else "1 " * len(item) for item in value]
+    return max(texts, key=len, default="")
 
 
 def _is_number(value: Any, low: float, high: float) -> bool:

@@ -1,4 +1,4 @@
-"""What the HTTP side is built over; each part can be faked."""
+"""The parts of an ingress replica that the HTTP application calls."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,28 +7,27 @@ from typing import Any, Protocol
 from modelsat.zoo.candidate import Endpoint
 from serve_app.api.admin import AdminBackend
 from serve_app.api.keys import KeyRing
-from serve_app.candidates.answer import Deadline
-from serve_app.candidates.dispatch import Dispatched
-from serve_app.observe.record import Observer
-from serve_app.registry.state import ZooState
-from serve_app.routing.ranking import Ranking, RouteRequest
+from serve_app.contracts.answers import Deadline, Dispatched
+from serve_app.contracts.request_record import Observer
+from serve_app.contracts.routing import Ranking, RouteRequest
+from serve_app.contracts.zoo_state import ZooState
 
 
 class Router(Protocol):
-    """Puts candidates in order."""
+    """Orders candidates."""
 
     async def rank(self, request: RouteRequest) -> Ranking:
-        """The candidates that may answer, best first; raises ApiError where there are none."""
+        """Return the order in which candidates are tried; ApiError if there are none."""
 
-    def keep(self, session_id: str, ranking: Ranking, candidate: str) -> None:
-        """Remember who answered a conversation; does not wait until it is."""
+    def remember(self, session_id: str, ranking: Ranking, candidate: str) -> None:
+        """Remember which candidate answered a session; returns at once."""
 
     async def explain(self, request: RouteRequest, top_k: int) -> dict[str, Any]:
-        """The ranking and what led to it; raises ApiError."""
+        """Return the ranking and its reasons; raises ApiError."""
 
 
 class Dispatcher(Protocol):
-    """Sends a request to the first candidate of a ranking that answers."""
+    """Sends a request to candidates in order until one answers."""
 
     async def send(
         self,
@@ -39,7 +38,7 @@ class Dispatcher(Protocol):
         stream: bool,
         deadline: Deadline,
     ) -> Dispatched:
-        """The answer, from its first part on; raises ApiError where nobody answers."""
+        """Return the answer from its first part on; raises ApiError if no candidate answers."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +47,12 @@ class Services:
 
     Attributes:
         zoo: the newest zoo that this replica follows.
-        router: orders candidates by the scores of a text.
-        dispatcher: asks candidates in that order.
-        ready: whether requests can be answered now; asks no candidate.
-        observers: told of each finished request.
-        keys: who may ask; None: anybody.
-        admin: what changes the zoo, for admin keys; None: nobody may.
+        router: orders candidates for a request.
+        dispatcher: sends requests to candidates.
+        ready: whether requests can be answered now; sends nothing.
+        observers: receive the record of each finished request.
+        keys: the API keys; None: no key is required.
+        admin: changes the zoo, for admin keys; None: no administration.
     """
 
     zoo: Callable[[], ZooState]

@@ -8,10 +8,10 @@ from modelsat.zoo.candidate import Candidate
 from modelsat.zoo.engines.openai import OpenAICandidate
 from modelsat.zoo.engines.vllm import VllmCandidate
 from modelsat.zoo.zoo_file import Zoo
-from serve_app.candidates.answer import CandidateClient
 from serve_app.candidates.llm_config import scales_to_zero
 from serve_app.candidates.local import LocalClient
 from serve_app.candidates.remote import RemoteClient, open_session
+from serve_app.contracts.answers import CandidateClient
 
 _logger = logging.getLogger(f"ray.serve.{__name__}")  # writes the replica's log file
 

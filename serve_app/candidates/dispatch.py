@@ -10,26 +10,27 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, Self
+from dataclasses import replace
+from typing import Any, Protocol, Self
 
 from modelsat.zoo.candidate import Endpoint
-from serve_app.api.errors import ApiError, error_event
-from serve_app.candidates.answer import (
-    Answer,
-    AnswerFacts,
-    CandidateClient,
-    CandidateFailure,
-    Deadline,
-    FailureKind,
-    Parts,
-)
 from serve_app.candidates.health import CandidateHealth, Trial
 from serve_app.candidates.refusals import failure_of, refusal_error
 from serve_app.candidates.rewriting import UpstreamError
 from serve_app.config import FallbackOptions
-
-Outcome = Literal["answered", "refused"] | FailureKind
+from serve_app.contracts.answers import (
+    Answer,
+    AnswerFacts,
+    Attempt,
+    CandidateClient,
+    CandidateFailure,
+    Deadline,
+    Dispatched,
+    DispatchError,
+    Outcome,
+    Parts,
+)
+from serve_app.contracts.errors import ApiError, error_event
 
 _TOLD = {
     "timeout": "took too long",
@@ -39,56 +40,6 @@ _TOLD = {
     "server_error": "failed",
     "garbage": "gave an answer that cannot be read",
 }
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One candidate that was asked.
-
-    Attributes:
-        candidate: its name.
-        outcome: ``answered``, ``refused`` (a 4xx, which is handed on), or why it failed.
-        duration_s: time until that was known.
-    """
-
-    candidate: str
-    outcome: Outcome
-    duration_s: float
-
-
-@dataclass(frozen=True)
-class Dispatched:
-    """An answer and how it was come by.
-
-    Attributes:
-        candidate: who gives it.
-        answer: the answer; whoever holds it closes its parts.
-        attempts: candidates that were asked, in order; the last one is ``candidate``.
-    """
-
-    candidate: str
-    answer: Answer
-    attempts: tuple[Attempt, ...]
-
-
-class DispatchError(ApiError):
-    """No candidate answered.
-
-    Attributes:
-        attempts: candidates that were asked, in order; empty when all were left alone.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        attempts: Sequence[Attempt],
-        code: str | None = None,
-        retry_after_s: int | None = None,
-    ) -> None:
-        super().__init__(status, message, code=code, retry_after_s=retry_after_s)
-        self.attempts = tuple(attempts)
 
 
 class Clients(Protocol):

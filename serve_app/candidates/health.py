@@ -26,8 +26,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from serve_app.candidates.answer import CandidateFailure
 from serve_app.config import FallbackOptions
+from serve_app.contracts.answers import CandidateFailure
 
 
 class State(IntEnum):
@@ -140,6 +140,15 @@ class CandidateHealth:
         if circuit is None or circuit.cooled_until_s is None:
             return 0.0
         return max(0.0, circuit.cooled_until_s - self._clock())
+
+    def in_cooldown(self) -> set[str]:
+        """Names of the candidates that are in cool-down now."""
+        now_s = self._clock()
+        return {
+            name
+            for name, circuit in self._circuits.items()
+            if circuit.cooled_until_s is not None and now_s < circuit.cooled_until_s
+        }
 
     def state(self, candidate: str) -> State:
         """Its state now."""

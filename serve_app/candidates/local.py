@@ -14,10 +14,10 @@ from ray.serve.exceptions import (
 from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 
 from modelsat.zoo.candidate import Endpoint
-from serve_app.candidates.answer import Answer, CandidateFailure, Document, FailureKind
 from serve_app.candidates.refusals import failure_of, refusal
 from serve_app.candidates.rewriting import Rewriter, UpstreamError
 from serve_app.candidates.stream import EventParts
+from serve_app.contracts.answers import Answer, CandidateFailure, Document, FailureKind
 
 
 class LocalClient:

@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 
-from serve_app.api.errors import (
+from serve_app.candidates.engine_errors import (
     MAX_MESSAGE_CHARS,
-    ApiError,
     engine_error,
     repeats,
     repeats_input,
 )
-from serve_app.candidates.answer import Answer, CandidateFailure, Document, FailureKind
+from serve_app.contracts.answers import Answer, CandidateFailure, Document, FailureKind
+from serve_app.contracts.errors import ApiError
 
 _CODE = re.compile(r"[a-z0-9_.-]{1,64}")
 _KINDS: dict[int, FailureKind] = {

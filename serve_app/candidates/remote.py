@@ -17,11 +17,11 @@ from yarl import URL
 
 from modelsat.zoo.candidate import Endpoint
 from modelsat.zoo.engines.openai import OpenAICandidate
-from serve_app.candidates.answer import Answer, CandidateFailure, Document
 from serve_app.candidates.refusals import failure_of, refusal
 from serve_app.candidates.rewriting import Rewriter, UpstreamError
 from serve_app.candidates.stream import EventParts
-from serve_app.observe.trace_context import CURRENT_TRACE
+from serve_app.contracts.answers import Answer, CandidateFailure, Document
+from serve_app.contracts.trace_context import CURRENT_TRACE
 
 _PATHS: dict[Endpoint, str] = {
     "chat": "/chat/completions",

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 
 from modelsat.zoo.candidate import Endpoint
-from serve_app.candidates.answer import AnswerFacts, CandidateFailure
+from serve_app.contracts.answers import AnswerFacts, CandidateFailure
 
 _Fields = dict[str, msgspec.Raw]
 

@@ -21,8 +21,9 @@ from vllm.exceptions import VLLMClientError
 
 from modelsat.processes import end_with_this_process
 from modelsat.zoo.candidate import Endpoint
-from serve_app.api.errors import ApiError, engine_error
+from serve_app.candidates.engine_errors import engine_error
 from serve_app.candidates.wire import wire_parts
+from serve_app.contracts.errors import ApiError
 
 _ENGINE_START_TIMEOUT_S = 3600  # Ray's own default; `startup_timeout_s` ends a start earlier
 # What vLLM's own HTTP server answers with 400, pydantic's errors (ValueErrors) among them.

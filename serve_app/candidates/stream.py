@@ -4,9 +4,9 @@ import asyncio
 from contextlib import suppress
 from typing import Protocol, Self
 
-from serve_app.candidates.answer import CandidateFailure
 from serve_app.candidates.rewriting import Rewriter, UpstreamError
 from serve_app.candidates.sse import COMMENT, DONE, Event, EventDecoder, EventTooLong
+from serve_app.contracts.answers import CandidateFailure
 
 _MAX_EVENT_BYTES = 8 * 2**20  # images and audio travel inside events
 _LAST = b"data: " + DONE + b"\n\n"

@@ -4,7 +4,8 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
-from serve_app.api.errors import ApiError, engine_error, error_event
+from serve_app.candidates.engine_errors import engine_error
+from serve_app.contracts.errors import ApiError, error_event
 
 
 async def wire_parts(

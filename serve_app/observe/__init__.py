@@ -1,1 +1,1 @@
-"""What is seen from outside: metrics, traces, logs and the routing log. No text of a prompt."""
+"""Metrics, traces, logs and the routing log. None of them holds text of a prompt."""

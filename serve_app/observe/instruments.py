@@ -1,9 +1,9 @@
-"""The metrics of the endpoint by name, and what records them. Importing it loads no Ray.
+"""The metrics of the endpoint by name, and the instruments that record them. Loads no Ray.
 
 Ray exports every metric on each node's metrics port (``MetricsExportPort`` of ``ray.nodes()``,
 whether or not there is a dashboard), with ``ray_`` before its name, the label ``WorkerId`` of the
 process, and a delay of up to 10 s. It rebuilds a histogram's sum from the middles of its buckets:
-counts and quantiles are sound, a mean taken from the sum is only as good as the buckets are fine.
+counts and quantiles are exact, but a mean from the sum is only as precise as the buckets.
 """
 
 from collections.abc import Mapping
@@ -47,10 +47,10 @@ class Instrument(Protocol):
 
 
 class Instruments(Protocol):
-    """Makes the instruments of metrics."""
+    """Creates the instruments of metrics."""
 
     def make(self, metric: Metric) -> Instrument:
-        """The instrument of a metric; called once for each in a process."""
+        """Return the instrument of a metric; called once per metric and process."""
 
 
 class RayInstruments:
@@ -82,7 +82,7 @@ class _RayInstrument:
 REQUESTS = Metric(
     "modelsat_requests_total",
     "counter",
-    "Requests that have ended, by who answered (or was asked for) and HTTP status.",
+    "Finished requests, by the model that answered (or was requested) and HTTP status.",
     ("endpoint", "model", "status"),
 )
 ERRORS = Metric(
@@ -94,7 +94,7 @@ ERRORS = Metric(
 REJECTIONS = Metric(
     "modelsat_rejected_total",
     "counter",
-    "Requests refused with 429 or 503 before any candidate was asked.",
+    "Requests refused with 429 or 503 before any candidate was tried.",
     ("endpoint", "code"),
 )
 REQUEST_DURATION = Metric(
@@ -114,7 +114,7 @@ FIRST_BYTE = Metric(
 OVERHEAD = Metric(
     "modelsat_routing_overhead_seconds",
     "histogram",
-    "Time to the first byte in which no candidate was waited for, seconds.",
+    "Gateway overhead before the first byte, upstream wait excluded, seconds.",
     ("endpoint", "routed"),
     OVERHEAD_BUCKETS_S,
 )
@@ -128,7 +128,7 @@ ROUTING_DURATION = Metric(
 ATTEMPTS = Metric(
     "modelsat_attempts_total",
     "counter",
-    "Candidates asked, by how it went.",
+    "Attempts, by candidate and outcome.",
     ("model", "outcome"),
 )
 ATTEMPT_DURATION = Metric(
@@ -141,7 +141,7 @@ ATTEMPT_DURATION = Metric(
 FALLBACKS = Metric(
     "modelsat_fallbacks_total",
     "counter",
-    "Candidates passed over for the next one after they had failed, by kind of failure.",
+    "Fallbacks to the next candidate, by the candidate that failed and the kind of failure.",
     ("from_model", "kind"),
 )
 SELECTIONS = Metric(
@@ -166,29 +166,31 @@ TOKENS = Metric(
 COST = Metric(
     "modelsat_cost_usd_total",
     "counter",
-    "What the tokens cost, US dollars; candidates with a price.",
+    "Cost of the tokens, US dollars; candidates with a price.",
     ("model",),
 )
-IN_FLIGHT = Metric("modelsat_in_flight", "gauge", "Requests being worked on.")
-QUEUED = Metric("modelsat_queued", "gauge", "Requests that wait for a place.")
+IN_FLIGHT = Metric("modelsat_in_flight", "gauge", "Requests in flight.")
+QUEUED = Metric("modelsat_queued", "gauge", "Requests that wait for a slot.")
 CANDIDATE_STATE = Metric(
     "modelsat_candidate_state",
     "gauge",
-    "0: may be asked; 1: one probe is being tried; 2: cooling down. Absent outside the zoo.",
+    "0: healthy; 1: half-open; 2: in cool-down. Absent outside the zoo.",
     ("model",),
 )
 CACHE_HITS = Metric(
-    "modelsat_score_cache_hits_total", "counter", "Decisions whose scores were remembered."
+    "modelsat_score_cache_hits_total", "counter", "Decisions whose scores were cached."
 )
 CACHE_MISSES = Metric(
     "modelsat_score_cache_misses_total", "counter", "Decisions whose scores were computed."
 )
-SESSIONS = Metric("modelsat_active_sessions", "gauge", "Conversations remembered.")
-ZOO_VERSION = Metric("modelsat_zoo_version", "gauge", "Version of the zoo that is followed.")
+SESSIONS = Metric("modelsat_active_sessions", "gauge", "Sessions remembered.")
+ZOO_VERSION = Metric(
+    "modelsat_zoo_version", "gauge", "Version of the zoo that this replica follows."
+)
 LOG_DROPPED = Metric(
     "modelsat_routing_log_dropped_total",
     "counter",
-    "Decisions lost to the routing log because its folder could not be written.",
+    "Decisions missing in the routing log because its folder could not be written.",
 )
 SCORER_BATCH = Metric(
     "modelsat_scorer_batch_size",

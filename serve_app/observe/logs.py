@@ -1,4 +1,4 @@
-"""One log line per finished request: a short message for people, every fact as a field.
+"""One log line per finished request: a short message, and every fact as a field.
 
 Under Ray Serve's JSON encoding (``logging_config: {encoding: JSON}``) each line is one JSON object
 with the fields below beside the standard ones; under its text encoding only the message is shown.
@@ -8,29 +8,29 @@ Lines go to the replica's own log file, not to standard error as well.
 import logging
 from typing import Any
 
-from serve_app.observe.record import RequestRecord
+from serve_app.contracts.request_record import RequestRecord
 
 # A child of Serve's logger, whose handlers write the replica's log file.
 REQUEST_LOGGER = "ray.serve.modelsat"
 # Understood and removed by Serve: write no second copy to standard error; leave out the context
 # of the task, which costs more than the line and would put Serve's request id in place of ours.
 _SERVE_FLAGS = {"log_to_stderr": False, "skip_context_filter": True}
-# Serve set up for throughput keeps lines back until there are 1,000, then formats and writes them
-# at one go: at about 50 microseconds each this holds the process up for 50 ms, and where little
-# happens the last lines are hours old. So many take 2 ms.
+# Serve, optimised for throughput, buffers 1,000 lines and then formats and writes them at once: at
+# about 50 microseconds each this blocks the process for 50 ms, and with little traffic the last
+# lines are hours old. 32 lines take 2 ms.
 _LINES_PER_FLUSH = 32
 
 
 class RequestLog:
-    """Logs each request; an observer."""
+    """Logs each request, as an observer."""
 
     def __init__(self, logger: logging.Logger | None = None) -> None:
-        """Log to Serve's log file where no logger is given."""
+        """Use a logger; Serve's log file by default."""
         self._logger = logger or logging.getLogger(REQUEST_LOGGER)
         self._num_waiting = 0
 
     def finished(self, record: RequestRecord) -> None:
-        """Take note of a request; see :class:`serve_app.observe.record.Observer`."""
+        """Log a request; see :class:`serve_app.contracts.request_record.Observer`."""
         if self._logger.isEnabledFor(logging.INFO):
             fields = request_fields(record)
             self._logger.info(
@@ -46,7 +46,7 @@ class RequestLog:
                 self.flush()
 
     def flush(self) -> None:
-        """Write the lines that handlers keep back."""
+        """Write the lines that handlers have buffered."""
         self._num_waiting = 0
         logger: logging.Logger | None = self._logger
         while logger is not None:
@@ -58,8 +58,8 @@ class RequestLog:
 def request_fields(record: RequestRecord) -> dict[str, Any]:
     """The facts of a request as JSON values; times in milliseconds.
 
-    ``requested`` is what the client asked for if the endpoint serves it, else None: an unknown
-    name is text of the client's.
+    ``requested`` is the model that the client named if the endpoint serves it, otherwise None: an
+    unknown name is client text.
     """
     return {
         "request_id": record.request_id,

@@ -1,4 +1,4 @@
-"""All observers of one ingress replica, as its configuration asks for them."""
+"""The observers of one ingress replica, as its configuration enables them."""
 
 import asyncio
 import contextlib
@@ -6,21 +6,21 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from serve_app.config import ObservabilityOptions
+from serve_app.contracts.request_record import Observer
+from serve_app.contracts.zoo_state import ZooState
 from serve_app.observe.instruments import Instruments
 from serve_app.observe.logs import RequestLog
-from serve_app.observe.metrics import Metrics, Readings, sample_regularly
-from serve_app.observe.record import Observer
-from serve_app.registry.state import ZooState
+from serve_app.observe.request_metrics import Metrics, Readings, sample_regularly
 
 
 class Observation:
-    """Who is told of each finished request, and what runs beside them.
+    """The enabled observers and their background work.
 
     Attributes:
-        observers: told of each request, in this order.
-        sample_fraction: share of traces recorded where the caller has not decided; None: this
-            replica makes no spans. For :func:`serve_app.observe.trace_context.begin_trace`.
-        wants_prompts: whether records are to bring the scored text.
+        observers: receive the record of each finished request, in this order.
+        sample_fraction: share of traces recorded if the caller has not decided; None: this
+            replica makes no spans. For :func:`serve_app.contracts.trace_context.begin_trace`.
+        wants_prompts: whether records must hold the scored text.
     """
 
     def __init__(
@@ -32,14 +32,14 @@ class Observation:
         instance: str = "",
         instruments: Instruments | None = None,
     ) -> None:
-        """Make the observers; what is not asked for is not imported either.
+        """Create the enabled observers; disabled ones are not imported.
 
         Args:
-            options: what is told of each request.
-            zoo: the state of the zoo that is followed now.
-            profiles: names that ask for routing.
+            options: what is recorded of each request.
+            zoo: the current state of the zoo.
+            profiles: model names that ask for routing.
             instance: identifies the replica in traces.
-            instruments: what records metrics; Ray's where none is given.
+            instruments: record metrics; Ray's by default.
         """
         self._metrics = Metrics(zoo, profiles, instruments)
         self._closers: list[Callable[[], None]] = []
@@ -73,10 +73,10 @@ class Observation:
         )
 
     def start(self, read: Callable[[], Readings]) -> None:
-        """Set the gauges and write the log every few seconds from now on; inside a running loop.
+        """Start setting the gauges and writing the log every few seconds; needs a running loop.
 
         Args:
-            read: the state of the replica now; the routing log's drops are added to it.
+            read: returns the current state of the replica; the routing log's drops are added to it.
         """
 
         def complete() -> Readings:
@@ -86,7 +86,7 @@ class Observation:
         self._sampling = asyncio.create_task(sample_regularly(self._metrics, complete))
 
     async def close(self) -> None:
-        """Write and send what waits; for a replica that stops. Takes up to 10 s."""
+        """Write and send everything pending, for a replica that stops. Takes up to 10 s."""
         if self._sampling is not None:
             self._sampling.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""Metrics of the parts behind the ingress: scorer replicas and the session store."""
+"""Metrics of scorer replicas and of the session store."""
 
 from typing import Protocol
 
@@ -10,13 +10,13 @@ class ScorerMetrics:
     """Counts the passes of a scorer replica; one object of this class per process."""
 
     def __init__(self, instruments: Instruments | None = None) -> None:
-        """Make the instruments; Ray's where none are given."""
+        """Create the instruments; Ray's by default."""
         makers = instruments or RayInstruments()
         self._batch = makers.make(named.SCORER_BATCH)
         self._duration = makers.make(named.SCORER_DURATION)
 
     def scored(self, num_prompts: int, duration_s: float) -> None:
-        """Take note of one pass."""
+        """Record a pass."""
         self._batch.record(num_prompts, {})
         self._duration.record(duration_s, {})
 
@@ -25,17 +25,17 @@ class SizedSessions(Protocol):
     """A session store, such as :class:`serve_app.routing.sessions.SessionStore`."""
 
     def __len__(self) -> int:
-        """Conversations remembered."""
+        """Number of sessions."""
 
     def get(self, session_id: str) -> str | None:
-        """The candidate of a conversation."""
+        """Return the candidate of a session."""
 
     def put(self, session_id: str, candidate: str) -> None:
-        """Remember the candidate of a conversation."""
+        """Remember the candidate of a session."""
 
 
 class MeasuredSessions:
-    """A session store that tells its size whenever it remembers a conversation."""
+    """A session store that records its size whenever it changes."""
 
     def __init__(self, store: SizedSessions, instruments: Instruments | None = None) -> None:
         """Measure a store; one object of this class per process."""
@@ -43,10 +43,10 @@ class MeasuredSessions:
         self._size = (instruments or RayInstruments()).make(named.SESSIONS)
 
     def get(self, session_id: str) -> str | None:
-        """The candidate of a conversation."""
+        """Return the candidate of a session."""
         return self._store.get(session_id)
 
     def put(self, session_id: str, candidate: str) -> None:
-        """Remember the candidate of a conversation."""
+        """Remember the candidate of a session."""
         self._store.put(session_id, candidate)
         self._size.record(len(self._store), {})

@@ -1,6 +1,6 @@
-"""The routing log: a parquet table of what was decided, for ``modelsat evaluate``.
+"""The routing log: a parquet table of routing decisions, for ``modelsat evaluate``.
 
-A thread writes the files, so that neither disk nor compression holds up a request. Importing this
+A thread writes the files, so that neither disk nor compression delays a request. Importing this
 module loads pyarrow.
 """
 
@@ -23,10 +23,10 @@ from modelsat.artifacts.schemas import ATTEMPT_TYPE, ROUTING_LOG, SCORE_TYPE
 from modelsat.artifacts.store import write_table
 from modelsat.errors import ModelSatError
 from serve_app.config import RoutingLogOptions
-from serve_app.observe.record import RequestRecord
+from serve_app.contracts.request_record import RequestRecord
 
-# Most that decisions waiting for their file may take. A file is begun at a quarter of it, whatever
-# `rows_per_file` says; beyond it, which takes a disk that fails, decisions are dropped and counted.
+# Memory limit of decisions that wait for their file. A file is written at a quarter of it, whatever
+# `rows_per_file` is. Beyond it, if the disk fails, decisions are dropped and counted.
 MAX_WAITING_BYTES = 64 * 2**20
 _ROW_BYTES = 1500  # of a decision without scores and prompt
 CLOSE_TIMEOUT_S = 10.0
@@ -38,7 +38,7 @@ _LOGGER = logging.getLogger("ray.serve.modelsat.routing_log")
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
-    """A row of the table; the record it comes from, which is larger, is let go."""
+    """A row of the table; smaller than the record that it comes from."""
 
     decision_id: str
     question_id: str
@@ -61,17 +61,17 @@ class _Decision:
 
     @property
     def num_bytes(self) -> int:
-        """About what it takes in memory."""
+        """Approximate size in memory."""
         prompt_bytes = 0 if self.prompt is None else sys.getsizeof(self.prompt)
         return _ROW_BYTES + 4 * len(self.scores) + prompt_bytes
 
 
 class RoutingLog:
-    """Gathers routed requests and writes them to files; an observer.
+    """Collects routed requests and writes them to files, as an observer.
 
-    A file holds up to ``rows_per_file`` decisions and appears whole. One that cannot be written
-    is tried again after ``flush_interval_s``, while its decisions wait. Decisions of which no
-    table can be made never will be one: they are dropped and counted.
+    A file holds up to ``rows_per_file`` decisions and is written atomically. If it cannot be
+    written, its decisions wait, and writing is retried after ``flush_interval_s``. Decisions that
+    cannot be converted to a table are dropped and counted.
     """
 
     def __init__(self, options: RoutingLogOptions, write: Write | None = None) -> None:
@@ -79,7 +79,7 @@ class RoutingLog:
 
         Args:
             options: folder, which must be set, and how often files are written.
-            write: writes a table to a path; a routing log artifact where none is given.
+            write: writes a table to a path; by default as a routing log artifact.
 
         Raises:
             ValueError: no folder is set.
@@ -103,13 +103,13 @@ class RoutingLog:
 
     @property
     def dropped(self) -> int:
-        """Decisions lost so far because no file could be made of them or written."""
+        """Decisions lost so far because their file could not be written."""
         return self._dropped
 
     def finished(self, record: RequestRecord) -> None:
-        """Take note of a request; see :class:`serve_app.observe.record.Observer`.
+        """Collect a request; see :class:`serve_app.contracts.request_record.Observer`.
 
-        Logged are the requests for a routing profile whose candidate was asked.
+        Only requests that were routed and sent to a candidate are logged.
         """
         if not (record.routed and record.attempts and record.prompt_hash):
             return
@@ -124,7 +124,7 @@ class RoutingLog:
                 self._changed.notify()
 
     def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
-        """Write what waits and end the thread; what cannot be written is dropped and counted."""
+        """Write pending decisions and end the thread; those that fail are dropped and counted."""
         with self._changed:
             self._is_closing = True
             self._changed.notify()

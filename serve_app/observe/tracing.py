@@ -19,8 +19,8 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 from opentelemetry.util.types import AttributeValue
 
 from modelsat import __version__
-from serve_app.observe.record import RequestRecord
-from serve_app.observe.trace_context import TraceContext
+from serve_app.contracts.request_record import RequestRecord
+from serve_app.contracts.trace_context import TraceContext
 
 SERVICE_NAME = "modelsat"
 CLOSE_TIMEOUT_S = 5.0
@@ -33,7 +33,7 @@ _ROUTES = {
     "embeddings": "/v1/embeddings",
     "route": "/v1/route",
 }
-_HANDED_ON = ("answered", "refused")  # outcomes of an attempt whose answer went to the client
+_RELAYED = ("answered", "refused")  # outcomes whose answer went to the client
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 
@@ -41,7 +41,7 @@ Facts = Mapping[str, AttributeValue | None]
 
 
 class Tracing:
-    """Sends spans of each sampled request; an observer."""
+    """Sends the spans of each sampled request, as an observer."""
 
     def __init__(
         self, endpoint: str, *, instance: str = "", exporter: SpanExporter | None = None
@@ -63,13 +63,13 @@ class Tracing:
         self._resource = Resource.create(facts)
 
     def finished(self, record: RequestRecord) -> None:
-        """Take note of a request; see :class:`serve_app.observe.record.Observer`."""
+        """Trace a request; see :class:`serve_app.contracts.request_record.Observer`."""
         if record.trace is not None and record.trace.sampled:
             for span in request_spans(record, record.trace, self._resource):
                 self._processor.on_end(span)
 
     def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
-        """Send what waits and end the thread; what cannot be sent in time is lost."""
+        """Send pending spans and end the thread; spans that cannot be sent in time are lost."""
         # The SDK itself would try for 30 s, all that a replica has for its end.
         sending = threading.Thread(target=self._processor.shutdown, daemon=True)
         sending.start()
@@ -99,7 +99,7 @@ def request_spans(
     spans = []
     is_last = True
     for candidate, outcome, seconds in reversed(record.attempts):
-        until_s = end_s if is_last and outcome in _HANDED_ON else begun_s
+        until_s = end_s if is_last and outcome in _RELAYED else begun_s
         begun_s -= seconds
         is_answer = is_last and outcome == "answered"
         attributes = {

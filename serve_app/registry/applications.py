@@ -18,6 +18,7 @@ from modelsat.artifacts.store import read_json, write_json
 from modelsat.errors import ArtifactError, MachineError, ModelSatError, ZooError
 from modelsat.zoo.engines.vllm import VllmCandidate
 from serve_app.candidates.llm_config import check_hardware, complete_llm_config
+from serve_app.candidates.vllm_application import run_candidates
 from serve_app.config import CandidateOptions
 
 _PREFIX = "candidate-"
@@ -103,8 +104,6 @@ class ServeApplications:
         return refused
 
     async def _run(self, candidates: Sequence[VllmCandidate]) -> dict[str, ModelSatError]:
-        from serve_app.builder import run_candidates  # it imports the deployment this serves
-
         run = ray.remote(num_cpus=0, max_calls=1, max_retries=0)(run_candidates)
         try:
             return await run.remote(candidates, self._options)

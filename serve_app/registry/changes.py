@@ -12,8 +12,8 @@ from modelsat.errors import ConfigError, ZooError
 from modelsat.zoo.candidate import Candidate
 from modelsat.zoo.engines.vllm import VllmCandidate
 from modelsat.zoo.zoo_file import Zoo
-from serve_app.registry.gate import check_shift, check_text
-from serve_app.registry.state import ZooState
+from serve_app.contracts.zoo_state import ZooState
+from serve_app.registry.card_checks import check_shift, check_text
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,14 @@ from typing import Any, Protocol
 from modelsat.artifacts.hashing import directory_hash
 from modelsat.artifacts.router_description import read_description
 from modelsat.errors import ArtifactError
+from serve_app.contracts.zoo_state import ZooState
 from serve_app.registry import changes
+from serve_app.registry.card_checks import parse_card
 from serve_app.registry.changes import Rules
 from serve_app.registry.describe import describe_followers, describe_record, describe_state
 from serve_app.registry.engines import Applications, Engines
 from serve_app.registry.followers import Followers
 from serve_app.registry.following import FORGOTTEN_AFTER_S, Report, Update
-from serve_app.registry.gate import parse_card
-from serve_app.registry.state import ZooState
 from serve_app.registry.store import VersionRecord, ZooStore
 
 Task = Coroutine[Any, Any, Any]

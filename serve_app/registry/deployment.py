@@ -30,7 +30,7 @@ class ControllerDeployment(ZooController):
         """
         config = ServeConfig.model_validate(settings)
         options, sessions = config.registry, config.routing.sessions
-        store = ZooStore(options.folder.absolute(), num_versions=options.num_versions)
+        store = ZooStore(options.folder, num_versions=options.num_versions)
         seed = await asyncio.to_thread(read_seed, config)
         applications = ServeApplications(
             config.candidates, store.folder / _APPLICATIONS_RECORD, config.startup_timeout_s

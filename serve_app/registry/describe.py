@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelsat.zoo.candidate import Candidate
+from serve_app.contracts.zoo_state import ZooState
 from serve_app.registry.followers import FollowerState
-from serve_app.registry.state import ZooState
 from serve_app.registry.store import VersionRecord
 
 

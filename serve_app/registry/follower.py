@@ -8,8 +8,8 @@ from contextlib import suppress
 from uuid import uuid4
 
 from modelsat.errors import MachineError, ModelSatError
+from serve_app.contracts.zoo_state import ZooState
 from serve_app.registry.following import POLL_TIMEOUT_S, Followed, Report
-from serve_app.registry.state import ZooState
 
 _FIRST_PAUSE_S = 0.1
 _LONGEST_POLL_PAUSE_S = 1.0  # a controller that comes back is found within a second

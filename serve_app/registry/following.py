@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from serve_app.registry.state import ZooState
+from serve_app.contracts.zoo_state import ZooState
 
 # A follower asks for news this often even when there is none.
 POLL_TIMEOUT_S = 2.0

@@ -8,7 +8,7 @@ from modelsat.capability.cards import Card, read_cards
 from modelsat.errors import ConfigError, ZooError
 from modelsat.zoo.zoo_file import Zoo, load_zoo
 from serve_app.config import ServeConfig
-from serve_app.registry.state import ZooState
+from serve_app.contracts.zoo_state import ZooState
 from serve_app.registry.store import VersionRecord, ZooStore
 
 FROM_CONFIGURATION = "configured files"
@@ -52,7 +52,7 @@ def read_seed(config: ServeConfig) -> Seed:
             is none of the zoo.
     """
     zoo = load_zoo(config.zoo)
-    router = str(config.router.absolute())
+    router = str(config.router)
     found = read_cards(config.cards, read_description(router)["tasks_hashes"])
     cards = tuple(found[name] for name in zoo.names if name in found)
     if not cards:

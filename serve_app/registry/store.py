@@ -19,7 +19,7 @@ from modelsat.capability.cards import read_cards, write_cards
 from modelsat.config import FrozenConfig, parse_config
 from modelsat.errors import ArtifactError, ConfigError, ZooError
 from modelsat.zoo.zoo_file import load_zoo
-from serve_app.registry.state import ZooState
+from serve_app.contracts.zoo_state import ZooState
 
 _ZOO = "zoo.yaml"
 _CARDS = "cards.parquet"

@@ -1,1 +1,1 @@
-"""From a request to a ranking of candidates: what is scored, who may answer, in what order."""
+"""Routing: from a request to the order in which candidates are tried."""

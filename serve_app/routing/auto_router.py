@@ -1,41 +1,44 @@
-"""From a request to an order of candidates: who may answer, who is likely right, who is ready."""
+"""From a request to an order of candidates, by the zoo that this replica follows."""
 
 import asyncio
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
+import numpy as np
+
+from modelsat.routing.admission import NO_SCORE, Admission
+from modelsat.routing.policy import Decision, RoutingContext, rank, rank_without_scores
 from serve_app.config import RoutingOptions
-from serve_app.registry.state import ZooState
-from serve_app.routing.decision import (
-    SCORE_MISSING,
-    Circumstances,
-    Decision,
-    decide,
-    decide_without_scores,
-)
+from serve_app.contracts.routing import Ranking, RouteRequest
+from serve_app.contracts.scores import StatementNote
+from serve_app.contracts.zoo_state import ZooState
 from serve_app.routing.estimates import Estimates
 from serve_app.routing.explanation import Explained, document
-from serve_app.routing.filters import Admission, admit, count_prompt_tokens, nobody_admitted
-from serve_app.routing.ranking import Ranking, RouteRequest
 from serve_app.routing.score_source import NoScores, ScoreSource
 from serve_app.routing.sessions import Sessions
-from serve_app.routing.table import Floats, ZooTable, build_table
-from serve_app.scoring.scores import StatementNote
+from serve_app.routing.zoo_table import (
+    Floats,
+    ZooTable,
+    admitted_candidates,
+    build_table,
+    count_prompt_tokens,
+)
+
+NO_FINITE_SCORE = "default_no_finite_score"
 
 
 class Health(Protocol):
-    """Who is left alone because it failed."""
+    """Which candidates failed lately."""
 
-    def wait_s(self, candidate: str) -> float:
-        """Seconds until a candidate may be asked; 0 when it may be now."""
+    def in_cooldown(self) -> Collection[str]:
+        """Names of the candidates that are in cool-down now."""
 
 
 class CandidateWaker(Protocol):
-    """Starts candidates that have no replica running."""
+    """Starts candidates that have no running replica."""
 
     def wake(self, candidate: str) -> None:
-        """Start one; returns at once, and does nothing while one is being started."""
+        """Start a replica in the background; does nothing while one is starting."""
 
 
 class AutoRouter:
@@ -52,16 +55,16 @@ class AutoRouter:
         estimates: Estimates,
         sessions: Sessions | None = None,
     ) -> None:
-        """Join what a decision needs; :meth:`follow` gives the zoo.
+        """Create a router without a zoo; :meth:`follow` sets the zoo.
 
         Args:
-            options: the rules.
-            source: where scores come from.
-            health: which candidates failed lately.
-            availability: running replicas by candidate; whoever is not listed runs.
+            options: routing options of the configuration.
+            source: scores of texts.
+            health: candidates that failed lately.
+            availability: running replicas by candidate; a candidate that is absent is running.
             waker: starts candidates.
-            estimates: what answers take and cost.
-            sessions: conversations; None: none is kept together.
+            estimates: expected cost and latency of answers.
+            sessions: candidates of sessions; None: sessions are not kept on a candidate.
         """
         self._options = options
         self._source = source
@@ -79,7 +82,7 @@ class AutoRouter:
         return self._current
 
     async def follow(self, state: ZooState) -> None:
-        """Decide by this version of the zoo from now on; requests go on meanwhile.
+        """Switch to a version of the zoo; requests go on meanwhile.
 
         Raises:
             ArtifactError: the state's router directory cannot be read.
@@ -88,59 +91,61 @@ class AutoRouter:
         self._estimates.keep_only(state.zoo.names)
 
     async def rank(self, request: RouteRequest) -> Ranking:
-        """The candidates that may answer, first the one to ask.
+        """Return the order in which candidates are tried.
 
         Raises:
-            ApiError: nobody may: 400, or 503 where the zoo has no card yet.
+            ApiError: no candidate can answer: 404, 400 if the prompt is too long, 503 if the zoo
+                has no card yet.
         """
         table = self._table
         prompt_tokens = await count_prompt_tokens(table, request)
-        _admitted(table, request, prompt_tokens)  # refused before anything is scored
+        admission = admitted_candidates(table, request, prompt_tokens)  # before anything is scored
         lookup = self._look_up_session(request)
         scores: Floats | NoScores
         try:
             scores = await self._source.scores(request.text, table)
         except NoScores as error:
             scores = error
-        held = await lookup if lookup is not None else None
-        # The zoo may have changed while the scorer worked: a candidate that was removed then
-        # must not be ranked any more.
+        session_candidate = await lookup if lookup is not None else None
+        # If the zoo changed while the scorer worked, a removed candidate must not be ranked.
         newest = self._table
-        if newest is not table and not isinstance(scores, NoScores):
-            scores = newest.align(dict(zip(table.names, scores.tolist(), strict=True)))
-        ranking, decision = self._decide(newest, request, prompt_tokens, scores, held)
+        if newest is not table:
+            admission = admitted_candidates(newest, request, prompt_tokens)
+            if not isinstance(scores, NoScores):
+                scores = newest.align(dict(zip(table.names, scores.tolist(), strict=True)))
+        decision = self._decide(newest, request, admission, scores, session_candidate)
         if decision.passed_over is not None:
             self._waker.wake(newest.names[decision.passed_over])
-        return ranking
+        return _ranking(newest, admission, decision, scores, session_candidate)
 
-    def keep(self, session_id: str, ranking: Ranking, candidate: str) -> None:
-        """Remember who answered a conversation, for its next request.
+    def remember(self, session_id: str, ranking: Ranking, candidate: str) -> None:
+        """Remember which candidate answered a session, for its next request.
 
-        A candidate that answered because there were no scores is not remembered: the
-        conversation is not moved for want of them.
+        A session does not change candidate because scores were missing: then the candidate that
+        answered is not remembered.
 
         Args:
-            session_id: the conversation.
-            ranking: what :meth:`rank` said of the request.
-            candidate: who answered it.
+            session_id: the session.
+            ranking: result of :meth:`rank` for the request.
+            candidate: the candidate that answered.
         """
-        is_new = ranking.confidence is not None and candidate != ranking.held
+        is_new = ranking.confidence is not None and candidate != ranking.session_candidate
         if self._sessions is not None and is_new:
             self._sessions.put(session_id, candidate)
 
     async def explain(self, request: RouteRequest, top_k: int) -> dict[str, Any]:
-        """The decision on a request and what led to it; nothing is sent, started or remembered.
+        """Return the decision on a request and its reasons; sends, starts and remembers nothing.
 
         Args:
-            request: what is asked.
-            top_k: card statements told of each candidate.
+            request: the request.
+            top_k: card statements to show of each candidate.
 
         Raises:
             ApiError: as :meth:`rank`.
         """
         table = self._table
         prompt_tokens = await table.tokens.estimate(request.requirements.text)
-        _admitted(table, request, prompt_tokens)
+        admission = admitted_candidates(table, request, prompt_tokens)
         lookup = self._look_up_session(request)
         statements: Mapping[str, tuple[StatementNote, ...]] = {}
         scores: Floats | NoScores
@@ -149,8 +154,9 @@ class AutoRouter:
             scores, statements = table.align(explanation.by_candidate), explanation.statements
         except NoScores as error:
             scores = error
-        held = await lookup if lookup is not None else None
-        ranking, _ = self._decide(table, request, prompt_tokens, scores, held)
+        session_candidate = await lookup if lookup is not None else None
+        decision = self._decide(table, request, admission, scores, session_candidate)
+        ranking = _ranking(table, admission, decision, scores, session_candidate)
         return document(
             Explained(table, request, ranking, prompt_tokens, statements, self._estimates)
         )
@@ -159,58 +165,53 @@ class AutoRouter:
         self,
         table: ZooTable,
         request: RouteRequest,
-        prompt_tokens: int,
+        admission: Admission,
         scores: Floats | NoScores,
-        held: str | None,
-    ) -> tuple[Ranking, Decision]:
-        admission = _admitted(table, request, prompt_tokens)
-        circumstances = Circumstances(
-            is_cooled=lambda name: self._health.wait_s(name) > 0,
-            availability=self._availability(),
-            held=held,
+        session_candidate: str | None,
+    ) -> Decision:
+        stopped = [name for name, count in self._availability().items() if count == 0]
+        context = RoutingContext(
+            in_cooldown=table.indices_of(self._health.in_cooldown()),
+            stopped=table.indices_of(stopped),
+            session_candidate=table.indices.get(session_candidate or ""),
             session_margin=self._options.sessions.margin,
             cold_start_tolerance=self._options.cold_start_tolerance,
-            default_candidate=self._options.default_candidate,
+            default_candidate=table.indices.get(self._options.default_candidate or ""),
         )
         if isinstance(scores, NoScores):
-            decision = decide_without_scores(table, admission, circumstances, scores.reason)
-            return _ranking(table, admission, decision, None, held), decision
-        decision = decide(table, admission, scores, request.constraints, circumstances)
-        return _ranking(table, admission, decision, scores, held), decision
+            return rank_without_scores(table.accuracy_M, admission, context, scores.reason)
+        if not np.isfinite(scores[admission.admitted_M]).any():
+            return rank_without_scores(table.accuracy_M, admission, context, NO_FINITE_SCORE)
+        return rank(scores, table.costs_M, admission, request.constraints, context)
 
     def _look_up_session(self, request: RouteRequest) -> asyncio.Task[str | None] | None:
-        """Ask for the conversation's candidate while the text is scored."""
+        """Start looking up the session's candidate while the text is scored."""
         if self._sessions is None or request.session_id is None:
             return None
         return asyncio.create_task(self._sessions.get(request.session_id))
-
-
-def _admitted(table: ZooTable, request: RouteRequest, prompt_tokens: int) -> Admission:
-    admission = admit(table, request, prompt_tokens)
-    if not admission.admitted_M.any():
-        raise nobody_admitted(table, admission, prompt_tokens)
-    return admission
 
 
 def _ranking(
     table: ZooTable,
     admission: Admission,
     decision: Decision,
-    scores_M: Floats | None,
-    held: str | None,
+    scores_M: Floats | NoScores,
+    session_candidate: str | None,
 ) -> Ranking:
-    excluded = admission.excluded | {table.names[p]: SCORE_MISSING for p in decision.unscored}
+    excluded = admission.excluded(table.names)
+    excluded.update((table.names[index], NO_SCORE.code) for index in decision.unscored)
     scores: dict[str, float] = {}
-    if scores_M is not None:
-        values = zip(table.names, scores_M.tolist(), strict=True)
-        scores = {name: score for name, score in values if math.isfinite(score)}
-    order = tuple(table.names[place] for place in decision.order)
+    if not isinstance(scores_M, NoScores):
+        scores = dict(zip(table.names, scores_M.tolist(), strict=True))
+        for index in np.flatnonzero(~np.isfinite(scores_M)).tolist():
+            del scores[table.names[index]]
+    order = tuple(map(table.names.__getitem__, decision.order))
     return Ranking(
         order=order,
         reason=decision.reason,
         confidence=scores.get(order[0]),
         scores=scores,
         excluded=excluded,
-        held=held,
+        session_candidate=session_candidate,
         zoo_version=table.version,
     )

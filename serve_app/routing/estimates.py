@@ -1,14 +1,14 @@
-"""What an answer will take and cost, from the answers that this replica has seen."""
+"""Expected latency and cost of an answer, from the answers that this replica has seen."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from modelsat.zoo.candidate import Price
-from serve_app.observe.record import RequestRecord
+from serve_app.contracts.request_record import RequestRecord
 
-# Before anything is seen: the middle of the answers of chat logs, a few hundred tokens.
+# Before any answer is seen: a typical length in chat logs, a few hundred tokens.
 PRIOR_COMPLETION_TOKENS = 256.0
-# The weight of the newest answer never falls below this: about the last 40 count.
+# Lowest weight of the newest answer: about the last 40 answers count.
 _LEAST_WEIGHT = 0.05
 
 
@@ -23,17 +23,17 @@ class _Seen:
 class Estimates:
     """Moving means of completion tokens and latency, per candidate. An observer.
 
-    The prior of 256 completion tokens counts like one answer. Of latency there is no prior.
-    Each ingress replica knows what it has seen itself.
+    The prior of 256 completion tokens counts like one answer; latency has no prior. Each ingress
+    replica knows only the answers that it has relayed.
     """
 
     def __init__(self) -> None:
         self._seen: dict[str, _Seen] = {}
 
     def finished(self, record: RequestRecord) -> None:
-        """Take note of an answer; refusals, failures and embeddings tell nothing.
+        """Count an answer; refusals, failures and embeddings do not count.
 
-        Of a stream without ``include_usage`` the latency is known, and the tokens are not.
+        A stream without ``include_usage`` counts for latency only.
         """
         is_complete = record.status == 200 and record.error_code is None
         if not is_complete or record.endpoint == "embeddings":
@@ -56,18 +56,18 @@ class Estimates:
         self._seen = {name: seen for name, seen in self._seen.items() if name in names}
 
     def completion_tokens(self, candidate: str, max_new_tokens: int = 0) -> float:
-        """Expected tokens of an answer, at most ``max_new_tokens`` where that is not 0."""
+        """Expected tokens of an answer, at most ``max_new_tokens`` unless that is 0."""
         expected = self._seen.get(candidate, _Seen()).completion_tokens
         return min(expected, max_new_tokens) if max_new_tokens else expected
 
     def latency_s(self, candidate: str) -> float | None:
-        """Expected time of a whole answer, seconds; None: none was seen."""
+        """Expected time of a whole answer, seconds; None before the first answer."""
         return self._seen.get(candidate, _Seen()).latency_s
 
     def cost_usd(
         self, candidate: str, price: Price | None, prompt_tokens: int, max_new_tokens: int = 0
     ) -> float | None:
-        """Expected cost of a request, US dollars; None where the price is unknown."""
+        """Expected cost of a request, US dollars; None if the price is unknown."""
         if price is None:
             return None
         return price.cost_usd(prompt_tokens, self.completion_tokens(candidate, max_new_tokens))

@@ -1,4 +1,4 @@
-"""What ``POST /v1/route`` answers: every candidate, the choice and what led to it."""
+"""The response of ``POST /v1/route``: every candidate, the choice and its reasons."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,27 +8,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modelsat.routing.admission import matching
 from modelsat.routing.costs import USD_PER_MTOK, zoo_costs
-from modelsat.routing.policy import matching
+from serve_app.contracts.routing import Ranking, RouteRequest
+from serve_app.contracts.scores import StatementNote
 from serve_app.routing.estimates import Estimates
-from serve_app.routing.ranking import Ranking, RouteRequest
-from serve_app.routing.table import ZooTable
-from serve_app.scoring.scores import StatementNote
+from serve_app.routing.zoo_table import ZooTable
 
 NO_CARD = "no_card"
 
 
 @dataclass(frozen=True)
 class Explained:
-    """What a document is made from.
+    """The parts of the response.
 
     Attributes:
         table: the zoo.
-        request: what was asked.
-        ranking: how it was decided.
+        request: the request.
+        ranking: the decision.
         prompt_tokens: tokens of the prompt, counted.
         statements: by candidate, the card statements that mattered most.
-        estimates: what answers take and cost.
+        estimates: expected latency and cost.
     """
 
     table: ZooTable
@@ -40,10 +40,10 @@ class Explained:
 
 
 def document(explained: Explained) -> dict[str, Any]:
-    """The JSON object of a decision.
+    """Return the JSON object.
 
     ``model_names``, ``confidences`` and ``costs`` are of one length and order: the candidates
-    that have a card. Candidates that the caller's key may not use are not told of.
+    that have a card. Candidates that the caller's key may not use are left out.
     """
     ranking = explained.ranking
     candidates = _candidates(explained)
@@ -65,11 +65,10 @@ def document(explained: Explained) -> dict[str, Any]:
 
 
 def pareto_flags(points: Sequence[tuple[float, float, float]]) -> list[bool]:
-    """Which points no other dominates: no worse in anything, and better in something.
+    """Whether each point is on the Pareto front: no other is as good everywhere and better once.
 
     Args:
-        points: P(correct), cost and latency of each; an unknown one is infinite, and so no
-            better than any.
+        points: P(correct), cost and latency of each; unknown costs and latencies are infinite.
     """
     if not points:
         return []
@@ -113,7 +112,7 @@ def _candidates(explained: Explained) -> list[dict[str, Any]]:
 
 
 def _flag_pareto(entries: list[dict[str, Any]]) -> None:
-    """Flag the candidates that no other admitted one dominates."""
+    """Flag the admitted candidates on the Pareto front."""
     rivals = [entry for entry in entries if entry["admitted"] and entry["p_correct"] is not None]
     points = [
         (

@@ -1,1 +1,1 @@
-"""The deployment that holds the router; the only part of the application that loads torch."""
+"""The scorer deployment; the only part of the application that loads torch."""

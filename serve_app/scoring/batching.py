@@ -1,4 +1,4 @@
-"""Batches that form while the ones before are worked on."""
+"""Dynamic batching: a batch forms while the previous one is processed."""
 
 import asyncio
 import math
@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Works on a batch in a lane, from 0 on; None: on a lone item, with all lanes.
+# Processes a batch in a lane, numbered from 0; lane None: a single item, with all lanes.
 Work = Callable[[Sequence[Item], int | None], Awaitable[Sequence[Result]]]
 
 
@@ -21,12 +21,12 @@ class _Waiting(Generic[Item, Result]):
 
 
 class Batcher(Generic[Item, Result]):
-    """Hands what waits to a function, together, as soon as a lane of it is free.
+    """Passes waiting items to a function as one batch, as soon as a lane is free.
 
-    A lone item is handed over at once and has all lanes to itself; items that come meanwhile are
-    spread over the lanes when it is done. ``serve.batch`` does not wait for the batch before:
-    with a waiting time of 0 it closes a batch as soon as one item has come, so that 32 items 4 ms
-    apart become 32 batches of one where a batch takes 50 ms; with any other, a lone item waits.
+    A single item is processed at once and uses all lanes; items that arrive meanwhile are spread
+    over the lanes afterwards. ``serve.batch`` does not wait for the previous batch: with a wait of
+    0, 32 items 4 ms apart become 32 batches of one although a batch takes 50 ms; with any other
+    wait, a single item is delayed.
     """
 
     def __init__(
@@ -37,15 +37,15 @@ class Batcher(Generic[Item, Result]):
         goes_with: Callable[[Item, Item], bool] | None = None,
         num_lanes: int = 1,
     ) -> None:
-        """Take the function.
+        """Create a batcher.
 
         Args:
-            work: gives one result for each item, in order; an error is every caller's.
-            max_batch_size: most items of one batch.
+            work: returns one result per item, in order; its error is raised for every caller.
+            max_batch_size: most items in a batch.
             wait_timeout_s: how long an incomplete batch waits for more.
-            goes_with: whether two items may share a batch; None: any may. The item that has
-                waited longest takes those with it that may share its batch.
-            num_lanes: batches that are worked on at once.
+            goes_with: whether two items may share a batch; None: any two may. The item that has
+                waited longest decides which others join it.
+            num_lanes: batches that are processed at the same time.
         """
         self._work = work
         self._max_batch_size = max_batch_size
@@ -57,14 +57,14 @@ class Batcher(Generic[Item, Result]):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, item: Item) -> Result:
-        """The result for one item; a caller that leaves before its batch starts costs nothing."""
+        """Return the result for an item; if cancelled in the queue, it is not processed."""
         loop = asyncio.get_running_loop()
         is_due = self._wait_timeout_s == 0
         waiting = _Waiting[Item, Result](item, loop.create_future(), is_due)
         self._waiting.append(waiting)
         if not is_due:
             loop.call_later(self._wait_timeout_s, self._fall_due, waiting)
-        # Soon, not now: what comes in the same turn of the loop makes one batch.
+        # Not now: items that arrive in the same iteration of the loop form one batch.
         loop.call_soon(self._start_batches)
         return await waiting.answer
 
@@ -117,5 +117,5 @@ class Batcher(Generic[Item, Result]):
                     waiting.answer.set_result(result)
         finally:
             self._free = sorted([*self._free, *lanes])
-            # Soon: who has just been answered may ask again at once.
+            # Not now: a caller that has just got its result may call again at once.
             asyncio.get_running_loop().call_soon(self._start_batches)

@@ -1,4 +1,4 @@
-"""Asking the scorer deployment by its Serve handle. Loads no torch."""
+"""Client of the scorer deployment, by its Serve handle. Loads no torch."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,43 +9,43 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
-from serve_app.scoring.scores import Explanation, ScorerFailure, Scores
+from serve_app.contracts.scores import ExplainedScores, ScorerFailure, Scores
 
 Answer = TypeVar("Answer")
 
-_TOGETHER_S = 0.003  # answers of one pass come, and are asked again, within less
+_TOGETHER_S = 0.003  # results of one pass arrive, and trigger new calls, within less
 
 
 @dataclass(eq=False)
-class _Waiting:
+class _PendingText:
     text: str
     scores: asyncio.Future[Scores]
 
 
 class ServeScorerClient:
-    """Asks whichever replica of the scorer deployment is free.
+    """Calls a replica of the scorer deployment.
 
-    A text is sent at once while no other is being scored. Else those that come within a few
-    milliseconds share a call: on two cores a call of its own for each costs as much processor
-    time as a tenth of scoring it, and scorer and caller may have to share them.
+    A text is sent at once if no other is being scored. Otherwise texts that arrive within a few
+    milliseconds share a call: on two cores, a call takes as much processor time as a tenth of
+    scoring a text, and scorer and caller may share the cores.
     """
 
     def __init__(self, handle: DeploymentHandle, max_texts: int) -> None:
-        """Take the deployment's handle.
+        """Create a client.
 
         Args:
-            handle: of the scorer deployment.
-            max_texts: most texts of one call.
+            handle: handle of the scorer deployment.
+            max_texts: most texts in a call.
         """
         self._handle = handle
         self._max_texts = max_texts
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_PendingText] = []
         self._calls: set[asyncio.Task[None]] = set()
 
     async def score(self, text: str) -> Scores:
-        """Scores of a text; see :class:`ScorerClient`."""
+        """Return the scores of a text; see :class:`ScorerClient`."""
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(text, loop.create_future())
+        waiting = _PendingText(text, loop.create_future())
         self._waiting.append(waiting)
         if not self._calls or len(self._waiting) >= self._max_texts:
             self._call()
@@ -53,8 +53,8 @@ class ServeScorerClient:
             loop.call_later(_TOGETHER_S, self._call)
         return await waiting.scores
 
-    async def explain(self, text: str, top_k: int) -> Explanation:
-        """Scores of a text and their reasons; see :class:`ScorerClient`."""
+    async def explain(self, text: str, top_k: int) -> ExplainedScores:
+        """Return scores and statements of a text; see :class:`ScorerClient`."""
         return await _answer(self._handle.explain.remote(text, top_k))
 
     def _call(self) -> None:
@@ -67,18 +67,18 @@ class ServeScorerClient:
         call.add_done_callback(self._calls.discard)
 
         def leave(_scores: asyncio.Future[Scores]) -> None:
-            # Left alone they would be scored for nobody, and hold up others.
+            # Nobody waits for these scores any more, and they would delay others.
             if all(waiting.scores.done() for waiting in together):
                 call.cancel()
 
         for waiting in together:
             waiting.scores.add_done_callback(leave)
 
-    async def _ask(self, together: Sequence[_Waiting]) -> None:
+    async def _ask(self, together: Sequence[_PendingText]) -> None:
         texts = [waiting.text for waiting in together]
         try:
             found: Sequence[Scores] = await _answer(self._handle.score.remote(texts))
-        except Exception as error:  # noqa: BLE001 - those who wait raise it
+        except Exception as error:  # noqa: BLE001 - the callers raise it
             for waiting in together:
                 if not waiting.scores.done():
                     waiting.scores.set_exception(error)

@@ -1,4 +1,4 @@
-"""The Serve deployment that scores; torch is loaded by its replicas alone."""
+"""The scorer deployment; only its replicas load torch."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Any
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.config import ScorerOptions, ServeConfig
+from serve_app.contracts.scores import ExplainedScores, Scores
 from serve_app.observe.part_metrics import ScorerMetrics
 from serve_app.registry.client import ControllerClient
 from serve_app.registry.follower import ZooFollower
 from serve_app.scoring.engine import ScoringEngine
-from serve_app.scoring.scores import Explanation, Scores
 
 if TYPE_CHECKING:
     from modelsat.routing.scoring import DTypeSetting, Scorer
 
 
 class ScorerDeployment:
-    """Answers texts with P(correct) of every candidate of the followed zoo."""
+    """Returns P(correct) of every candidate of the zoo for texts."""
 
     async def __init__(  # type: ignore[misc]
         self, settings: dict[str, Any], controller: DeploymentHandle
     ) -> None:
-        """Load the zoo's router, read its cards and score a few texts, then follow the zoo.
+        """Load the zoo's router and cards, warm up, and follow the zoo.
 
         Args:
             settings: fields of :class:`serve_app.config.ServeConfig`.
@@ -38,22 +38,22 @@ class ScorerDeployment:
         await self._follower.start(config.startup_timeout_s)
 
     async def score(self, texts: Sequence[str]) -> list[Scores]:
-        """P(correct) of each text by candidate, in order; of other calls' texts too in a pass."""
+        """Return P(correct) by candidate for each text; texts of other calls share a pass."""
         return await asyncio.gather(*map(self._engine.score, texts))
 
-    async def explain(self, text: str, top_k: int) -> Explanation:
-        """The same with the ``top_k`` card statements that mattered most; not batched."""
+    async def explain(self, text: str, top_k: int) -> ExplainedScores:
+        """Return P(correct) with the ``top_k`` most relevant card statements; not batched."""
         return await self._engine.explain(text, top_k)
 
     async def num_forward_passes(self) -> int:
-        """Forward passes of the router's base model for requests, warm-up not counted."""
+        """Return the number of forward passes of the base model, without warm-up."""
         return self._engine.num_forward_passes
 
 
 def make_engine(
     options: ScorerOptions, on_pass: Callable[[int, float], None] | None = None
 ) -> ScoringEngine:
-    """The engine of a replica with these options, without a zoo; see :class:`ScoringEngine`."""
+    """Return the engine of a replica, without a zoo; see :class:`ScoringEngine`."""
     device = "cuda" if options.num_gpus > 0 else "cpu"
     return ScoringEngine(
         lambda directory: _load(directory, device, options.dtype),
@@ -67,7 +67,7 @@ def make_engine(
 
 
 def _set_num_threads(number: int) -> None:
-    # Here, as below, because whoever deploys this module imports it and needs no torch.
+    # Imported here and below: the process that deploys this module has no need of torch.
     import torch
 
     torch.set_num_threads(number)

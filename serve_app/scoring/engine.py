@@ -1,6 +1,6 @@
-"""One replica's router: scores batches of texts against the cards of the followed zoo.
+"""The router of one replica: scores batches of texts against the cards of the zoo.
 
-Plain asyncio; the router itself is loaded by a function, so that nothing here needs torch.
+Plain asyncio; a function loads the router, so this module needs no torch.
 """
 
 import asyncio
@@ -10,38 +10,39 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from serve_app.registry.state import ZooState
-from serve_app.scoring.batching import Batcher
-from serve_app.scoring.scores import (
-    Explanation,
+from serve_app.contracts.scores import (
+    ExplainedScores,
     Scores,
     StatementNote,
     readable_chars,
     readable_part,
 )
+from serve_app.contracts.zoo_state import ZooState
+from serve_app.scoring.batching import Batcher
 
 if TYPE_CHECKING:
     from modelsat.routing.scoring import Scorer
 
 Result = TypeVar("Result")
 
-# Words of warm-up texts: a short question, an ordinary one, and more than a router reads.
+# Words of warm-up texts: a short question, an ordinary one, and more than the router reads.
 _WARM_UP_WORDS = (8, 100, 1000)
 _SHORT_CHARS = 128  # about 30 tokens
 
 
 @dataclass(frozen=True)
 class _Served:
-    """What texts are scored by.
+    """The router and cards that score texts.
 
     Attributes:
         state: version of the zoo.
         scorer: its router.
-        lanes: a thread each. The first one does what all threads of torch share, loading
-            included: OpenMP keeps a team of threads for every thread that has computed with
-            more than one, and with more of them than cores they sleep between the parts of a
-            pass, which then takes 1.5 times as long (45 ms for 30, `lite` on two cores).
-        num_passes_before: forward passes that were no request's.
+        lanes: one thread each. The first one also does the work that all threads of torch
+            share, such as loading: OpenMP keeps a team of threads for every thread that has
+            computed with more than one. With more of them than cores, they sleep between the
+            parts of a pass, which then takes 1.5 times as long (45 ms for 30, `lite` on two
+            cores).
+        num_passes_before: forward passes of the warm-up.
     """
 
     state: ZooState
@@ -55,17 +56,16 @@ class _Served:
         return max(config.max_instruction_tokens, config.max_encoder_tokens)
 
     async def run(self, work: Callable[..., Result], *arguments: Any, lane: int = 0) -> Result:
-        """The result of a function, called in the thread of a lane."""
+        """Call a function in the thread of a lane and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self.lanes[lane], work, *arguments)
 
 
 class ScoringEngine:
-    """Scores texts, many at a time, and changes zoo and router between two batches.
+    """Scores texts in batches, and changes zoo and router between two batches.
 
-    A text that comes alone is scored by all threads. When more wait, each thread takes a batch of
-    its own: threads that share a pass wait for one another at each of its operations, and for
-    whatever else the system gives a core to meanwhile (docs/experiments.md: 31 to 35 texts a
-    second for 26 to 28).
+    A single text is scored by all threads. If more wait, each thread scores its own batch: threads
+    that share a pass wait for each other at every operation, and for whatever else runs on their
+    cores (docs/experiments.md: 31 to 35 texts per second instead of 26 to 28).
     """
 
     def __init__(
@@ -79,17 +79,17 @@ class ScoringEngine:
         set_num_threads: Callable[[int], None] = lambda _number: None,
         on_pass: Callable[[int, float], None] | None = None,
     ) -> None:
-        """Start without a zoo; :meth:`follow` gives one.
+        """Create an engine without a zoo; :meth:`follow` sets the zoo.
 
         Args:
             load: loads a router directory; called in a thread.
             max_batch_size: most texts of one forward pass.
             batch_wait_timeout_s: how long an incomplete batch waits for more.
-            even_lengths: whether only texts of like length share a pass. On a CPU a pass costs
+            even_lengths: whether only texts of similar length share a pass. On a CPU a pass costs
                 what its tokens cost, padding included; on a GPU it costs about the same for any.
-            num_threads: that compute.
-            set_num_threads: sets how many compute for the thread that calls it.
-            on_pass: told of each pass: number of texts, and seconds it took.
+            num_threads: threads that compute.
+            set_num_threads: sets the number of compute threads of the calling thread.
+            on_pass: called after each pass with the number of texts and the seconds it took.
         """
         self._load = load
         self._on_pass = on_pass
@@ -106,13 +106,13 @@ class ScoringEngine:
         self._current: _Served | None = None
 
     async def follow(self, state: ZooState) -> None:
-        """Score by this version of the zoo from now on; texts are scored by the old meanwhile.
+        """Switch to a version of the zoo; the old version scores texts meanwhile.
 
-        Cards for a router that is loaded are read in milliseconds. Another router is loaded
-        and warmed up beside the old one, which takes the memory of both for that time.
+        New cards take milliseconds. A new router is loaded and warmed up beside the old one, which
+        takes the memory of both for that time.
 
         Raises:
-            ArtifactError: router or cards are refused; the old ones stay.
+            ArtifactError: router or cards are refused; the old version stays.
         """
         served = self._current
         if served is not None and served.state.router == state.router:
@@ -134,19 +134,19 @@ class ScoringEngine:
             _end(served.lanes)
 
     async def score(self, text: str) -> Scores:
-        """P(correct) of a text by candidate."""
+        """Return P(correct) of a text by candidate."""
         return await self._batcher(text)
 
-    async def explain(self, text: str, top_k: int) -> Explanation:
-        """P(correct) of a text by candidate, and the card statements that mattered most."""
+    async def explain(self, text: str, top_k: int) -> ExplainedScores:
+        """Return P(correct) by candidate, and the most relevant card statements."""
         served = self._served
         cards = served.state.cards
         if not cards:
-            return Explanation(served.state.version, {})
+            return ExplainedScores(served.state.version, {})
         part = readable_part(text, served.max_tokens)
-        told = await served.run(self._explain, served, part, top_k)
-        by_name = {card.candidate: one for card, one in zip(cards, told, strict=True)}
-        return Explanation(
+        explained = await served.run(self._explain, served, part, top_k)
+        by_name = {card.candidate: one for card, one in zip(cards, explained, strict=True)}
+        return ExplainedScores(
             served.state.version,
             {name: one.p_correct for name, one in by_name.items()},
             {
@@ -160,7 +160,7 @@ class ScoringEngine:
 
     @property
     def num_forward_passes(self) -> int:
-        """Forward passes of the present router's base model for requests."""
+        """Forward passes of the base model of the current router, without warm-up."""
         served = self._served
         return served.scorer.num_forward_passes - served.num_passes_before
 
@@ -190,7 +190,7 @@ class ScoringEngine:
         return served.scorer.score(parts, served.state.cards)
 
     def _explain(self, served: _Served, part: str, top_k: int) -> Any:
-        self._set_num_threads(1)  # other lanes may be at work
+        self._set_num_threads(1)  # other lanes may be busy
         return served.scorer.explain(part, served.state.cards, top_k)
 
     def _goes_with(self, one: str, other: str) -> bool:
@@ -209,7 +209,7 @@ class ScoringEngine:
 
 
 def padded_little(one_chars: int, other_chars: int) -> bool:
-    """Whether texts of two lengths may share a pass where padding costs as much as text.
+    """Whether texts of two lengths may share a pass if padding costs as much as text.
 
     The longer has at most 1.5 times the characters of the shorter, or both are short.
     """
@@ -218,7 +218,7 @@ def padded_little(one_chars: int, other_chars: int) -> bool:
 
 
 def _end(lanes: Sequence[ThreadPoolExecutor]) -> None:
-    """Threads end when they have finished what they have been given."""
+    """Let the threads end when they have finished their work."""
     for lane in lanes:
         lane.shutdown(wait=False)
 

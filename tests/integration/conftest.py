@@ -11,7 +11,7 @@ from serve_app.throughput import single_machine_environment
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.train_jobs.toy_job import overfitting_job, write_toy_tables
 from train_jobs.config import TrainJobConfig
-from train_jobs.train_router import TrainSummary, train_router
+from train_jobs.job import TrainSummary, train_router
 
 NUM_LOGICAL_CPUS = 16  # more than cores: many small processes each book one
 HERE = Path(__file__).parent

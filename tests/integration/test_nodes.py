@@ -31,7 +31,7 @@ from tests.support.profiling.url_bench import (
 from tests.support.train_jobs.toy_job import overfitting_job, weights
 from tests.support.upstream import running_upstream
 from train_jobs.config import TrainJobConfig
-from train_jobs.train_router import TrainSummary
+from train_jobs.job import TrainSummary
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 

@@ -17,7 +17,7 @@ from ray.runtime_env import RuntimeEnv
 
 from train_jobs.chips import CHIPS
 from train_jobs.config import ResourcesConfig
-from train_jobs.train_router import scaling_config
+from train_jobs.job import scaling_config
 
 ROOT = Path(__file__).parents[2]
 JOBS = {

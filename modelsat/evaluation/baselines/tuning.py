@@ -28,7 +28,7 @@ from modelsat.evaluation.metrics import chosen_correct
 from modelsat.modeling.loading import load_encoder
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 from modelsat.outcomes.splits import split_validation
-from modelsat.training.metrics import cell_auc
+from modelsat.training.auc import cell_auc
 
 VALIDATION_FRACTION = 0.2  # of the training questions, for tuning
 

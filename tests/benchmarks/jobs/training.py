@@ -176,8 +176,8 @@ def on_ray(folder: Path, num_steps: int) -> None:
     import ray.train
     from ray.train.torch import TorchConfig, TorchTrainer
 
+    from train_jobs.job import connected_ray
     from train_jobs.sharding import cpu_environment
-    from train_jobs.train_router import connected_ray
 
     with connected_ray():
         TorchTrainer(

@@ -16,7 +16,7 @@ from modelsat.evaluation.metrics import (
     paired_bootstrap,
 )
 from modelsat.outcomes.matrix import Floats
-from modelsat.training.metrics import cell_auc
+from modelsat.training.auc import cell_auc
 from tests.benchmarks.quality.predictions import ROUTER, Predictions, pooled
 from tests.benchmarks.quality.zoos import ZooSetups
 

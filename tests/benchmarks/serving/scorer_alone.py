@@ -17,7 +17,7 @@ from pathlib import Path
 from modelsat.zoo.engines.openai import OpenAICandidate
 from modelsat.zoo.zoo_file import Zoo
 from serve_app.config import ScorerOptions
-from serve_app.registry.state import ZooState
+from serve_app.contracts.zoo_state import ZooState
 from serve_app.scoring.engine import ScoringEngine
 from tests.benchmarks.serving.artifacts import make_cards
 from tests.benchmarks.serving.load import ROOT, make_prompt

@@ -6,8 +6,8 @@ import pytest
 import ray
 
 from serve_app.observe.instruments import METRICS
-from serve_app.observe.metrics import Metrics, Readings
 from serve_app.observe.part_metrics import MeasuredSessions, ScorerMetrics
+from serve_app.observe.request_metrics import Metrics, Readings
 from serve_app.routing.sessions import SessionStore
 from tests.support.serve_app.exported_metrics import exported
 from tests.support.serve_app.observe_parts import make_record, make_state

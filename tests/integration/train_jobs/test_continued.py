@@ -14,7 +14,7 @@ from modelsat.training.outputs import network_scores
 from tests.support.train_jobs.toy_job import job_values, write_toy_tables
 from train_jobs.config import TrainJobConfig
 from train_jobs.data import data_hashes, read_training_data, write_training_data
-from train_jobs.train_router import run_name, train_router
+from train_jobs.job import run_name, train_router
 
 pytestmark = [
     pytest.mark.ray,

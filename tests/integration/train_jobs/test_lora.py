@@ -23,7 +23,7 @@ from tests.support.train_jobs.toy_job import (
     write_toy_tables,
 )
 from train_jobs.config import TrainJobConfig
-from train_jobs.train_router import TrainSummary, run_name, train_router
+from train_jobs.job import TrainSummary, run_name, train_router
 
 pytestmark = [
     pytest.mark.ray,

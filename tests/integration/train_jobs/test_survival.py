@@ -12,7 +12,7 @@ import pytest
 
 from modelsat.errors import CheckpointError, ConfigError
 from tests.support.train_jobs.toy_job import overfitting_job, same_weights
-from train_jobs.train_router import run_name, train_router
+from train_jobs.job import run_name, train_router
 
 pytestmark = [
     pytest.mark.ray,

@@ -10,9 +10,9 @@ from tests.integration.train_jobs.wandb_files import read_history, read_run
 from tests.support.train_jobs.event_files import read_scalars
 from tests.support.train_jobs.toy_job import job_values
 from train_jobs.config import TrainJobConfig
+from train_jobs.job import run_name, train_router
 from train_jobs.tracker_feed import FeedTiming, Row, TrackerFeed
 from train_jobs.trackers import MlflowRun
-from train_jobs.train_router import run_name, train_router
 
 pytestmark = [
     pytest.mark.ray,

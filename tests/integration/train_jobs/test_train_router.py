@@ -12,7 +12,7 @@ from modelsat.routing.scoring import Scorer
 from tests.support.router_parts import TASKS, WORDS, make_matrix
 from tests.support.train_jobs.toy_job import job_values, write_toy_tables
 from train_jobs.config import TrainJobConfig
-from train_jobs.train_router import train_router
+from train_jobs.job import train_router
 
 pytestmark = [
     pytest.mark.ray,

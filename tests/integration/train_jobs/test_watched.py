@@ -17,7 +17,7 @@ from train_jobs.data import (
     read_training_data,
     write_training_data,
 )
-from train_jobs.train_router import run_name
+from train_jobs.job import run_name
 
 pytestmark = [
     pytest.mark.ray,

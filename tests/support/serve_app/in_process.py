@@ -18,7 +18,7 @@ from serve_app.candidates.clients import CandidateClients
 from serve_app.candidates.dispatch import Dispatcher
 from serve_app.candidates.health import CandidateHealth
 from serve_app.config import FallbackOptions, ServeConfig
-from serve_app.registry.state import ZooState
+from serve_app.contracts.zoo_state import ZooState
 from tests.support.serve_app.small_zoo import FakeScorer, make_router, make_state, write_router
 from tests.support.serve_app.tiny_artifacts import remote_entry
 

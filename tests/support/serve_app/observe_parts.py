@@ -6,9 +6,9 @@ from typing import Any
 import prometheus_client as prometheus
 
 from modelsat.zoo.zoo_file import Zoo
+from serve_app.contracts.request_record import RequestRecord
+from serve_app.contracts.zoo_state import ZooState
 from serve_app.observe.instruments import Metric
-from serve_app.observe.record import RequestRecord
-from serve_app.registry.state import ZooState
 
 
 class PrometheusInstruments:

@@ -6,17 +6,17 @@ from dataclasses import replace
 
 from modelsat.artifacts.router_description import DESCRIPTION_NAME, ROUTER_SCHEMA_VERSION
 from modelsat.capability.cards import Card, Statement
-from modelsat.routing.policy import Constraints
+from modelsat.routing.constraints import Constraints
 from modelsat.zoo.candidate import Price
 from modelsat.zoo.engines.openai import OpenAICandidate
 from modelsat.zoo.zoo_file import Zoo
 from serve_app.config import RoutingOptions
-from serve_app.registry.state import ZooState
+from serve_app.contracts.routing import Requirements, RouteRequest
+from serve_app.contracts.scores import ExplainedScores, ScorerFailure, Scores
+from serve_app.contracts.zoo_state import ZooState
 from serve_app.routing.auto_router import AutoRouter
 from serve_app.routing.estimates import Estimates
-from serve_app.routing.ranking import Requirements, RouteRequest
 from serve_app.routing.score_source import ScoreSource
-from serve_app.scoring.scores import Explanation, ScorerFailure, Scores
 
 
 def write_router(folder, max_tokens=128):
@@ -100,7 +100,7 @@ class FakeScorer:
     async def explain(self, text, top_k):
         scores = await self.score(text)
         explained = {name: notes[:top_k] for name, notes in self.statements.items()}
-        return Explanation(scores.zoo_version, scores.by_candidate, explained)
+        return ExplainedScores(scores.zoo_version, scores.by_candidate, explained)
 
 
 class Surroundings:
@@ -112,8 +112,8 @@ class Surroundings:
         self.woken = []
         self.sessions = {}
 
-    def wait_s(self, candidate):
-        return 1.0 if candidate in self.cooled else 0.0
+    def in_cooldown(self):
+        return self.cooled
 
     def availability(self):
         return self.replicas

@@ -9,8 +9,8 @@ from modelsat.artifacts.router_description import ROUTER_SCHEMA_VERSION
 from modelsat.capability.cards import Card, Statement
 from modelsat.zoo.candidate import Candidate
 from modelsat.zoo.zoo_file import Zoo
+from serve_app.contracts.zoo_state import ZooState
 from serve_app.registry.changes import Rules
-from serve_app.registry.state import ZooState
 from serve_app.registry.store import ZooStore
 
 TASKS_HASH = "0123456789abcdef"

@@ -11,7 +11,7 @@ from modelsat.artifacts.store import write_table
 from modelsat.capability.cards import write_cards
 from modelsat.cli import main as cli
 from serve_app.config import RoutingLogOptions
-from serve_app.observe.record import RequestRecord
+from serve_app.contracts.request_record import RequestRecord
 from serve_app.observe.routing_log import RoutingLog
 from tests.support.router_parts import make_cards
 

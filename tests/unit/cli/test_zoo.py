@@ -19,8 +19,8 @@ from modelsat.cli.main import app
 from modelsat.command import CommandError
 from modelsat.errors import ArtifactError, ConfigError, MachineError, ZooError
 from serve_app.api.admin import add_admin_routes
-from serve_app.api.errors import ApiError
-from serve_app.api.gate import TIMEOUT_HEADER
+from serve_app.api.middleware import TIMEOUT_HEADER
+from serve_app.contracts.errors import ApiError
 from tests.support.serve_app.zoos import card, local_entry, remote_entry
 
 pytestmark = pytest.mark.usefixtures("loopback")

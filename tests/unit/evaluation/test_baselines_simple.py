@@ -7,7 +7,7 @@ import pytest
 
 from modelsat.evaluation.baselines import baselines
 from modelsat.evaluation.metrics import pair_accuracy
-from modelsat.training.metrics import cell_auc
+from modelsat.training.auc import cell_auc
 from tests.support.router_parts import make_matrix
 
 

@@ -16,7 +16,7 @@ from modelsat.modeling.loading import load_encoder
 from modelsat.modeling.tiny import write_tiny_parts
 from modelsat.outcomes.splits import split_validation
 from modelsat.routing.scoring import Scorer
-from modelsat.training.metrics import cell_auc
+from modelsat.training.auc import cell_auc
 from tests.support.baseline_parts import embeddings_for, noisy_matrix
 from tests.support.router_parts import make_matrix, make_router
 

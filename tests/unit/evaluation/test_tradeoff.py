@@ -20,8 +20,9 @@ from modelsat.evaluation.tradeoff import (
     tradeoff_plot,
     tradeoff_report,
 )
+from modelsat.routing.choice import choose
+from modelsat.routing.constraints import Constraints
 from modelsat.routing.costs import CandidateCosts
-from modelsat.routing.policy import Constraints, choose
 
 # Few values, so that ties in score and cost are common; 0.1 and 0.7 are not exact in binary.
 PROBABILITY = st.sampled_from((0.0, 0.1, 0.5, 0.6, 0.7, 0.8, 1.0, math.nan))
@@ -107,15 +108,21 @@ GOOD = (np.full((2, 2), 0.5, np.float32), np.ones((2, 2), np.float32), [1.0, 2.0
 @pytest.mark.parametrize(
     ("probabilities", "correct", "costs", "tolerance", "error", "named"),
     [
-        (*GOOD, -0.1, ConfigError, "tolerance -0.1"),
-        (*GOOD, math.nan, ConfigError, "tolerance nan"),
+        (*GOOD, -0.1, ConfigError, "tolerance: .* got -0.1"),
+        (*GOOD, math.nan, ConfigError, "tolerance: .* got nan"),
         (GOOD[0][:1], *GOOD[1:], 0.1, ArtifactError, r"shape \(1, 2\) do not fit"),
         (*GOOD[:2], [1.0], 0.1, ArtifactError, "1 costs"),
         (*GOOD[:2], [1.0, math.nan], 0.1, ArtifactError, "must be finite"),
         (*GOOD[:2], [1.0, -2.0], 0.1, ArtifactError, "0 or more"),
         (GOOD[0], GOOD[1] * np.nan, GOOD[2], 0.1, ArtifactError, "4 outcomes are missing"),
         (GOOD[0][:0], GOOD[1][:0], GOOD[2], 0.1, ArtifactError, "at least one question"),
-        (np.float32([[math.nan] * 2, [0.5] * 2]), *GOOD[1:], 0.1, RoutingError, "1 of 2 questions"),
+        (
+            np.float32([[math.nan] * 2, [0.5] * 2]),
+            *GOOD[1:],
+            0.1,
+            RoutingError,
+            "1 of 2 instructions",
+        ),
     ],
 )
 def test_rejects_invalid_input(probabilities, correct, costs, tolerance, error, named):

@@ -100,7 +100,7 @@ def test_a_missing_file_is_named(files, missing):
 
 def test_a_missing_router_is_named(files):
     (files.router / "router.json").unlink()
-    with pytest.raises(ArtifactError, match="no router directory"):
+    with pytest.raises(ArtifactError, match="is not a router directory"):
         check_artifacts(files)
 
 

@@ -18,9 +18,9 @@ from modelsat.cli.app_errors import INTERRUPTED_EXIT_CODE
 from modelsat.cli.main import app
 from modelsat.config import load_config
 from tests.support.train_jobs.toy_job import job_values, write_toy_tables
-from train_jobs import train_router as job
+from train_jobs import job
 from train_jobs.config import TrainJobConfig
-from train_jobs.train_router import TrainSummary, connected_ray, run_name
+from train_jobs.job import TrainSummary, connected_ray, run_name
 
 TINY = Path(__file__).parents[3] / "train_jobs" / "configs" / "tiny.yaml"
 

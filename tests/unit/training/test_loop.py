@@ -8,9 +8,9 @@ from sklearn.metrics import roc_auc_score
 from modelsat.modeling.card_features import card_features
 from modelsat.outcomes.splits import split_validation
 from modelsat.routing.scoring import Scorer
+from modelsat.training.auc import cell_auc
 from modelsat.training.config import StageConfig, TrainingConfig
 from modelsat.training.loop import train_in_process
-from modelsat.training.metrics import cell_auc
 from modelsat.training.stages import freeze_for_stage, parameter_groups, schedule
 from tests.support.router_parts import TOPICS, WORDS, make_matrix, make_router
 

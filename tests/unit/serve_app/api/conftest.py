@@ -10,11 +10,10 @@ from modelsat.zoo.engines.openai import OpenAICandidate
 from modelsat.zoo.zoo_file import Zoo
 from serve_app.api.app import build_api
 from serve_app.api.services import Services
-from serve_app.candidates.answer import Answer, AnswerFacts
-from serve_app.candidates.dispatch import Attempt, Dispatched
 from serve_app.config import ServeConfig
-from serve_app.registry.state import ZooState
-from serve_app.routing.ranking import Ranking
+from serve_app.contracts.answers import Answer, AnswerFacts, Attempt, Dispatched
+from serve_app.contracts.routing import Ranking
+from serve_app.contracts.zoo_state import ZooState
 
 DOCUMENT = b'{"object": "chat.completion", "model": "x"}'
 EVENTS = (b'data: {"model": "tiny-b"}\n\n', b"data: [DONE]\n\n")
@@ -114,7 +113,7 @@ class FakeRouter:
             raise self.error
         return self.ranking
 
-    def keep(self, session_id, ranking, candidate):
+    def remember(self, session_id, ranking, candidate):
         self.kept.append((session_id, ranking, candidate))
 
     async def explain(self, request, top_k):

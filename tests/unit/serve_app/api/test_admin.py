@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from modelsat.errors import ArtifactError, MachineError, ZooError
 from serve_app.api.admin import add_admin_routes
-from serve_app.api.errors import ApiError
+from serve_app.contracts.errors import ApiError
 
 PATHS = [
     ("GET", "/admin/zoo"),

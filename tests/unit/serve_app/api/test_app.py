@@ -3,11 +3,10 @@ import json
 import pytest
 from fastapi.testclient import TestClient
 
-from modelsat.routing.policy import Constraints
-from serve_app.api.errors import ApiError, error_event, overloaded
-from serve_app.candidates.answer import AnswerFacts
-from serve_app.candidates.dispatch import Attempt, DispatchError
-from serve_app.routing.ranking import Ranking
+from modelsat.routing.constraints import Constraints
+from serve_app.contracts.answers import AnswerFacts, Attempt, DispatchError
+from serve_app.contracts.errors import ApiError, error_event, overloaded
+from serve_app.contracts.routing import Ranking
 
 PATHS = {
     "chat": "/v1/chat/completions",
@@ -235,7 +234,7 @@ def test_a_defect_is_500_in_openais_shape_and_tells_nothing(served, caplog):
     assert answer.status_code == 500
     assert answer.json()["error"]["type"] == "server_error"
     assert "a secret text" not in answer.text
-    assert "defect: KeyError" in caplog.text
+    assert "unexpected error: KeyError" in caplog.text
     assert "a secret text" not in caplog.text
 
 

@@ -6,9 +6,9 @@ from fastapi.testclient import TestClient
 
 from modelsat.errors import ConfigError
 from serve_app.api import keys as keys_module
-from serve_app.api.errors import ApiError
 from serve_app.api.key_file import ApiKey, KeyFile, hash_key, write_keys
 from serve_app.api.keys import KeyRing
+from serve_app.contracts.errors import ApiError
 
 CHAT = {"model": "tiny-b", "messages": [{"role": "user", "content": "Hi"}]}
 
@@ -109,7 +109,7 @@ def test_a_broken_file_leaves_the_keys_as_they_were(ring_of, broken, caplog):
         path.write_text(broken)
     clock.now_s += 1.1
     assert ring.authenticate("Bearer sk-a", "client").name == "a"
-    assert "the keys from before stay in use" in caplog.text
+    assert "the previous keys stay in use" in caplog.text
     write_keys(path, KeyFile(keys=(key("b"),)))
     clock.now_s += 1.1
     assert ring.authenticate("Bearer sk-b", "client").name == "b"

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.routing.policy import Constraints
-from serve_app.api.errors import ApiError
+from modelsat.routing.constraints import Constraints
 from serve_app.api.requests import (
     PARSERS,
     parse_chat,
@@ -13,6 +12,7 @@ from serve_app.api.requests import (
     parse_embedding,
     parse_route,
 )
+from serve_app.contracts.errors import ApiError
 
 MESSAGE = {"role": "user", "content": "Hi"}
 CHAT = {"model": "auto", "messages": [MESSAGE]}
@@ -41,7 +41,7 @@ def test_the_body_is_kept_as_it_came():
     body = {**CHAT, "top_k": 3, "nested": {"a": [1, None, 1e-3, "\u00e9\u0000"]}, "big": 2**70}
     asked = parse(**body)
     assert asked.body == body
-    assert (asked.model, asked.stream, asked.knobs) == ("auto", False, {})
+    assert (asked.model, asked.stream, asked.routing_fields) == ("auto", False, {})
 
 
 @pytest.mark.parametrize(("stream", "expected"), [(True, True), (False, False), (None, False)])
@@ -102,7 +102,7 @@ def test_what_may_be_null_may():
     knobs = ("tolerance", "min_p", "max_cost", "models")
     message = {"role": "assistant", "content": None, "tool_calls": None}
     asked = parse(model="m", messages=[message], **dict.fromkeys((*names, *knobs)))
-    assert asked.knobs == dict.fromkeys(knobs)
+    assert asked.routing_fields == dict.fromkeys(knobs)
 
 
 def test_knobs_are_taken_out_and_override_field_by_field():
@@ -117,7 +117,7 @@ def test_knobs_are_taken_out_and_override_field_by_field():
 
 def test_a_long_allow_list_is_taken():
     models = [f"name-{i}" for i in range(1024 - 64)] + ["a*"] * 64
-    assert parse(**CHAT, models=models).knobs["models"] == tuple(models)
+    assert parse(**CHAT, models=models).routing_fields["models"] == tuple(models)
 
 
 TEXTS = ["Hi", "", ["a"], ["a", ""], [1, 2], [0], [[1], [2, 3]], [1.0, 2]]
@@ -139,7 +139,7 @@ def test_texts_are_strings_or_token_ids_once_or_several_times(parser, field):
 def test_a_route_question_is_a_chat_or_a_prompt_and_names_a_profile_if_it_likes():
     asked = parse_route(json.dumps({"messages": [MESSAGE], "min_p": 0.5}).encode(), "auto")
     assert (asked.endpoint, asked.model, asked.explained) == ("chat", "auto", 3)
-    assert asked.knobs == {"min_p": 0.5}
+    assert asked.routing_fields == {"min_p": 0.5}
     asked = parse_route(b'{"prompt": "Hi", "model": "cheap", "top_k": 0}', "auto")
     assert (asked.endpoint, asked.model, asked.explained) == ("completions", "cheap", 0)
     assert param_of(lambda raw: parse_route(raw, "auto"), {"model": "auto"}) == "messages"
@@ -263,4 +263,4 @@ def test_the_newer_name_of_a_limit_counts_first():
 def test_fields_of_another_endpoint_mean_nothing():
     body = {"model": "m", "prompt": "Hi", "messages": 5, "tools": 5, "max_completion_tokens": "a"}
     asked = parse_completion(json.dumps(body).encode())
-    assert (asked.modalities, asked.brings_tools, asked.max_new_tokens) == ({"text"}, False, 0)
+    assert (asked.modalities, asked.has_tools, asked.max_new_tokens) == ({"text"}, False, 0)

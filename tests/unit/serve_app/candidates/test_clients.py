@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from serve_app.candidates import local
-from serve_app.candidates.answer import CandidateFailure, Deadline
 from serve_app.candidates.clients import CandidateClients
-from serve_app.candidates.dispatch import Dispatcher, DispatchError
+from serve_app.candidates.dispatch import Dispatcher
 from serve_app.candidates.health import CandidateHealth
 from serve_app.config import FallbackOptions
+from serve_app.contracts.answers import CandidateFailure, Deadline, DispatchError
 from tests.support.serve_app.zoos import local_entry, remote_entry, zoo
 
 ZERO = {"min_replicas": 0, "max_replicas": 2}

@@ -6,11 +6,18 @@ from contextlib import suppress
 
 import pytest
 
-from serve_app.candidates.answer import Answer, AnswerFacts, CandidateFailure, Deadline, Document
-from serve_app.candidates.dispatch import Dispatcher, DispatchError
+from serve_app.candidates.dispatch import Dispatcher
 from serve_app.candidates.health import CandidateHealth, State
 from serve_app.candidates.rewriting import UpstreamError
 from serve_app.config import FallbackOptions
+from serve_app.contracts.answers import (
+    Answer,
+    AnswerFacts,
+    CandidateFailure,
+    Deadline,
+    DispatchError,
+    Document,
+)
 
 OPTIONS = FallbackOptions(
     max_attempts=3, failures_to_cool=2, cooldown_s=5, max_cooldown_s=60, attempt_timeout_s=50

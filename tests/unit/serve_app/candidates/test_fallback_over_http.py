@@ -8,11 +8,11 @@ import pytest
 
 from modelsat.zoo.engines.openai import OpenAICandidate
 from modelsat.zoo.zoo_file import Zoo
-from serve_app.candidates.answer import Deadline
 from serve_app.candidates.clients import CandidateClients
-from serve_app.candidates.dispatch import Dispatcher, DispatchError
+from serve_app.candidates.dispatch import Dispatcher
 from serve_app.candidates.health import CandidateHealth
 from serve_app.config import FallbackOptions
+from serve_app.contracts.answers import Deadline, DispatchError
 from tests.support.upstream import running_upstream
 
 pytestmark = pytest.mark.usefixtures("loopback")

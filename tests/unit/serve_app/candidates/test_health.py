@@ -3,9 +3,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from serve_app.candidates.answer import CandidateFailure
 from serve_app.candidates.health import CandidateHealth, State
 from serve_app.config import FallbackOptions
+from serve_app.contracts.answers import CandidateFailure
 
 OPTIONS = FallbackOptions(failures_to_cool=3, cooldown_s=5, max_cooldown_s=30)
 BROKEN = CandidateFailure("server_error", status=500)

@@ -10,8 +10,8 @@ from ray.serve.exceptions import (
 )
 
 from serve_app.candidates import local
-from serve_app.candidates.answer import CandidateFailure
 from serve_app.candidates.local import LocalClient
+from serve_app.contracts.answers import CandidateFailure
 
 DOCUMENT = {"model": "small", "choices": [{"index": 0, "text": "x"}]}
 CHUNK = 'data: {"model":"small","choices":[{"index":0,"finish_reason":null}]}\n\n'

@@ -7,7 +7,7 @@ import pytest
 
 from modelsat.errors import ZooError
 from serve_app.candidates import remote
-from serve_app.candidates.answer import CandidateFailure
+from serve_app.contracts.answers import CandidateFailure
 from tests.support.serve_app.raw_upstream import (
     CHAT,
     STREAM,

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from serve_app.candidates.answer import CandidateFailure
 from serve_app.candidates.rewriting import UpstreamError
+from serve_app.contracts.answers import CandidateFailure
 from tests.support.serve_app.raw_upstream import (
     STREAM,
     ask,

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from serve_app.candidates.answer import CandidateFailure
 from serve_app.candidates.rewriting import Rewriter, UpstreamError
+from serve_app.contracts.answers import CandidateFailure
 
 CHUNK = {"id": "c", "model": "upstream", "choices": [{"index": 0, "delta": {"content": "x"}}]}
 DOCUMENT = {"model": "upstream", "choices": [{"index": 0, "message": {"content": "x"}}]}

@@ -4,9 +4,9 @@ import json
 import pytest
 
 from serve_app.candidates import stream
-from serve_app.candidates.answer import CandidateFailure
 from serve_app.candidates.rewriting import Rewriter
 from serve_app.candidates.stream import EventParts
+from serve_app.contracts.answers import CandidateFailure
 
 CHUNK = b'data: {"choices": [{"index": 0, "finish_reason": "stop"}]}\n\n'
 DONE = b"data: [DONE]\n\n"

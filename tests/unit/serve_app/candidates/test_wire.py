@@ -3,8 +3,8 @@ import json
 
 from pydantic import BaseModel
 
-from serve_app.api.errors import ApiError
 from serve_app.candidates.wire import wire_parts
+from serve_app.contracts.errors import ApiError
 
 
 class Response(BaseModel):

@@ -18,8 +18,8 @@ from ray.serve._private.logging_utils import (
 )
 from ray.serve.context import _RequestContext, _serve_request_context
 
+from serve_app.contracts.trace_context import TraceContext
 from serve_app.observe.logs import RequestLog
-from serve_app.observe.trace_context import TraceContext
 from tests.support.serve_app.observe_parts import make_record
 
 

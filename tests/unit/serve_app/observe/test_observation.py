@@ -7,8 +7,8 @@ import sys
 from modelsat.artifacts.schemas import ROUTING_LOG
 from modelsat.artifacts.store import read_table
 from serve_app.config import ObservabilityOptions
-from serve_app.observe.metrics import Readings
 from serve_app.observe.observation import Observation
+from serve_app.observe.request_metrics import Readings
 from tests.support.serve_app.observe_parts import (
     PrometheusInstruments,
     make_record,

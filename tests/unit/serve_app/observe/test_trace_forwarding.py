@@ -6,7 +6,7 @@ import pytest
 
 from modelsat.zoo.engines.openai import OpenAICandidate
 from serve_app.candidates.remote import RemoteClient, open_session
-from serve_app.observe.trace_context import CURRENT_TRACE, begin_trace
+from serve_app.contracts.trace_context import CURRENT_TRACE, begin_trace
 from tests.support.upstream import running_upstream
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

@@ -6,7 +6,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from serve_app.observe.trace_context import begin_trace
+from serve_app.contracts.trace_context import begin_trace
 from serve_app.observe.tracing import Tracing
 from tests.support.serve_app.collector import CALLER, TRACE, Collector, values
 from tests.support.serve_app.observe_parts import make_record

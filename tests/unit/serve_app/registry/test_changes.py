@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from modelsat.errors import ArtifactError, ZooError
+from serve_app.contracts.zoo_state import ZooState
 from serve_app.registry.changes import (
     parse_entry,
     put_candidate,
@@ -10,7 +11,6 @@ from serve_app.registry.changes import (
     roll_back,
     set_router,
 )
-from serve_app.registry.state import ZooState
 from tests.support.serve_app.zoos import (
     RULES,
     TASKS_HASH,

@@ -6,7 +6,7 @@ import pytest
 from modelsat.capability.cards import read_cards
 from modelsat.errors import ArtifactError
 from modelsat.zoo.zoo_file import load_zoo
-from serve_app.registry.state import ZooState
+from serve_app.contracts.zoo_state import ZooState
 from serve_app.registry.store import ZooStore
 from tests.support.serve_app.zoos import (
     card,

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.routing.policy import Constraints, choose
-from serve_app.api.errors import ApiError
+from modelsat.routing.choice import choose
+from modelsat.routing.constraints import Constraints
+from serve_app.contracts.errors import ApiError
 from tests.support.serve_app.small_zoo import (
     FakeScorer,
     Surroundings,
@@ -258,7 +259,7 @@ def in_session(router_dir, held, scores=SCORES, cooled=(), asked=None, margin=0.
         ranking = await router.rank(asked or request(session_id="s"))
         assert surroundings.sessions == {"s": held}  # nobody has answered yet
         answering = next(name for name in ranking.order if name not in failed)
-        router.keep("s", ranking, answering)
+        router.remember("s", ranking, answering)
         return ranking.order, ranking.reason, surroundings.sessions["s"]
 
     return asyncio.run(run())

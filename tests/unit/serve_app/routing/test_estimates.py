@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsat.zoo.candidate import Price
-from serve_app.observe.record import RequestRecord
+from serve_app.contracts.request_record import RequestRecord
 from serve_app.routing.estimates import Estimates
 
 PRICE = Price(input_usd_per_mtok=2.0, output_usd_per_mtok=10.0)

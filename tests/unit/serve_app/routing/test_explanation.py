@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.routing.policy import Constraints
-from serve_app.observe.record import RequestRecord
+from modelsat.routing.constraints import Constraints
+from serve_app.contracts.request_record import RequestRecord
+from serve_app.contracts.scores import StatementNote
 from serve_app.routing.estimates import Estimates
 from serve_app.routing.explanation import pareto_flags
-from serve_app.scoring.scores import StatementNote
 from tests.support.serve_app.small_zoo import (
     FakeScorer,
     Surroundings,

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_app.routing.score_cache import ScoreCache
+from serve_app.routing.score_source import ScoreCache
 
 ENTRY = 103  # three scores, and 100 cells of its own
 

@@ -4,7 +4,7 @@ import pytest
 
 from serve_app.config import RoutingOptions
 from serve_app.routing.score_source import NoScores, ScoreSource
-from serve_app.routing.table import build_table
+from serve_app.routing.zoo_table import build_table
 from tests.support.serve_app.small_zoo import Clock, FakeScorer, candidate, make_state
 
 AB = [candidate("a"), candidate("b")]

@@ -4,8 +4,8 @@ import pytest
 from ray.exceptions import ActorDiedError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
+from serve_app.contracts.scores import ExplainedScores, ScorerFailure, Scores
 from serve_app.scoring.client import ServeScorerClient
-from serve_app.scoring.scores import Explanation, ScorerFailure, Scores
 
 
 class FakeHandle:
@@ -47,7 +47,7 @@ def client_of(handle):
 
 
 def test_the_answer_is_passed_on():
-    scores, explanation = Scores(1, {"a": 0.5}), Explanation(1, {"a": 0.5})
+    scores, explanation = Scores(1, {"a": 0.5}), ExplainedScores(1, {"a": 0.5})
     assert asyncio.run(client_of(FakeHandle([scores])).score("text")) == scores
     assert asyncio.run(client_of(FakeHandle(explanation)).explain("text", 3)) == explanation
 

@@ -9,9 +9,9 @@ from modelsat.capability.cards import Card, Statement
 from modelsat.errors import ArtifactError
 from modelsat.zoo.engines.openai import OpenAICandidate
 from modelsat.zoo.zoo_file import Zoo
-from serve_app.registry.state import ZooState
+from serve_app.contracts.scores import ExplainedScores, Scores, StatementNote
+from serve_app.contracts.zoo_state import ZooState
 from serve_app.scoring.engine import ScoringEngine, padded_little
-from serve_app.scoring.scores import Explanation, Scores, StatementNote
 
 
 class FakeScorer:
@@ -212,7 +212,7 @@ def test_a_zoo_without_cards_has_no_scores():
         await engine.follow(state("", version=2))
         return await engine.score("ab"), await engine.explain("ab", 1)
 
-    assert run(scenario) == (Scores(2, {}), Explanation(2, {}))
+    assert run(scenario) == (Scores(2, {}), ExplainedScores(2, {}))
 
 
 def test_an_explanation_names_the_statements_of_each_card():
@@ -220,7 +220,7 @@ def test_an_explanation_names_the_statements_of_each_card():
         return await engine.explain("ab", 1)
 
     note = StatementNote("sums", 1.0, 0.5, 20)
-    assert run(scenario) == Explanation(1, {"x": 1.0, "y": 1.0}, {"x": (note,), "y": (note,)})
+    assert run(scenario) == ExplainedScores(1, {"x": 1.0, "y": 1.0}, {"x": (note,), "y": (note,)})
 
 
 def test_requests_are_taken_while_a_pass_runs():

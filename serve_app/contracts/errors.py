@@ -1,0 +1,100 @@
+"""Errors in the shape that OpenAI clients expect. Imports no web framework.
+
+``{"error": {"message", "type", "param", "code"}}``; no message repeats text of the request.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_MAX_LISTED_NAMES = 20
+
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    408: "timeout",
+    429: "rate_limit_error",
+    503: "service_unavailable",
+    504: "timeout",
+}
+
+_CODES = {
+    400: "invalid_parameter",
+    403: "not_permitted",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "timeout",
+    413: "body_too_large",
+    429: "rate_limited",
+    500: "internal_error",
+    503: "overloaded",
+    504: "timeout",
+}
+
+
+class ApiError(Exception):
+    """An error answer.
+
+    Attributes:
+        status: HTTP status.
+        message: what is wrong and what is allowed; free of request text.
+        code: machine-readable reason.
+        param: name of the offending field.
+        retry_after_s: when trying again may help, seconds.
+        headers: HTTP headers that go with it.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after_s: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code or _CODES.get(status, "error")
+        self.param = param
+        self.retry_after_s = retry_after_s
+        self.headers = dict(headers or {})
+        if retry_after_s is not None:
+            self.headers["Retry-After"] = str(retry_after_s)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The JSON document sent to the client."""
+        default = "server_error" if self.status >= 500 else "invalid_request_error"
+        return {
+            "error": {
+                "message": self.message,
+                "type": _TYPES.get(self.status, default),
+                "param": self.param,
+                "code": self.code,
+            }
+        }
+
+
+def model_not_found(names: Sequence[str]) -> ApiError:
+    """The answer to a model name that nobody serves; lists those that the client may use."""
+    more = len(names) - _MAX_LISTED_NAMES
+    rest = f" and {more} more, see /v1/models" if more > 0 else ""
+    return ApiError(
+        404,
+        f"the model does not exist; available: {', '.join(names[:_MAX_LISTED_NAMES])}{rest}",
+        code="model_not_found",
+        param="model",
+    )
+
+
+def overloaded(message: str, *, code: str = "overloaded") -> ApiError:
+    """The answer when the request may succeed a little later."""
+    return ApiError(503, message, code=code, retry_after_s=1)
+
+
+def error_event(error: ApiError) -> str:
+    """The error as a server-sent event: what a stream that breaks ends with."""
+    return f"data: {json.dumps(error.body)}\n\n"
