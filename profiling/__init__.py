@@ -1,1 +1,1 @@
-"""The aptitude test: Ray Data asks every candidate the same questions on vLLM and grades them."""
+"""The aptitude test: every candidate answers the same questions, in a Ray Data pipeline."""

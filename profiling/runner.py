@@ -163,7 +163,7 @@ def _start(
     own = f"{groups}-{work.candidate.slug}/"
     return _Run(
         work=work,
-        stream=task.remote(_job(work, kept, plan, config, own)),
+        stream=task.remote(make_job(work, kept, plan, config, own)),
         groups=own,
         started_s=time.monotonic(),
         settled=kept,
@@ -240,9 +240,18 @@ def _answers(run: _Run) -> Answers:
     )
 
 
-def _job(
+def make_job(
     work: Work, kept: pa.Table, plan: Plan, config: ProfileConfig, groups: str
 ) -> CandidateJob:
+    """Return the job of one candidate's Ray task.
+
+    Args:
+        work: the candidate's work.
+        kept: finished rows.
+        plan: the whole run.
+        config: its configuration.
+        groups: prefix for the names of placement groups.
+    """
     return CandidateJob(
         candidate=work.candidate,
         questions=plan.questions,

@@ -7,11 +7,12 @@ from ray import serve
 from ray.serve import Application
 
 from modelsat.config import load_config
-from serve_app.candidates.vllm_application import QUIET_LOGS, run_without_waiting
+from serve_app.candidates.serve_runs import run_without_waiting
 from serve_app.config import ServeConfig
 from serve_app.ingress import Ingress
 from serve_app.registry.deployment import ControllerDeployment
 from serve_app.scoring.deployment import ScorerDeployment
+from serve_app.throughput import QUIET_LOGS
 
 ROUTER_APPLICATION = "router"
 SCORER_DEPLOYMENT = "Scorer"

@@ -18,7 +18,7 @@ from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 
 from modelsat.errors import ArtifactError, MachineError, ZooError
 from serve_app.builder import CONTROLLER_DEPLOYMENT, ROUTER_APPLICATION, run_router
-from serve_app.candidates.llm_config import check_hardware
+from serve_app.candidates.engines import cluster_engine_of
 from serve_app.config import ServeConfig
 from serve_app.preflight import check_artifacts, check_port
 from serve_app.registry.applications import failure_reason
@@ -63,7 +63,7 @@ def deploy(config: ServeConfig, report: Report = print) -> None:
         check_port(config.host, config.port)
     num_gpus = ray.cluster_resources().get("GPU", 0)
     for candidate in zoo.local:
-        check_hardware(candidate, num_gpus)
+        cluster_engine_of(candidate).check_hardware(num_gpus)
     ran_before = ROUTER_APPLICATION in serve.status().applications
     remote = len(zoo.candidates) - len(zoo.local)
     report(f"starting {len(zoo.local)} candidates and the router; {remote} answer elsewhere")

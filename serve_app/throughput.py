@@ -13,6 +13,8 @@ import socket
 
 from serve_app import haproxy
 
+QUIET_LOGS = {"enable_access_log": False}  # one line per request costs latency and disk
+
 # A replica that is stopped goes on answering for this long, in which HAProxy learns of it.
 _DRAINING_S = 2
 # Clear of Ray's own (10002 to 19999 for workers, 30000 to 31000 for ingress replicas) and of

@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 import modelsat
 from modelsat.config import load_config
+from modelsat.zoo.engines import CANDIDATE_TYPES
 
 ROOT = Path(__file__).parents[1]
 APPLICATIONS = ("profiling", "train_jobs", "serve_app")
@@ -197,6 +198,22 @@ def test_engines_are_named_in_one_module_per_application(package, allowed):
     counts = {app: sum(path.is_relative_to(ROOT / app) for path in users) for app in PACKAGES}
     for app, count in counts.items():
         assert count <= allowed.get(app, 0), (app, [name_of(path) for path in users])
+
+
+@pytest.mark.parametrize("engine", CANDIDATE_TYPES)
+def test_an_engine_is_known_in_one_module_of_each_part_and_in_the_table(engine):
+    packages = ("modelsat.zoo.engines", "profiling.engines", "serve_app.candidates.engines")
+    modules = [f"{package}.{engine}" for package in packages]
+    own = {module.replace(".", "/") + ".py" for module in modules}
+    assert all((ROOT / path).is_file() for path in own)
+    importing = {
+        name_of(path)
+        for path, tree in TREES.items()
+        if any(is_within(name, module) for name in imported_by(tree) for module in modules)
+    }
+    table = "modelsat/zoo/engines/__init__.py"
+    assert importing <= own | {table}
+    assert len(own | {table}) <= 5
 
 
 def test_deployments_are_made_in_the_builder_alone():

@@ -11,7 +11,6 @@ from modelsat.config import FrozenConfig, parse_config, read_yaml_mapping
 from modelsat.errors import ConfigError, ZooError
 from modelsat.zoo.candidate import Candidate
 from modelsat.zoo.engines import parse_candidate
-from modelsat.zoo.engines.vllm import VllmCandidate
 
 
 class Zoo(FrozenConfig):
@@ -38,9 +37,9 @@ class Zoo(FrozenConfig):
         return tuple(candidate.name for candidate in self.candidates)
 
     @property
-    def local(self) -> tuple[VllmCandidate, ...]:
+    def local(self) -> tuple[Candidate, ...]:
         """The candidates that this cluster runs."""
-        return tuple(c for c in self.candidates if isinstance(c, VllmCandidate))
+        return tuple(candidate for candidate in self.candidates if candidate.runs_on_cluster)
 
     def get(self, name: str) -> Candidate:
         """Return the candidate of that name.

@@ -1,85 +1,87 @@
-"""A client for every candidate of the zoo that is served now."""
+"""Clients of the candidates of the served zoo."""
 
 import logging
 from collections.abc import Mapping
 
+import aiohttp
+
 from modelsat.errors import ZooError
 from modelsat.zoo.candidate import Candidate
-from modelsat.zoo.engines.openai import OpenAICandidate
-from modelsat.zoo.engines.vllm import VllmCandidate
 from modelsat.zoo.zoo_file import Zoo
-from serve_app.candidates.llm_config import scales_to_zero
-from serve_app.candidates.local import LocalClient
-from serve_app.candidates.remote import RemoteClient, open_session
-from serve_app.contracts.answers import CandidateClient
+from serve_app.candidates.engines import engine_of
+from serve_app.candidates.engines.protocol import EngineClient
 
-_logger = logging.getLogger(f"ray.serve.{__name__}")  # writes the replica's log file
+# Below the 5 s after which uvicorn (so vLLM) and Node close idle connections, so that no request
+# is sent on a connection that is being closed.
+_KEEP_ALIVE_S = 4
+_DNS_CACHE_S = 30
+
+_logger = logging.getLogger(f"ray.serve.{__name__}")  # writes to the replica's log file
 
 
 class CandidateClients:
-    """Clients by candidate name; remote ones share one pool of connections."""
+    """Clients by candidate name; they share one pool of HTTP connections."""
 
     def __init__(self, max_connections: int, connect_timeout_s: float) -> None:
-        """Open the pool, inside a running loop; see `open_session`."""
+        """Open the connection pool, inside a running event loop; see `open_session`."""
         self._session = open_session(max_connections, connect_timeout_s)
-        self._clients: dict[str, tuple[Candidate, CandidateClient]] = {}
+        self._clients: dict[str, tuple[Candidate, EngineClient]] = {}
         self._num_replicas: Mapping[str, int] = {}
 
     def follow(self, zoo: Zoo) -> tuple[str, ...]:
-        """Serve the candidates of a zoo and no others; unchanged ones keep their client.
+        """Use the candidates of a zoo and no others; unchanged ones keep their client.
 
-        A candidate whose key is missing gets none, which is logged: it cannot be asked, and
-        the others can.
+        A candidate without its key gets no client, and the log says so; the others are served.
 
         Returns:
-            Names of the unchanged ones: what was learnt of the health of others is void.
+            Names of the unchanged candidates; the recorded health of the others is void.
         """
-        clients, kept = {}, []
+        clients, unchanged = {}, []
         for candidate in zoo.candidates:
             known = self._clients.get(candidate.name)
             if known is not None and known[0] == candidate:
                 clients[candidate.name] = known
-                kept.append(candidate.name)
+                unchanged.append(candidate.name)
                 continue
             try:
-                clients[candidate.name] = (candidate, self._client(candidate))
+                client = engine_of(candidate).open_client(self._session)
             except ZooError as error:
                 _logger.error("no request can be sent: %s", error)
+                continue
+            client.count_replicas(self._num_replicas.get(candidate.name))
+            clients[candidate.name] = (candidate, client)
         self._clients = clients
-        return tuple(kept)
+        return tuple(unchanged)
 
     def count(self, num_replicas: Mapping[str, int]) -> None:
-        """Take running replicas of local candidates; whoever is not listed runs.
-
-        Requests that wait for a candidate without any fail now, for others to be asked.
-        """
+        """Note the running replicas by candidate; a candidate that is not listed is available."""
         self._num_replicas = num_replicas
         for candidate, client in self._clients.values():
-            if isinstance(client, LocalClient) and self._is_gone(candidate):
-                client.give_up()
+            client.count_replicas(num_replicas.get(candidate.name))
 
-    def get(self, candidate: str) -> CandidateClient | None:
-        """Its client; None when it is not served or cannot be asked.
-
-        A local candidate without a replica can be asked if it scales to zero: then the request
-        starts one. Another one starts or has lost its last replica, and nobody knows how long
-        the next one takes.
-        """
+    def get(self, candidate: str) -> EngineClient | None:
+        """Return the client of a candidate; None if it is not served or cannot answer now."""
         known = self._clients.get(candidate)
-        return None if known is None or self._is_gone(known[0]) else known[1]
+        return known[1] if known is not None and known[1].is_available else None
 
     async def close(self) -> None:
         """Close every connection."""
         await self._session.close()
 
-    def _is_gone(self, candidate: Candidate) -> bool:
-        return (
-            isinstance(candidate, VllmCandidate)
-            and self._num_replicas.get(candidate.name) == 0
-            and not scales_to_zero(candidate)
-        )
 
-    def _client(self, candidate: Candidate) -> CandidateClient:
-        if isinstance(candidate, OpenAICandidate):
-            return RemoteClient(candidate, self._session)
-        return LocalClient(candidate.name, candidate.application_name)
+def open_session(max_connections: int, connect_timeout_s: float) -> aiohttp.ClientSession:
+    """Open the connection pool of a process, inside a running event loop.
+
+    Args:
+        max_connections: most open connections; requests beyond it wait for one.
+        connect_timeout_s: time limit for a new connection.
+    """
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=max_connections, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=_DNS_CACHE_S
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s),
+        headers={"User-Agent": "model-sat", "Accept-Encoding": "identity"},
+        trust_env=False,
+    )

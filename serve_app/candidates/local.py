@@ -1,4 +1,4 @@
-"""Candidates on this cluster: each one a Serve application of its own."""
+"""Clients of candidates on this cluster, each of which is a Serve application of its own."""
 
 import asyncio
 from collections.abc import Mapping
@@ -21,12 +21,19 @@ from serve_app.contracts.answers import Answer, CandidateFailure, Document, Fail
 
 
 class LocalClient:
-    """Sends requests to the application of one candidate."""
+    """Sends requests to the application of one candidate.
 
-    def __init__(self, candidate: str, application: str) -> None:
-        """Take the candidate's name and that of its application, which need not run yet."""
+    Args:
+        candidate: name of the candidate.
+        application: name of its application, which need not run yet.
+        scales_to_zero: whether a request starts a replica if there is none.
+    """
+
+    def __init__(self, candidate: str, application: str, *, scales_to_zero: bool = False) -> None:
         self._name = candidate
         self._application = application
+        self._scales_to_zero = scales_to_zero
+        self._num_replicas: int | None = None
         self._handle: DeploymentHandle | None = None
         self._waiting: set[asyncio.Timeout] = set()
 
@@ -35,7 +42,7 @@ class LocalClient:
     ) -> Answer:
         """Send a request and wait for the first part of the answer; see `CandidateClient`.
 
-        Waiting includes the start of a replica where the application was scaled to zero.
+        The wait includes the start of a replica if the application was scaled to zero.
         """
         limit = asyncio.timeout(timeout_s)
         self._waiting.add(limit)
@@ -48,11 +55,24 @@ class LocalClient:
         finally:
             self._waiting.discard(limit)
 
-    def give_up(self) -> None:
-        """Let all that wait for the first part of an answer fail: no replica will give it.
+    @property
+    def is_available(self) -> bool:
+        """Whether there is a replica, or a request would start one.
 
-        Ray would let them wait for the next replica, however long that takes to start.
+        A candidate that does not scale to zero and has no replica is starting, or has lost its
+        last one: how long the next one takes is unknown.
         """
+        return self._num_replicas != 0 or self._scales_to_zero
+
+    def count_replicas(self, num_replicas: int | None) -> None:
+        """Note the number of running replicas.
+
+        When none is left, requests that wait for the first part of an answer fail now, so that
+        other candidates are tried: Ray would let them wait for the next replica.
+        """
+        self._num_replicas = num_replicas
+        if self.is_available:
+            return
         for limit in [limit for limit in self._waiting if not limit.expired()]:
             self._waiting.discard(limit)
             limit.reschedule(0)
@@ -64,7 +84,7 @@ class LocalClient:
                 return await self._send(await self._running(), endpoint, body)
             except CandidateFailure as failure:
                 if failure.kind == "unreachable":
-                    # Its deployment is gone; the application may have another one by now.
+                    # The deployment is gone; the application may have a new one by now.
                     self._handle = None
                     if was_known:
                         continue
@@ -113,7 +133,7 @@ class LocalClient:
 
 
 class _ReplicaSource:
-    """What a replica yields."""
+    """The parts that a replica yields."""
 
     def __init__(self, response: DeploymentResponseGenerator) -> None:
         self._response = response

@@ -1,6 +1,6 @@
-"""The Serve applications of local candidates: started, stopped and counted.
+"""Starts, stops and counts the Serve applications of local candidates.
 
-A process of its own imports the engine, deploys and ends; the caller stays small.
+A separate process imports the engine, deploys and ends, so that this one stays small.
 """
 
 import asyncio
@@ -16,16 +16,16 @@ from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, Deplo
 from modelsat.artifacts.hashing import content_hash
 from modelsat.artifacts.store import read_json, write_json
 from modelsat.errors import ArtifactError, MachineError, ModelSatError, ZooError
-from modelsat.zoo.engines.vllm import VllmCandidate
-from serve_app.candidates.llm_config import check_hardware, complete_llm_config
-from serve_app.candidates.vllm_application import run_candidates
+from modelsat.zoo.candidate import Candidate
+from serve_app.candidates.engines import cluster_engine_of
+from serve_app.candidates.serve_runs import run_candidates
 from serve_app.config import CandidateOptions
 
 _PREFIX = "candidate-"
 _POLL_INTERVAL_S = 0.5
 _DEAD = (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.DELETING)
-# Besides those that run: the node of one is drained and it answers until another does; one is found
-# again by a Serve controller that was started anew; one takes over new options.
+# States of replicas that answer besides running ones: on a node that is drained, until another
+# replica runs; found again by a restarted Serve controller; taking over new options.
 _ANSWERING = ("RUNNING", "PENDING_MIGRATION", "RECOVERING", "UPDATING")
 
 
@@ -33,18 +33,18 @@ class ServeApplications:
     """The applications of the Serve instance that this process belongs to."""
 
     def __init__(self, options: CandidateOptions, record: Path, startup_timeout_s: float) -> None:
-        """Start applications in one way.
+        """Take the settings of all applications.
 
         Args:
-            options: bounds of candidates that state none.
-            record: JSON file of how each running application was configured.
-            startup_timeout_s: longest time from the start of an application until it runs.
+            options: limits for candidates whose entry states none.
+            record: JSON file with the configuration hash of each running application.
+            startup_timeout_s: time limit for the start of an application, seconds.
         """
         self._options = options
         self._record = record
         self._startup_timeout_s = startup_timeout_s
 
-    async def deploy(self, candidates: Sequence[VllmCandidate]) -> Mapping[str, ModelSatError]:
+    async def deploy(self, candidates: Sequence[Candidate]) -> Mapping[str, ModelSatError]:
         """Start applications side by side and wait until they run."""
         if not candidates:
             return {}
@@ -62,7 +62,7 @@ class ServeApplications:
         await asyncio.to_thread(serve.delete, application)
 
     async def replicas(self) -> Mapping[str, int]:
-        """Replicas of each application of a candidate that take requests."""
+        """Return the number of replicas that take requests, by application of a candidate."""
         return {
             name: sum(
                 deployment.replica_states.get(state, 0)
@@ -72,19 +72,19 @@ class ServeApplications:
             for name, overview in (await _overviews()).items()
         }
 
-    async def _submit(self, candidates: Sequence[VllmCandidate]) -> dict[str, ModelSatError]:
-        """Deploy what does not run as it should; returns why some candidates cannot be."""
+    async def _submit(self, candidates: Sequence[Candidate]) -> dict[str, ModelSatError]:
+        """Deploy the applications that do not run as wanted; return refusals by candidate."""
         num_gpus = (await asyncio.to_thread(ray.cluster_resources)).get("GPU", 0)
         present = {n for n, o in (await _overviews()).items() if o.status not in _DEAD}
         recorded = self._read_record()
         refused: dict[str, ModelSatError] = {}
-        new: dict[str, tuple[VllmCandidate, str]] = {}
+        new: dict[str, tuple[Candidate, str]] = {}
         for candidate in candidates:
             application, wanted = candidate.application_name, self._configuration_hash(candidate)
             if application in present and recorded.get(application) == wanted:
                 continue
             try:
-                check_hardware(candidate, num_gpus)
+                cluster_engine_of(candidate).check_hardware(num_gpus)
             except ModelSatError as error:
                 refused[candidate.name] = error
             else:
@@ -103,7 +103,7 @@ class ServeApplications:
             )
         return refused
 
-    async def _run(self, candidates: Sequence[VllmCandidate]) -> dict[str, ModelSatError]:
+    async def _run(self, candidates: Sequence[Candidate]) -> dict[str, ModelSatError]:
         run = ray.remote(num_cpus=0, max_calls=1, max_retries=0)(run_candidates)
         try:
             return await run.remote(candidates, self._options)
@@ -117,7 +117,7 @@ class ServeApplications:
             return {candidate.name: died for candidate in candidates}
 
     async def _wait_until_running(
-        self, candidates: Sequence[VllmCandidate]
+        self, candidates: Sequence[Candidate]
     ) -> dict[str, ModelSatError]:
         failures: dict[str, ModelSatError] = {}
         waiting = {candidate.application_name: candidate.name for candidate in candidates}
@@ -146,13 +146,13 @@ class ServeApplications:
                 await asyncio.sleep(_POLL_INTERVAL_S)
         return failures
 
-    def _configuration_hash(self, candidate: VllmCandidate) -> str:
-        return content_hash(complete_llm_config(candidate, self._options))
+    def _configuration_hash(self, candidate: Candidate) -> str:
+        return content_hash(cluster_engine_of(candidate).configuration(self._options))
 
     def _read_record(self) -> dict[str, str]:
         try:
             return read_json(self._record)
-        except ArtifactError:  # none yet, or damaged: then everything is deployed anew
+        except ArtifactError:  # missing or damaged: everything is deployed again
             return {}
 
     def _write_record(self, record: Mapping[str, str]) -> None:
@@ -160,10 +160,10 @@ class ServeApplications:
 
 
 def failure_reason(application: ApplicationStatusOverview) -> str:
-    """Why an application failed: the last line of its messages, without the exception's name.
+    """Return why an application failed: the last line of its messages, without the exception name.
 
-    Of its deployments only those that failed are read: one that waits for them has a message too,
-    that it is slow to start (Serve's warning, after 30 s).
+    Only failed deployments are read: a deployment that waits for them has a message too, Serve's
+    warning after 30 s that it is slow to start.
     """
     messages = [
         deployment.message

@@ -1,4 +1,4 @@
-"""Changes of a served zoo: from one state to the next, or refused. Touches no disk, no cluster.
+"""Changes of a served zoo, from one state to the next; no disk and no cluster.
 
 Every function returns a state whose version is one higher, or raises ZooError or ArtifactError.
 """
@@ -10,20 +10,20 @@ from modelsat.capability.cards import Card, check_same_tasks
 from modelsat.config import parse_config
 from modelsat.errors import ConfigError, ZooError
 from modelsat.zoo.candidate import Candidate
-from modelsat.zoo.engines.vllm import VllmCandidate
 from modelsat.zoo.zoo_file import Zoo
+from serve_app.candidates.engines import engine_of
 from serve_app.contracts.zoo_state import ZooState
 from serve_app.registry.card_checks import check_shift, check_text
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What the configuration of the endpoint demands of its zoo.
+    """Requirements that the endpoint's configuration puts on its zoo.
 
     Attributes:
-        profiles: names of routing profiles; no candidate may take one.
-        default_candidate: the candidate that answers when there are no scores; it stays.
-        environment: the process environment, where keys of remote candidates are looked up.
+        profiles: names of routing profiles; no candidate may use one.
+        default_candidate: answers when there are no scores, and so cannot be removed.
+        environment: environment variables of the process, which hold the keys of candidates.
         max_accuracy_shift: see ``RegistryOptions``.
     """
 
@@ -34,7 +34,7 @@ class Rules:
 
 
 def parse_entry(document: object) -> Candidate:
-    """A candidate from one entry of a zoo file.
+    """Return the candidate that one entry of a zoo file describes.
 
     Raises:
         ZooError: a key or value is refused, or a model directory is relative.
@@ -195,17 +195,14 @@ def _check_card(
 
 
 def _check_same_engine(before: Candidate, after: Candidate) -> None:
-    """An engine runs as it was started: another one needs another name, or a removal between.
+    """Check that a running engine can serve the changed entry.
 
-    Replacing it in place would leave the candidate without a replica while the new one loads,
-    and without any if that one does not start.
+    Replacing an engine in place would leave the candidate without a replica while the new engine
+    loads, and without any if that does not start.
     """
-    if isinstance(before, VllmCandidate) and isinstance(after, VllmCandidate):
-        same = (before.name, before.llm_config) == (after.name, after.llm_config)
-    else:
-        same = before.engine == after.engine
-    if not same:
+    if not engine_of(before).can_become(after):
         raise ZooError(
-            f"candidate {before.name!r} runs with another engine or llm_config, which cannot "
-            "change while it serves; add the new one under another name, then remove this one"
+            f"candidate {before.name!r} runs with another engine or other engine settings, which "
+            "cannot change while it serves; add the new one under another name, then remove this "
+            "one"
         )

@@ -1,4 +1,4 @@
-"""What the served zoo looks like to an administrator, as JSON."""
+"""The served zoo as JSON, for administrators."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,12 +12,12 @@ from serve_app.registry.store import VersionRecord
 def describe_state(
     state: ZooState, record: VersionRecord, replicas: Mapping[str, int], problems: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The zoo at one version.
+    """Describe the zoo at one version.
 
     Args:
         state: the zoo.
-        record: what is said of that version.
-        replicas: running replicas by candidate, for local ones.
+        record: time, change and router of that version.
+        replicas: running replicas by candidate of this cluster.
         problems: why a candidate is not served, by name.
     """
     cards = {card.candidate: card for card in state.cards}
@@ -37,14 +37,14 @@ def describe_state(
 
 
 def describe_record(record: VersionRecord) -> dict[str, Any]:
-    """One version: number, time, change and router."""
+    """Describe one version: number, time, change and router."""
     return record.model_dump(
         mode="json", include={"version", "created_at", "change", "router", "router_hash"}
     )
 
 
 def describe_followers(followers: Sequence[FollowerState], version: int) -> dict[str, Any]:
-    """Who follows, and whether all work by that version."""
+    """Describe the followers, and whether all have applied that version."""
     return {
         "agreed": all(follower.version >= version for follower in followers),
         "followers": [
@@ -59,7 +59,7 @@ def describe_followers(followers: Sequence[FollowerState], version: int) -> dict
 
 
 def _entry(candidate: Candidate) -> dict[str, Any]:
-    """The entry without ``llm_config``, whose environment may hold what is not to be shown."""
+    """Return the common fields of an entry; settings of its engine may hold secrets."""
     return {
         "name": candidate.name,
         "engine": candidate.engine,

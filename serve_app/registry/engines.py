@@ -1,4 +1,4 @@
-"""Engines of local candidates as the controller of the zoo keeps them: which run, start, stop."""
+"""Engines on this cluster as the zoo controller manages them: running, starting and stopping."""
 
 import asyncio
 import logging
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from modelsat.errors import ModelSatError, ZooError
-from modelsat.zoo.engines.vllm import VllmCandidate
+from modelsat.zoo.candidate import Candidate
 
 _COUNT_INTERVAL_S = 1.0
 
@@ -14,30 +14,30 @@ _log = logging.getLogger("ray.serve.modelsat")
 
 
 class Applications(Protocol):
-    """What is asked of Ray Serve: one application for each local candidate."""
+    """The part of Ray Serve that the controller uses: one application per local candidate."""
 
-    async def deploy(self, candidates: Sequence[VllmCandidate]) -> Mapping[str, ModelSatError]:
+    async def deploy(self, candidates: Sequence[Candidate]) -> Mapping[str, ModelSatError]:
         """Start applications side by side and wait until they run.
 
-        One that runs already as it should is left alone, its processes included; one that cannot
+        An application that already runs with the wanted settings is not touched; one that cannot
         start is deleted.
 
         Returns:
-            Why a candidate cannot be served, by its name; empty when all run.
+            Why a candidate cannot be served, by name; empty when all run.
         """
 
     async def delete(self, application: str) -> None:
-        """Delete an application once its replicas have finished what they work on."""
+        """Delete an application once its replicas have finished their requests."""
 
     async def replicas(self) -> Mapping[str, int]:
-        """Replicas of each application of a candidate that take requests, by its name."""
+        """Return the number of replicas that take requests, by application of a candidate."""
 
 
 class Engines:
     """The engines of one zoo."""
 
     def __init__(self, applications: Applications, announce: Callable[[], None]) -> None:
-        """Take the applications, and what to call when ``availability`` has changed."""
+        """Take the applications, and a callback for changes of ``availability``."""
         self._applications = applications
         self._announce = announce
         self._retiring: set[str] = set()
@@ -47,11 +47,11 @@ class Engines:
 
     @property
     def stopping(self) -> tuple[str, ...]:
-        """Applications that nobody needs any more and that still exist."""
+        """Applications that are not needed any more and still exist."""
         return tuple(sorted(self._retiring | self._deleting))
 
-    async def start_all(self, candidates: Sequence[VllmCandidate]) -> tuple[str, ...]:
-        """Start what is missing; failures are kept in ``problems``.
+    async def start_all(self, candidates: Sequence[Candidate]) -> tuple[str, ...]:
+        """Start the missing engines; failures go to ``problems``.
 
         Returns:
             Applications that exist and belong to none of the candidates.
@@ -60,7 +60,7 @@ class Engines:
             existing = await self._applications.replicas()
             failures = await self._applications.deploy(candidates)
             self.problems = {name: str(error) for name, error in failures.items()}
-        except Exception as error:  # noqa: BLE001 - what can be served is served all the same
+        except Exception as error:  # noqa: BLE001 - the other candidates are served all the same
             _log.exception("the engines cannot be started")
             self.problems = {c.name: " ".join(str(error).split())[:300] for c in candidates}
             return ()
@@ -72,25 +72,25 @@ class Engines:
 
     async def start_for(
         self,
-        before: Sequence[VllmCandidate],
-        after: Sequence[VllmCandidate],
+        before: Sequence[Candidate],
+        after: Sequence[Candidate],
         named: str | None = None,
     ) -> tuple[str, ...]:
-        """Start the engines that a changed zoo needs beyond those it had.
+        """Start the engines that a changed zoo needs and the previous one did not.
 
-        One that could not start is the affair of whoever names it: another change neither waits
-        for it nor fails by it.
+        An engine that could not start earlier is tried again only when the change names its
+        candidate; other changes neither wait for it nor fail because of it.
 
         Args:
-            before: local candidates of the zoo so far.
-            after: those of the changed zoo.
-            named: the candidate that the change is about; it is tried again if it has a problem.
+            before: local candidates of the previous zoo.
+            after: local candidates of the changed zoo.
+            named: the candidate that the change is about.
 
         Returns:
             The applications that were started.
 
         Raises:
-            ModelSatError: one cannot start; then none of them is left.
+            ModelSatError: one cannot start; the others are stopped again.
         """
         retried = {named} & self.problems.keys()
         known = {c.application_name for c in before if c.name not in retried}
@@ -100,7 +100,7 @@ class Engines:
         for candidate in new:
             if candidate.application_name in self._deleting:
                 raise ZooError(
-                    f"the engine of the earlier {candidate.name!r} still finishes its last "
+                    f"the previous engine of {candidate.name!r} is still finishing its last "
                     "requests; try again when it has stopped"
                 )
         started = tuple(candidate.application_name for candidate in new)
@@ -115,12 +115,10 @@ class Engines:
             raise error
         for candidate in new:
             self.problems.pop(candidate.name, None)
-        await self.count(after)  # so that nobody passes them over for want of a replica
+        await self.count(after)  # so that requests can be routed to them at once
         return started
 
-    def retire(
-        self, before: Sequence[VllmCandidate], after: Sequence[VllmCandidate]
-    ) -> tuple[str, ...]:
+    def retire(self, before: Sequence[Candidate], after: Sequence[Candidate]) -> tuple[str, ...]:
         """Mark the engines that a changed zoo no longer needs; they run until :meth:`stop`."""
         kept = {candidate.application_name for candidate in after}
         removed = tuple(c.application_name for c in before if c.application_name not in kept)
@@ -131,12 +129,12 @@ class Engines:
         return removed
 
     async def abandon(self, applications: Sequence[str]) -> None:
-        """Stop applications that were started for a change that does not come about."""
+        """Stop applications that were started for a change that failed."""
         self._retiring.update(applications)
         await self.stop(applications)
 
     async def stop(self, applications: Sequence[str]) -> None:
-        """Stop those that nobody has asked for again meanwhile, side by side."""
+        """Stop the applications that are still not needed, side by side."""
         stopped = [name for name in applications if name in self._retiring]
         self._retiring.difference_update(stopped)
         self._deleting.update(stopped)
@@ -148,14 +146,14 @@ class Engines:
             if isinstance(result, Exception):
                 _log.warning("application %s cannot be deleted: %s", name, result)
 
-    async def watch(self, candidates: Callable[[], Sequence[VllmCandidate]]) -> None:
-        """Keep ``availability`` true, for as long as the task lives."""
+    async def watch(self, candidates: Callable[[], Sequence[Candidate]]) -> None:
+        """Keep ``availability`` up to date until the task is cancelled."""
         while True:
             await asyncio.sleep(_COUNT_INTERVAL_S)
             await self.count(candidates())
 
-    async def count(self, candidates: Sequence[VllmCandidate]) -> None:
-        """Count replicas now; what is known stays while Serve does not answer."""
+    async def count(self, candidates: Sequence[Candidate]) -> None:
+        """Count replicas now; the last counts stay while Serve does not answer."""
         try:
             counts = await self._applications.replicas() if candidates else {}
         except Exception as error:  # noqa: BLE001 - the next second asks again

@@ -5,7 +5,8 @@ import json
 from contextlib import asynccontextmanager
 
 from modelsat.zoo.engines.openai import OpenAICandidate
-from serve_app.candidates.remote import RemoteClient, open_session
+from serve_app.candidates.clients import open_session
+from serve_app.candidates.engines.openai import UrlClient
 
 CHAT = {"model": "auto", "messages": [{"role": "user", "content": "how tall is a giraffe"}]}
 STREAM = {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
@@ -20,7 +21,7 @@ def candidate(url, **fields):
 @asynccontextmanager
 async def client_of(url, **fields):
     async with open_session(max_connections=8, connect_timeout_s=5) as session:
-        yield RemoteClient(candidate(url, **fields), session)
+        yield UrlClient(candidate(url, **fields), session)
 
 
 @asynccontextmanager

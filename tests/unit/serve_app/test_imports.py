@@ -24,6 +24,7 @@ print(json.dumps([name for name in sys.argv[2:] if name in sys.modules]))
         ("serve_app.ingress", (*ENGINE, *TORCH)),
         # Whoever deploys: loads the modules of every deployment but a candidate's.
         ("serve_app.lifecycle", (*ENGINE, *TORCH)),
+        ("serve_app.candidates.engines.vllm", (*ENGINE, *TORCH)),
     ],
 )
 def test_importing_loads_nothing_unwanted(module, unwanted):

@@ -216,7 +216,7 @@ def test_nobody_waits_for_a_candidate_that_is_given_up(client, num_parts):
         small, response, _handle = client(*["200"] * num_parts, asyncio.Event().wait())
         waiting = asyncio.create_task(small.open("chat", {}, timeout_s=3600))
         await asyncio.sleep(0.05)  # until it asks Ray for the handle, in a thread
-        small.give_up()
+        small.count_replicas(0)
         with pytest.raises(CandidateFailure, match="unreachable"):
             await waiting
         return response.cancelled
@@ -229,7 +229,7 @@ def test_giving_up_leaves_answers_that_have_begun_and_later_requests(client, ser
         small, _response, handle = client("200", CHUNK, CHUNK, DONE)
         handle.responses.append(FakeResponse("200", json.dumps(DOCUMENT)))
         answer = await small.open("chat", STREAM, timeout_s=5)
-        small.give_up()
+        small.count_replicas(0)
         assert len([part async for part in answer.parts]) == 3
         assert (await collect(small))[0] == 200
 

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from modelsat.zoo.engines.openai import OpenAICandidate
-from serve_app.candidates.remote import RemoteClient, open_session
+from serve_app.candidates.clients import open_session
+from serve_app.candidates.engines.openai import UrlClient
 from serve_app.contracts.trace_context import CURRENT_TRACE, begin_trace
 from tests.support.upstream import running_upstream
 
@@ -29,7 +30,7 @@ def headers_received(upstream, trace):
     async def ask():
         async with open_session(max_connections=1, connect_timeout_s=5) as session:
             CURRENT_TRACE.set(trace)
-            client = RemoteClient(candidate, session)
+            client = UrlClient(candidate, session)
             # In a task of its own, as the dispatcher may ask.
             answer = await asyncio.create_task(client.open("chat", CHAT, timeout_s=10))
             await answer.parts.aclose()

@@ -105,7 +105,7 @@ def test_the_only_candidate_is_held_to_its_own_tasks():
 
 def test_a_local_engine_does_not_change_while_it_serves():
     served = state(local_entry("a"), remote_entry("b"))
-    with pytest.raises(ZooError, match="another engine or llm_config"):
+    with pytest.raises(ZooError, match="another engine or other engine settings"):
         put(served, local_entry("a", "org/other"))
     assert put(served, {**local_entry("a"), "context_window": 7}).zoo.get("a").context_window == 7
 
@@ -145,7 +145,7 @@ def test_rolling_back_obeys_the_rules_of_today():
     slug_taken = state(remote_entry("a"), local_entry("B"), version=1)
     other_engine = state(remote_entry("a"), local_entry("b", "org/other"), version=1)
     for earlier in (slug_taken, other_engine):
-        with pytest.raises(ZooError, match="another engine or llm_config"):
+        with pytest.raises(ZooError, match="another engine or other engine settings"):
             roll_back(served, earlier, tasks_hashes=[TASKS_HASH], rules=RULES)
     with pytest.raises(ArtifactError, match="cards of version 1"):
         roll_back(served, state(remote_entry("a")), tasks_hashes=["f" * 16], rules=RULES)

@@ -6,7 +6,7 @@ from modelsat import processor
 from modelsat.errors import ZooError
 from modelsat.processor import Processor
 from modelsat.zoo.engines.vllm import VllmCandidate
-from serve_app.candidates.llm_config import check_hardware, complete_llm_config
+from serve_app.candidates.engines.vllm import Engine, complete_llm_config
 from serve_app.config import CandidateOptions
 
 CPU = {"bundles": [{"CPU": 1}]}
@@ -121,7 +121,7 @@ def test_no_usage_reports_and_no_prompts_in_logs():
 
 def test_a_candidate_without_hardware_is_refused_where_there_is_no_gpu():
     with pytest.raises(ZooError, match="placement_group_config"):
-        check_hardware(candidate(), num_gpus=0)
+        Engine(candidate()).check_hardware(num_gpus=0)
 
 
 @pytest.mark.parametrize(
@@ -129,4 +129,4 @@ def test_a_candidate_without_hardware_is_refused_where_there_is_no_gpu():
     [({}, 1), ({"placement_group_config": CPU}, 0), ({"accelerator_type": "L4"}, 0)],
 )
 def test_stated_hardware_or_a_gpu_is_accepted(llm_config, num_gpus):
-    check_hardware(candidate(**llm_config), num_gpus)
+    Engine(candidate(**llm_config)).check_hardware(num_gpus)

@@ -1,4 +1,4 @@
-"""Streams of remote candidates, byte by byte."""
+"""Streams of candidates behind a URL, byte by byte."""
 
 import asyncio
 import json

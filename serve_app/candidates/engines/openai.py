@@ -1,10 +1,10 @@
-"""Candidates behind OpenAI-compatible URLs: pooled connections, and nothing sent elsewhere.
+"""Candidates behind OpenAI-compatible URLs.
 
-What is sent: the request's JSON with ``model`` replaced, and the headers ``Content-Type``,
+A request carries the client's JSON with ``model`` replaced, and the headers ``Content-Type``,
 ``Authorization`` (the key that the zoo names), ``Host``, ``Accept``, ``Accept-Encoding``,
-``Content-Length`` and ``User-Agent: model-sat``; of a request that is traced ``traceparent`` and
-``tracestate`` too. No other header of the client is handed on. Proxies that the environment names
-are not used, redirections are not followed, cookies are neither kept nor sent.
+``Content-Length`` and ``User-Agent: model-sat``; a traced request also ``traceparent`` and
+``tracestate``. No other header of the client is forwarded. Proxies of the environment are ignored,
+redirections are not followed, cookies are neither stored nor sent.
 """
 
 import asyncio
@@ -15,8 +15,9 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from modelsat.zoo.candidate import Endpoint
+from modelsat.zoo.candidate import Candidate, Endpoint
 from modelsat.zoo.engines.openai import OpenAICandidate
+from serve_app.candidates.engines.protocol import EngineClient, ServingEngine
 from serve_app.candidates.refusals import failure_of, refusal
 from serve_app.candidates.rewriting import Rewriter, UpstreamError
 from serve_app.candidates.stream import EventParts
@@ -30,38 +31,39 @@ _PATHS: dict[Endpoint, str] = {
 }
 _MAX_ANSWER_BYTES = 64 * 2**20
 _MAX_ERROR_BYTES = 2**20
-# Below the 5 s after which uvicorn (so vLLM) and Node close idle connections, so that no
-# request is sent into one that is being closed.
-_KEEP_ALIVE_S = 4
-_DNS_CACHE_S = 30
 
 
-def open_session(max_connections: int, connect_timeout_s: float) -> aiohttp.ClientSession:
-    """A pool of connections for all remote candidates of a process; inside a running loop.
+class Engine(ServingEngine):
+    """The URL of one candidate.
 
     Args:
-        max_connections: most connections at a time; requests beyond it wait for one.
-        connect_timeout_s: longest time to make one.
+        candidate: its URL, model name and key.
     """
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=max_connections, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=_DNS_CACHE_S
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s),
-        headers={"User-Agent": "model-sat", "Accept-Encoding": "identity"},
-        trust_env=False,
-    )
 
+    def __init__(self, candidate: OpenAICandidate) -> None:
+        self._candidate = candidate
 
-class RemoteClient:
-    """Sends requests to one remote candidate."""
-
-    def __init__(self, candidate: OpenAICandidate, session: aiohttp.ClientSession) -> None:
-        """Take the candidate and the pool; its key is read now.
+    def open_client(self, pool: aiohttp.ClientSession) -> "UrlClient":
+        """Return a client of the URL.
 
         Raises:
-            ZooError: its key is missing.
+            ZooError: the candidate's key is missing.
+        """
+        return UrlClient(self._candidate, pool)
+
+    def can_become(self, changed: Candidate) -> bool:
+        """Return whether the changed entry is a URL too; nothing has to restart."""
+        return isinstance(changed, OpenAICandidate)
+
+
+class UrlClient(EngineClient):
+    """Sends requests to the URL of one candidate."""
+
+    def __init__(self, candidate: OpenAICandidate, session: aiohttp.ClientSession) -> None:
+        """Take the candidate and the connection pool; the key is read now.
+
+        Raises:
+            ZooError: the key is missing.
         """
         self._name, self._model = candidate.name, candidate.model
         self._session = session
@@ -77,7 +79,7 @@ class RemoteClient:
     async def open(
         self, endpoint: Endpoint, body: Mapping[str, Any], *, timeout_s: float
     ) -> Answer:
-        """Send a request and wait for the first part of the answer; see `CandidateClient`."""
+        """Send a request and wait for the first part of the response; see `CandidateClient`."""
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._open(endpoint, body)
@@ -85,7 +87,7 @@ class RemoteClient:
             raise CandidateFailure("unreachable") from None
         except TimeoutError:
             raise CandidateFailure("timeout") from None
-        except aiohttp.ClientResponseError:  # what came is no HTTP
+        except aiohttp.ClientResponseError:  # the response is not HTTP
             raise CandidateFailure("garbage") from None
         except (aiohttp.ClientError, OSError):
             raise CandidateFailure("unreachable") from None
@@ -150,11 +152,11 @@ class _ResponseSource:
             raise CandidateFailure("unreachable") from None
 
     async def close(self) -> None:
-        self._response.close()  # a body read to its end has given its connection back before
+        self._response.close()  # a body read to its end has released its connection already
 
 
 async def _read_whole(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """The body of a response.
+    """Return the body of a response.
 
     Raises:
         CandidateFailure: it is longer than allowed: ``garbage``.

@@ -1,7 +1,6 @@
-"""One candidate: Ray's LLM server with a wire of plain JSON and text.
+"""One replica of a vLLM candidate: Ray's LLM server that takes JSON and yields text.
 
-The only module of this application that names the engine's types; it is loaded in the
-candidate's own processes alone.
+The only module of this application that imports vLLM; only the candidate's own processes load it.
 """
 
 import asyncio
@@ -26,7 +25,7 @@ from serve_app.candidates.wire import wire_parts
 from serve_app.contracts.errors import ApiError
 
 _ENGINE_START_TIMEOUT_S = 3600  # Ray's own default; `startup_timeout_s` ends a start earlier
-# What vLLM's own HTTP server answers with 400, pydantic's errors (ValueErrors) among them.
+# Errors that vLLM's own HTTP server answers with 400, pydantic's (ValueErrors) included.
 _REFUSALS = (VLLMClientError, ValueError, TypeError, OverflowError)
 _EMBED_TEXTS, _EMBED_CONVERSATION = get_args(EmbeddingRequest)
 _WARM_UP_REQUESTS: tuple[tuple[Endpoint, dict[str, Any]], ...] = (
@@ -36,15 +35,15 @@ _WARM_UP_REQUESTS: tuple[tuple[Endpoint, dict[str, Any]], ...] = (
 )
 
 
-class CandidateServer(LLMServer):
-    """Answers OpenAI requests given as JSON mappings with strings."""
+class VllmServer(LLMServer):
+    """Answers OpenAI requests: JSON mappings in, strings out."""
 
     async def start(self) -> None:
-        """Start the engine and answer one request, so that no client pays for the first.
+        """Start the engine and answer one request, so that no client waits for the first.
 
-        Does what the base class does but for two things that each start a process which
-        imports the engine (12 s of a core and 0.7 GB here): the telemetry actor, and, for a
-        local model directory, the download task that has nothing to download.
+        Does the same as the base class except for two steps that each start a process which
+        imports vLLM (12 CPU-seconds and 0.7 GB): the telemetry actor and, for a local model
+        directory, the download task, which has nothing to download.
         """
         self._num_ongoing = 0
         loading = self._llm_config.model_loading_config
@@ -64,11 +63,11 @@ class CandidateServer(LLMServer):
 
         Args:
             endpoint: which of OpenAI's endpoints.
-            body: OpenAI's JSON object; ``model`` is taken to be this candidate.
+            body: OpenAI's JSON object; its ``model`` is ignored.
 
         Yields:
-            First the HTTP status as text, then the body: server-sent events when the request
-            asks for a stream, else one JSON document.
+            First the HTTP status as text, then the body: server-sent events if the request asks
+            for a stream, otherwise one JSON document.
         """
         self._num_ongoing += 1
         try:
@@ -86,7 +85,7 @@ class CandidateServer(LLMServer):
         return self._num_ongoing
 
     async def _run(self, endpoint: Endpoint, body: dict[str, Any]) -> AsyncGenerator[Any, None]:
-        """Items as the engine gives them; a refusal comes as one ApiError."""
+        """Yield the engine's items; a refusal is one ApiError."""
         embed = _EMBED_CONVERSATION if "messages" in body else _EMBED_TEXTS
         method, kind = {
             "chat": (self.chat, ChatCompletionRequest),
@@ -105,11 +104,11 @@ class CandidateServer(LLMServer):
 
 def _refusal(error: Exception, body: dict[str, Any]) -> ApiError:
     if not isinstance(error, ValidationError):
-        # vLLM's own text appends the value that it refuses, which is the client's.
+        # vLLM's own text appends the refused value, which is the client's text.
         message = str(error.args[0]) if error.args else "the request cannot be answered"
         return engine_error(400, message, getattr(error, "parameter", None), body)
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    # A failing branch of a union adds its own name to the place; the first key is the field.
+    # A failing branch of a union adds its name to the location; the first key is the field.
     field = str(first["loc"][0]) if first["loc"] else None
     message = f"{field}: {first['msg']}" if field else str(first["msg"])
     return engine_error(400, message, field, body)

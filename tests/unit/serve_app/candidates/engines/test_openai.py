@@ -6,7 +6,7 @@ from email.utils import format_datetime
 import pytest
 
 from modelsat.errors import ZooError
-from serve_app.candidates import remote
+from serve_app.candidates.engines import openai
 from serve_app.contracts.answers import CandidateFailure
 from tests.support.serve_app.raw_upstream import (
     CHAT,
@@ -185,7 +185,7 @@ def test_retry_after_is_seconds_or_a_date(header, least, most):
 
 @pytest.mark.parametrize("header", ["soon", "nan", "inf", "", "1 1"])
 def test_a_retry_after_that_says_nothing_is_ignored(header):
-    assert remote.failure_of(429, header).retry_after_s is None
+    assert openai.failure_of(429, header).retry_after_s is None
 
 
 @pytest.mark.parametrize("body", [CHAT, STREAM])
@@ -277,7 +277,7 @@ def test_an_answer_that_is_no_http_is_garbage():
 
 @pytest.mark.parametrize("limit", ["_MAX_ANSWER_BYTES", "_MAX_ERROR_BYTES"])
 def test_an_answer_without_end_is_garbage(upstream, monkeypatch, limit):
-    monkeypatch.setattr(remote, limit, 10)
+    monkeypatch.setattr(openai, limit, 10)
     upstream.behave(fault="context_length" if limit == "_MAX_ERROR_BYTES" else None)
     assert failure_of(upstream.url).kind == "garbage"
 
