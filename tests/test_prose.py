@@ -52,13 +52,12 @@ NOT_YET_REWRITTEN = (
     "modelsat/demo/",
     "modelsat/quality/",
     "modelsat/routing/",
-    "modelsat/zoo.py",
     "profiling/",
     "serve_app/",
     "tests/benchmarks/quality/",
     "tests/unit/serve_app/",
     "train_jobs/progress.py",
-    "train_jobs/train_router.py",
+    "train_jobs/job.py",
 )
 
 
