@@ -59,6 +59,8 @@ class Engine(ServingEngine):
 class UrlClient(EngineClient):
     """Sends requests to the URL of one candidate."""
 
+    is_available = True  # the provider starts replicas as it needs them
+
     def __init__(self, candidate: OpenAICandidate, session: aiohttp.ClientSession) -> None:
         """Take the candidate and the connection pool; the key is read now.
 

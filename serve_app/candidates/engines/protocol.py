@@ -17,7 +17,6 @@ class EngineClient(CandidateClient, Protocol):
     @property
     def is_available(self) -> bool:
         """Whether requests may be sent to the candidate."""
-        return True
 
     def count_replicas(self, num_replicas: int | None) -> None:
         """Note how many replicas of the candidate run.

@@ -31,6 +31,8 @@ class Engine(ServingEngine):
 class EchoClient(EngineClient):
     """Answers chat completions."""
 
+    is_available = True
+
     def __init__(self, candidate: EchoCandidate) -> None:
         self._candidate = candidate
 
