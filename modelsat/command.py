@@ -52,10 +52,10 @@ def run_command(arguments: Sequence[str], echo: Callable[[str], None]) -> None:
 
 @contextmanager
 def running_command(arguments: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run ``modelsat`` with arguments for the length of a block, then end it by SIGTERM.
+    """Run ``modelsat`` with arguments during a ``with`` block, then end it by SIGTERM.
 
-    Not by SIGINT, which a command ignores if this process was started in the background. The
-    caller must read the command's output, with :func:`output_lines`.
+    SIGINT would not work: a command ignores it if this process was started in the background.
+    The caller must read the command's output with :func:`output_lines`.
     """
     process = subprocess.Popen(
         [*_COMMAND, *arguments],

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from modelsat.errors import CheckpointError
 from modelsat.modeling.model import ModelSat
-from modelsat.training.attention import write_out_attention
+from modelsat.training.attention import use_eager_attention
 from modelsat.training.config import StageName, TrainingConfig
 from modelsat.training.recomputation import recompute_activations
 from modelsat.training.stages import parameter_groups, schedule
@@ -61,7 +61,7 @@ class DeepSpeedEngine:
             lr_scheduler=_scheduler(factor),
             config=deepspeed_settings(config, options),
         )
-        write_out_attention(model, self.device, options.resolved_precision)
+        use_eager_attention(model, self.device, options.resolved_precision)
 
     @property
     def model(self) -> ModelSat:

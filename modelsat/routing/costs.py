@@ -1,4 +1,4 @@
-"""What candidates cost, read from a zoo file or a candidates table. Torch-free."""
+"""Costs of candidates from a zoo file or a candidates table. Torch-free."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ from modelsat.artifacts.store import read_table
 from modelsat.errors import ArtifactError, ConfigError
 from modelsat.zoo.zoo_file import Zoo, load_zoo
 
-# Our choice: three prompt tokens to one answer token, the ratio at which price comparisons
-# (Artificial Analysis) quote one figure per model.
+# Three prompt tokens to one answer token, the ratio used by price comparisons (Artificial Analysis)
+# for a single price per model.
 OUTPUT_FRACTION = 0.25
 
 USD_PER_MTOK = "usd_per_mtok"
@@ -29,12 +29,12 @@ _PRICED = (
 
 @dataclass(frozen=True)
 class CandidateCosts:
-    """Costs of some candidates, all in one unit.
+    """Costs of candidates, all in the same unit.
 
     Attributes:
-        by_candidate: cost of every candidate asked for; None where unknown.
+        by_candidate: cost of every requested candidate; None if unknown.
         unit: ``usd_per_mtok`` or ``params_b``.
-        description: the unit in words, and whether it only stands in for a price.
+        description: the unit in words, and whether it is only a proxy for price.
     """
 
     by_candidate: dict[str, float | None]
@@ -58,7 +58,7 @@ def load_costs(
     zoo: str | Path | None = None,
     candidates_table: str | Path | None = None,
 ) -> CandidateCosts | None:
-    """Costs of some candidates from one of two files; None when neither is given.
+    """Load costs from a zoo file or a candidates table; None if neither is given.
 
     Args:
         names: the candidates to choose from.
@@ -67,11 +67,11 @@ def load_costs(
 
     Raises:
         ConfigError: both files are given.
-        ZooError: the zoo file is refused.
-        ArtifactError: the table is refused, or the file knows the cost of no candidate.
+        ZooError: the zoo file is invalid.
+        ArtifactError: the table is invalid, or the file has no cost of any candidate.
     """
     if zoo is not None and candidates_table is not None:
-        raise ConfigError(f"both {zoo} and {candidates_table} state costs; give one of them")
+        raise ConfigError(f"both {zoo} and {candidates_table} have costs; pass only one of them")
     if zoo is not None:
         costs = zoo_costs(load_zoo(zoo), names)
     elif candidates_table is not None:
@@ -87,7 +87,7 @@ def load_costs(
 
 
 def zoo_costs(zoo: Zoo, names: Sequence[str]) -> CandidateCosts:
-    """Blended prices of a zoo; unknown for a candidate that it lacks or gives no price of."""
+    """Return a zoo's blended prices; unknown for candidates without a price or not in the zoo."""
     prices = {
         c.name: blended_price(c.price.input_usd_per_mtok, c.price.output_usd_per_mtok)
         for c in zoo.candidates
@@ -97,14 +97,14 @@ def zoo_costs(zoo: Zoo, names: Sequence[str]) -> CandidateCosts:
 
 
 def table_costs(table: pa.Table, names: Sequence[str]) -> CandidateCosts:
-    """Costs from a candidates table: blended prices, or ``params_b`` in their place.
+    """Return costs from a candidates table: blended prices, or ``params_b`` as a proxy.
 
     Units are never mixed. Prices are used unless ``params_b`` is known for more of the
-    candidates; the description then says that it stands in for a price. A candidate needs both
-    prices to have one; one that the table lacks has no known cost.
+    candidates; the description then says that it is a proxy. A candidate's price is known if both
+    prices are; the cost of a candidate that is not in the table is unknown.
 
     Args:
-        table: a candidates table as read by ``read_table``.
+        table: a candidates table, as returned by ``read_table``.
         names: the candidates to choose from.
 
     Raises:
@@ -119,13 +119,13 @@ def table_costs(table: pa.Table, names: Sequence[str]) -> CandidateCosts:
     return CandidateCosts(
         sizes,
         PARAMS_B,
-        "billions of parameters, a stand-in for price: the table has prices of "
+        "billions of parameters, a proxy for price: the table has prices of "
         f"{priced} of {len(names)} candidates",
     )
 
 
 def blended_price(input_usd_per_mtok: float, output_usd_per_mtok: float) -> float:
-    """US dollars per million tokens, prompt and answer tokens mixed."""
+    """Return US dollars per million tokens, for a mix of prompt and answer tokens."""
     return (1 - OUTPUT_FRACTION) * input_usd_per_mtok + OUTPUT_FRACTION * output_usd_per_mtok
 
 
@@ -141,7 +141,7 @@ def _figure(row: Mapping[str, Any], column: str) -> float | None:
         return None
     if value < 0:
         raise ArtifactError(
-            f"candidates table: {row['candidate']!r} has {column} {value:g}; allowed is 0 or "
-            "more, or nothing where it is unknown"
+            f"candidates table: {row['candidate']!r} has {column} {value:g}; allowed: 0 or "
+            "more, or null if unknown"
         )
     return float(value)

@@ -1,4 +1,4 @@
-"""Scoring instructions against cards with a loaded router, and saying what a score rests on.
+"""Score instructions against cards with a loaded router, and explain the scores.
 
 Shapes: B instructions, M cards, T statements.
 """
@@ -32,17 +32,17 @@ _TILE_ROWS = 4
 
 @dataclass(frozen=True)
 class StatementShare:
-    """What one statement of a card had to do with an instruction.
+    """The contribution of a card's statement to a score.
 
     Attributes:
-        task: core task that the statement is about.
-        relevance_fraction: share of this task in what matters for the instruction, 0..1; over all
-            statements of a card it sums to 1.
+        task: core task of the statement.
+        relevance_fraction: relevance of the task to the instruction, 0..1; sums to 1 over all
+            statements of a card.
         accuracy_fraction: share of the candidate's answers that were correct, 0..1.
-        num_shots: answers graded.
-        contribution: relevance times evidence, a log-odds; above 0 it speaks for the candidate.
-            Over all statements of a card it sums to the card's level on what is relevant, from
-            which the score starts (docs/decisions/0009).
+        num_shots: number of graded answers.
+        contribution: relevance times evidence, in log-odds; positive values favour the candidate.
+            Summed over all statements of a card it is the card's level on relevant statements,
+            from which the score starts (docs/decisions/0009).
     """
 
     task: str
@@ -54,11 +54,11 @@ class StatementShare:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The score of one card and the statements that mattered most for it.
+    """The score of a card and its most relevant statements.
 
     Attributes:
         p_correct: calibrated P(correct), 0..1.
-        statements: most relevant first.
+        statements: the most relevant first.
     """
 
     p_correct: float
@@ -66,11 +66,11 @@ class Explanation:
 
 
 class Scorer:
-    """A router ready to score; cards are read, and their statements embedded, once.
+    """A router prepared for scoring; caches the features of the cards.
 
     Attributes:
-        tasks_hashes: the aptitude tests whose cards it reads.
-        num_forward_passes: passes of the base model so far.
+        tasks_hashes: hashes of the aptitude tests whose cards it accepts.
+        num_forward_passes: number of forward passes of the base model so far.
     """
 
     def __init__(
@@ -81,24 +81,24 @@ class Scorer:
         dtype: DTypeSetting = "auto",
         also_reads: Collection[str] = (),
     ) -> None:
-        """Take a loaded router, which is changed: moved to a torch device and made to score.
+        """Prepare a loaded router for scoring; modifies it and moves it to the device.
 
         Args:
             router: the router.
-            device: torch's name of the device.
-            dtype: of base model and encoder. ``bfloat16`` halves the time of a decision on CPUs
-                that compute in it, and moves P(correct) by some thousandths (docs/experiments.md);
-                ``auto`` is what the processor computes in natively
+            device: PyTorch device name.
+            dtype: dtype of base model and encoder. ``bfloat16`` halves the time of a decision on
+                CPUs with native support, and changes P(correct) by a few thousandths
+                (docs/experiments.md); ``auto`` is the processor's native dtype
                 (:func:`modelsat.processor.native_dtype`).
-            also_reads: hashes of aptitude tests that the router was not trained to read, whose
-                cards are scored all the same. Their questions may be harder or easier, which
-                shifts the probabilities.
+            also_reads: hashes of aptitude tests that the router was not trained on, whose cards
+                are also accepted. Their questions may be harder or easier, which shifts the
+                probabilities.
         """
         self.router = router
         self.tasks_hashes = (*router.tasks_hashes, *also_reads)
         self.device = torch.device(device)
         self.num_forward_passes = 0
-        self._zoo: _ReadZoo | None = None
+        self._zoo: _ZooFeatures | None = None
         chosen = native_dtype(device) if dtype == "auto" else dtype
         router.model.prepare_for_inference(getattr(torch, chosen))
         router.model.to(self.device)
@@ -116,33 +116,33 @@ class Scorer:
         return cls(load_router(router_dir), device, dtype=dtype, also_reads=also_reads)
 
     def score(self, instructions: Sequence[str], cards: Sequence[Card]) -> Floats:
-        """Calibrated P(correct), float32 [num_instructions, num_cards].
+        """Return calibrated P(correct), float32 [num_instructions, num_cards].
 
         Raises:
-            ArtifactError: a card comes from another task set than the router was trained on, or
-                makes other statements than its task set has tasks.
-            ZooError: no card is given.
+            ArtifactError: a card comes from a task set that the router was not trained on, or its
+                statements do not match its task set.
+            ZooError: the list of cards is empty.
         """
         return self.router.calibration.probabilities(self.log_odds(instructions, cards))
 
     def explain(
         self, instruction: str, cards: Sequence[Card], top_k: int
     ) -> tuple[Explanation, ...]:
-        """Scores as :meth:`score` gives them, in the same one pass, and what they rest on.
+        """Explain the scores of :meth:`score` in the same forward pass.
 
-        Relevance depends on the instruction alone, so that all cards are explained by the same
-        statements, and cards, which are arguments, may be edited to see a score move.
+        Relevance depends only on the instruction, so all cards are explained by the same
+        statements. Cards are arguments, so callers may edit a card to see how its score changes.
 
         Args:
-            instruction: one instruction.
+            instruction: a single instruction.
             cards: as for :meth:`score`.
-            top_k: statements to give of each card, at most.
+            top_k: maximum number of statements per card.
 
         Returns:
-            One explanation for each card, in order.
+            An explanation for each card, in order.
         """
-        zoo = self._read(tuple(cards))
-        log_odds_BM, relevance_BT = self._judge([instruction], zoo)
+        zoo = self._zoo_features(tuple(cards))
+        log_odds_BM, relevance_BT = self._forward([instruction], zoo)
         p_correct_M = self.router.calibration.probabilities(log_odds_BM)[0]
         relevance_T = relevance_BT[0]
         top = np.argsort(-relevance_T, kind="stable")[:top_k]
@@ -161,16 +161,16 @@ class Scorer:
         )
 
     def log_odds(self, instructions: Sequence[str], cards: Sequence[Card]) -> Floats:
-        """Uncalibrated log-odds of "Yes", float32 [num_instructions, num_cards]."""
-        zoo = self._read(tuple(cards))
+        """Return uncalibrated log-odds of "Yes", float32 [num_instructions, num_cards]."""
+        zoo = self._zoo_features(tuple(cards))
         if not instructions:
             return np.zeros((0, len(cards)), dtype=np.float32)
-        return self._judge(instructions, zoo)[0]
+        return self._forward(instructions, zoo)[0]
 
     def log_odds_in_batches(
         self, instructions: Sequence[str], cards: Sequence[Card], batch_size: int = 64
     ) -> Floats:
-        """The same for many instructions, of like length together to save padding."""
+        """Return log-odds of many instructions, batched by similar length to save padding."""
         result = np.zeros((len(instructions), len(cards)), dtype=np.float32)
         order = sorted(range(len(instructions)), key=lambda i: len(instructions[i]))
         for start in range(0, len(order), batch_size):
@@ -179,8 +179,8 @@ class Scorer:
         return result
 
     @torch.inference_mode()
-    def _judge(self, instructions: Sequence[str], zoo: "_ReadZoo") -> tuple[Floats, Floats]:
-        """Log-odds [B, M] and relevance of the statements [B, T], by one pass."""
+    def _forward(self, instructions: Sequence[str], zoo: "_ZooFeatures") -> tuple[Floats, Floats]:
+        """Return log-odds [B, M] and relevance of the statements [B, T] from a single pass."""
         tokens = self.router.tokenizer(instructions).to(self.device)
         self.num_forward_passes += 1
         log_odds_BM, relevance_BT = self.router.model.score(
@@ -192,29 +192,29 @@ class Scorer:
         return shrunk_BM, relevance_BT.cpu().numpy()
 
     @torch.inference_mode()
-    def _read(self, cards: tuple[Card, ...]) -> "_ReadZoo":
-        """What the network needs of the cards, kept until others come.
+    def _zoo_features(self, cards: tuple[Card, ...]) -> "_ZooFeatures":
+        """Compute the network's inputs for the cards, and cache them until the cards change.
 
-        Statements are embedded again only when their words change, which a change of the zoo
-        does not do; the rest takes some 20 ms for 1,000 cards.
+        Statements are embedded again only if their text changes, which a change of the zoo does
+        not cause; the rest takes about 20 ms for 1,000 cards.
         """
-        before = self._zoo
-        if before is not None and before.cards == cards:
-            return before
+        cached = self._zoo
+        if cached is not None and cached.cards == cards:
+            return cached
         check_same_tasks(cards, self.tasks_hashes, source="cards to score")
         features = card_features(cards)
         self._check_statements(cards[0], features)
         known = self.router.known_cards.get(cards[0].tasks_hash)
         effects = np.zeros_like(features.weights_MT) if known is None else known.effects(features)
-        if before is not None and before.features.texts == features.texts:
-            statements_TE = before.statements_TE
+        if cached is not None and cached.features.texts == features.texts:
+            statements_TE = cached.statements_TE
         else:
             tokens = self.router.tokenizer.encoder_features(features.texts)
-            moved = {name: value.to(self.device) for name, value in tokens.items()}
-            statements_TE = self.router.model.encode(moved)
+            on_device = {name: value.to(self.device) for name, value in tokens.items()}
+            statements_TE = self.router.model.encode(on_device)
         width = statements_TE.shape[1]
         difficulty = np.zeros(width, dtype=np.float32) if known is None else known.difficulty_E
-        zoo = _ReadZoo(
+        zoo = _ZooFeatures(
             cards,
             features,
             statements_TE,
@@ -227,19 +227,19 @@ class Scorer:
         return zoo
 
     def _check_statements(self, card: Card, features: CardFeatures) -> None:
-        """Statements are read by the encoder: a card may not bring words of its own."""
+        """Reject cards with text that is not from their task set, since the encoder reads it."""
         for tasks in self.router.task_sets:
             expected = {statement_text(task) for task in tasks.tasks}
             if tasks.tasks_hash == card.tasks_hash and set(features.texts) != expected:
                 raise ArtifactError(
-                    f"cards to score: card of {card.candidate!r} makes other statements than its "
-                    f"task set {card.tasks_hash} has tasks; write it again with `modelsat profile`"
+                    f"cards to score: statements of {card.candidate!r} do not match the tasks of "
+                    f"its task set {card.tasks_hash}; profile the candidate again"
                 )
 
 
 @dataclass(frozen=True)
-class _ReadZoo:
-    """Cards as the network reads them, after the neutral card, padded to whole tiles."""
+class _ZooFeatures:
+    """The network's inputs for cards, with the neutral card first and padded to whole tiles."""
 
     cards: tuple[Card, ...]
     features: CardFeatures
@@ -251,10 +251,10 @@ class _ReadZoo:
 
 
 def _whole_tiles(rows_MT: Floats) -> Floats:
-    """Rows and repetitions of the last one, to a multiple of ``_TILE_ROWS``.
+    """Pad rows to a multiple of ``_TILE_ROWS`` by repeating the last row.
 
-    A processor makes products of 4 rows at a time and of those left over by other instructions:
-    the last bit of a score would change when another candidate joins.
+    Matrix kernels process 4 rows at a time and the remainder with other instructions: without
+    padding, the last bit of a score would change when a candidate is added.
     """
     return np.pad(rows_MT, ((0, -len(rows_MT) % _TILE_ROWS), (0, 0)), mode="edge")
 

@@ -1,8 +1,8 @@
-"""Attention while a network trains on CPUs in bfloat16: written out, product by product.
+"""Eager attention for training on CPUs in bfloat16.
 
 The fused kernel's backward pass is slow there: a layer of MiniLM over 32 instructions of 138 tokens
-takes 93 ms forward and back, written out 25 (docs/experiments.md). In float32 it takes 51, and GPUs
-have other kernels: there it stays.
+takes 93 ms forward and backward, eager attention 25 (docs/experiments.md). The fused kernel is kept
+in float32, where it takes 51, and on GPUs, which have other kernels.
 """
 
 import torch
@@ -12,12 +12,12 @@ from transformers import PreTrainedModel
 from modelsat.training.config import Precision
 
 
-def write_out_attention(model: nn.Module, device: torch.device, precision: Precision) -> None:
-    """Let base and encoder write attention out where the fused kernel's backward pass is slow.
+def use_eager_attention(model: nn.Module, device: torch.device, precision: Precision) -> None:
+    """Switch base and encoder to eager attention where the fused backward pass is slow.
 
     Args:
-        model: the network; what it computes stays the same to rounding.
-        device: where it trains.
+        model: the network; its outputs change only by rounding.
+        device: device of the training.
         precision: dtype of weights and products.
     """
     if device.type != "cpu" or precision == "float32":

@@ -25,7 +25,7 @@ from modelsat.modeling.model import ModelSat
 from modelsat.modeling.shapes import build_shapes
 from modelsat.modeling.tokenization import InstructionTokens
 from modelsat.training.adapters import is_adapter
-from modelsat.training.attention import write_out_attention
+from modelsat.training.attention import use_eager_attention
 from modelsat.training.config import Precision, StageName, TrainingConfig
 from modelsat.training.recomputation import recompute_activations
 from modelsat.training.stages import adapt_for_stage, freeze_for_stage, parameter_groups
@@ -192,7 +192,7 @@ def _on_shapes(
         if fused_attention:
             _disable_attention_dropout(model)
         else:
-            write_out_attention(model, torch.device("cpu"), precision)
+            use_eager_attention(model, torch.device("cpu"), precision)
         yield model
 
 

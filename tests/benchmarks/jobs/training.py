@@ -22,7 +22,7 @@ from modelsat.modeling.card_features import card_features
 from modelsat.modeling.loading import build_model
 from modelsat.outcomes.matrix import OutcomeMatrix
 from modelsat.processor import native_dtype
-from modelsat.training.attention import write_out_attention
+from modelsat.training.attention import use_eager_attention
 from modelsat.training.batches import BatchSampler
 from modelsat.training.losses import alignment_loss, scoring_loss
 from modelsat.training.stages import freeze_for_stage, parameter_groups, schedule
@@ -100,7 +100,7 @@ class Load:
         )
         self.model, self.tokenizer = build_model(self.config.model, training.seed)
         freeze_for_stage(self.model, "all", training.frozen_layers)
-        write_out_attention(self.model, torch.device("cpu"), self.options.resolved_precision)
+        use_eager_attention(self.model, torch.device("cpu"), self.options.resolved_precision)
 
     def figures(self, ended_s: list[float], mean_loss: float) -> dict[str, float]:
         """Fields of :class:`TrainingFigures`, from the moment at which every step ended."""

@@ -100,8 +100,7 @@ def test_candidates_are_listed_by_score_with_their_costs(route):
 
 def test_sizes_are_labelled_as_a_proxy(route):
     assert (
-        "billions of parameters, a stand-in for price"
-        in route("--candidates-table", "TABLE").stdout
+        "billions of parameters, a proxy for price" in route("--candidates-table", "TABLE").stdout
     )
 
 
@@ -133,7 +132,7 @@ def test_nan_score_is_shown_as_unknown(route):
         (("--tolerance", "0.1"), ConfigError, "add --zoo FILE or --candidates-table FILE"),
         (("--max-cost", "1"), ConfigError, "add --zoo FILE or --candidates-table FILE"),
         (("--tolerance", "5", "--zoo", "ZOO"), ConfigError, "tolerance: Input should be less"),
-        (("--zoo", "ZOO", "--candidates-table", "TABLE"), ConfigError, "give one of them"),
+        (("--zoo", "ZOO", "--candidates-table", "TABLE"), ConfigError, "pass only one of them"),
         (("--models", "mid,gpt*"), ZooError, "--models 'gpt*' matches no candidate of small, mid"),
         (("--models", "mid,"), ConfigError, "models.1"),
         (("--max-cost", "0.1", "--zoo", "ZOO"), RoutingError, "2 above max_cost"),

@@ -53,50 +53,50 @@ def test_prices_of_a_zoo_are_blended_three_to_one(zoo_file):
     assert "75% of them prompt and 25% answer" in costs.description
 
 
-def test_a_zoo_without_any_price_is_refused(zoo_file):
+def test_rejects_a_zoo_without_prices(zoo_file):
     with pytest.raises(ArtifactError, match=r"zoo.yaml has no price .* of any of a, b"):
         load_costs(["a", "b"], zoo=zoo_file(None))
 
 
-def test_a_table_with_all_prices_gives_prices(table):
+def test_complete_prices_are_used(table):
     path = table(("a", 7.0, 2.0, 6.0), ("b", 70.0, 0.0, 0.0))
     costs = load_costs(["a", "b"], candidates_table=path)
     assert costs.by_candidate == {"a": 3.0, "b": 0.0}
-    assert "stand-in" not in costs.description
+    assert "proxy" not in costs.description
 
 
-def test_sizes_stand_in_where_they_are_known_of_more_and_units_never_mix(table):
+def test_sizes_are_used_if_known_for_more_candidates_and_units_never_mix(table):
     path = table(("a", 7.0, 2.0, 6.0), ("b", 70.0, None, 1.0), ("c", None, 1.0, 1.0))
     costs = load_costs(["a", "b", "d"], candidates_table=path)
     assert costs.by_candidate == {"a": 7.0, "b": 70.0, "d": None}
     assert costs.unit == "params_b"
-    assert "a stand-in for price: the table has prices of 1 of 3 candidates" in costs.description
+    assert "a proxy for price: the table has prices of 1 of 3 candidates" in costs.description
     # Among a and c, as many are priced as sized at least.
     assert load_costs(["a", "c"], candidates_table=path).by_candidate == {"a": 3.0, "c": 1.0}
 
 
-def test_a_figure_that_is_no_number_is_unknown(table):
+def test_nan_is_unknown(table):
     path = table(("a", float("nan"), None, None), ("b", 7.0, float("inf"), 1.0))
     assert load_costs(["a", "b"], candidates_table=path).by_candidate == {"a": None, "b": 7.0}
 
 
 @pytest.mark.parametrize("row", [("a", -7.0, None, None), ("a", 7.0, 1.0, -2.0)])
-def test_a_negative_figure_is_refused(table, row):
+def test_rejects_negative_values(table, row):
     with pytest.raises(ArtifactError, match=r"'a' has (params_b -7|price_out_usd_per_mtok -2)"):
         load_costs(["a"], candidates_table=table(row))
 
 
-def test_a_table_that_knows_no_candidate_is_refused(table):
+def test_rejects_a_table_without_known_candidates(table):
     with pytest.raises(ArtifactError, match=r"no price .* of any of b"):
         load_costs(["b"], candidates_table=table(("a", 7.0, None, None)))
 
 
-def test_at_most_one_source(zoo_file, table):
+def test_accepts_at_most_one_file(zoo_file, table):
     assert load_costs(["a"]) is None
-    with pytest.raises(ConfigError, match="give one of them"):
+    with pytest.raises(ConfigError, match="pass only one of them"):
         load_costs(["a"], zoo=zoo_file(None), candidates_table=table(("a", 7.0, None, None)))
 
 
-def test_a_zoo_file_that_is_refused_names_itself(tmp_path):
+def test_error_names_the_invalid_zoo_file(tmp_path):
     with pytest.raises(ZooError, match=r"missing\.yaml"):
         load_costs(["a"], zoo=tmp_path / "missing.yaml")

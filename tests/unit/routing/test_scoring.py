@@ -34,7 +34,7 @@ def scorer(router_dir):
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 16])
-def test_scores_depend_neither_on_the_batch_nor_on_its_order(router_dir, batch_size):
+def test_scores_do_not_depend_on_batching(router_dir, batch_size):
     cards = make_cards(12)
     expected = Scorer.load(router_dir).score(QUESTIONS, cards)
     again = Scorer.load(router_dir)
@@ -46,7 +46,7 @@ def test_scores_depend_neither_on_the_batch_nor_on_its_order(router_dir, batch_s
     assert np.array_equal(got.argmax(axis=1), expected.argmax(axis=1))
 
 
-def test_an_explanation_states_relevance_and_evidence(scorer):
+def test_explanation_has_relevance_and_evidence(scorer):
     cards = [
         make_card("a", {"rivers": 20.0, "verbs": 10.0, "sums": 4.0, "moons": 15.0}),
         make_card("b", {"rivers": 0.0, "verbs": 20.0, "sums": 10.0, "moons": 10.0}),
@@ -67,7 +67,7 @@ def test_an_explanation_states_relevance_and_evidence(scorer):
             assert (share.accuracy_fraction, share.num_shots) == (correct / SHOTS, SHOTS)
 
 
-def test_an_explanation_gives_the_scores_too_in_one_pass(scorer):
+def test_explanation_includes_the_scores_in_one_pass(scorer):
     cards = make_cards(5)
     expected = scorer.score([QUESTION], cards)[0]
     before = scorer.num_forward_passes
@@ -80,7 +80,7 @@ def test_an_explanation_gives_the_scores_too_in_one_pass(scorer):
 
 
 @pytest.mark.parametrize("position", [0, 2])
-def test_notes_and_provenance_change_no_score(scorer, position):
+def test_notes_and_provenance_do_not_affect_scores(scorer, position):
     cards = make_cards(4)
     before = scorer.score(QUESTIONS, cards)
     changed = list(cards)
@@ -90,15 +90,15 @@ def test_notes_and_provenance_change_no_score(scorer, position):
     assert scorer.explain(QUESTION, changed, 2) == scorer.explain(QUESTION, cards, 2)
 
 
-def test_a_card_brings_no_words_of_its_own(scorer):
+def test_rejects_a_card_with_other_text(scorer):
     (card,) = make_cards(1)
     worded = replace(card.statements[0], description=HOSTILE)
     hostile = replace(card, statements=(worded, *card.statements[1:]))
-    with pytest.raises(ArtifactError, match="'candidate-0' makes other statements"):
+    with pytest.raises(ArtifactError, match="statements of 'candidate-0' do not match"):
         scorer.score([QUESTION], [hostile])
 
 
-def test_a_changing_zoo_is_scored_as_if_it_had_always_been_so(scorer):
+def test_scores_after_a_zoo_change_equal_those_of_a_new_scorer(scorer):
     cards = make_cards(6)
     newcomer = make_card("new", dict.fromkeys(TOPICS, 13.0))
     edited = replace(cards[2], statements=newcomer.statements)
@@ -114,8 +114,8 @@ def test_a_changing_zoo_is_scored_as_if_it_had_always_been_so(scorer):
         np.testing.assert_allclose(scores, alone[card.candidate], atol=1e-5)
 
 
-def test_no_score_depends_on_who_else_is_scored(scorer):
-    """But for the last bits: some processors sum products of many rows in another order."""
+def test_scores_do_not_depend_on_other_candidates(scorer):
+    """Up to the last bits, since some processors sum products of many rows in another order."""
     cards = make_cards(24)
     together = scorer.score([QUESTION], cards)
     for number in range(1, len(cards)):
@@ -144,7 +144,7 @@ def test_auto_is_what_the_processor_computes_in(router_dir, monkeypatch, sets, d
 
 @pytest.mark.gpu
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-3), ("auto", 0.02)])
-def test_a_gpu_gives_the_same_scores(router_dir, dtype, tolerance):
+def test_gpu_scores_equal_cpu_scores(router_dir, dtype, tolerance):
     cards = make_cards(5)
     expected = Scorer.load(router_dir).score(QUESTIONS, cards)
     on_gpu = Scorer.load(router_dir, "cuda", dtype=dtype)

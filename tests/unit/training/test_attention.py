@@ -1,11 +1,11 @@
-"""Attention written out for training, against the fused kernel."""
+"""Eager attention for training agrees with the fused kernel."""
 
 import numpy as np
 import pytest
 import torch
 from transformers import PreTrainedModel
 
-from modelsat.training.attention import write_out_attention
+from modelsat.training.attention import use_eager_attention
 from tests.support.router_parts import make_router
 
 CPU = torch.device("cpu")
@@ -18,18 +18,18 @@ def implementations(model: torch.nn.Module) -> set[str]:
 
 
 @pytest.mark.parametrize("precision", ["autocast", "bf16"])
-def test_it_is_written_out_where_that_is_faster(tmp_path, precision):
+def test_eager_attention_is_used_where_it_is_faster(tmp_path, precision):
     model = make_router(tmp_path).model
     before = implementations(model)
-    write_out_attention(model, torch.device("cuda"), precision)
-    write_out_attention(model, CPU, "float32")
+    use_eager_attention(model, torch.device("cuda"), precision)
+    use_eager_attention(model, CPU, "float32")
     assert implementations(model) == before == {"sdpa"}
-    write_out_attention(model, CPU, precision)
+    use_eager_attention(model, CPU, precision)
     assert implementations(model) == {"eager"}
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_scores_and_gradients_are_those_of_the_fused_kernel(tmp_path, dtype):
+def test_scores_and_gradients_equal_those_of_the_fused_kernel(tmp_path, dtype):
     """To rounding; the instructions are of unlike length, so one is padded."""
     router = make_router(tmp_path)
     model, texts = router.model, ["two plus two", "which of these rivers is the longest of all"]
@@ -46,7 +46,7 @@ def test_scores_and_gradients_are_those_of_the_fused_kernel(tmp_path, dtype):
         return scores.detach().float().numpy(), torch.cat(gradients).numpy()
 
     fused_scores, fused = run()
-    write_out_attention(model, CPU, "autocast")
+    use_eager_attention(model, CPU, "autocast")
     scores, gradient = run()
     # Processors round sums in another order; over the network's products that adds up to some eps.
     tolerance = 16 * torch.finfo(dtype).eps
