@@ -37,7 +37,7 @@ def wait_until(holds):
         time.sleep(0.01)
 
 
-def test_the_official_client_reads_whole_answers(client):
+def test_official_client_reads_complete_answers(client):
     answer = client.chat.completions.create(**CHAT, n=2, logprobs=True)
     assert answer.model == "m"
     assert [c.message.content for c in answer.choices] == ["".join(f"a-{i} " for i in range(8))] * 2
@@ -49,7 +49,7 @@ def test_the_official_client_reads_whole_answers(client):
     assert [m.id for m in client.models.list()] == ["fake-model"]
 
 
-def test_the_official_client_reads_streams(client):
+def test_official_client_reads_streams(client):
     chunks = list(
         client.chat.completions.create(**CHAT, stream=True, stream_options={"include_usage": True})
     )
@@ -68,7 +68,7 @@ def test_streams_are_framed_as_server_sent_events(upstream):
     assert all(json.loads(event.removeprefix("data: "))["model"] == "m" for event in events)
 
 
-def test_tools_and_formats_are_answered(client):
+def test_supports_tools_and_response_formats(client):
     tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
     choice = client.chat.completions.create(**CHAT, tools=[tool]).choices[0]
     assert (choice.finish_reason, choice.message.tool_calls[0].function.name) == (
@@ -81,7 +81,7 @@ def test_tools_and_formats_are_answered(client):
 
 # Without encoding_format the client requests base64 and decodes it.
 @pytest.mark.parametrize("encoding", [{"encoding_format": "float"}, {}], ids=["float", "base64"])
-def test_embeddings_depend_on_the_text_alone(client, encoding):
+def test_embeddings_depend_only_on_the_text(client, encoding):
     first, second, again = client.embeddings.create(
         model="m", input=["x", "y", "x"], **encoding
     ).data
@@ -107,7 +107,7 @@ def test_a_prompt_can_be_too_long(upstream):
     )
 
 
-def test_the_control_path_changes_the_behaviour_and_tells_what_came(upstream):
+def test_control_path_sets_the_behaviour_and_returns_requests(upstream):
     control = upstream.url.removesuffix("/v1") + "/control"
     assert httpx.post(control, json={"status": 503}).status_code == 200
     assert post(upstream, CHAT).status_code == 503
@@ -118,7 +118,7 @@ def test_the_control_path_changes_the_behaviour_and_tells_what_came(upstream):
 
 
 @pytest.mark.parametrize(("fault", "is_json"), [("html", False), ("wrong_types", True)])
-def test_garbage_comes_with_status_200(upstream, fault, is_json):
+def test_malformed_answers_have_status_200(upstream, fault, is_json):
     upstream.behave(fault=fault)
     response = post(upstream, CHAT)
     assert response.status_code == 200
@@ -127,13 +127,13 @@ def test_garbage_comes_with_status_200(upstream, fault, is_json):
 
 
 @pytest.mark.parametrize("fault", ["not_json", "truncated", "empty"])
-def test_other_garbage_is_no_json(upstream, fault):
+def test_other_malformed_answers_are_not_json(upstream, fault):
     upstream.behave(fault=fault)
     with pytest.raises(json.JSONDecodeError):
         post(upstream, CHAT).json()
 
 
-def test_a_stream_breaks_off_after_the_stated_events(upstream):
+def test_stream_breaks_after_the_configured_events(upstream):
     upstream.behave(fault="close", after_chunks=3)
     lines = []
     with (
@@ -147,7 +147,7 @@ def test_a_stream_breaks_off_after_the_stated_events(upstream):
 
 
 @pytest.mark.parametrize("fault", ["silence", "stall"])
-def test_whoever_hangs_up_is_counted(upstream, fault):
+def test_disconnected_clients_are_counted(upstream, fault):
     upstream.behave(fault=fault, after_chunks=1)
     with pytest.raises(httpx.ReadTimeout):
         post(upstream, {**CHAT, "stream": True}, timeout_s=0.2)
@@ -160,7 +160,7 @@ def test_answers_can_be_large(upstream):
     assert len(post(upstream, CHAT).content) > 1_000_000
 
 
-def test_a_closed_server_refuses_connections(loopback):
+def test_closed_server_refuses_connections(loopback):
     with running_upstream() as server:
         port = server.port
         assert post(server, CHAT).status_code == 200

@@ -57,7 +57,7 @@ def as_cluster(spec):
 
 
 @pytest.mark.parametrize("module", JOBS)
-def test_ray_takes_the_jobs_request(module):
+def test_ray_accepts_the_job_request(module):
     document = manifest(JOBS[module])
     spec = document["spec"]
     assert (document["apiVersion"], document["kind"]) == ("ray.io/v1", "RayJob")
@@ -73,7 +73,7 @@ def test_ray_takes_the_jobs_request(module):
 
 
 @pytest.mark.parametrize("name", clusters())
-def test_rays_autoscaler_takes_the_cluster(name):
+def test_autoscaler_accepts_the_cluster(name):
     spec = clusters()[name]
     assert spec["enableInTreeAutoscaling"] is True
     config = autoscaling_config(as_cluster(spec))  # which holds it to ray-schema.json
@@ -91,7 +91,7 @@ def test_rays_autoscaler_takes_the_cluster(name):
         autoscaling_config(as_cluster(spec))
 
 
-def test_a_user_other_than_root_reads_the_mounted_secrets():
+def test_non_root_user_can_read_the_mounted_secrets():
     spec = clusters()["serve_app"]
     for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"]):
         pod = group["template"]["spec"]
@@ -135,7 +135,7 @@ def instances():
 
 @pytest.mark.parametrize("cluster", [kuberay_nodes, instances])
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_shipped_training_has_room_on_the_shipped_clusters(path, cluster):
+def test_shipped_trainings_fit_the_shipped_clusters(path, cluster):
     resources = ResourcesConfig.model_validate(manifest(path)["resources"])
     scaling = scaling_config(resources)
     needed = {
@@ -146,7 +146,7 @@ def test_every_shipped_training_has_room_on_the_shipped_clusters(path, cluster):
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_groups_without_pods_say_which_gpu_they_will_have(name):
+def test_scaled_down_groups_declare_their_gpu(name):
     types = autoscaling_config(as_cluster(clusters()[name]))["available_node_types"].values()
     with_gpu = [node["resources"] for node in types if "GPU" in node["resources"]]
     kinds = [key.split(":")[1] for node in with_gpu for key in node if "accelerator_type:" in key]
@@ -154,7 +154,7 @@ def test_groups_without_pods_say_which_gpu_they_will_have(name):
     assert set(kinds) <= set(CHIPS)
 
 
-def test_every_worker_that_may_ask_a_url_has_its_keys():
+def test_workers_that_call_remote_candidates_have_their_keys():
     """Ray places their replicas wherever a CPU is free, and no group says what it is kept for."""
     cluster = clusters()["profiling.aptitude_test"]
     for group in cluster["workerGroupSpecs"]:
@@ -172,7 +172,7 @@ def submissions():
 
 
 @pytest.mark.parametrize("command", list(submissions()))
-def test_ray_takes_every_documented_submission(command):
+def test_ray_accepts_every_documented_submission(command):
     submit = job_cli_group.commands["submit"]
     options = submit.make_context("submit", shlex.split(command)).params
     environment = RuntimeEnv(**yaml.safe_load(options["runtime_env_json"]))

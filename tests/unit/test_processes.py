@@ -17,7 +17,7 @@ sys.stdin.read()
 
 
 @pytest.mark.parametrize("how", ["kill", "terminate", "leaves"])
-def test_a_process_ends_with_the_one_that_started_it(how: str):
+def test_child_process_ends_with_its_parent(how: str):
     command = [sys.executable, "-c", PARENT]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -32,5 +32,5 @@ def test_a_process_ends_with_the_one_that_started_it(how: str):
     child.wait(timeout=30)
 
 
-def test_without_processes_nothing_is_started():
+def test_starts_nothing_without_processes():
     assert end_with_this_process([]) is None

@@ -32,7 +32,7 @@ def continuing_job(folder: Path, earlier: Path) -> TrainJobConfig:
     return TrainJobConfig.model_validate(values)
 
 
-def test_training_begins_with_what_the_earlier_router_knows(stopped, tmp_path):
+def test_training_starts_from_the_initial_router(stopped, tmp_path):
     earlier = stopped[0].router_dir
     config = continuing_job(tmp_path, earlier)
     summary = train_router(config)
@@ -52,7 +52,7 @@ def test_training_begins_with_what_the_earlier_router_knows(stopped, tmp_path):
     assert description["manifest"]["initial_router"]
 
 
-def test_the_run_is_another_if_the_earlier_router_is(stopped, tmp_path):
+def test_another_initial_router_makes_another_run(stopped, tmp_path):
     copied = tmp_path / "copied"
     shutil.copytree(stopped[0].router_dir, copied)
     config = continuing_job(tmp_path, stopped[0].router_dir)
@@ -63,7 +63,7 @@ def test_the_run_is_another_if_the_earlier_router_is(stopped, tmp_path):
     assert run_name(of_copy) != run_name(config)
 
 
-def test_another_model_or_no_router_is_refused(stopped, tmp_path):
+def test_rejects_another_model_or_a_missing_router(stopped, tmp_path):
     config = continuing_job(tmp_path, stopped[0].router_dir)
     other = config.model.model_copy(update={"max_instruction_tokens": 64})
     with pytest.raises(ConfigError, match="max_instruction_tokens: 256 in place of 64"):

@@ -53,22 +53,22 @@ def runs(tmp_path_factory) -> Path:
         "recomputation-with-adapters",
     ],
 )
-def test_the_same_step_moves_the_weights_alike(runs, first, second):
+def test_weights_do_not_depend_on_how_a_step_is_distributed(runs, first, second):
     assert moved_apart(runs, first, second) <= TOLERANCE
 
 
 @pytest.mark.parametrize("name", ["two", "two-zero-3", "two-lora", "two-lora-zero-3"])
-def test_a_resumed_run_equals_an_unbroken_one(runs, name):
+def test_resumed_run_equals_an_uninterrupted_run(runs, name):
     assert moved_apart(runs, name, f"{name}-resumed") <= TOLERANCE
 
 
-def test_without_reductions_the_difference_is_seen(runs):
+def test_missing_gradient_reduction_is_detected(runs):
     """What the tolerance would not let pass: workers that train on their own gradients."""
     assert moved_apart(runs, "two", "two-apart") > 30 * TOLERANCE
 
 
 @pytest.mark.parametrize("name", ["two-connector", "two-connector-zero-3"])
-def test_stage_1_moves_the_connector_alone(runs, name):
+def test_stage_1_trains_only_the_connector(runs, name):
     start, end = (
         safetensors.torch.load_file(runs / f"{file}.safetensors") for file in ("start", name)
     )

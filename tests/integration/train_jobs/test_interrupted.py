@@ -67,9 +67,7 @@ def stop_at(
     return "".join(lines) + rest
 
 
-def test_a_job_goes_on_after_every_kind_of_end_as_if_nothing_had_been(
-    tmp_path, start, noisy_tables, stopped
-):
+def test_interrupted_job_resumes_with_the_same_result(tmp_path, start, noisy_tables, stopped):
     config = overfitting_job(noisy_tables, tmp_path)
     path = tmp_path / "job.yaml"
     path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
@@ -102,7 +100,7 @@ def test_a_job_goes_on_after_every_kind_of_end_as_if_nothing_had_been(
 
 
 @pytest.mark.parametrize("interrupts", [signal.SIG_DFL, signal.SIG_IGN])
-def test_interrupted_quickstart_keeps_what_is_done(tmp_path, start, interrupts):
+def test_interrupted_quickstart_keeps_finished_work(tmp_path, start, interrupts):
     """By Ctrl-C, or by SIGTERM to a command that a shell started in the background."""
     folders = ("--directory", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"))
     before = signal.signal(signal.SIGINT, interrupts)  # what the command inherits

@@ -93,7 +93,7 @@ def adapted(noisy_tables, tmp_path_factory, ray_cluster) -> tuple[TrainJobConfig
     return config, train_router(config)
 
 
-def test_linear_layers_of_the_base_have_moved_and_nothing_else(adapted):
+def test_only_linear_layers_of_the_base_have_changed(adapted):
     config, summary = adapted
     losses = [entry["validation_loss"] for entry in summary.history if entry["stage"] == "all"]
     # The best epoch is not the last, whose weights would be those of the engine.
@@ -106,7 +106,7 @@ def test_linear_layers_of_the_base_have_moved_and_nothing_else(adapted):
     assert {path.suffix for path in files} <= {".json", ".safetensors"}
 
 
-def test_the_router_loads_where_neither_peft_nor_deepspeed_is(adapted):
+def test_router_loads_without_peft_and_deepspeed(adapted):
     router = adapted[0].router_dir
     command = [sys.executable, "-c", WITHOUT_TRAINING, str(router), json.dumps(INSTRUCTIONS)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -116,7 +116,7 @@ def test_the_router_loads_where_neither_peft_nor_deepspeed_is(adapted):
     assert np.abs(found - expected).max() < 1e-6
 
 
-def test_a_broken_job_goes_on_as_if_nothing_had_been(adapted, noisy_tables, tmp_path):
+def test_failed_job_resumes_with_the_same_result(adapted, noisy_tables, tmp_path):
     config = stopping_job(noisy_tables, tmp_path, resources={"max_failures": 0})
     folder = Path(config.storage_path) / run_name(config)
     full = folder / "checkpoint_all-002"
@@ -129,7 +129,7 @@ def test_a_broken_job_goes_on_as_if_nothing_had_been(adapted, noisy_tables, tmp_
     assert same_weights(adapted[0], config)
 
 
-def test_another_job_goes_on_from_its_router_with_adapters_under_zero_3(adapted, tmp_path):
+def test_job_continues_from_the_router_with_adapters_and_zero_3(adapted, tmp_path):
     earlier = adapted[0].router_dir
     values = job_values(write_toy_tables(tmp_path / "tables"), tmp_path)
     values |= {"initial_router": str(earlier), "deepspeed": {"zero_stage": 3}}

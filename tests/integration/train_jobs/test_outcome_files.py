@@ -102,9 +102,7 @@ def rows_of(matrix: OutcomeMatrix) -> dict[str, tuple]:
     return dict(zip(matrix.question_ids, zip(texts, values, strict=True), strict=True))
 
 
-def test_files_hold_what_the_tables_joined_in_memory_hold(
-    files: OutcomeFiles, data: DataSetConfig
-) -> None:
+def test_files_equal_the_tables_joined_in_memory(files: OutcomeFiles, data: DataSetConfig) -> None:
     whole = load_matrix(
         data.questions, data.outcomes, CARDS, sources=data.sources, exclude_questions=EXCLUDED
     )
@@ -116,7 +114,7 @@ def test_files_hold_what_the_tables_joined_in_memory_hold(
     assert files.num_unknown == 9
 
 
-def test_the_order_of_the_tables_changes_nothing(files: OutcomeFiles, tmp_path: Path) -> None:
+def test_files_do_not_depend_on_the_order_of_tables(files: OutcomeFiles, tmp_path: Path) -> None:
     folder = tmp_path / "files"
     write_outcome_files(write_tables(tmp_path / "backwards", backwards=True), split_of(), folder)
     again = open_outcome_files(folder, CARDS)
@@ -125,7 +123,7 @@ def test_the_order_of_the_tables_changes_nothing(files: OutcomeFiles, tmp_path: 
         assert one[0].read_bytes() == two[0].read_bytes()
 
 
-def test_an_epoch_takes_every_instruction_once_whoever_shares_it(files: OutcomeFiles) -> None:
+def test_epoch_uses_every_instruction_once(files: OutcomeFiles) -> None:
     def batches(rank: int, num_workers: int, batch_size: int) -> list[tuple[str, ...]]:
         sampler = BatchSampler(
             [files.training],

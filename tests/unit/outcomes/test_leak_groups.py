@@ -17,7 +17,7 @@ def table(rows):
     return pa.Table.from_pylist(made, schema=QUESTIONS.arrow)
 
 
-def test_a_stem_is_what_stands_before_the_options():
+def test_stem_is_the_text_before_the_options():
     four = "Which river is  longest?\nA. Nile\nB. Po\nC. Oder\nD. Ems"
     ten = "which river is longest?\n(A) Po\n(B) Nile"
     assert normalised_stem(four) == normalised_stem(ten) == "which river is longest"

@@ -10,7 +10,7 @@ from tests.support.router_parts import make_matrix
 
 
 @given(seed=st.integers(0, 10_000), fraction=st.floats(0.3, 0.7))
-def test_a_split_parts_the_questions_and_keeps_groups_together(seed, fraction):
+def test_split_keeps_groups_together(seed, fraction):
     matrix = make_matrix(per_topic=40)
     grouped = type(matrix)(
         **{**vars(matrix), "groups": tuple(str(i // 4) for i in range(len(matrix)))}

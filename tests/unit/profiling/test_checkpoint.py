@@ -38,14 +38,14 @@ def _settled(checkpoint: Checkpoint) -> dict[str, dict[str, Any]]:
     return by_id
 
 
-def test_a_candidate_never_asked_has_nothing_settled(checkpoint: Checkpoint) -> None:
+def test_new_candidate_has_no_settled_questions(checkpoint: Checkpoint) -> None:
     assert _settled(checkpoint) == {}
     assert checkpoint.num_interrupted() == 0
     checkpoint.discard_others()
     checkpoint.discard()
 
 
-def test_kept_rows_come_back_as_they_were(checkpoint: Checkpoint) -> None:
+def test_stored_rows_round_trip(checkpoint: Checkpoint) -> None:
     wrong = _graded("q1", correct=0.0, failure="unparsable", output="?", prompt_tokens=7)
     _keep(checkpoint, _graded("q0", engine_request=5), wrong)
     _keep(checkpoint, _graded("q2"))
@@ -57,7 +57,7 @@ def test_kept_rows_come_back_as_they_were(checkpoint: Checkpoint) -> None:
     assert list((checkpoint.folder / "asked").iterdir()) == []
 
 
-def test_a_batch_before_an_engine_is_asked_again_and_counted(checkpoint: Checkpoint) -> None:
+def test_batch_in_flight_is_repeated_and_counted(checkpoint: Checkpoint) -> None:
     _keep(checkpoint, _graded("q0"))
     checkpoint.begin_batch(["q1", "q2", "q3"])
     assert sorted(_settled(checkpoint)) == ["q0"]
@@ -67,7 +67,7 @@ def test_a_batch_before_an_engine_is_asked_again_and_counted(checkpoint: Checkpo
     assert checkpoint.num_interrupted() == 3
 
 
-def test_killed_between_the_answers_and_their_note_nothing_is_repeated(
+def test_kill_between_answers_and_marker_repeats_nothing(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
@@ -78,7 +78,7 @@ def test_killed_between_the_answers_and_their_note_nothing_is_repeated(
     assert sorted(_settled(checkpoint)) == ["q0", "q1"]
 
 
-def test_failed_rows_are_asked_again_until_their_failure_stands(checkpoint: Checkpoint) -> None:
+def test_failed_rows_are_retried_until_the_limit(checkpoint: Checkpoint) -> None:
     for run in range(MAX_ASKING_RUNS):
         assert "bad" not in _settled(checkpoint)
         _keep(checkpoint, _failed("bad", f"run {run}"), _graded(f"q{run}"))
@@ -88,26 +88,26 @@ def test_failed_rows_are_asked_again_until_their_failure_stands(checkpoint: Chec
     assert settled["bad"]["failure"].startswith("failed: run ")
 
 
-def test_an_answer_outweighs_all_failures(checkpoint: Checkpoint) -> None:
+def test_an_answer_overrides_earlier_failures(checkpoint: Checkpoint) -> None:
     for _ in range(MAX_ASKING_RUNS):
         _keep(checkpoint, _failed("q0"))
     _keep(checkpoint, _graded("q0"))
     assert _settled(checkpoint)["q0"]["correct"] == 1.0
 
 
-def test_a_batch_of_failures_only_is_not_interrupted(checkpoint: Checkpoint) -> None:
+def test_batch_with_only_failures_is_not_interrupted(checkpoint: Checkpoint) -> None:
     _keep(checkpoint, _failed("q0"), _failed("q1"))
     assert checkpoint.num_interrupted() == 0
     assert _settled(checkpoint) == {}
 
 
-def test_a_question_answered_twice_is_settled_once(checkpoint: Checkpoint) -> None:
+def test_question_answered_twice_is_settled_once(checkpoint: Checkpoint) -> None:
     _keep(checkpoint, _graded("q0"))
     _keep(checkpoint, _graded("q0"), _graded("q1"))
     assert sorted(_settled(checkpoint)) == ["q0", "q1"]
 
 
-def test_a_file_cut_short_counts_as_never_written(checkpoint: Checkpoint) -> None:
+def test_truncated_file_is_ignored(checkpoint: Checkpoint) -> None:
     key = _keep(checkpoint, _graded("q0"))
     _keep(checkpoint, _graded("q1"))
     kept = checkpoint.folder / "answered" / f"{key}.parquet"
@@ -115,7 +115,7 @@ def test_a_file_cut_short_counts_as_never_written(checkpoint: Checkpoint) -> Non
     assert sorted(_settled(checkpoint)) == ["q1"]
 
 
-def test_another_hash_sees_nothing_and_takes_the_place(checkpoint: Checkpoint) -> None:
+def test_another_hash_replaces_the_checkpoint(checkpoint: Checkpoint) -> None:
     _keep(checkpoint, _graded("q0"))
     checkpoint.discard_others()
     assert sorted(_settled(checkpoint)) == ["q0"]
@@ -128,7 +128,7 @@ def test_another_hash_sees_nothing_and_takes_the_place(checkpoint: Checkpoint) -
     assert sorted(_settled(neighbour)) == ["q0"]
 
 
-def test_a_folder_that_cannot_be_written_is_named(checkpoint: Checkpoint) -> None:
+def test_error_names_an_unwritable_folder(checkpoint: Checkpoint) -> None:
     checkpoint.folder.parent.mkdir(parents=True)
     checkpoint.folder.write_text("in the way")
     with pytest.raises(MachineError, match=r"cannot write .*alpha/hash1/asked"):

@@ -41,17 +41,19 @@ def test_shipped_configuration_loads(path: Path) -> None:
         ({"max_parallel_candidates": 0}, "max_parallel_candidates"),
     ],
 )
-def test_wrong_values_are_refused_by_name(change: dict[str, object], named: str) -> None:
+def test_error_names_invalid_values(change: dict[str, object], named: str) -> None:
     parse_config(ProfileConfig, MINIMAL, source="run.yaml")
     with pytest.raises(ConfigError, match=named):
         parse_config(ProfileConfig, {**MINIMAL, **change}, source="run.yaml")
 
 
 @pytest.mark.parametrize(("replicas", "bounds"), [(3, (3, 3)), ([1, 4], (1, 4))])
-def test_one_number_of_replicas_is_both_bounds(replicas: object, bounds: tuple[int, int]) -> None:
+def test_single_number_of_replicas_sets_both_bounds(
+    replicas: object, bounds: tuple[int, int]
+) -> None:
     config = parse_config(ProfileConfig, {**MINIMAL, "replicas": replicas}, source="run.yaml")
     assert config.replica_bounds == bounds
 
 
-def test_ours_is_the_package_imported() -> None:
+def test_our_profiling_package_is_imported() -> None:
     assert Path(profiling.__file__).parents[1] == Path(__file__).parents[3]

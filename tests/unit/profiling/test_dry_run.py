@@ -37,7 +37,7 @@ def file(config: ProfileConfig) -> str:
     return str(path)
 
 
-def test_the_plan_says_what_is_left(
+def test_dry_run_reports_the_remaining_work(
     file: str, config: ProfileConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(config.output_dir.rglob("*"))
@@ -54,7 +54,7 @@ def test_the_plan_says_what_is_left(
     assert sorted(config.output_dir.rglob("*")) == before
 
 
-def test_people_get_a_line_for_each_candidate(
+def test_dry_run_prints_a_line_for_each_candidate(
     file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["--config", file, "--dry-run"])

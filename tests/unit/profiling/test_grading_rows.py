@@ -64,7 +64,7 @@ def test_grades(changes: dict[str, Any], correct: float | None, failure: str | N
     assert outcome["source"] == "profiling"
 
 
-def test_a_failed_row_has_no_answer_and_no_tokens() -> None:
+def test_failed_row_has_no_answer_and_no_tokens() -> None:
     outcome = grade_row(_row(error="x" * 1000, output="", prompt_tokens=0), "alpha")
     assert not {"output", "prompt_tokens", "completion_tokens"} & set(outcome)
     assert len(outcome["failure"]) < 400
@@ -107,7 +107,7 @@ def test_too_many_failed_rows_save_nothing(config: ProfileConfig) -> None:
     assert not plan.works[0].path.exists()
 
 
-def test_failures_above_the_share_keep_the_checkpoint_and_say_what_the_next_run_does(
+def test_too_many_failures_keep_the_checkpoint(
     config: ProfileConfig,
 ) -> None:
     plan = plan_run(config)
@@ -125,7 +125,7 @@ def test_failures_above_the_share_keep_the_checkpoint_and_say_what_the_next_run_
     assert checkpoint.load(config.max_asking_runs).num_rows == len(QUESTION_IDS)
 
 
-def test_saved_candidates_leave_no_checkpoint_and_tell_what_was_repeated(
+def test_saving_deletes_the_checkpoint_and_reports_repeated_rows(
     config: ProfileConfig,
 ) -> None:
     plan = plan_run(config)
@@ -157,7 +157,7 @@ def _scored(question_id: str, *logprobs: float) -> dict[str, Any]:
     }
 
 
-def test_answers_that_nearly_tie_are_counted(config: ProfileConfig) -> None:
+def test_near_ties_are_counted(config: ProfileConfig) -> None:
     """The margin in nats is 0, 0.0005, 0.002, 3; one question has one option, one failed."""
     plan = plan_run(config)
     likely = replace(plan, prompts=replace(plan.prompts, scoring="loglikelihood"))
@@ -190,7 +190,9 @@ def test_settled_questions_are_dropped_and_the_others_stay_in_order(
 @pytest.mark.parametrize(
     "ids", [QUESTION_IDS[:5], (*QUESTION_IDS, "q0"), (*QUESTION_IDS[1:], "q1"), ()]
 )
-def test_lost_or_doubled_answers_save_nothing(config: ProfileConfig, ids: tuple[str, ...]) -> None:
+def test_missing_or_duplicate_answers_save_nothing(
+    config: ProfileConfig, ids: tuple[str, ...]
+) -> None:
     plan = plan_run(config)
     with pytest.raises(GradingError, match=rf"{len(ids)} answers to 6 questions"):
         save_answers(_answers(plan, [_row(question_id) for question_id in ids]), plan, config)
@@ -221,7 +223,7 @@ def test_unchanged_results_are_not_written_again(config: ProfileConfig) -> None:
     assert [(file.stat().st_ino, file.stat().st_mtime_ns) for file in files] == before
 
 
-def test_a_candidate_whose_core_questions_failed_gets_no_card(config: ProfileConfig) -> None:
+def test_candidate_with_failed_core_questions_gets_no_card(config: ProfileConfig) -> None:
     plan = plan_run(config)
     good = [_row(question_id) for question_id in QUESTION_IDS]
     save_answers(_answers(plan, good), plan, config)
@@ -232,7 +234,7 @@ def test_a_candidate_whose_core_questions_failed_gets_no_card(config: ProfileCon
     assert list(read_cards(config.output_dir / "cards.parquet")) == ["alpha"]
 
 
-def test_report_tells_profiled_reused_and_failed_apart(config: ProfileConfig) -> None:
+def test_report_distinguishes_profiled_reused_and_failed(config: ProfileConfig) -> None:
     plan = plan_run(config)
     rows = [_row(question_id) for question_id in QUESTION_IDS]
     for index in (0, 1):

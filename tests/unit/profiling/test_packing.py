@@ -50,13 +50,13 @@ def _local(**llm_config: Any) -> VllmCandidate:
         ),
     ],
 )
-def test_needs_of_two_replicas_and_the_stages_around_them(
+def test_resources_of_two_replicas_and_their_stages(
     llm_config: dict[str, Any], expected: dict[str, float]
 ) -> None:
     assert needs(_local(**llm_config), 2) == pytest.approx(expected)
 
 
-def test_a_candidate_behind_a_url_needs_next_to_nothing() -> None:
+def test_remote_candidate_needs_almost_no_resources() -> None:
     far = OpenAICandidate(
         name="far", engine="openai", base_url="http://far.test", model="m", context_window=64
     )
@@ -81,23 +81,23 @@ def _order(waiting: list[dict[str, float]], **state: Any) -> list[tuple[int, boo
     return started
 
 
-def test_as_many_start_as_fit_and_a_big_one_lets_small_ones_pass() -> None:
+def test_small_candidates_overtake_a_big_one() -> None:
     assert _order([SMALL, BIG, SMALL, SMALL]) == [(0, True), (2, True), (3, True)]
 
 
-def test_a_big_one_starts_when_the_others_have_ended() -> None:
+def test_big_candidate_starts_after_the_others_end() -> None:
     assert _order([BIG], running=[SMALL]) == []
     assert _order([BIG]) == [(0, True)]
 
 
 @pytest.mark.parametrize("absent", [HUGE, OTHER_KIND])
-def test_what_the_cluster_cannot_hold_is_asked_for_and_blocks_nobody(
+def test_oversized_candidate_is_requested_and_blocks_no_other(
     absent: dict[str, float],
 ) -> None:
     assert _order([absent, BIG, SMALL]) == [(1, True), (0, False)]
 
 
-def test_what_other_jobs_use_is_not_free() -> None:
+def test_resources_of_other_jobs_are_not_free() -> None:
     used = {"CPU": 32.0, "GPU": 0.0, "accelerator_type:L4": 1.0}
     assert _order([SMALL], running=[SMALL], available=used) == []
     assert _order([SMALL], available=used) == [(0, True)]  # nothing of ours to wait for

@@ -65,19 +65,19 @@ def test_prompt_is_one_user_message_with_one_opening_token(tmp_path: Path) -> No
     assert rendered[QUESTION].to_pylist() == ["how many ?", "many"]
 
 
-def test_no_null_travels_through_the_engine(tmp_path: Path) -> None:
+def test_engine_rows_have_no_nulls(tmp_path: Path) -> None:
     source = _saved(tmp_path, TEMPLATE)
     rendered = render_prompts(_questions(["how", "many"], [None, 4]), source, Prompts())
     assert rendered["n_choices"].to_pylist() == [NO_CHOICES, 4]
 
 
-def test_a_tokenizer_without_chat_template_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_tokenizer_without_chat_template(tmp_path: Path) -> None:
     source = _saved(tmp_path, None)
     with pytest.raises(ZooError, match="'m': its tokenizer has no chat template"):
         render_prompts(_questions(["how"], [None]), source, Prompts())
 
 
-def test_a_directory_without_tokenizer_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_directory_without_tokenizer(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(ZooError, match="'m': no tokenizer can be read from"):
         render_prompts(_questions(["how"], [None]), _of_vllm(tmp_path), Prompts())
@@ -92,7 +92,7 @@ def test_a_directory_without_tokenizer_is_refused(tmp_path: Path) -> None:
         ({"revision": "v2", "tokenizer_revision": "v3"}, "v3"),
     ],
 )
-def test_the_tokenizer_is_of_the_revision_that_the_engine_loads(
+def test_tokenizer_has_the_revision_of_the_engine(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     engine_kwargs: dict[str, str],
@@ -144,7 +144,7 @@ def test_each_question_has_the_tokens_of_its_own_options(tmp_path: Path) -> None
     assert rendered[OPTION_TOKENS].to_pylist() == [[8], [8, 9]]
 
 
-def test_letters_that_are_no_tokens_of_their_own_are_refused(tmp_path: Path) -> None:
+def test_rejects_letters_that_are_not_single_tokens(tmp_path: Path) -> None:
     source = _saved(tmp_path, TEMPLATE)
     plain = Prompts(chat_template=False, scoring="loglikelihood")
     with pytest.raises(ZooError, match=r"'m': .*one token for several of the letters A to D"):

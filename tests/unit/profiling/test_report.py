@@ -45,7 +45,7 @@ def _save(config: ProfileConfig, correct: dict[str, float | None], index: int = 
     return plan
 
 
-def test_accuracy_is_that_of_graded_answers_with_wilsons_interval() -> None:
+def test_accuracy_of_graded_answers_with_wilson_interval() -> None:
     table = _outcomes((1.0, 1, 1), (0.0, 1, 1), (1.0, 1, 1), (1.0, 1, 1), (None, None, None))
     # 3 of 4: (0.75 + z2/8 +- z sqrt(0.1875/4 + z2/64)) / (1 + z2/4), z2 = 1.96^2 = 3.8416
     assert accuracy(table) == pytest.approx(
@@ -54,7 +54,7 @@ def test_accuracy_is_that_of_graded_answers_with_wilsons_interval() -> None:
     assert accuracy(_outcomes((None, None, None)))["accuracy_fraction"] is None
 
 
-def test_cost_follows_the_zoos_price_and_is_unknown_without_counts() -> None:
+def test_cost_uses_zoo_prices_and_is_unknown_without_counts() -> None:
     price = Price(input_usd_per_mtok=2.0, output_usd_per_mtok=10.0)
     table = _outcomes((1.0, 1000, 100), (0.0, 500, 50), (None, None, None))
     assert cost_usd(table, price) == pytest.approx(1500 * 2e-6 + 150 * 10e-6)
@@ -62,7 +62,7 @@ def test_cost_follows_the_zoos_price_and_is_unknown_without_counts() -> None:
     assert cost_usd(_outcomes((1.0, 1000, None)), price) is None
 
 
-def test_report_tells_accuracy_by_core_task_tokens_and_speed(config: ProfileConfig) -> None:
+def test_report_has_accuracy_by_core_task_tokens_and_speed(config: ProfileConfig) -> None:
     plan = _save(config, {"q0": 0.0, "q1": None, "q5": 0.0})
     report = write_report(plan.works[:1], set(), {}, plan, config)
     [row] = report["candidates"]
@@ -78,7 +78,7 @@ def test_report_tells_accuracy_by_core_task_tokens_and_speed(config: ProfileConf
     assert json.loads((config.output_dir / "report.json").read_text()) == report
 
 
-def test_without_a_task_set_the_tables_name_the_tasks(config: ProfileConfig) -> None:
+def test_tasks_come_from_the_tables_without_a_task_set(config: ProfileConfig) -> None:
     plan = _save(config.model_copy(update={"tasks": None}), {})
     config = config.model_copy(update={"tasks": None})
     [row] = write_report(plan.works[:1], set(), {}, plan, config)["candidates"]
@@ -123,6 +123,6 @@ def test_page_of_a_run_without_any_result(config: ProfileConfig) -> None:
     assert "<svg" not in page
 
 
-def test_heat_map_has_room_for_tasks_that_one_card_lacks() -> None:
+def test_heat_map_includes_tasks_missing_from_a_card() -> None:
     svg = draw_heat_map({"alpha": {"t": 0.5, "u": 1.0}, "beta": {"t": 0.25}})
     assert svg.startswith("<svg")

@@ -30,7 +30,7 @@ def _settle(config: ProfileConfig, name: str, *failed: str) -> None:
         work.checkpoint.end_batch(work.checkpoint.begin_batch(ids), rows)
 
 
-def test_a_candidate_killed_before_its_table_was_written_is_not_asked_again(
+def test_run_killed_before_writing_its_table_sends_no_new_requests(
     config: ProfileConfig,
 ) -> None:
     _settle(config, "alpha")
@@ -46,7 +46,7 @@ def test_a_candidate_killed_before_its_table_was_written_is_not_asked_again(
     assert list((config.output_dir / "checkpoints").iterdir()) == []
 
 
-def test_failures_that_stand_are_reported_without_asking(
+def test_final_failures_are_reported_without_new_requests(
     config: ProfileConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _settle(config, "alpha", "q0", "q1")

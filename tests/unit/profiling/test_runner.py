@@ -33,7 +33,7 @@ def test_reason_is_the_innermost_error_on_one_line(text: str, reason: str) -> No
     assert failure_reason(RuntimeError(text)) == reason
 
 
-def test_progress_speaks_at_first_and_then_every_few_seconds(
+def test_progress_prints_first_and_then_every_few_seconds(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     now = 0.0
@@ -48,7 +48,7 @@ def test_progress_speaks_at_first_and_then_every_few_seconds(
     ]
 
 
-def test_progress_counts_what_earlier_runs_answered_but_not_as_speed(
+def test_progress_counts_earlier_answers_but_not_as_rate(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     now = 0.0
@@ -61,7 +61,7 @@ def test_progress_counts_what_earlier_runs_answered_but_not_as_speed(
     ]
 
 
-def test_cpu_engines_share_cores_and_the_zoo_has_the_last_word(config: ProfileConfig) -> None:
+def test_cpu_engines_share_cores_unless_the_zoo_sets_them(config: ProfileConfig) -> None:
     candidate = plan_run(config).works[0].candidate
     on_gpu = engine_environment(candidate)["env_vars"]
     assert on_gpu["VLLM_CPU_OMP_THREADS_BIND"] == "nobind"
@@ -78,7 +78,7 @@ def test_cpu_engines_share_cores_and_the_zoo_has_the_last_word(config: ProfileCo
     assert on_cpu["pip"] == ["x"]
 
 
-def test_entry_ends_with_one_line_and_the_errors_exit_code(
+def test_entry_point_prints_one_line_and_sets_the_exit_code(
     config: ProfileConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -88,7 +88,7 @@ def test_entry_ends_with_one_line_and_the_errors_exit_code(
     assert line.startswith(f"error: {config.zoo}: ")
 
 
-def test_command_offers_the_options_of_the_entry() -> None:
+def test_command_has_the_options_of_the_entry_point() -> None:
     app = typer.Typer()
     app.command()(profile)
     shown = CliRunner().invoke(app, ["--help"])
@@ -97,7 +97,7 @@ def test_command_offers_the_options_of_the_entry() -> None:
         assert option in shown.output
 
 
-def test_loading_the_command_loads_no_engine() -> None:
+def test_importing_the_command_imports_no_engine() -> None:
     heavy = "{'ray', 'vllm', 'torch', 'transformers'}"
     code = f"import sys, profiling.commands; print({heavy} & set(sys.modules))"
     shown = subprocess.run(

@@ -37,16 +37,14 @@ def test_plan_covers_every_candidate_and_question(config: ProfileConfig) -> None
     assert all(Path(path).is_absolute() for path in plan.questions)
 
 
-def test_same_inputs_give_the_same_hash_wherever_they_lie(
-    config: ProfileConfig, tmp_path: Path
-) -> None:
+def test_hash_does_not_depend_on_paths(config: ProfileConfig, tmp_path: Path) -> None:
     moved = tmp_path / "moved.parquet"
     shutil.copy(config.questions[1], moved)
     elsewhere = config.model_copy(update={"questions": (moved, config.questions[0])})
     assert _hashes(elsewhere) == _hashes(config)
 
 
-def test_whatever_changes_answers_changes_the_hash(
+def test_hash_depends_on_everything_that_affects_answers(
     config: ProfileConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = {tuple(_hashes(config))}
@@ -70,7 +68,7 @@ def test_whatever_changes_answers_changes_the_hash(
     expect_new(_hashes(config))
 
 
-def test_hashes_are_those_of_earlier_releases(
+def test_hashes_are_stable_across_releases(
     config: ProfileConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another hash would make finished work start again."""
@@ -100,7 +98,7 @@ def _add_remote(config: ProfileConfig, **changes: Any) -> None:
     config.zoo.write_text(yaml.safe_dump({"version": 1, "candidates": [*local, remote]}))
 
 
-def test_a_candidate_behind_a_url_is_work_as_well(config: ProfileConfig) -> None:
+def test_remote_candidate_is_work_too(config: ProfileConfig) -> None:
     _add_remote(config)
     plan = plan_run(config)
     assert [work.candidate.name for work in plan.works] == ["alpha", "Beta/2", "far"]
@@ -108,9 +106,7 @@ def test_a_candidate_behind_a_url_is_work_as_well(config: ProfileConfig) -> None
 
 
 @pytest.mark.parametrize("values", [{"chat_template": False}, {"scoring": "loglikelihood"}])
-def test_a_url_that_only_chats_is_asked_nothing_else(
-    config: ProfileConfig, values: dict[str, Any]
-) -> None:
+def test_remote_candidate_supports_only_chat(config: ProfileConfig, values: dict[str, Any]) -> None:
     _add_remote(config)
     for path in config.questions:
         table = read_table(QUESTIONS, path)
@@ -128,7 +124,7 @@ def test_likelihoods_need_options(config: ProfileConfig) -> None:
         plan_run(asked)
 
 
-def test_what_changes_answers_behind_a_url_changes_the_hash(config: ProfileConfig) -> None:
+def test_hash_depends_on_everything_that_affects_remote_answers(config: ProfileConfig) -> None:
     def remote_hash(limits: RemoteConfig | None = None, **changes: Any) -> str:
         _add_remote(config, **changes)
         remote = {"far": limits} if limits else {}
@@ -146,19 +142,19 @@ def test_what_changes_answers_behind_a_url_changes_the_hash(config: ProfileConfi
     assert len(changed) == 4
 
 
-def test_limits_of_what_is_not_behind_a_url_are_refused(config: ProfileConfig) -> None:
+def test_rejects_remote_limits_of_local_candidates(config: ProfileConfig) -> None:
     _add_remote(config)
     wrong = config.model_copy(update={"remote": {"alpha": RemoteConfig()}})
     with pytest.raises(ConfigError, match=r"'alpha' is not a candidate at a URL in .* holds far"):
         plan_run(wrong)
 
 
-def test_means_do_not_change_the_hash(config: ProfileConfig) -> None:
+def test_hash_does_not_depend_on_resources(config: ProfileConfig) -> None:
     means = {"replicas": 3, "batch_size": 7, "block_size": 21, "max_parallel_candidates": 2}
     assert _hashes(config.model_copy(update=means)) == _hashes(config)
 
 
-def test_checkpoints_belong_to_one_candidate_and_one_hash(
+def test_checkpoint_belongs_to_a_candidate_and_a_hash(
     config: ProfileConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(config.output_dir.parent)
@@ -183,7 +179,7 @@ def test_work_is_done_only_with_its_own_hash(config: ProfileConfig) -> None:
     assert not work.is_done()
 
 
-def test_a_corrupt_file_is_not_done(config: ProfileConfig) -> None:
+def test_corrupt_file_is_not_done(config: ProfileConfig) -> None:
     work = plan_run(config).works[0]
     _write_outcomes(work)
     work.path.write_bytes(work.path.read_bytes()[:-8])
@@ -199,7 +195,7 @@ def test_a_corrupt_file_is_not_done(config: ProfileConfig) -> None:
         ("model.safetensors", b"not a checkpoint", "model.safetensors is corrupt or cut short"),
     ],
 )
-def test_a_directory_that_is_no_model_is_refused_alone(
+def test_invalid_model_directory_fails_only_its_candidate(
     config: ProfileConfig, name: str, content: bytes | None, said: str
 ) -> None:
     file = config.zoo.parent / "model0" / name
@@ -214,24 +210,24 @@ def test_a_directory_that_is_no_model_is_refused_alone(
         raise ZooError(plan.refused["alpha"])
 
 
-def test_weights_that_are_cut_short_are_refused(config: ProfileConfig) -> None:
+def test_rejects_truncated_weights(config: ProfileConfig) -> None:
     weights = config.zoo.parent / "model1" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-8])
     assert "corrupt or cut short" in plan_run(config).refused["Beta/2"]
 
 
-def test_unknown_candidate_is_refused(config: ProfileConfig) -> None:
+def test_rejects_an_unknown_candidate(config: ProfileConfig) -> None:
     with pytest.raises(ZooError, match=r"unknown candidate 'gamma'; the zoo holds alpha, Beta/2"):
         plan_run(config.model_copy(update={"candidates": ("gamma",)}))
 
 
-def test_a_question_in_two_tables_is_refused(config: ProfileConfig) -> None:
+def test_rejects_a_question_in_two_tables(config: ProfileConfig) -> None:
     write_table(QUESTIONS, questions("q0", "q5"), config.questions[1])
     with pytest.raises(ArtifactError, match=r"question 'q0' occurs in .* and in "):
         plan_run(config)
 
 
-def test_tables_without_questions_are_refused(config: ProfileConfig) -> None:
+def test_rejects_tables_without_questions(config: ProfileConfig) -> None:
     for path in config.questions:
         write_table(QUESTIONS, [], path)
     with pytest.raises(ArtifactError, match="no question in them"):
@@ -243,7 +239,7 @@ def test_core_tasks_must_be_among_the_questions(config: ProfileConfig) -> None:
         plan_run(config.model_copy(update={"questions": config.questions[1:]}))
 
 
-def test_an_output_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+def test_rejects_an_output_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(MachineError, match="cannot create output_dir"):
         check_writable(tmp_path / "file" / "out")

@@ -84,7 +84,7 @@ def test_cards_of_another_task_set_than_the_routers_are_refused(files):
         check_artifacts(files)
 
 
-def test_a_directory_that_is_no_model_is_refused(files, tmp_path):
+def test_rejects_an_invalid_model_directory(files, tmp_path):
     write_zoo(files, entry("a", tmp_path / "nothing"))
     with pytest.raises(ZooError, match="not a model directory"):
         check_artifacts(files)

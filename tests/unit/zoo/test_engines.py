@@ -32,7 +32,7 @@ def _remote(**changes: object) -> Candidate:
     )
 
 
-def test_hashes_are_those_of_earlier_releases(tmp_path: Path) -> None:
+def test_hashes_are_stable_across_releases(tmp_path: Path) -> None:
     """Another hash would make finished profiling work start again."""
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     (tmp_path / "model.safetensors").write_bytes(b"weights")
@@ -42,23 +42,23 @@ def test_hashes_are_those_of_earlier_releases(tmp_path: Path) -> None:
     assert _remote(api_key_env="KEY").content_hash() == "1999bc8e2c7f9ead"
 
 
-def test_the_table_names_each_type_by_its_engine() -> None:
+def test_table_maps_engines_to_types() -> None:
     for engine, candidate_type in CANDIDATE_TYPES.items():
         assert candidate_type.model_fields["engine"].annotation.__args__ == (engine,)
 
 
-def test_a_zoo_survives_being_written_and_read() -> None:
+def test_zoo_round_trips() -> None:
     zoo = Zoo(version=1, candidates=(_local("org/model"), _remote()))
     assert Zoo.model_validate(json.loads(json.dumps(zoo.model_dump(mode="json")))) == zoo
 
 
 @pytest.mark.parametrize("entry", [None, [], {}, {"engine": ["vllm"]}, {"engine": "other"}])
-def test_an_entry_without_a_known_engine_is_refused(entry: object) -> None:
+def test_rejects_an_entry_without_a_known_engine(entry: object) -> None:
     with pytest.raises(ValueError, match="one of vllm, openai"):
         parse_candidate(entry)
 
 
-def test_only_a_candidate_with_a_url_can_be_asked_directly() -> None:
+def test_only_remote_candidates_can_be_called_directly() -> None:
     assert _local("org/model").http_endpoint is None
     assert _remote(api_key_env="KEY").http_endpoint == HttpEndpoint(
         "https://api.example.com/v1", "gpt-4o", "KEY"

@@ -40,7 +40,7 @@ def write_zoo(tmp_path):
     return write
 
 
-def test_llm_config_is_kept_as_written_but_for_a_relative_directory(write_zoo, model_dir):
+def test_llm_config_is_unchanged_except_for_a_relative_directory(write_zoo, model_dir):
     written = candidate()
     written["llm_config"]["own_key"] = {"deep": [1, None]}
     loaded = load_zoo(write_zoo(written)).get("tiny")
@@ -62,7 +62,7 @@ def remote(name="far", **changes):
     }
 
 
-def test_both_engines_live_in_one_zoo(write_zoo):
+def test_both_engines_in_a_zoo(write_zoo):
     zoo = load_zoo(write_zoo(candidate(), remote(api_key_env="OPENAI_API_KEY")))
     assert [c.name for c in zoo.local] == ["tiny"]
     far = zoo.get("far")
@@ -83,25 +83,25 @@ def test_both_engines_live_in_one_zoo(write_zoo):
         ({"llm_config": {}}, "llm_config"),
     ],
 )
-def test_a_wrong_remote_candidate_is_named(write_zoo, changes, named):
+def test_error_names_an_invalid_remote_candidate(write_zoo, changes, named):
     with pytest.raises(ZooError, match=rf"candidates\.0\.{named}"):
         load_zoo(write_zoo(remote(**changes)))
 
 
-def test_a_price_is_for_a_million_tokens_of_each_kind(write_zoo):
+def test_price_is_per_million_tokens_of_each_kind(write_zoo):
     price = {"input_usd_per_mtok": 2.5, "output_usd_per_mtok": 10}
     known = load_zoo(write_zoo(remote(price=price))).get("far").price
     assert known.cost_usd(1_000_000, 0) == 2.5
     assert known.cost_usd(400, 100) == pytest.approx(0.002)  # 0.001 of each
 
 
-def test_a_hub_id_is_left_alone(write_zoo):
+def test_hub_id_is_unchanged(write_zoo):
     loaded = load_zoo(write_zoo(candidate(source="Qwen/Qwen2.5-7B-Instruct"))).get("tiny")
     assert loaded.source == "Qwen/Qwen2.5-7B-Instruct"
     loaded.check_source()
 
 
-def test_candidates_are_found_by_name_in_the_order_asked_for(write_zoo):
+def test_candidates_are_returned_in_the_requested_order(write_zoo):
     zoo = load_zoo(write_zoo(candidate("a"), candidate("b")))
     assert zoo.names == ("a", "b")
     assert [c.name for c in zoo.select(["b", "a"])] == ["b", "a"]
@@ -150,7 +150,7 @@ def test_application_names_are_slugs(write_zoo, name, application):
         ),
     ],
 )
-def test_a_mistake_names_file_key_and_value(write_zoo, candidates, changes, named):
+def test_error_names_file_key_and_value(write_zoo, candidates, changes, named):
     path = write_zoo(*candidates, **changes)
     with pytest.raises(ZooError) as caught:
         load_zoo(path)
@@ -160,7 +160,7 @@ def test_a_mistake_names_file_key_and_value(write_zoo, candidates, changes, name
     assert "\n" not in message
 
 
-def test_a_directory_that_is_no_model_is_refused(write_zoo, model_dir):
+def test_rejects_an_invalid_model_directory(write_zoo, model_dir):
     def check():
         load_zoo(write_zoo(candidate())).get("tiny").check_source()
 
@@ -177,7 +177,7 @@ def test_a_directory_that_is_no_model_is_refused(write_zoo, model_dir):
         check()
 
 
-def test_content_hash_follows_weights_and_options_but_not_the_price(write_zoo, model_dir):
+def test_content_hash_depends_on_weights_and_options_but_not_on_price(write_zoo, model_dir):
     def hash_of(**changes):
         return load_zoo(write_zoo(candidate(**changes))).get("tiny").content_hash()
 
