@@ -56,7 +56,6 @@ NOT_YET_REWRITTEN = (
     "tests/benchmarks/quality/",
     "tests/unit/serve_app/",
     "train_jobs/progress.py",
-    "train_jobs/job.py",
 )
 
 

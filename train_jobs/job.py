@@ -35,8 +35,8 @@ from train_jobs.storage import workers_of_run
 from train_jobs.trackers import check_trackers, tracker_variables
 from train_jobs.worker import train_loop_per_worker
 
-# Settings of which the trained weights do not tell, or which are no part of a run's name: a job
-# that differs in them alone continues the same run.
+# Settings that are not part of a run's name, most of them without effect on the weights: a job
+# that differs only in these continues the same run.
 _WITHOUT_EFFECT: dict[str, Any] = {
     "name": True,
     "storage_path": True,
@@ -46,18 +46,18 @@ _WITHOUT_EFFECT: dict[str, Any] = {
     "resources": True,
     "training": {"validate_every_steps"},
 }
-_TINY_TEXTS = 10_000  # of each data set, from which the vocabulary of `tiny` is made
-_LOGICAL_CPUS = 8  # for a cluster of our own: workers wait more than they compute
+_TINY_TEXTS = 10_000  # texts of each dataset for the vocabulary of `tiny`
+_LOGICAL_CPUS = 8  # of a cluster started here: workers wait more than they compute
 
 
 @dataclass(frozen=True)
 class TrainSummary:
-    """What a training job did.
+    """Result of a training job.
 
     Attributes:
-        router_dir: where the router is.
-        was_done: whether it was there already, made from the same data and settings.
-        history: one entry per epoch, as in the router's manifest.
+        router_dir: the router directory.
+        was_done: whether a router of the same data and settings already existed.
+        history: an entry per epoch, as in the router's manifest.
     """
 
     router_dir: Path
@@ -66,15 +66,15 @@ class TrainSummary:
 
 
 def train_router(config: TrainJobConfig) -> TrainSummary:
-    """Run a training job on the Ray cluster in reach, or on one started for it.
+    """Run a training job on the connected Ray cluster, or on a local one started for it.
 
-    A router made from the same data and settings is left as it is; an interrupted run continues
-    from its last checkpoint.
+    An existing router of the same data and settings is kept; an interrupted run continues from its
+    last checkpoint.
 
     Raises:
-        ModelSatError: data, model or configuration are refused before any worker starts; so is
-            another number of workers than the run began with.
-        CheckpointError: the workers failed more often than allowed.
+        ModelSatError: data, model or configuration are invalid, or the number of workers differs
+            from the interrupted run's; raised before any worker starts.
+        CheckpointError: the workers failed more often than ``max_failures``.
     """
     hashes = data_hashes(config.data)
     work_hash = _work_hash(config, hashes)
@@ -90,14 +90,14 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
         _fit(_trainer(config, run, hashes, work_hash))
     trained = _finished_history(config, work_hash)
     if trained is None:
-        raise CheckpointError(f"training ended without writing {config.router_dir}; run it again")
+        raise CheckpointError(f"training ended without writing {config.router_dir}; retry")
     return TrainSummary(config.router_dir, was_done=False, history=trained)
 
 
 def _trainer(
     config: TrainJobConfig, run: str, hashes: Sequence[DataHashes], work_hash: str
 ) -> TorchTrainer:
-    """Ray Train's part of a job, once its data lie ready."""
+    """Write the training data and build the Ray Train trainer of a job."""
     absolute = _with_absolute_model(config)
     folders = write_training_data(absolute, hashes)
     data = read_training_data(absolute, folders)
@@ -124,7 +124,7 @@ def _trainer(
 
 
 def scaling_config(resources: ResourcesConfig) -> ray.train.ScalingConfig:
-    """What Ray Train asks the cluster for."""
+    """Return the resources that Ray Train requests from the cluster."""
     return ray.train.ScalingConfig(
         num_workers=resources.num_workers,
         use_gpu=resources.use_gpu,
@@ -134,7 +134,7 @@ def scaling_config(resources: ResourcesConfig) -> ray.train.ScalingConfig:
 
 
 def run_name(config: TrainJobConfig) -> str:
-    """Name of a job's run, and of its folder in the storage: it changes with what is trained.
+    """Return the name of a job's run and storage folder, which depends on data and settings.
 
     Raises:
         ArtifactError: a table of the job cannot be read.
@@ -143,49 +143,51 @@ def run_name(config: TrainJobConfig) -> str:
 
 
 def _check_workers(config: TrainJobConfig, run: str) -> None:
-    """Refuse to continue a run with another number of workers.
+    """Reject continuing a run with another number of workers.
 
-    A step takes ``batch_size`` instructions of each, and DeepSpeed has one part of the state for
-    each.
+    A step uses ``batch_size`` instructions of each worker, and DeepSpeed's checkpoint has a shard
+    for each.
     """
     before, now = workers_of_run(config.storage_path, run), config.resources.num_workers
     if before is not None and before != now:
         raise ConfigError(
-            f"run {run} in {config.storage_path} was begun with {before} workers and cannot go on "
-            f"with {now}: set resources.num_workers={before}, or give another name to start anew"
+            f"run {run} in {config.storage_path} was started with {before} workers and cannot "
+            f"continue with {now}: set resources.num_workers={before}, or set another name to "
+            "start over"
         )
 
 
 def _check_initial_router(config: TrainJobConfig) -> None:
     if config.initial_router is None:
         return
-    made_of = read_description(config.initial_router)["model"]
-    asked = _with_absolute_model(config).model.model_dump(mode="json")
-    other = [name for name in asked if made_of.get(name) != asked[name]]
-    if other:
-        told = ", ".join(
-            f"{name}: {made_of.get(name)!r} in place of {asked[name]!r}" for name in other
-        )
+    initial = read_description(config.initial_router)["model"]
+    configured = _with_absolute_model(config).model.model_dump(mode="json")
+    differences = ", ".join(
+        f"{name}: {initial.get(name)!r} in place of {value!r}"
+        for name, value in configured.items()
+        if initial.get(name) != value
+    )
+    if differences:
         raise ConfigError(
-            f"initial_router {config.initial_router} was made of {told}; state the same model, or "
-            "train a new router without it"
+            f"initial_router {config.initial_router} has another model ({differences}); configure "
+            "the same model, or train a new router without it"
         )
 
 
 def _check_adapters(config: TrainJobConfig) -> None:
     if config.training.lora is None:
         return
-    earlier = config.initial_router
-    base = config.model.base if earlier is None else str(earlier / "base")
+    initial = config.initial_router
+    base = config.model.base if initial is None else str(initial / "base")
     check_adapters(base, config.training.lora)
 
 
 def _fit(trainer: TorchTrainer) -> None:
-    before = signal.getsignal(signal.SIGINT)
+    previous_handler = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit()
     except SystemExit:
-        # Ray Train puts a SIGINT handler of its own in place, which aborts the run and exits.
+        # Ray Train installs its own SIGINT handler, which aborts the run and exits.
         raise KeyboardInterrupt from None
     except ray.train.TrainingFailedError as error:
         for cause in getattr(error, "worker_failures", {}).values():
@@ -193,19 +195,20 @@ def _fit(trainer: TorchTrainer) -> None:
                 raise cause from None
         reason = str(error).strip().splitlines()[-1]
         raise CheckpointError(
-            f"training failed: {reason}; mend the cause and run the same command again to "
+            f"training failed: {reason}; fix the cause and run the same command again to "
             "continue from the last checkpoint"
         ) from error
     finally:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGINT, previous_handler)
 
 
 @contextmanager
 def connected_ray() -> Iterator[None]:
-    """Ray for the length of a block: that in use, or `RAY_ADDRESS`'s, or one of this machine.
+    """Connect to Ray: the current connection, or the cluster at `RAY_ADDRESS`, or a local one.
 
-    What is connected here is left at the end: until then lines of the workers come to stdout.
+    Disconnects at the end of the block if it connected here; until then worker logs are printed
+    to stdout.
     """
     if ray.is_initialized():
         yield
@@ -213,10 +216,10 @@ def connected_ray() -> Iterator[None]:
     if "RAY_ADDRESS" in os.environ:
         ray.init()
     else:
-        # Ray's 15 lets its own processes go before the workers: 6 % fewer tokens per second.
+        # With Ray's default of 15 its own processes preempt the workers: 6 % fewer tokens/s.
         os.environ.setdefault("RAY_worker_niceness", "0")
         ray.init(num_cpus=_LOGICAL_CPUS, include_dashboard=False)
-    interrupt_on_sigterm()  # again: ray.init installs a handler of its own
+    interrupt_on_sigterm()  # again, since ray.init installs its own handler
     try:
         yield
     finally:
@@ -235,16 +238,17 @@ def _work_hash(config: TrainJobConfig, hashes: Sequence[DataHashes]) -> str:
     if config.initial_router is not None:
         settings["initial_router"] = directory_hash(config.initial_router)
     settings["data"] = [
-        {**of_files, "sources": data.sources, "candidates": data.candidates}
-        for of_files, data in zip(hashes, config.data, strict=True)
+        {**file_hashes, "sources": data.sources, "candidates": data.candidates}
+        for file_hashes, data in zip(hashes, config.data, strict=True)
     ]
     return content_hash(settings)
 
 
 def _with_absolute_model(config: TrainJobConfig) -> TrainJobConfig:
-    """The same job with the paths of local models absolute.
+    """Return the job with absolute paths of local models.
 
-    Not when the configuration is read: a run is named by what its configuration says of the model.
+    This is not done when the configuration is read, since a run's name depends on the paths as
+    configured.
     """
     model = {
         part: str(Path(source).resolve())
@@ -255,7 +259,7 @@ def _with_absolute_model(config: TrainJobConfig) -> TrainJobConfig:
 
 
 def _with_parts(config: TrainJobConfig, data: TrainingData, run: str) -> TrainJobConfig:
-    """Replace ``tiny`` by a base and an encoder written for this run."""
+    """Replace ``tiny`` by a base and an encoder that are written for this run."""
     is_tiny = TINY in (config.model.base, config.model.encoder)
     if not is_tiny or config.initial_router is not None:
         return config
