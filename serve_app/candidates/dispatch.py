@@ -1,9 +1,9 @@
-"""From a ranking to an answer: candidates are asked in order until one gives its first byte.
+"""Fallback: sends a request to the candidates of a ranking in order until one answers.
 
-The next candidate is asked after a timeout, no connection, 408, 429, any 5xx, and an answer that
-is none of this protocol; never after another 4xx, which is an answer, and never after the first
-byte. A request that names its model is a ranking of one: it has nobody to turn to, and is
-refused with 503 while its candidate is cooled.
+The next candidate is tried after a timeout, a failed connection, 408, 429, any 5xx, and a response
+that does not follow the protocol. It is never tried after another 4xx, which is an answer, nor
+after the first byte. A request that names its model is a ranking of one candidate: it has no
+fallback, and gets 503 while that candidate is in cool-down.
 """
 
 import asyncio
@@ -32,25 +32,25 @@ from serve_app.contracts.answers import (
 )
 from serve_app.contracts.errors import ApiError, error_event
 
-_TOLD = {
+_REASONS = {
     "timeout": "took too long",
     "unreachable": "cannot be reached",
     "rate_limited": "limits its rate",
     "overloaded": "is overloaded",
     "server_error": "failed",
-    "garbage": "gave an answer that cannot be read",
+    "garbage": "returned a malformed response",
 }
 
 
 class Clients(Protocol):
-    """Whom requests can be sent to."""
+    """The clients of the served candidates."""
 
     def get(self, candidate: str) -> CandidateClient | None:
-        """The client of a candidate; None when there is none."""
+        """Return the client of a candidate; None if it has none or cannot answer now."""
 
 
 class Dispatcher:
-    """Sends requests to candidates, turning to the next where one fails."""
+    """Sends requests to candidates, and retries the next one after a failure."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Dispatcher:
         options: FallbackOptions,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take whom to ask, whom to leave alone, and the limits, by a monotonic clock."""
+        """Take the clients, the circuit breaker, the limits and a monotonic clock."""
         self._clients = clients
         self._health = health
         self._options = options
@@ -74,7 +74,7 @@ class Dispatcher:
         stream: bool,
         deadline: Deadline,
     ) -> Dispatched:
-        """Ask candidates in order until one answers.
+        """Try candidates in order until one answers.
 
         Args:
             ranking: names, best first.
@@ -84,8 +84,8 @@ class Dispatcher:
             deadline: end of all attempts and of the answer itself.
 
         Raises:
-            DispatchError: none answered: 504 when the time was up or all took too long, 429 when
-                all limit their rate, 502 when all answers were garbage, else 503.
+            DispatchError: none answered: 504 if the deadline passed or all took too long, 429 if
+                all limit their rate, 502 if all responses were malformed, otherwise 503.
         """
         attempts: list[Attempt] = []
         usual_limit_s = (
@@ -151,29 +151,29 @@ class Dispatcher:
             return DispatchError(504, message, attempts=attempts)
         if not attempts:
             if all(self._clients.get(name) is None for name in ranking):
-                told = "no model that may answer can be asked"
+                reason = "no model that may answer is available"
             else:
-                told = "every model that may answer has failed lately and is left alone for now"
+                reason = "every model that may answer failed recently and is in cool-down"
             return DispatchError(
                 503,
-                f"{told}; retry later",
+                f"{reason}; retry later",
                 attempts=attempts,
                 code="no_healthy_candidate",
                 retry_after_s=retry_after_s,
             )
-        told = ", ".join(f"model {a.candidate!r} {_TOLD[a.outcome]}" for a in attempts)
+        reason = ", ".join(f"model {a.candidate!r} {_REASONS[a.outcome]}" for a in attempts)
         kinds = {attempt.outcome for attempt in attempts}
         if kinds == {"rate_limited"}:
             return DispatchError(
-                429, f"{told}; retry later", attempts=attempts, retry_after_s=retry_after_s
+                429, f"{reason}; retry later", attempts=attempts, retry_after_s=retry_after_s
             )
         if kinds == {"timeout"}:
-            return DispatchError(504, told, attempts=attempts)
+            return DispatchError(504, reason, attempts=attempts)
         if kinds == {"garbage"}:
-            return DispatchError(502, told, attempts=attempts, code="bad_gateway")
+            return DispatchError(502, reason, attempts=attempts, code="bad_gateway")
         return DispatchError(
             503,
-            f"{told}; retry later",
+            f"{reason}; retry later",
             attempts=attempts,
             code="no_healthy_candidate",
             retry_after_s=retry_after_s,
@@ -181,7 +181,7 @@ class Dispatcher:
 
 
 class _WatchedParts:
-    """A stream under its limits; whatever ends it early becomes an error event."""
+    """A stream under its time limits; an early end becomes an error event."""
 
     def __init__(
         self,
@@ -211,7 +211,7 @@ class _WatchedParts:
         remaining_s = self._deadline.remaining_s()
         try:
             if remaining_s == 0:
-                raise TimeoutError  # a stream that never pauses would not meet its timer
+                raise TimeoutError  # a stream without pauses would never reach its timer
             async with asyncio.timeout(min(self._idle_s, remaining_s)):
                 return await anext(self._parts)
         except asyncio.CancelledError:
@@ -229,11 +229,13 @@ class _WatchedParts:
             else:
                 limit = f"{self._idle_s:g} s allowed for a pause"
             error = ApiError(504, f"model {self._name!r} exceeded the {limit}")
-        except UpstreamError as told:
-            failure = failure_of(told.status) or CandidateFailure("server_error")
-            if failure_of(told.status) is None:
-                self._trial.abandoned()  # about the request, not about the candidate
-            error = refusal_error(self._name, told.status, told.content, self._body, self._secret)
+        except UpstreamError as upstream:
+            failure = failure_of(upstream.status) or CandidateFailure("server_error")
+            if failure_of(upstream.status) is None:
+                self._trial.abandoned()  # caused by the request, not by the candidate
+            error = refusal_error(
+                self._name, upstream.status, upstream.content, self._body, self._secret
+            )
         except CandidateFailure as broken:
             failure = broken
             message = f"model {self._name!r} failed while it answered"

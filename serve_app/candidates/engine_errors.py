@@ -8,7 +8,7 @@ from typing import Any
 from serve_app.contracts.errors import ApiError
 
 _MIN_ECHO_CHARS = 4  # shorter strings (roles, units) occur in honest messages by chance
-_WINDOW_CHARS = 16  # so much of a longer string is an echo too: engines quote beginnings
+_WINDOW_CHARS = 16  # this much of a longer string is an echo too: engines quote beginnings
 _BLOCK_CHARS = 8  # half of it: cut anywhere into such blocks, a window holds a whole one
 MAX_MESSAGE_CHARS = 2000  # of an engine's message
 # Keys that honest messages name: fields of the protocol and of engines.
@@ -19,11 +19,11 @@ _MAX_ESCAPINGS = 2  # an engine that quotes another's JSON
 
 
 def engine_error(status: int, message: str, param: str | None, body: dict[str, Any]) -> ApiError:
-    """An engine's refusal of a request, with its message unless that repeats request text.
+    """Return an engine's error, with its message unless that repeats text of the request.
 
     Args:
         status: HTTP status the engine gave; anything but 4xx and 5xx becomes 500.
-        message: the engine's message; of a long one the beginning is told.
+        message: the engine's message; a long one is cut.
         param: field the engine names.
         body: the request.
     """
@@ -39,7 +39,7 @@ def engine_error(status: int, message: str, param: str | None, body: dict[str, A
 
 
 def repeats_input(message: str, body: Mapping[str, Any]) -> bool:
-    """Whether a message repeats a string of the request; see :func:`repeats`.
+    """Return whether a message repeats a string of the request; see :func:`repeats`.
 
     The name of the model is public and does not count, nor do keys that look like field names.
     """
@@ -47,14 +47,14 @@ def repeats_input(message: str, body: Mapping[str, Any]) -> bool:
 
 
 def repeats(message: str, texts: Iterable[str]) -> bool:
-    """Whether a message contains any of some texts, or 16 characters in a row of one.
+    """Return whether a message contains one of the texts, or 16 consecutive characters of one.
 
-    Texts below 4 characters do not count. What the message escapes, as JSON or Python do, is
-    read as what it stands for, too.
+    Texts below 4 characters do not count. Characters that the message escapes, as JSON or Python
+    do, are compared unescaped as well.
 
     Args:
-        message: what is looked at; short, as it is taken apart.
-        texts: of any length: 8 MB take 0.2 s.
+        message: the message, which should be short.
+        texts: texts of any length: 8 MB take 0.2 s.
     """
     forms = [message]
     for _ in range(_MAX_ESCAPINGS):
@@ -71,7 +71,7 @@ def repeats(message: str, texts: Iterable[str]) -> bool:
 
 
 def _shares_window(text: str, blocks: set[str], windows: set[str]) -> bool:
-    """Whether a piece of the text is a window; looks closely only where its block is one too."""
+    """Return whether the text contains a window; search only around matching blocks."""
     near = {
         text[max(0, start - _BLOCK_CHARS) : start + _WINDOW_CHARS]
         for start in range(0, len(text), _BLOCK_CHARS)

@@ -1,23 +1,22 @@
-"""Which candidates are left alone for a while because they failed; kept per ingress replica.
+"""Circuit breaker: candidates that fail are in cool-down for a while. One per ingress replica.
 
-A candidate is healthy (0), or cooled (2): not asked until its cool-down has passed, or half-open
-(1): the cool-down has passed and one request at a time may try it.
+A candidate is healthy (0), in cool-down (2: it gets no request), or half-open (1: the cool-down has
+passed, and one request at a time may try it).
 
-- `failures_to_cool` failures in a row cool it; 429, and any failure that says when to come
-  back, at once. The first cool-down takes `cooldown_s`, each one after it twice as long as the
-  one before, up to `max_cooldown_s`, until a request succeeds. ``Retry-After`` replaces the
-  length of one cool-down, under the same limit.
-- The trial of a half-open candidate closes the matter by its first byte, but on probation: one
-  failure more, such as a stream that breaks, cools it again. Only a success restores it fully.
-- While it is cooled, requests that were sent before change nothing by how they end.
+- `failures_to_cool` failures in a row start a cool-down; 429, and any failure with a retry time,
+  starts one at once. The first cool-down takes `cooldown_s`, and each further one twice as long as
+  the one before, up to `max_cooldown_s`, until a request succeeds. ``Retry-After`` replaces the
+  length of one cool-down, within the same limit.
+- The first byte of a trial ends the cool-down of a half-open candidate on probation: one more
+  failure, such as a broken stream, starts another. Only a success restores it fully.
+- Requests that were sent before a cool-down do not change the state during it.
 
-What tells nothing about the candidate counts for nothing: a queue of this cluster that is full,
-a client that left, a limit that the client set shorter than the configured one. The latter two
-tell something after all where they go on: requests that were given up before their first byte
-count as failures from when they have waited more than `attempt_timeout_s` in all, with no answer
-to anybody and no cool-down in between. Else a candidate that hangs would be asked for ever where
-no client is patient. A few that give up at once are not enough: they must not take a candidate
-from those who wait for it.
+Events that say nothing about the candidate do not count: a full queue on this cluster, a client
+that disconnects, a client's time limit below the configured one. The last two count when they go
+on: requests that are cancelled before their first byte are a failure once they have waited more
+than `attempt_timeout_s` in total, without an answer to any request and without a cool-down in
+between. Otherwise a hanging candidate would get requests for ever if every client is impatient.
+Some clients that cancel at once are not enough: they must not take a candidate from patient ones.
 """
 
 import math
@@ -61,7 +60,7 @@ class _Circuit:
 
 
 class Trial:
-    """One request to one candidate; tells how it went, once."""
+    """One request to one candidate; reports its result once."""
 
     def __init__(self, health: "CandidateHealth", circuit: _Circuit, started_s: float) -> None:
         self._health = health
@@ -70,33 +69,33 @@ class Trial:
         self._is_settled = False
 
     def answered(self) -> None:
-        """The first byte of a stream is here."""
+        """Report the first byte of a stream."""
         self._health.hear(self._circuit)
         if not self._is_settled and self._circuit.trial is self:
             self._health.release(self._circuit)
 
     def succeeded(self) -> None:
-        """The answer is complete."""
+        """Report a complete answer."""
         self._health.hear(self._circuit)
         if self._settle():
             self._health.restore(self._circuit)
 
     def failed(self, failure: CandidateFailure) -> None:
-        """It gave no answer, or a part of one."""
+        """Report no answer, or a part of an answer."""
         if self._settle():
             self._health.count(self._circuit, failure)
 
     def abandoned(self) -> None:
-        """It was given up for a reason that says nothing about the candidate."""
+        """Report an end that says nothing about the candidate."""
         self._settle()
 
     def unanswered(self) -> None:
-        """Its client gave it up before the first byte."""
+        """Report that the client cancelled the request before the first byte."""
         if self._settle():
             self._health.count_silence(self._circuit, self._started_s)
 
     def _settle(self) -> bool:
-        """Whether how it went counts; it does not when it was sent before a cool-down."""
+        """Return whether the result counts: not if the request was sent before a cool-down."""
         if self._is_settled:
             return False
         self._is_settled = True
@@ -118,9 +117,9 @@ class CandidateHealth:
         self._circuits: dict[str, _Circuit] = {}
 
     def begin(self, candidate: str) -> Trial | None:
-        """Ask to send a request; None: the candidate is to be left alone.
+        """Begin a request; None if the candidate must not get one now.
 
-        Whoever gets a trial says how it went, whatever happens: a half-open candidate gets no
+        The caller must report the result of the trial in every case: a half-open candidate gets no
         other request before.
         """
         circuit = self._circuits.get(candidate)
@@ -135,14 +134,14 @@ class CandidateHealth:
         return trial
 
     def wait_s(self, candidate: str) -> float:
-        """Seconds until it may be asked; 0 when it may be now, or when a trial ends."""
+        """Return the seconds until the candidate may get a request; 0 if now or after a trial."""
         circuit = self._circuits.get(candidate)
         if circuit is None or circuit.cooled_until_s is None:
             return 0.0
         return max(0.0, circuit.cooled_until_s - self._clock())
 
     def in_cooldown(self) -> set[str]:
-        """Names of the candidates that are in cool-down now."""
+        """Return the names of the candidates that are in cool-down now."""
         now_s = self._clock()
         return {
             name
@@ -151,7 +150,7 @@ class CandidateHealth:
         }
 
     def state(self, candidate: str) -> State:
-        """Its state now."""
+        """Return the state of a candidate now."""
         circuit = self._circuits.get(candidate)
         if circuit is None or circuit.cooled_until_s is None:
             return State.HEALTHY
@@ -173,11 +172,11 @@ class CandidateHealth:
         circuit.cooldown_s = self._options.cooldown_s
 
     def hear(self, circuit: _Circuit) -> None:
-        """Take note of a sign of life."""
+        """Note an answer."""
         circuit.silent_s, circuit.counted_until_s = 0.0, self._clock()
 
     def count_silence(self, circuit: _Circuit, since_s: float) -> None:
-        """Take note of a request given up unanswered; a failure when such have waited too long."""
+        """Note a request that was cancelled unanswered; too much waiting in total is a failure."""
         now_s = self._clock()
         circuit.silent_s += now_s - max(since_s, circuit.counted_until_s)
         circuit.counted_until_s = now_s
@@ -185,7 +184,7 @@ class CandidateHealth:
             self.count(circuit, CandidateFailure("timeout"))
 
     def count(self, circuit: _Circuit, failure: CandidateFailure) -> None:
-        """Take note of a failure; cools the candidate when it is one too many."""
+        """Note a failure; start a cool-down if it is one too many."""
         if failure.kind == "overloaded" and failure.status is None:
             return
         circuit.num_failures += 1

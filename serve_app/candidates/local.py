@@ -1,4 +1,4 @@
-"""Clients of candidates on this cluster, each of which is a Serve application of its own."""
+"""Clients of candidates on this cluster; each candidate is a Serve application of its own."""
 
 import asyncio
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a candidate's error status means: an answer to hand on, or a failure to make good."""
+"""Error statuses of candidates: a response to relay, or a failure to retry elsewhere."""
 
 import math
 import re
@@ -24,15 +24,15 @@ _KINDS: dict[int, FailureKind] = {
     429: "rate_limited",
     503: "overloaded",
     504: "timeout",
-    529: "overloaded",  # how some providers say so
+    529: "overloaded",  # used by some providers
 }
 
 
 def failure_of(status: int, retry_after: str | None = None) -> CandidateFailure | None:
-    """The failure that a status means; None where it is an answer.
+    """Return the failure that a status means; None if it is an answer.
 
-    Another candidate may better 408, 429, every 5xx, and what is no answer of this protocol:
-    a success other than 200, and redirections, which are not followed.
+    408, 429, every 5xx and statuses outside the protocol (a success other than 200, a
+    redirection) are failures: another candidate may succeed.
 
     Args:
         status: HTTP status.
@@ -47,7 +47,7 @@ def failure_of(status: int, retry_after: str | None = None) -> CandidateFailure 
 def refusal(
     candidate: str, status: int, content: bytes, body: Mapping[str, Any], secret: str | None = None
 ) -> Answer:
-    """A candidate's 4xx as an answer in OpenAI's shape.
+    """Return a candidate's 4xx as an answer in OpenAI's format.
 
     Args:
         candidate: its name.
@@ -63,10 +63,10 @@ def refusal(
 def refusal_error(
     candidate: str, status: int, content: bytes, body: Mapping[str, Any], secret: str | None = None
 ) -> ApiError:
-    """A candidate's error, with its own message where that is fit to be shown.
+    """Return a candidate's error, with its own message if clients may see that.
 
-    Not shown are messages that repeat text of the request or the key, and any message of 401
-    and 403, which are about this server and not about its client.
+    A message is withheld if it repeats text of the request or the key, and for 401 and 403, which
+    concern this server and not its client.
     """
     if status in (401, 403):
         return ApiError(
@@ -74,19 +74,19 @@ def refusal_error(
             f"the provider of model {candidate!r} refused the server's credentials",
             code="upstream_authentication",
         )
-    told = _told(content)
-    message = _shown(told.get("message"), secret)
+    upstream = _error_fields(content)
+    message = _shown(upstream.get("message"), secret)
     if message is None:
         message = f"model {candidate!r} refused the request with status {status}"
-    error = engine_error(status, message, _shown(told.get("param"), secret), dict(body))
-    code = _shown(told.get("code"), secret)
+    error = engine_error(status, message, _shown(upstream.get("param"), secret), dict(body))
+    code = _shown(upstream.get("code"), secret)
     if code is not None and _CODE.fullmatch(code) and not repeats_input(code, body):
         error.code = code
     return error
 
 
 def seconds_until(retry_after: str | None) -> float | None:
-    """Seconds that a ``Retry-After`` header asks for; None where it cannot be read."""
+    """Return the seconds that a ``Retry-After`` header asks for; None if it is malformed."""
     if retry_after is None:
         return None
     try:
@@ -100,7 +100,7 @@ def seconds_until(retry_after: str | None) -> float | None:
 
 
 def _shown(value: Any, secret: str | None) -> str | None:
-    """The beginning of a text; None where it is none, or repeats the key."""
+    """Return the beginning of a text; None if it is not a text, or repeats the key."""
     if not isinstance(value, str):
         return None
     shown = value[:MAX_MESSAGE_CHARS]
@@ -109,7 +109,7 @@ def _shown(value: Any, secret: str | None) -> str | None:
     return shown
 
 
-def _told(content: bytes) -> dict[str, Any]:
+def _error_fields(content: bytes) -> dict[str, Any]:
     try:
         document = msgspec.json.decode(content)
     except (ValueError, RecursionError):

@@ -1,14 +1,14 @@
-"""Framing of server-sent events: bytes in as the network cuts them, whole events out.
+"""Decoder of server-sent events: bytes in any pieces in, whole events out.
 
-Follows the HTML standard, section 9.2.6 "Interpreting an event stream", but for one thing:
-an event that the end of the stream finds unfinished is given out, because servers exist that
-end with ``data: [DONE]`` and no empty line.
+Follows the HTML standard, section 9.2.6 "Interpreting an event stream", with one exception: an
+event that is unfinished when the stream ends is returned, because some servers end with
+``data: [DONE]`` and no empty line.
 """
 
 from typing import NamedTuple
 
 DONE = b"[DONE]"
-COMMENT = b":\n\n"  # what keeps a connection alive and says nothing
+COMMENT = b":\n\n"  # keeps a connection alive and has no content
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -18,7 +18,7 @@ class Event(NamedTuple):
 
     Attributes:
         name: its type; empty unless stated.
-        data: its data, lines joined by a line feed; None when it was nothing but comments.
+        data: its data, lines joined by a line feed; None for comments only.
     """
 
     name: bytes
@@ -26,25 +26,25 @@ class Event(NamedTuple):
 
 
 class EventTooLong(ValueError):
-    """An event does not end within the size allowed."""
+    """An event is longer than allowed."""
 
 
 class EventDecoder:
-    """Cuts a stream of bytes into events.
+    """Splits a stream of bytes into events.
 
     Works on bytes: line ends cannot be part of a longer UTF-8 character, so a character split
     between two pieces is whole again when its event is.
     """
 
     def __init__(self, max_event_bytes: int) -> None:
-        """Start at the start of a stream, with the longest event that is put up with."""
+        """Begin a stream with a limit for the size of an event."""
         self._max_event_bytes = max_event_bytes
         self._rest = b""
         self._at_start = True
         self._ended_in_return = False
 
     def feed(self, piece: bytes) -> list[Event]:
-        """Take the next bytes; give the events that they complete.
+        """Take the next bytes; return the events that they complete.
 
         Raises:
             EventTooLong: the event that is still unfinished was longer than allowed before.
@@ -56,7 +56,7 @@ class EventDecoder:
         self._ended_in_return = piece.endswith(b"\r")
         if b"\r" in piece:
             piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        # The end of an event may lie across the seam, and need not be looked for before it.
+        # The end of an event may span both pieces; it cannot be before them.
         seam = max(0, len(self._rest) - 1)
         text = self._rest + piece if self._rest else piece
         if self._at_start and len(text) >= len(_BYTE_ORDER_MARK):
@@ -69,7 +69,7 @@ class EventDecoder:
         return [event for block in blocks if (event := _parse(block)) is not None]
 
     def finish(self) -> list[Event]:
-        """The event that the end of the stream cut short, if there is one."""
+        """Return the event that is unfinished at the end of the stream, if there is one."""
         rest, self._rest = self._rest, b""
         event = _parse(rest)
         return [] if event is None else [event]

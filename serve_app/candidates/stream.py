@@ -1,4 +1,4 @@
-"""A candidate's stream as whole, rewritten events, whatever carries its bytes."""
+"""A candidate's stream as whole, rewritten events, from any transport."""
 
 import asyncio
 from contextlib import suppress
@@ -15,26 +15,26 @@ _END_OF_BODY_WAIT_S = 0.1
 
 
 class Source(Protocol):
-    """Where a stream's bytes come from."""
+    """The source of a stream's bytes."""
 
     async def read(self) -> bytes:
-        """The next bytes; empty when the stream has ended as it should.
+        """Return the next bytes; empty when the stream has ended properly.
 
         Raises:
             CandidateFailure: it broke off.
         """
 
     async def close(self) -> None:
-        """Let go of it; cancels the request on the candidate unless the stream has ended."""
+        """Release it; cancels the request on the candidate unless the stream has ended."""
 
 
 class EventParts:
     """Parts of an answer that are whole events.
 
-    Ends with ``[DONE]``. Where the candidate closes properly without it, it is added if every
-    choice has its ``finish_reason``, since the answer is complete then; else the answer is cut
-    short, and that is a failure. Nothing after ``[DONE]`` is passed on. Comments keep the
-    client's connection alive as they kept the candidate's; their text is left out.
+    The parts end with ``[DONE]``. If the candidate closes properly without it, it is added when
+    every choice has its ``finish_reason``: the answer is complete then. Otherwise the answer is cut
+    short, which is a failure. Nothing after ``[DONE]`` is relayed. Comments are relayed without
+    their text, to keep the client's connection alive.
     """
 
     def __init__(self, source: Source, rewriter: Rewriter) -> None:
@@ -47,10 +47,10 @@ class EventParts:
         self._failure: CandidateFailure | UpstreamError | None = None
 
     async def begin(self) -> None:
-        """Read until the first chunk, which is kept for whoever takes the parts.
+        """Read until the first chunk, which becomes the first part.
 
         Raises:
-            CandidateFailure: the stream broke off, or holds something else.
+            CandidateFailure: the stream broke off, or holds no chunk.
             UpstreamError: it starts with an error.
         """
         while not (self._ready or self._failure):
@@ -83,7 +83,7 @@ class EventParts:
             await self._source.close()
 
     async def _advance(self) -> None:
-        """Read once; what it brings is in ``_ready``, ``_failure`` and ``_is_done`` then."""
+        """Read once; the result is in ``_ready``, ``_failure`` and ``_is_done``."""
         try:
             piece = await self._source.read()
             events = self._decoder.feed(piece) if piece else self._decoder.finish()

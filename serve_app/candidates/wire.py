@@ -1,4 +1,4 @@
-"""From an engine's answers to what travels between processes: a status, then text."""
+"""The format in which a replica yields an answer: the HTTP status, then text."""
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -11,12 +11,12 @@ from serve_app.contracts.errors import ApiError, error_event
 async def wire_parts(
     answers: AsyncIterator[Any], body: dict[str, Any]
 ) -> AsyncGenerator[str, None]:
-    """Turn an engine's answers into status and body.
+    """Yield status and body of an engine's answer.
 
     Args:
         answers: server-sent events as strings, or one pydantic response; an ``ErrorResponse``
-            (with ``error.code``, ``error.message``, ``error.param``) or an ApiError may stand
-            in place of either.
+            (with ``error.code``, ``error.message``, ``error.param``) or an ApiError may take the
+            place of either.
         body: the request, whose text must not come back in an error.
 
     Yields:
@@ -44,7 +44,7 @@ async def wire_parts(
 
 
 def as_api_error(answer: Any, body: dict[str, Any]) -> ApiError | None:
-    """The error that an engine's answer is, or None."""
+    """Return the error that an engine's answer is; None if it is not one."""
     if isinstance(answer, ApiError):
         return answer
     error = getattr(answer, "error", None)

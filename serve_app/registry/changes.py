@@ -57,15 +57,16 @@ def put_candidate(
     rules: Rules,
     force: bool = False,
 ) -> ZooState:
-    """Add a candidate, or change the one of that name.
+    """Add a candidate, or change the candidate of that name.
 
     Args:
-        state: the zoo so far.
-        entry: the candidate as it is to be.
-        card: its card; None keeps the one it has, and a new candidate without can be named only.
+        state: the current zoo.
+        entry: the new entry.
+        card: its card; None keeps the card it has. A new candidate without a card is never routed
+            to, and clients can only name it.
         tasks_hashes: task sets that the router reads.
-        rules: what the configuration demands.
-        force: accept a card whose accuracy moved implausibly. Nothing else can be forced.
+        rules: requirements of the configuration.
+        force: accept a card whose accuracy changed implausibly. Nothing else can be forced.
 
     Raises:
         ZooError: name or slug is taken, its engine would have to change, its key is not in the
@@ -88,18 +89,18 @@ def put_candidate(
 
 
 def remove_candidate(state: ZooState, name: str, *, rules: Rules) -> ZooState:
-    """Take a candidate and its card out.
+    """Remove a candidate and its card.
 
     Raises:
-        ZooError: there is no such candidate, or it is the last that can be chosen or the default.
+        ZooError: the candidate does not exist, is the last one with a card, or is the default.
     """
     state.zoo.get(name)
     candidates = tuple(c for c in state.zoo.candidates if c.name != name)
     cards = {c.candidate: c for c in state.cards if c.candidate != name}
     if not cards:
         raise ZooError(
-            f"candidate {name!r} is the last one with a card, so nothing could be chosen without "
-            "it; add another first"
+            f"candidate {name!r} is the last one with a card, so no candidate could be chosen "
+            "without it; add another first"
         )
     return _next(state, candidates, cards, rules)
 
@@ -108,7 +109,7 @@ def set_router(state: ZooState, router: str, *, tasks_hashes: Sequence[str]) -> 
     """Score with another router.
 
     Args:
-        state: the zoo so far.
+        state: the current zoo.
         router: its directory.
         tasks_hashes: task sets that it reads.
 
@@ -125,15 +126,15 @@ def roll_back(
     """Serve an earlier version again, under a new number.
 
     Args:
-        state: the zoo so far.
+        state: the current zoo.
         earlier: the version to return to.
         tasks_hashes: task sets that the router of that version reads today.
-        rules: what the configuration demands.
+        rules: requirements of the configuration.
 
     Raises:
-        ZooError: the configuration no longer allows that zoo, or an engine that runs would have
-            to change.
-        ArtifactError: its router no longer reads its cards.
+        ZooError: the configuration does not allow that zoo any more, or a running engine would
+            have to change.
+        ArtifactError: its router does not read its cards any more.
     """
     check_same_tasks(earlier.cards, tasks_hashes, source=f"cards of version {earlier.version}")
     running = {candidate.slug: candidate for candidate in state.zoo.candidates}
@@ -188,7 +189,7 @@ def _check_card(
             "candidate's own card"
         )
     others = [other for name, other in cards.items() if name != entry.name]
-    # A candidate that is alone is held to its earlier card.
+    # A candidate without peers is compared with its earlier card.
     peers = (others or list(cards.values()))[:1]
     check_same_tasks((*peers, card), tasks_hashes, source="changed zoo")
     check_text(card, peers)

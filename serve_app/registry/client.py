@@ -1,4 +1,4 @@
-"""The controller of the zoo from another process, by its Serve handle."""
+"""Client of the zoo controller in other processes, over its Serve handle."""
 
 import asyncio
 from typing import Any
@@ -10,14 +10,14 @@ from ray.serve.handle import DeploymentHandle
 from modelsat.errors import MachineError, ModelSatError
 from serve_app.registry.following import Report, Update
 
-_ANSWER_TIMEOUT_S = 5.0  # of what the controller answers at once, and beyond a stated wait
+_ANSWER_TIMEOUT_S = 5.0  # for immediate responses, and on top of a stated wait
 
 
 class ControllerClient:
-    """Followed, session store and administration in one.
+    """Follower interface, session store and administration in one client.
 
-    Every method raises MachineError when the controller does not answer, and passes on the
-    ModelSatError that it raises.
+    Every method raises MachineError if the controller does not answer, and relays the controller's
+    own ModelSatError.
     """
 
     def __init__(self, handle: DeploymentHandle) -> None:
@@ -30,23 +30,23 @@ class ControllerClient:
         return await self._ask("follow", report, timeout_s, timeout_s=limit_s)
 
     async def acknowledge(self, follower_id: str, version: int) -> None:
-        """State that a follower works by a version now."""
+        """Report that a follower has applied a version."""
         await self._ask("acknowledge", follower_id, version)
 
     async def session_candidate(self, session_id: str) -> str | None:
-        """The candidate that a conversation is on."""
+        """Return the candidate of a session."""
         return await self._ask("session_candidate", session_id)
 
     async def keep_session(self, session_id: str, candidate: str) -> None:
-        """Remember which candidate a conversation is on."""
+        """Store the candidate of a session."""
         await self._ask("keep_session", session_id, candidate)
 
     async def describe(self) -> dict[str, Any]:
-        """The zoo, who follows it, and what is being changed."""
+        """Return the zoo, its followers and the change in progress."""
         return await self._ask("describe")
 
     async def versions(self) -> list[dict[str, Any]]:
-        """Every version kept, the newest first."""
+        """Return every stored version, newest first."""
         return await self._ask("versions")
 
     async def put_candidate(

@@ -1,8 +1,8 @@
-"""The zoo that is served: one object that everybody follows and that alone changes it.
+"""The zoo controller: the only object that changes the served zoo; every replica follows it.
 
-A change is validated, its engines are started, it is written to disk, published, and followed by
-every live replica; only then are engines of removed candidates stopped. Changes happen one after
-the other, and go on when whoever asked for one has gone away.
+A change is validated, its engines are started, and it is written to disk and published. When every
+live replica has applied it, engines of removed candidates are stopped. Changes run one after the
+other, and a change goes on when its caller disconnects.
 """
 
 import asyncio
@@ -30,17 +30,17 @@ _log = logging.getLogger("ray.serve.modelsat")
 
 
 class Sessions(Protocol):
-    """Which candidate a conversation stays on."""
+    """The candidate of each session."""
 
     def get(self, session_id: str) -> str | None:
-        """The candidate of a conversation, if it is remembered."""
+        """Return the candidate of a session, if it is stored."""
 
     def put(self, session_id: str, candidate: str) -> None:
-        """Remember it."""
+        """Store the candidate of a session."""
 
 
 class ZooController:
-    """Holds the current version of the zoo; asynchronous, for one event loop."""
+    """Holds the current version of the zoo; for one event loop."""
 
     def __init__(
         self,
@@ -52,15 +52,15 @@ class ZooController:
         *,
         agreement_timeout_s: float,
     ) -> None:
-        """Take what it works with; call :meth:`start` next.
+        """Take the parts; call :meth:`start` next.
 
         Args:
             store: versions on disk.
-            current: the version to serve, as the store has it.
+            current: the version to serve, from the store.
             applications: starts and stops engines of local candidates.
-            rules: what the configuration demands of the zoo.
-            sessions: remembers conversations.
-            agreement_timeout_s: how long a change waits for its followers.
+            rules: requirements of the configuration on the zoo.
+            sessions: stores the candidate of each session.
+            agreement_timeout_s: time limit for followers to apply a change, seconds.
         """
         self._store = store
         self._state, self._record = current
@@ -77,9 +77,9 @@ class ZooController:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
-        """Begin to start engines that are missing, and to count replicas, in the background.
+        """Start missing engines and count replicas, in the background.
 
-        Followers hear from the first answer on which engines do not run yet.
+        Followers know from their first update which engines do not run yet.
         """
         await self._engines.count(self._state.zoo.local)
         self._spawn(self._exclusively("start the engines of the zoo", self._reconcile))
@@ -92,11 +92,11 @@ class ZooController:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def follow(self, report: Report, timeout_s: float) -> Update:
-        """Wait until there is something that the follower does not know, at most so long.
+        """Wait for news that the follower does not have.
 
         Args:
-            report: who asks and what it knows.
-            timeout_s: longest wait; then an update without news comes back.
+            report: the follower and its state.
+            timeout_s: time limit; after it, an update without news is returned.
         """
         self._followers.heard(report)
         deadline = self._clock() + timeout_s
@@ -114,7 +114,7 @@ class ZooController:
         return Update(None if known else self._state, self._engines.availability)
 
     async def acknowledge(self, follower_id: str, version: int) -> None:
-        """Note that a follower works by a version now."""
+        """Note that a follower has applied a version."""
         self._followers.acknowledged(follower_id, version)
 
     async def put_candidate(
@@ -152,7 +152,7 @@ class ZooController:
         return await self._change(what, compute, named=candidate.name)
 
     async def remove_candidate(self, name: str) -> dict[str, Any]:
-        """Remove a candidate; when this returns agreed, no replica sends it another request.
+        """Remove a candidate; if the result is agreed, no replica sends it another request.
 
         Raises:
             ModelSatError: it is refused; nothing has changed.
@@ -167,12 +167,10 @@ class ZooController:
         """Score with another router directory from now on.
 
         Raises:
-            ModelSatError: it is no router directory, or does not read the zoo's cards.
+            ModelSatError: it is not a router directory, or does not read the zoo's cards.
         """
         if not Path(router).is_absolute():
-            raise ArtifactError(
-                f"router {router!r} is relative to nothing here; give its full path"
-            )
+            raise ArtifactError(f"router {router!r} is a relative path; give an absolute path")
 
         async def compute() -> ZooState:
             hashes = await _tasks_hashes(router)
@@ -184,7 +182,7 @@ class ZooController:
         """Serve an earlier version again, under a new number.
 
         Raises:
-            ModelSatError: it is not kept, or the configuration no longer allows it.
+            ModelSatError: it is not stored, or the configuration does not allow it any more.
         """
 
         async def compute() -> ZooState:
@@ -199,7 +197,7 @@ class ZooController:
         return await self._change(f"roll back to version {version}", compute)
 
     async def describe(self) -> dict[str, Any]:
-        """The zoo, who follows it, and what is being changed, as JSON."""
+        """Return the zoo, its followers and the change in progress, as JSON."""
         return {
             **describe_state(
                 self._state, self._record, self._engines.availability, self._engines.problems
@@ -210,15 +208,15 @@ class ZooController:
         }
 
     async def versions(self) -> list[dict[str, Any]]:
-        """Every version kept, the newest first, as JSON."""
+        """Return every stored version, newest first, as JSON."""
         return [describe_record(record) for record in self._store.records()]
 
     async def session_candidate(self, session_id: str) -> str | None:
-        """The candidate that a conversation is on."""
+        """Return the candidate of a session."""
         return self._sessions.get(session_id)
 
     async def keep_session(self, session_id: str, candidate: str) -> None:
-        """Remember which candidate a conversation is on."""
+        """Store the candidate of a session."""
         self._sessions.put(session_id, candidate)
 
     async def _change(
@@ -227,7 +225,7 @@ class ZooController:
         async def carry_out() -> dict[str, Any]:
             return await self._carry_out(what, await compute(), named)
 
-        # Shielded: it goes on when the caller's connection ends.
+        # Shielded: the change goes on when the caller disconnects.
         return await asyncio.shield(self._spawn(self._exclusively(what, carry_out)))
 
     async def _exclusively(self, what: str, work: Callable[[], Awaitable[Any]]) -> Any:
@@ -251,7 +249,7 @@ class ZooController:
         except BaseException:
             await self._engines.abandon(started)
             raise
-        # After a start of its own it first hears again from those who followed before.
+        # After a restart, wait until the earlier followers have reported again.
         await asyncio.sleep(self._settled_at - self._clock())
         self._state, self._record = state, record
         self._announce()
@@ -277,7 +275,7 @@ class ZooController:
         await self._engines.stop(applications)
 
     async def _reconcile(self) -> None:
-        """Start what the zoo lacks; stop what it has too much of once everybody follows it."""
+        """Start missing engines; stop superfluous ones once every follower has the zoo."""
         extra = await self._engines.start_all(self._state.zoo.local)
         if extra:
             version = self._state.version
@@ -301,7 +299,7 @@ class ZooController:
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            _log.warning("a change of the zoo was not carried out: %s", task.exception())
+            _log.warning("a change of the zoo failed: %s", task.exception())
 
 
 async def _tasks_hashes(router: str) -> tuple[str, ...]:

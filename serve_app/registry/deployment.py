@@ -1,4 +1,4 @@
-"""The Serve deployment that holds the zoo. One replica; light: loads no torch, no engine."""
+"""The Serve deployment of the zoo controller: one replica; loads neither torch nor an engine."""
 
 import asyncio
 import os
@@ -17,10 +17,10 @@ _APPLICATIONS_RECORD = "applications.json"
 
 
 class ControllerDeployment(ZooController):
-    """The controller of the zoo, with its parts made from the configuration."""
+    """The zoo controller, built from the configuration."""
 
     async def __init__(self, settings: dict[str, Any]) -> None:  # type: ignore[misc]
-        """Read or make the newest version of the zoo, and start serving it.
+        """Read or create the newest version of the zoo, and start serving it.
 
         Args:
             settings: fields of :class:`serve_app.config.ServeConfig`.

@@ -1,4 +1,4 @@
-"""One replica's copy of the zoo, kept up to date for as long as the replica lives."""
+"""One replica's copy of the zoo, up to date for the life of the replica."""
 
 import asyncio
 import inspect
@@ -12,7 +12,7 @@ from serve_app.contracts.zoo_state import ZooState
 from serve_app.registry.following import POLL_TIMEOUT_S, Followed, Report
 
 _FIRST_PAUSE_S = 0.1
-_LONGEST_POLL_PAUSE_S = 1.0  # a controller that comes back is found within a second
+_LONGEST_POLL_PAUSE_S = 1.0  # a restarted controller is found within a second
 _LONGEST_APPLY_PAUSE_S = 30.0
 _MAX_PROBLEM_CHARS = 300
 
@@ -25,8 +25,8 @@ OnCount = Callable[[Mapping[str, int]], None]
 class ZooFollower:
     """Follows the controller in the background and keeps the newest state that was applied.
 
-    A state counts as applied once ``on_change`` has accepted it; the one before is kept until
-    then, and while the controller is away.
+    A state is applied once ``on_change`` has accepted it; the previous state stays until then, and
+    while the controller is unavailable.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class ZooFollower:
         """Follow a controller.
 
         Args:
-            controller: whom to follow.
-            kind: what the replica is: ``ingress`` or ``scorer``.
-            on_change: makes the replica work by a state. If it fails, it is called again later.
-            on_count: receives running replicas by candidate at every answer of the controller.
-            follower_id: names this replica; drawn at random when not given.
+            controller: the zoo controller.
+            kind: kind of replica: ``ingress`` or ``scorer``.
+            on_change: applies a state to the replica. If it fails, it is called again later.
+            on_count: receives running replicas by candidate with every response of the controller.
+            follower_id: id of this replica; random if not given.
         """
         self._controller = controller
         self._kind = kind
@@ -61,29 +61,29 @@ class ZooFollower:
 
     @property
     def state(self) -> ZooState:
-        """The state that the replica works by."""
+        """The state that the replica has applied."""
         if self._applied is None:
             raise RuntimeError("the follower has not been started")
         return self._applied
 
     @property
     def availability(self) -> Mapping[str, int]:
-        """Running replicas by candidate; whoever is not listed is available."""
+        """Running replicas by candidate; a candidate that is not listed is available."""
         return self._availability
 
     async def start(self, timeout_s: float) -> ZooState:
         """Fetch and apply the first state, then follow in the background.
 
         Raises:
-            MachineError: the controller gave no state in time.
-            Exception: whatever ``on_change`` raises for the first state.
+            MachineError: the controller sent no state in time.
+            Exception: ``on_change`` failed for the first state.
         """
         try:
             async with asyncio.timeout(timeout_s):
                 await self._poll_until(lambda: self._received is not None)
         except TimeoutError:
             raise MachineError(
-                f"the controller of the zoo gave no answer within {timeout_s:g} s; see its log"
+                f"the zoo controller did not answer within {timeout_s:g} s; see its log"
             ) from None
         assert self._received is not None
         await self._apply(self._received)
@@ -107,7 +107,7 @@ class ZooFollower:
         while not done():
             try:
                 update = await self._controller.follow(self._report(), POLL_TIMEOUT_S)
-            except Exception as error:  # noqa: BLE001 - whatever happened to it, it comes back
+            except Exception as error:  # noqa: BLE001 - the controller will be back
                 _log.warning("the controller of the zoo does not answer: %s", error)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_POLL_PAUSE_S)
@@ -130,7 +130,7 @@ class ZooFollower:
                 continue
             try:
                 await self._apply(state)
-            except Exception as error:  # noqa: BLE001 - told to the controller, and tried again
+            except Exception as error:  # noqa: BLE001 - reported to the controller and retried
                 self._problem = " ".join(str(error).split())[:_MAX_PROBLEM_CHARS]
                 _log.error(
                     "version %d of the zoo cannot be applied: %s",
@@ -140,7 +140,7 @@ class ZooFollower:
                 )
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause_s):
-                        await self._news.wait()  # a newer version is not kept waiting
+                        await self._news.wait()  # a newer version is applied at once
                 pause_s = min(2 * pause_s, _LONGEST_APPLY_PAUSE_S)
 
     async def _apply(self, state: ZooState) -> None:
@@ -150,7 +150,7 @@ class ZooFollower:
         self._applied, self._problem = state, ""
         try:
             await self._controller.acknowledge(self._id, state.version)
-        except Exception as error:  # noqa: BLE001 - the next poll says it again
+        except Exception as error:  # noqa: BLE001 - the next poll reports it again
             _log.warning("the controller of the zoo does not answer: %s", error)
 
     def _report(self) -> Report:

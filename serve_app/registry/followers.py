@@ -1,4 +1,4 @@
-"""Who follows the zoo, and how far: the controller's side of it."""
+"""The controller's list of followers and the zoo version that each has applied."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from serve_app.registry.following import FORGOTTEN_AFTER_S, Report
 
 @dataclass(frozen=True)
 class FollowerState:
-    """One follower as last heard of.
+    """Last known state of one follower.
 
     Attributes:
         follower_id: its id.
         kind: ``ingress`` or ``scorer``.
-        version: newest version it works by; 0 for none.
-        problem: why it cannot work by a newer one; empty if it can.
+        version: newest version that it has applied; 0 for none.
+        problem: why it cannot apply a newer version; empty if it can.
     """
 
     follower_id: str
@@ -25,12 +25,12 @@ class FollowerState:
 
     @property
     def label(self) -> str:
-        """How people see it."""
+        """Name shown to administrators."""
         return f"{self.kind}/{self.follower_id}"
 
 
 class Followers:
-    """Those heard of within the last ``FORGOTTEN_AFTER_S``."""
+    """Followers with a report within the last ``FORGOTTEN_AFTER_S`` seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """Take a monotonic clock, in seconds."""
@@ -39,20 +39,20 @@ class Followers:
         self._changed = asyncio.Event()
 
     def heard(self, report: Report) -> None:
-        """Note what a follower says of itself."""
+        """Note a follower's report."""
         known, _ = self._seen.get(report.follower_id, (None, 0.0))
         # A report may have been sent before an acknowledgement that arrived first.
         version = max(report.applied_version, known.version if known else 0)
         self._note(FollowerState(report.follower_id, report.kind, version, report.problem))
 
     def acknowledged(self, follower_id: str, version: int) -> None:
-        """Note that a follower works by a version; one never heard of will say so itself."""
+        """Note that a follower has applied a version; an unknown follower reports it later."""
         if follower_id in self._seen:
             known, _ = self._seen[follower_id]
             self._note(FollowerState(follower_id, known.kind, max(version, known.version), ""))
 
     def live(self) -> tuple[FollowerState, ...]:
-        """Followers that are not silent, in the order they were first heard of."""
+        """Return the followers that are alive, in the order of their first reports."""
         now = self._clock()
         self._seen = {
             key: (follower, seen_at)
@@ -62,14 +62,14 @@ class Followers:
         return tuple(follower for follower, _ in self._seen.values())
 
     def behind(self, version: int) -> tuple[FollowerState, ...]:
-        """Live followers that do not work by that version or a newer one yet."""
+        """Return the live followers that have not applied that version or a newer one."""
         return tuple(follower for follower in self.live() if follower.version < version)
 
     async def wait_for(self, version: int) -> None:
-        """Wait until no live follower is behind; those that fall silent are not waited for."""
+        """Wait until no live follower is behind; a follower that falls silent is dropped."""
         while self.behind(version):
             self._changed.clear()
-            # Nobody tells that a follower has fallen silent: look again after a while.
+            # Silence causes no event, so check again after a while.
             wake = asyncio.get_running_loop().call_later(0.5, self._changed.set)
             try:
                 await self._changed.wait()

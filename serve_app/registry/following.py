@@ -1,4 +1,4 @@
-"""What passes between the controller of the zoo and those who follow it."""
+"""Messages between the zoo controller and its followers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,22 +8,22 @@ from serve_app.contracts.zoo_state import ZooState
 
 # A follower asks for news this often even when there is none.
 POLL_TIMEOUT_S = 2.0
-# After this much silence a follower is taken for dead. Four polls: a replica that starves on a
-# busy machine for some seconds is not; still less than the 10 s that a change waits by default.
+# A follower that is silent for this long counts as dead. Four polls, so that a replica without CPU
+# time for some seconds does not; less than the 10 s that a change waits by default.
 FORGOTTEN_AFTER_S = 8.0
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a follower says when it asks for news.
+    """A follower's request for news.
 
     Attributes:
-        follower_id: who asks; different for every replica.
-        kind: what it is: ``ingress`` or ``scorer``.
+        follower_id: id of the follower; different for every replica.
+        kind: ``ingress`` or ``scorer``.
         known_version: newest version it has received; 0 before the first.
-        applied_version: newest version it works by; 0 before the first.
-        problem: why it cannot work by the newest version it has received; empty if it can.
-        availability: what it last heard of running replicas.
+        applied_version: newest version it has applied; 0 before the first.
+        problem: why it cannot apply the newest version it has received; empty if it can.
+        availability: the running replicas that it knows of.
     """
 
     follower_id: str
@@ -36,12 +36,12 @@ class Report:
 
 @dataclass(frozen=True)
 class Update:
-    """What the controller answers.
+    """The controller's response.
 
     Attributes:
         state: the zoo, if the follower does not know this version.
-        availability: running replicas of local candidates by name. Whoever is not listed is
-            available.
+        availability: running replicas of local candidates by name. A candidate that is not
+            listed is available.
     """
 
     state: ZooState | None
@@ -52,7 +52,7 @@ class Followed(Protocol):
     """The controller, as followers see it."""
 
     async def follow(self, report: Report, timeout_s: float) -> Update:
-        """Wait for news, at most so long."""
+        """Wait for news, with a time limit."""
 
     async def acknowledge(self, follower_id: str, version: int) -> None:
-        """State that a follower works by a version now."""
+        """Report that a follower has applied a version."""

@@ -1,4 +1,4 @@
-"""The first version of a served zoo: from the files that the configuration names."""
+"""The first version of a served zoo, from the files that the configuration names."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ FROM_CONFIGURATION = "configured files"
 
 @dataclass(frozen=True)
 class Seed:
-    """What the configured files hold.
+    """Content of the configured files.
 
     Attributes:
         zoo: the zoo file, with absolute paths.
@@ -32,7 +32,7 @@ class Seed:
 
     @property
     def seed_hash(self) -> str:
-        """Hash of all of it: whether the files have changed since a version was made."""
+        """Hash of everything, to detect that the files changed after a version was written."""
         return content_hash(
             {
                 "zoo": self.zoo.model_dump(mode="json"),
@@ -49,7 +49,7 @@ def read_seed(config: ServeConfig) -> Seed:
         ZooError: the zoo is refused, or none of its candidates has a card.
         ArtifactError: cards or router are missing, corrupt, or of different task sets.
         ConfigError: a candidate has the name of a routing profile, or the default candidate
-            is none of the zoo.
+            is not in the zoo.
     """
     zoo = load_zoo(config.zoo)
     router = str(config.router)
@@ -68,16 +68,16 @@ def read_seed(config: ServeConfig) -> Seed:
     default = config.routing.default_candidate
     if default is not None and default not in zoo.names:
         raise ConfigError(
-            f"routing.default_candidate {default!r} is no candidate; the zoo holds "
+            f"routing.default_candidate {default!r} is not a candidate; the zoo holds "
             f"{', '.join(zoo.names)}"
         )
     return Seed(zoo, cards, router, directory_hash(router))
 
 
 def continue_or_seed(store: ZooStore, seed: Seed) -> tuple[ZooState, VersionRecord]:
-    """The newest version if it descends from these files; else a new version made of them.
+    """Return the newest version if it descends from these files, otherwise a new one from them.
 
-    So changes made while serving survive a restart, and changed files take effect.
+    Changes made while serving survive a restart, and changed files take effect.
     """
     newest = store.newest()
     if newest is not None and newest[1].seed == seed.seed_hash:

@@ -1,7 +1,7 @@
 """Versions of the served zoo on disk: ordinary artifacts, one folder for each.
 
 ``versions/000007/`` holds ``zoo.yaml``, ``cards.parquet`` and ``version.json``. A folder appears
-whole or not at all; one process writes, any number read.
+whole or not at all; one process writes, any number of processes read.
 """
 
 import logging
@@ -29,12 +29,12 @@ _log = logging.getLogger("ray.serve.modelsat")
 
 
 class VersionRecord(FrozenConfig):
-    """What is said of one version beside the zoo itself.
+    """Description of one version, next to the zoo itself.
 
     Attributes:
         version: its number.
         created_at: when it was written, UTC.
-        change: what made it differ from the one before.
+        change: the change that led to it.
         router: router directory.
         router_hash: hash of the router's files when the version was written.
         seed: hash of the configured files that it descends from.
@@ -58,7 +58,7 @@ class ZooStore:
     def __init__(
         self, folder: Path, *, num_versions: int, clock: Callable[[], datetime] = _now
     ) -> None:
-        """Take the folder, how many versions it keeps, and the time of day."""
+        """Take the folder, the number of versions that it keeps, and the time of day."""
         self.folder = folder
         self._versions = folder / "versions"
         self._num_versions = num_versions
@@ -68,7 +68,7 @@ class ZooStore:
         """Write a version, then delete the oldest beyond those to be kept.
 
         Raises:
-            ArtifactError: there is such a version or a newer one: another process writes here.
+            ArtifactError: this version or a newer one exists: another process writes here.
             MachineError: the disk is full or the folder cannot be written.
         """
         newest = max(self._numbers(), default=0)
@@ -94,7 +94,7 @@ class ZooStore:
         return record
 
     def read(self, version: int) -> ZooState:
-        """A version as it was served.
+        """Return a version as it was served.
 
         Raises:
             ArtifactError: there is no such version, or its files are damaged.
@@ -111,7 +111,7 @@ class ZooStore:
         return ZooState(version, zoo, tuple(cards.values()), record.router)
 
     def record(self, version: int) -> VersionRecord:
-        """What is said of a version.
+        """Return the description of a version.
 
         Raises:
             ArtifactError: there is no such version, or its record is damaged.
@@ -120,33 +120,33 @@ class ZooStore:
         if not path.parent.is_dir():
             numbers = self._numbers()
             kept = f"{numbers[0]} to {numbers[-1]}" if numbers else "none"
-            raise ArtifactError(f"there is no version {version}; kept are {kept}")
+            raise ArtifactError(f"version {version} does not exist; there are {kept}")
         try:
             return parse_config(VersionRecord, read_json(path), source=str(path))
         except ConfigError as error:
             raise ArtifactError(str(error)) from None
 
     def newest(self) -> tuple[ZooState, VersionRecord] | None:
-        """The newest version whose files are whole; None when there is none."""
+        """Return the newest version with intact files; None if there is none."""
         for number in reversed(self._numbers()):
             try:
                 return self.read(number), self.record(number)
             except ArtifactError as error:
-                _log.warning("version %d of the zoo is passed over: %s", number, error)
+                _log.warning("version %d of the zoo is skipped: %s", number, error)
         return None
 
     def next_version(self) -> int:
-        """The number after the highest in use, damaged versions included."""
+        """Return the number after the highest in use, damaged versions included."""
         return max(self._numbers(), default=0) + 1
 
     def records(self) -> tuple[VersionRecord, ...]:
-        """What is said of every version kept, the newest first; damaged ones are left out."""
+        """Return the description of every version, newest first, without damaged versions."""
         found = []
         for number in reversed(self._numbers()):
             try:
                 found.append(self.record(number))
             except ArtifactError as error:
-                _log.warning("version %d of the zoo is passed over: %s", number, error)
+                _log.warning("version %d of the zoo is skipped: %s", number, error)
         return tuple(found)
 
     def _path(self, version: int) -> Path:
@@ -160,7 +160,7 @@ class ZooStore:
 
     def _prune(self) -> None:
         for number in self._numbers()[: -self._num_versions]:
-            # Renamed first: a version that is half deleted must not look like one.
+            # Renamed first: a half-deleted folder must not look like a version.
             retired = tempfile.mkdtemp(prefix=".retired-", dir=self._versions)
             os.replace(self._path(number), retired)
         for leftover in self._versions.glob(".*"):

@@ -394,7 +394,7 @@ def test_the_engine_of_a_killed_replica_ends_with_it_and_nobody_waits_for_the_ne
     replica.kill()
     for process in engine:
         process.wait(timeout=30)
-    until(lambda: ask(STEADY), lambda answer: "can be asked" in answer)
+    until(lambda: ask(STEADY), lambda answer: "is available" in answer)
     # The other one may be cooled down for the load that an earlier test put on it.
     until(
         lambda: ask("auto", models=[STEADY, ELASTIC]),

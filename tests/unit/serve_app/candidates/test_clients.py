@@ -1,4 +1,4 @@
-"""Who of a zoo can be asked, by what is known of its replicas."""
+"""Which candidates can get requests, by their running replicas."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -45,7 +45,7 @@ def test_without_a_replica_only_what_scales_to_zero_is_asked(counts, expected):
             clients.count(counts)
             assert askable(clients) == expected
             clients.follow(zoo(local_entry("other")))
-            clients.follow(ZOO)  # clients of their own, of whom the same is known
+            clients.follow(ZOO)  # new clients, with the same replica counts
             assert askable(clients) == expected
             clients.count({"steady": 1, "elastic": 1})
             assert askable(clients) == {"steady", "elastic", "r"}

@@ -43,7 +43,7 @@ class Unreachable:
 
 def test_a_controller_that_never_answers_fails_the_start():
     async def scene():
-        with pytest.raises(MachineError, match="no answer within 30 s"):
+        with pytest.raises(MachineError, match="did not answer within 30 s"):
             await ZooFollower(Unreachable(), "ingress", lambda state: None).start(30)
         assert asyncio.get_running_loop().time() == pytest.approx(30)
 

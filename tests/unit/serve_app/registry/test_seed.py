@@ -92,7 +92,7 @@ def test_what_does_not_fit_together_is_refused(files):
     files.write_zoo(remote_entry("a"))
     with pytest.raises(ConfigError, match="'a' is both a candidate and a routing profile"):
         read_seed(files.config(routing=RoutingOptions(profiles={"a": {}})))
-    with pytest.raises(ConfigError, match="default_candidate 'b' is no candidate"):
+    with pytest.raises(ConfigError, match="default_candidate 'b' is not a candidate"):
         read_seed(files.config(routing=RoutingOptions(default_candidate="b")))
     (files.root / "router" / "router.json").write_text(
         json.dumps({"schema_version": ROUTER_SCHEMA_VERSION, "tasks_hashes": ["x"]})

@@ -54,7 +54,7 @@ def test_only_the_newest_versions_are_kept(tmp_path):
         write(store, with_version(served, version))
     assert [record.version for record in store.records()] == [5, 4, 3]
     assert sorted(os.listdir(tmp_path / "versions")) == ["000003", "000004", "000005"]
-    with pytest.raises(ArtifactError, match="there is no version 2; kept are 3 to 5"):
+    with pytest.raises(ArtifactError, match="version 2 does not exist; there are 3 to 5"):
         store.read(2)
 
 
