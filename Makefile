@@ -25,7 +25,7 @@ test: check ## every check and test; half an hour on two cores
 	@echo 'unit tests, two files at a time'
 	@$(PYTEST) -n 2 --dist loadfile tests/test_*.py $(UNIT_TESTS)
 	@echo 'integration tests, two kinds at a time'
-	@$(PYTEST) -n 2 --dist loadgroup -m 'not alone' tests/integration
+	@$(PYTEST) -n 2 -m 'not alone' tests/integration
 	@echo 'integration tests that measure load or memory, one at a time'
 	@$(PYTEST) -m alone tests/integration
 

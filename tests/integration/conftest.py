@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -10,27 +11,16 @@ import ray
 from serve_app.throughput import single_machine_environment
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.train_jobs.toy_job import overfitting_job, write_toy_tables
+from tests.support.worker_groups import GroupScheduling
 from train_jobs.config import TrainJobConfig
 from train_jobs.job import TrainSummary, train_router
 
 NUM_LOGICAL_CPUS = 16  # more than cores: many small processes each book one
-HERE = Path(__file__).parent
-# Groups of files that share nothing with their folder, or something with another one.
-GROUPS = {
-    "test_nodes.py": "train_jobs",  # the unbroken job
-    "test_distributed.py": "ranks",
-    "test_plan.py": "plan",
-    "test_schema.py": "schema",
-}
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share an endpoint or a trained router in one worker of pytest-xdist."""
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            folder = item.path.relative_to(HERE).parts[0]
-            item.add_marker(pytest.mark.xdist_group(GROUPS.get(item.path.name, folder)))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:
+    """Keep tests that share an endpoint or a trained router in one worker."""
+    return GroupScheduling(config, log)
 
 
 @pytest.fixture(scope="session")
