@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from modelsat.zoo import OpenAICandidate
+from modelsat.zoo.engines.openai import OpenAICandidate
 from serve_app.api.app import build_api
 from serve_app.api.services import Services
 from serve_app.candidates.clients import CandidateClients
