@@ -47,7 +47,9 @@ proof: setup ## the eight-candidate experiment, seeds 0 to 2; resumable, hours
 	@$(BIN)/python -m tests.benchmarks.proof
 
 router-lite: setup ## train the MiniLM router on DATA=folder of tables, into OUT=router directory
-	@$(BIN)/modelsat quality train --data '$(DATA)' --out '$(OUT)'
+	@$(BIN)/modelsat prepare mmlu --data '$(DATA)' --out '$(OUT)-data'
+	@$(BIN)/modelsat train --config train_jobs/configs/lite.yaml --data '$(OUT)-data' \
+	  --set router_dir='$(OUT)' --set storage_path='$(OUT)-data/training'
 
 benchmark-quality: setup ## five folds over DATA=folder of tables; resumable, hours
 	@$(BIN)/python -m tests.benchmarks.quality --data '$(DATA)'

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 @report_errors()
 def train(
     config: Annotated[Path, typer.Option("--config", help="YAML file of the training job.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder written by `modelsat prepare`, in place of the job's data."),
+    ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="Override a value: a.b=value; repeatable.")
     ] = None,
@@ -41,7 +45,12 @@ def train(
     from modelsat.config import load_config
     from train_jobs.config import TrainJobConfig
 
-    job = load_config(TrainJobConfig, config, overrides or ())
+    values = list(overrides or ())
+    if data is not None:
+        from modelsat.preparation.prepared import read_data_file
+
+        values.insert(0, f"data={json.dumps(read_data_file(data))}")
+    job = load_config(TrainJobConfig, config, values)
     if plan:
         _print_plan(job, plan_candidates, as_json)
         return

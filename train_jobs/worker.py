@@ -259,7 +259,6 @@ class RouterWorker:
             batch_size=training.batch_size,
             composites=training.composites,
             max_steps=training.stage(stage).max_steps,
-            strength_exponent=training.loss.strength_exponent,
             accumulation=training.gradient_accumulation_steps,
             seed=training.seed + STAGES.index(stage),
             rank=self.rank,

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelsat.aptitude.separation import Floats
+from modelsat.artifacts.cells import correctness_matrix
 from modelsat.errors import ArtifactError, ZooError
 
 TaskColumn = Literal["task", "category"]
@@ -157,16 +157,7 @@ def _outcome_matrix(
         pc.is_in(pc.cast(outcomes["question_id"], pa.string()), pa.array(list(row_of), pa.string()))
     )
     names = _select_candidates(used, benchmark, candidates)
-    used = used.filter(pc.is_in(pc.cast(used["candidate"], pa.string()), pa.array(names)))
-    column_of = {name: m for m, name in enumerate(names)}
-    row_R = np.array([row_of[q] for q in used["question_id"].to_pylist()], dtype=np.int64)
-    column_R = np.array([column_of[c] for c in used["candidate"].to_pylist()], dtype=np.int64)
-    graded = used["correct"].to_pylist()
-    correct_R = np.array([0.0 if c is None else c for c in graded], dtype=np.float64)
-    _check_cells(used, row_R * len(names) + column_R, correct_R)
-    correct_QM = np.full((len(row_of), len(names)), np.nan)
-    correct_QM[row_R, column_R] = np.where([c is None for c in graded], np.nan, correct_R)
-    return correct_QM, names
+    return correctness_matrix(used, list(row_of), names), names
 
 
 def _select_candidates(
@@ -186,23 +177,3 @@ def _select_candidates(
             f"selecting questions that distinguish candidates needs at least {MIN_CANDIDATES}"
         )
     return names
-
-
-def _check_cells(outcomes: pa.Table, cell_R: npt.NDArray[np.int64], correct_R: Floats) -> None:
-    def describe(r: int) -> str:
-        row = outcomes.slice(r, 1).to_pylist()[0]
-        return f"candidate {row['candidate']!r}, question {row['question_id']!r}"
-
-    outside_R = np.flatnonzero(~((correct_R >= 0.0) & (correct_R <= 1.0)))
-    if len(outside_R):
-        raise ArtifactError(
-            f"{len(outside_R)} outcomes have correctness outside 0..1; the first is "
-            f"{correct_R[outside_R[0]]} ({describe(int(outside_R[0]))})"
-        )
-    order_R = np.argsort(cell_R, kind="stable")
-    repeated_R = order_R[1:][cell_R[order_R][1:] == cell_R[order_R][:-1]]
-    if len(repeated_R):
-        raise ArtifactError(
-            f"{len(repeated_R)} duplicate outcomes of a candidate on a question (two sources?); "
-            f"the first is {describe(int(repeated_R.min()))}: select one source per candidate"
-        )

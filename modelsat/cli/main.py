@@ -28,7 +28,7 @@ LIBRARY_COMMANDS: Mapping[str, str] = MappingProxyType(
         "diagnose": "modelsat.cli.diagnose:diagnose",
         "doctor": "modelsat.cli.doctor:doctor",
         "evaluate": "modelsat.cli.evaluate:evaluate",
-        "quality": "modelsat.cli.quality:app",
+        "prepare": "modelsat.cli.prepare:prepare",
         "quickstart": "modelsat.cli.quickstart:quickstart",
         "route": "modelsat.cli.route:route",
         "tasks": "modelsat.cli.tasks:app",

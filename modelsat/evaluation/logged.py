@@ -4,16 +4,17 @@ Shapes: D decisions, Q questions, M candidates.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from modelsat.artifacts.cells import correctness_matrix
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.capability.cards import Card
-from modelsat.errors import ArtifactError, ConfigError
+from modelsat.errors import ConfigError
 from modelsat.evaluation.baselines.tuning import Embed
 from modelsat.evaluation.decision_log import DecisionLog
 from modelsat.evaluation.evaluate import evaluate_choices
@@ -77,32 +78,22 @@ def evaluate_log(
             0..1.
         ConfigError: there is no text to embed.
     """
-    correct = _correct_by_cell(outcomes, set(log.question_ids))
+    candidates = {*log.answered_by, *(card.candidate for card in cards)}
+    correct = _correct_by_cell(outcomes, log.question_ids, candidates)
     return LoggedReport(
         _decisions_report(log, correct),
         _comparison(log, outcomes, correct, cards, questions, training, embed, costs),
     )
 
 
-def _correct_by_cell(outcomes: pa.Table, question_ids: set[str]) -> dict[tuple[str, str], float]:
+def _correct_by_cell(
+    outcomes: pa.Table, question_ids: Sequence[str], candidates: Iterable[str]
+) -> dict[tuple[str, str], float]:
     """Return the known outcomes of the logged questions by question and candidate."""
-    correct: dict[tuple[str, str], float] = {}
-    columns = [outcomes[name].to_pylist() for name in ("question_id", "candidate", "correct")]
-    for question_id, candidate, value in zip(*columns, strict=True):
-        if question_id not in question_ids or value is None:
-            continue
-        if (question_id, candidate) in correct:
-            raise ArtifactError(
-                f"candidate {candidate!r} has two outcomes for {question_id!r} (two sources?); "
-                "keep one source"
-            )
-        if not 0.0 <= value <= 1.0:
-            raise ArtifactError(
-                f"candidate {candidate!r}, question {question_id!r}: correctness {value} is "
-                "outside 0..1"
-            )
-        correct[question_id, candidate] = value
-    return correct
+    ids, names = sorted(set(question_ids)), sorted(set(candidates))
+    correct_QM = correctness_matrix(outcomes, ids, names)
+    known = np.argwhere(~np.isnan(correct_QM)).tolist()
+    return {(ids[q], names[m]): float(correct_QM[q, m]) for q, m in known}
 
 
 def _decisions_report(log: DecisionLog, correct: Mapping[tuple[str, str], float]) -> dict[str, Any]:

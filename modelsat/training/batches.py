@@ -15,7 +15,7 @@ import numpy as np
 from modelsat.modeling.card_features import card_features
 from modelsat.outcomes.matrix import Floats, Ints, OutcomeMatrix, OutcomeSource, concatenate
 from modelsat.training.composites import CompositeMaker
-from modelsat.training.losses import TermWeights, candidate_weights, term_weights
+from modelsat.training.losses import TermWeights, term_weights
 
 # Steps whose instructions are sorted by length together: this reduces padding to a few percent,
 # and batches still differ between epochs.
@@ -57,7 +57,6 @@ class BatchSampler:
         batch_size: instructions per pass.
         composites: composite candidates per step.
         max_steps: steps after which an epoch ends; None: after every instruction.
-        strength_exponent: extra weight of stronger candidates; see :class:`LossConfig`.
         seed: seeds order and composites.
         rank: rank of this worker.
         num_workers: number of workers.
@@ -73,7 +72,6 @@ class BatchSampler:
         composites: int,
         seed: int,
         max_steps: int | None = None,
-        strength_exponent: float = 0.0,
         rank: int = 0,
         num_workers: int = 1,
         accumulation: int = 1,
@@ -82,7 +80,6 @@ class BatchSampler:
         self.sources = tuple(sources)
         self.batch_size = batch_size
         self.max_steps = max_steps
-        self.strength_exponent = strength_exponent
         self.seed = seed
         self.rank = rank
         self.accumulation = accumulation
@@ -142,7 +139,6 @@ class BatchSampler:
         statement_G = maker.statements(rows.tasks)
         weights_CT, composed_GC = maker.draw(statement_G, rows.correct_QM, rng)
         weights_MT = np.concatenate([self._weights[source], weights_CT])
-        candidates_M = candidate_weights(weights_MT, self.strength_exponent)
         correct_GM = np.concatenate([rows.correct_QM, composed_GC], axis=1)
         # Passes take every n-th row, so all passes have instructions of similar lengths.
         parts = [slice(first, None, self.passes_per_step) for first in range(self.passes_per_step)]
@@ -157,7 +153,7 @@ class BatchSampler:
                 weights=weights_MT,
                 correct=correct[index],
                 statement=statement[index],
-                terms=term_weights(correct, statement, index, candidates_M),
+                terms=term_weights(correct, statement, index),
             )
 
 

@@ -1,8 +1,8 @@
 """Configuration of router training."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from modelsat.config import FrozenConfig
 
@@ -10,6 +10,9 @@ StageName = Literal["connector", "all"]
 # autocast: float32 weights, bfloat16 matrix products; bf16: bfloat16 weights, with float32 master
 # copies in the optimizer.
 Precision = Literal["float32", "autocast", "bf16"]
+
+
+_REMOVED = frozenset({"ordering_weight", "strength_exponent"})  # former fields of LossConfig
 
 
 class StageConfig(FrozenConfig):
@@ -40,10 +43,6 @@ class LossConfig(FrozenConfig):
         in_batch_weight: weight of the paper's in-batch loss (Eq. 5).
         pointwise_weight: weight of the per-answer term that makes scores comparable between
             candidates, which Eq. 5 alone cannot (docs/decisions).
-        ordering_weight: weight of the term that orders the candidates of an instruction.
-        strength_exponent: a candidate's outcomes and groups are weighted by its accuracy, from its
-            card, to this power; 0 weights all candidates equally (the paper samples stronger
-            candidates with more weight, but does not say how much).
         alignment_weight: weight of the term that teaches the encoder which statement an
             instruction of a core task belongs to (docs/experiments.md).
     """
@@ -51,9 +50,18 @@ class LossConfig(FrozenConfig):
     group_size: int = Field(default=4, ge=2)
     in_batch_weight: float = Field(default=1.0, ge=0)
     pointwise_weight: float = Field(default=1.0, ge=0)
-    ordering_weight: float = Field(default=0.0, ge=0)
-    strength_exponent: float = Field(default=0.0, ge=0)
     alignment_weight: float = Field(default=1.0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_removed(cls, values: Any) -> Any:
+        removed = _REMOVED.intersection(values) if isinstance(values, dict) else ()
+        if removed:
+            raise ValueError(
+                f"{' and '.join(sorted(removed))} was removed, because it did not help on real "
+                "outcomes (docs/experiments.md); delete it from the configuration"
+            )
+        return values
 
 
 class LoraConfig(FrozenConfig):

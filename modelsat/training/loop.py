@@ -1,7 +1,7 @@
-"""The training loop, independent of the engine: plain PyTorch here, DeepSpeed in train_jobs."""
+"""The training loop, over any engine that runs the model and updates its weights."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,21 +9,12 @@ import torch
 from torch import Tensor
 
 from modelsat.modeling.card_features import card_features
-from modelsat.modeling.model import ModelSat
 from modelsat.modeling.tokenization import InstructionTokenizer, InstructionTokens
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix, OutcomeSource
-from modelsat.training.adapters import merge_adapters
-from modelsat.training.auc import cell_auc
 from modelsat.training.batches import Batch, BatchSampler
-from modelsat.training.config import LossConfig, StageName, TrainingConfig
+from modelsat.training.config import LossConfig, TrainingConfig
 from modelsat.training.losses import alignment_loss, scoring_loss
 from modelsat.training.outputs import network_scores
-from modelsat.training.stages import (
-    adapt_for_stage,
-    freeze_for_stage,
-    parameter_groups,
-    schedule,
-)
 
 
 class Engine(Protocol):
@@ -39,43 +30,6 @@ class Engine(Protocol):
         """End a pass; after a step's last pass update weights and schedule, zero gradients."""
 
 
-class TorchEngine:
-    """Single-process PyTorch engine: AdamW with gradient clipping and a schedule."""
-
-    def __init__(
-        self, model: ModelSat, stage: StageName, config: TrainingConfig, total_steps: int
-    ) -> None:
-        """Create the optimizer of a stage; call :func:`freeze_for_stage` on the model first."""
-        self.model = model
-        self.max_grad_norm = config.max_grad_norm
-        self.accumulation = config.gradient_accumulation_steps
-        self._passes = 0
-        groups = parameter_groups(model, config.stage(stage), config.weight_decay)
-        self.optimizer = torch.optim.AdamW(groups)
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, schedule(config, total_steps)
-        )
-
-    def forward(self, *inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
-        """Run the model: log-odds, log-relevance and embedded instructions."""
-        output: tuple[Tensor, Tensor, Tensor] = self.model(*inputs)
-        return output
-
-    def backward(self, loss: Tensor) -> None:
-        """Accumulate gradients."""
-        (loss / self.accumulation).backward()
-
-    def step(self) -> None:
-        """End a pass; after a step's last pass clip, update, advance the schedule, zero."""
-        self._passes += 1
-        if self._passes % self.accumulation:
-            return
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.max_grad_norm)
-        self.optimizer.step()
-        self.scheduler.step()
-        self.optimizer.zero_grad(set_to_none=True)
-
-
 @dataclass(frozen=True)
 class StepResult:
     """Result of a step.
@@ -89,31 +43,6 @@ class StepResult:
     step: int
     loss: float
     tokens: int
-
-
-@dataclass(frozen=True)
-class EpochResult:
-    """Result of an epoch.
-
-    Attributes:
-        stage: name of the stage.
-        epoch: number within the stage, from 1; 0 is the state before it.
-        training_loss: mean over the epoch's steps, nats; None for epoch 0.
-        validation_loss: loss on validation instructions and real candidates, nats; mean over the
-            instructions of all matrices.
-        validation_auc: AUC over the (instruction, candidate) cells of all matrices; None if a
-            class is absent.
-    """
-
-    stage: StageName
-    epoch: int
-    training_loss: float | None
-    validation_loss: float
-    validation_auc: float | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result as a dictionary of plain values."""
-        return asdict(self)
 
 
 class StageRunner:
@@ -225,45 +154,3 @@ def all_cells(scores: Sequence[Floats], matrices: Sequence[OutcomeMatrix]) -> tu
     outcomes = [matrix.correct_QM[cells] for matrix, cells in zip(matrices, known, strict=True)]
     scored = [log_odds[cells] for log_odds, cells in zip(scores, known, strict=True)]
     return np.concatenate(scored), np.concatenate(outcomes)
-
-
-def train_in_process(
-    model: ModelSat,
-    tokenizer: InstructionTokenizer,
-    training: Sequence[OutcomeMatrix],
-    validation: Sequence[OutcomeMatrix],
-    config: TrainingConfig,
-    stages: tuple[StageName, ...] = ("connector", "all"),
-) -> Iterator[EpochResult]:
-    """Train both stages in this process with plain PyTorch; yield the result of every epoch."""
-    device = next(model.parameters()).device
-    for number, stage in enumerate(stages):
-        sampler = BatchSampler(
-            training,
-            batch_size=config.batch_size,
-            composites=config.composites,
-            max_steps=config.stage(stage).max_steps,
-            strength_exponent=config.loss.strength_exponent,
-            accumulation=config.gradient_accumulation_steps,
-            seed=config.seed + number,
-        )
-        epochs = config.stage(stage).epochs
-        adapt_for_stage(model, stage, config)
-        freeze_for_stage(model, stage, config.frozen_layers)
-        engine = TorchEngine(model, stage, config, epochs * sampler.steps_per_epoch)
-        runner = StageRunner(engine, tokenizer, training, config, device)
-        for epoch in range(epochs + 1):
-            loss = None
-            if epoch:
-                freeze_for_stage(model, stage, config.frozen_layers)
-                loss = runner.train_epoch(sampler, epoch, lambda result: None)
-            model.eval()
-            scores = runner.validation_scores(validation)
-            yield EpochResult(
-                stage,
-                epoch,
-                loss,
-                validation_loss(scores, validation, config.loss),
-                cell_auc(*all_cells(scores, validation)),
-            )
-        merge_adapters(model.base)

@@ -106,7 +106,7 @@ def _case(name: str, **options: Any) -> dict[str, Any]:
     training = {
         "batch_size": 16,
         "composites": 6,
-        "loss": {"in_batch_weight": 1.0, "pointwise_weight": 1.0, "ordering_weight": 0.5},
+        "loss": {"in_batch_weight": 1.0, "pointwise_weight": 1.0},
         "connector_stage": _STEPS,
         "all_stage": _STEPS,
     }

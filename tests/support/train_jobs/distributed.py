@@ -12,7 +12,7 @@ import torch
 
 ROOT = Path(__file__).parents[3]
 STEPS_PER_EPOCH = 10
-ALL_TERMS = {"in_batch_weight": 1.0, "pointwise_weight": 1.0, "ordering_weight": 0.5}
+ALL_TERMS = {"in_batch_weight": 1.0, "pointwise_weight": 1.0}
 # The members of a group stand in one pass, so this term depends on the size of a pass.
 WITHOUT_GROUPS = {**ALL_TERMS, "in_batch_weight": 0.0}
 LORA = {"lora": {"rank": 4, "alpha": 8.0}}

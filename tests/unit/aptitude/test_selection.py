@@ -217,10 +217,10 @@ def test_rejects_settings_that_give_too_few_tasks(options, named):
 @pytest.mark.parametrize(
     ("added", "named"),
     [
-        (("sums-0", "m0", 1.0), "1 duplicate outcomes of a candidate on a question"),
-        (("new", "m0", 1.5), "correctness outside 0..1; the first is 1.5 (candidate 'm0'"),
+        (("sums-0", "m0", 1.0), "candidate 'm0' has two outcomes for 'sums-0'"),
+        (("new", "m0", 1.5), "candidate 'm0', question 'new': correctness 1.5 is outside 0..1"),
         (("new", "m0", -0.5), "outside 0..1"),
-        (("new", "m0", math.nan), "the first is nan (candidate 'm0', question 'new')"),
+        (("new", "m0", math.nan), "question 'new': correctness nan is outside 0..1"),
     ],
 )
 def test_rejects_invalid_outcomes(added, named):

@@ -12,7 +12,6 @@ from modelsat.artifacts.hashing import directory_hash
 from modelsat.demo import zoo
 from modelsat.demo.bank import TASKS, generate_questions
 from modelsat.demo.zoo_learning import learn
-from modelsat.demo.zoo_measure import answer_prompts, measure_accuracy
 from modelsat.demo.zoo_specs import (
     DEMO_CANDIDATES,
     HELD_OUT,
@@ -22,6 +21,7 @@ from modelsat.demo.zoo_specs import (
 )
 from modelsat.errors import ZooError
 from modelsat.zoo.zoo_file import load_zoo
+from tests.support.demo_answers import answer_prompts, measure_accuracy
 
 TINY = replace(SPECS["almanac"], steps=3, batch_size=4, num_layers=1, width=64)
 

@@ -42,6 +42,30 @@ def sigterm() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
+def test_a_prepared_folder_takes_the_place_of_the_jobs_data(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Paths of its data file start at the folder; ``--set`` still changes single values."""
+    entry = {"questions": ["z/q"], "outcomes": "z/o", "cards": "z/c", "tasks": "z/t"}
+    (tmp_path / "data.yaml").write_text(json.dumps({"data": [entry]}))
+    seen: list[TrainJobConfig] = []
+
+    def finish(config: TrainJobConfig) -> TrainSummary:
+        seen.append(config)
+        history = ({"validation_loss": 0.5, "validation_auc": 0.7},)
+        return TrainSummary(config.router_dir, was_done=False, history=history)
+
+    monkeypatch.setattr(job, "train_router", finish)
+    result = train("--data", str(tmp_path), "--set", "data.0.candidates=[a]")
+    assert result.exit_code == 0, result.output
+    ((data,),) = [config.data for config in seen]
+    assert data.questions == (tmp_path / "z/q",)
+    assert (data.outcomes, data.cards) == (tmp_path / "z/o", tmp_path / "z/c")
+    assert (data.tasks, data.candidates) == (tmp_path / "z/t", ("a",))
+    (tmp_path / "data.yaml").write_text("{}")
+    assert "run `modelsat prepare` again" in train("--data", str(tmp_path)).stderr
+
+
 def test_stopped_job_says_how_to_continue(sigterm: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before and after Ray has started."""
     leave = signal.getsignal(signal.SIGTERM)

@@ -16,10 +16,10 @@ from modelsat.outcomes.splits import split_validation
 from modelsat.training.adapters import add_adapters, check_adapters, merge_adapters
 from modelsat.training.config import LoraConfig, StageConfig, TrainingConfig
 from modelsat.training.footprint import PassShape, pass_inputs
-from modelsat.training.loop import train_in_process
 from modelsat.training.outputs import network_scores
 from modelsat.training.recomputation import recompute_activations
 from modelsat.training.stages import adapt_for_stage, freeze_for_stage, parameter_groups
+from tests.support.plain_training import train_in_process
 from tests.support.router_parts import make_matrix, make_router
 
 STAGE = StageConfig(epochs=1, max_steps=6, learning_rate=1e-2, capability_learning_rate=1e-3)

@@ -10,8 +10,8 @@ from modelsat.outcomes.splits import split_validation
 from modelsat.routing.scoring import Scorer
 from modelsat.training.auc import cell_auc
 from modelsat.training.config import StageConfig, TrainingConfig
-from modelsat.training.loop import train_in_process
 from modelsat.training.stages import freeze_for_stage, parameter_groups, schedule
+from tests.support.plain_training import train_in_process
 from tests.support.router_parts import TOPICS, WORDS, make_matrix, make_router
 
 CONFIG = TrainingConfig(

@@ -6,13 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from pydantic import ValidationError
 
 from modelsat.training.config import LossConfig
 from modelsat.training.losses import (
     alignment_loss,
-    candidate_weights,
     in_batch_loss,
-    ordering_loss,
     pointwise_loss,
     sample_groups,
     scoring_loss,
@@ -58,26 +57,6 @@ def test_only_the_pointwise_term_determines_a_candidates_level():
     assert loss(shifted, 0.0, 1.0) > loss(log_odds, 0.0, 1.0) + 0.5
 
 
-def test_ordering_loss_equals_numpy_and_ignores_difficulty():
-    rng = np.random.default_rng(4)
-    log_odds = rng.normal(size=(5, 4))
-    correct = (rng.random((5, 4)) < 0.5).astype(np.float32)
-    correct[0, 1], correct[1] = np.nan, 1.0
-    pairs = [
-        np.log1p(np.exp(log_odds[b, w] - log_odds[b, r]))
-        for b in range(5)
-        for r in range(4)
-        for w in range(4)
-        if correct[b, r] == 1 and correct[b, w] == 0
-    ]
-    outcomes = torch.from_numpy(correct)
-    got = float(ordering_loss(torch.from_numpy(log_odds), outcomes))
-    assert got == pytest.approx(np.mean(pairs))
-    harder = torch.from_numpy(log_odds + rng.normal(size=(5, 1)))
-    assert float(ordering_loss(harder, outcomes)) == pytest.approx(got)
-    assert float(ordering_loss(harder, torch.ones(5, 4))) == 0.0
-
-
 def test_pointwise_loss_ignores_unknown_cells():
     log_odds = torch.tensor([[0.3, -2.0], [1.5, 0.0]])
     correct = torch.tensor([[1.0, float("nan")], [0.0, 0.25]])
@@ -87,35 +66,11 @@ def test_pointwise_loss_ignores_unknown_cells():
     assert float(pointwise_loss(log_odds, correct)) == pytest.approx(expected)
 
 
-def test_stronger_candidates_have_more_weight():
-    evidence = np.log(
-        np.array([[0.9, 0.7], [0.4, 0.4], [0.1, 0.3]]) / [[0.1, 0.3], [0.6] * 2, [0.9, 0.7]]
-    )
-    assert candidate_weights(evidence, 0.0) == pytest.approx([1, 1, 1])
-    weights = candidate_weights(evidence, 1.0)
-    assert weights == pytest.approx(np.array([0.8, 0.4, 0.2]) * 3 / 1.4, rel=1e-6)
-    rng = np.random.default_rng(5)
-    log_odds = rng.normal(size=(6, 3))
-    correct = (rng.random((6, 3)) < 0.5).astype(np.float32)
-    correct[0, 0] = np.nan
-    known = ~np.isnan(correct)
-    cells = np.log1p(np.exp(np.where(correct == 1, -log_odds, log_odds)))
-    counted = np.broadcast_to(weights, cells.shape)
-    expected = (cells * counted)[known].sum() / counted[known].sum()
-    given = (torch.from_numpy(log_odds).float(), torch.from_numpy(correct))
-    assert float(pointwise_loss(*given, torch.from_numpy(weights))) == pytest.approx(expected)
-    groups = torch.from_numpy(rng.normal(size=(2, 4)))
-    alone = [float(in_batch_loss(groups[i : i + 1])) for i in range(2)]
-    both = float(in_batch_loss(groups, torch.tensor([3.0, 1.0])))
-    assert both == pytest.approx((3 * alone[0] + alone[1]) / 4)
-
-
 def test_loss_does_not_depend_on_the_number_of_passes():
     rng = np.random.default_rng(6)
     log_odds = torch.from_numpy(rng.normal(size=(8, 3)).astype(np.float32))
     correct = (rng.random((8, 3)) < 0.5).astype(np.float32)
     correct[:5, 2] = np.nan
-    weights = np.array([1.6, 1.0, 0.4], dtype=np.float32)
     config = LossConfig(in_batch_weight=0.0)
     parts = [slice(0, 3), slice(3, 8)]
     statement = [np.zeros(len(correct[part]), dtype=np.int64) for part in parts]
@@ -126,13 +81,18 @@ def test_loss_does_not_depend_on_the_number_of_passes():
                 correct[part],
                 config,
                 rng,
-                term_weights([correct[one] for one in parts], statement, number, weights),
+                term_weights([correct[one] for one in parts], statement, number),
             )
         )
         for number, part in enumerate(parts)
     ]
-    whole = pointwise_loss(log_odds, torch.from_numpy(correct), torch.from_numpy(weights))
+    whole = pointwise_loss(log_odds, torch.from_numpy(correct))
     assert np.mean(passes) == pytest.approx(float(whole), rel=1e-5)
+
+
+def test_removed_options_are_refused_by_name():
+    with pytest.raises(ValidationError, match="ordering_weight was removed, because"):
+        LossConfig.model_validate({"ordering_weight": 0.5})
 
 
 def test_loss_without_known_outcomes_is_zero_with_a_gradient():
