@@ -163,6 +163,15 @@ def test_files_and_functions_stay_small(path):
             assert node.end_lineno - node.lineno < MAX_FUNCTION_LINES, node.name
 
 
+def test_the_packages_do_not_import_tests():
+    users = [
+        name_of(path)
+        for path, tree in TREES.items()
+        if any(is_within(name, "tests") for name in imported_by(tree))
+    ]
+    assert users == []
+
+
 def test_no_test_module_is_imported_and_support_knows_no_benchmark():
     """What two tests share lives in `tests/support`, which unit tests and benchmarks build on."""
     wrong = []

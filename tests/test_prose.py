@@ -51,6 +51,7 @@ NOT_YET_REWRITTEN = (
     "docs/",
     "modelsat/demo/",
     "modelsat/quality/",
+    "modelsat/routing/",
     "profiling/",
     "serve_app/",
     "tests/benchmarks/quality/",

@@ -102,20 +102,19 @@ class Workspace:
         write_demo_zoo(checkpoints, self.zoo)
         self.echo(f"{len(checkpoints)} checkpoints: {', '.join(checkpoints)}")
 
-    def run_profile(self) -> None:
-        """Let every candidate sit the aptitude test and answer the other splits."""
-        config = {
+    def profile_settings(self) -> dict[str, Any]:
+        """Return the configuration of ``modelsat profile`` for the questions of all splits."""
+        return {
             "zoo": str(self.zoo),
             "questions": [str(self.questions(s)) for s in ("aptitude", "training", "test")],
             "tasks": str(self.tasks),
             "output_dir": str(self.profile),
             "max_parallel_candidates": 2,
         }
-        self._run("profile", config)
 
-    def run_training(self, name: str, candidates: Sequence[str]) -> None:
-        """Train a router on some candidates only."""
-        config = {
+    def training_settings(self, name: str, candidates: Sequence[str]) -> dict[str, Any]:
+        """Return the configuration of ``modelsat train`` for a router on some candidates."""
+        return {
             "name": name,
             "storage_path": str(self.directory / "training"),
             "router_dir": str(self.router(name)),
@@ -136,7 +135,14 @@ class Workspace:
                 "all_stage": _stage(epochs=3, rate=5e-4, capability_rate=1e-3),
             },
         }
-        self._run("train", config, file_name=f"train-{name}")
+
+    def run_profile(self) -> None:
+        """Let every candidate answer the aptitude test and the other splits."""
+        self._run("profile", self.profile_settings())
+
+    def run_training(self, name: str, candidates: Sequence[str]) -> None:
+        """Train a router on some candidates only."""
+        self._run("train", self.training_settings(name, candidates), file_name=f"train-{name}")
 
     def run_evaluation(self, router: str, candidates: Sequence[str], report: str) -> dict[str, Any]:
         """Judge a router on the test split; returns ``report.json``."""

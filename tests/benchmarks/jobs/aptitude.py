@@ -1,28 +1,26 @@
-"""What the aptitude test gains by a second replica, and what it costs around its engine.
+"""Throughput of the aptitude test: with a second replica, and compared with its engine alone.
 
-Every measure is one run of the public command, start apart, or of the engine without it.
+Every measurement is one run of the job, or of the engine without it, in a process of its own; the
+time to start is left out.
 """
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from modelsat.zoo.engines.vllm import VllmCandidate
 from profiling.engines.vllm import engine_environment
+from tests.benchmarks import fresh_process
+from tests.benchmarks.jobs.engine_alone import generate_alone
 from tests.benchmarks.jobs.timed_run import TimedRun, run_timed, write_run
-from tests.support.profiling.killable import ROOT
 from tests.support.profiling.tiny_model import WORDS, save_tiny_model, zoo_entry
 from tests.support.profiling.url_bench import remote
 from tests.support.upstream import running_upstream
 
-LATENCY_S = 1.0  # of the slow URL, however many it is asked at once
-OPEN_REQUESTS = 16  # of one replica
+LATENCY_S = 1.0  # of the slow URL, whatever the number of concurrent requests
+OPEN_REQUESTS = 16  # concurrent requests of one replica
 PROMPT_TOKENS, NEW_TOKENS = 64, 32
-NUM_THREADS = 2  # of an engine, in the job and without it
-MAX_NUM_SEQS = 64  # sequences that the engine works on at once
+NUM_THREADS = 2  # threads of an engine, in the job and alone
+MAX_NUM_SEQS = 64  # sequences in one batch of the engine
 _NUM_TEMPLATE_TOKENS = 3  # of the tiny tokenizer's chat template
 _SHAPE = {
     "hidden_size": 768,
@@ -35,7 +33,7 @@ _SHAPE = {
 
 
 def measure_url(folder: Path, replicas: int, num_questions: int) -> TimedRun:
-    """Ask a slow URL by so many replicas."""
+    """Profile a slow URL with a number of replicas."""
     question = {"benchmark": "b", "task": "t", "prompt": "What is it?", "answer": "it"}
     rows = [{"question_id": f"q{i}", **question} for i in range(num_questions)]
     options = {"block_size": OPEN_REQUESTS, "batch_size": OPEN_REQUESTS // 4, "replicas": replicas}
@@ -47,7 +45,7 @@ def measure_url(folder: Path, replicas: int, num_questions: int) -> TimedRun:
 
 
 def save_large_model(folder: Path) -> int:
-    """A random Llama that never ends its answer by itself; returns its number of parameters."""
+    """Write a random Llama that never ends its answer; return its number of parameters."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -55,22 +53,22 @@ def save_large_model(folder: Path) -> int:
     torch.manual_seed(0)
     model = LlamaForCausalLM(LlamaConfig.from_pretrained(folder, **_SHAPE))
     with torch.no_grad():
-        model.lm_head.weight[model.config.eos_token_id] = 0  # never the likeliest
+        model.lm_head.weight[model.config.eos_token_id] = 0  # never the most likely
     model.to(torch.bfloat16).save_pretrained(folder)
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def large_candidate(model: Path) -> dict[str, Any]:
-    """Its entry of a zoo file."""
+    """Return the entry of the random Llama in a zoo file."""
     options = {"dtype": "bfloat16", "kv_cache_memory_bytes": 2**29, "max_num_seqs": MAX_NUM_SEQS}
     entry = zoo_entry("large", model, **options)
-    # Ray gives an engine as many threads as it books CPUs.
+    # An engine gets as many threads as Ray reserves CPUs for it.
     entry["llm_config"]["placement_group_config"]["bundles"] = [{"CPU": NUM_THREADS}]
     return entry
 
 
 def measure_engine_run(folder: Path, model: Path, replicas: int, num_questions: int) -> TimedRun:
-    """Let replicas of the random Llama answer through the public command."""
+    """Profile the random Llama with a number of replicas."""
     config = write_run(
         folder,
         [large_candidate(model)],
@@ -84,44 +82,28 @@ def measure_engine_run(folder: Path, model: Path, replicas: int, num_questions: 
     return run
 
 
-def measure_engine_alone(folder: Path, model: Path, num_questions: int) -> float:
-    """Rows per second of the same engine, given the same prompts at once in one call."""
+def measure_engine_alone(model: Path, num_questions: int) -> float:
+    """Return rows per second of the same engine, given the same prompts in one call."""
     candidate = VllmCandidate.model_validate(large_candidate(model))
-    folder.mkdir(parents=True)
-    job = folder / "job.json"
     prompts = [question["prompt"] for question in large_questions(num_questions)]
-    job.write_text(
-        json.dumps(
-            {
-                "model": candidate.source,
-                "engine_kwargs": candidate.engine_kwargs,
-                "prompts": prompts,
-                "max_new_tokens": NEW_TOKENS,
-            }
-        )
-    )
-    process = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.jobs.engine_alone", str(job)],
-        env={
-            **os.environ,
+    found = fresh_process.call(
+        generate_alone,
+        candidate.source,
+        candidate.engine_kwargs,
+        prompts,
+        NEW_TOKENS,
+        environment={
             **engine_environment(candidate)["env_vars"],
             "OMP_NUM_THREADS": str(NUM_THREADS),
         },
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
     )
-    if process.returncode:
-        raise RuntimeError(f"the engine could not be measured: {process.stderr[-2000:]}")
-    found = json.loads(process.stdout.splitlines()[-1])
     asked = (num_questions * PROMPT_TOKENS, num_questions * NEW_TOKENS)
-    assert (found["prompt_tokens"], found["completion_tokens"]) == asked, found
-    return num_questions / float(found["generating_s"])
+    assert (found.prompt_tokens, found.completion_tokens) == asked, found
+    return num_questions / found.generating_s
 
 
 def large_questions(number: int) -> list[dict[str, Any]]:
-    """Distinct questions of :data:`PROMPT_TOKENS` tokens each, template included."""
+    """Return distinct questions of :data:`PROMPT_TOKENS` tokens each, template included."""
     num_words = PROMPT_TOKENS - _NUM_TEMPLATE_TOKENS
     return [
         {

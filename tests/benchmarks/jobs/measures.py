@@ -138,7 +138,7 @@ class Bench:
 
     def _measure_pipeline(self, folder: Path) -> None:
         model, number = self._work / "large", self._sizes.engine_questions
-        alone = measure_engine_alone(folder / "alone", model, number)
+        alone = measure_engine_alone(model, number)
         run = measure_engine_run(folder / "job", model, 1, number)
         figures = self.figures
         figures.alone_rows_per_s.add(alone)
@@ -149,7 +149,7 @@ class Bench:
 
     def _measure_training(self, folder: Path) -> None:
         steps = self._sizes.training_steps
-        bare = measure_bare(folder / "training", steps)
+        bare = measure_bare(steps)
         ray = measure_on_ray(folder / "training", steps)
         figures = self.figures
         figures.bare_tokens_per_s.add(bare.tokens_per_s)

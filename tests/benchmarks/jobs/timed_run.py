@@ -1,4 +1,4 @@
-"""An aptitude test run by its public command, timed from the first question that is asked."""
+"""A run of the aptitude test, timed from the first question that is asked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,20 +8,23 @@ from typing import Any
 import yaml
 
 from modelsat.artifacts.schemas import QUESTIONS
-from modelsat.artifacts.store import read_json, write_table
-from tests.support.profiling.killable import starting_runs
+from modelsat.artifacts.store import write_table
+from modelsat.config import load_config
+from profiling.aptitude_test import profile_zoo
+from profiling.config import ProfileConfig
+from tests.benchmarks import fresh_process
 
 REPORT = "report.json"
 
 
 @dataclass(frozen=True)
 class TimedRun:
-    """One candidate's run.
+    """The run of one candidate.
 
     Attributes:
         row: its row of the report.
-        answering_s: from the first batch that its replicas, all of them ready, took until its
-            outcomes were written.
+        answering_s: time from the first batch, when all replicas were ready, until the outcomes
+            were written.
     """
 
     row: dict[str, Any]
@@ -29,7 +32,7 @@ class TimedRun:
 
     @property
     def rows_per_s(self) -> float:
-        """Questions per second, start apart."""
+        """Questions per second, without the time to start."""
         rate: float = self.row["num_questions"] / self.answering_s
         return rate
 
@@ -40,13 +43,13 @@ def write_run(
     rows: Sequence[dict[str, Any]],
     **values: Any,
 ) -> Path:
-    """A new folder with questions, zoo and configuration; returns the configuration's path.
+    """Write a new folder with questions, zoo and configuration; return the configuration's path.
 
     Args:
-        folder: outcomes go to ``out`` in it.
+        folder: the folder; outcomes are written to ``out`` in it.
         candidates: entries of the zoo file.
-        rows: of the questions table.
-        values: further values of the configuration.
+        rows: rows of the questions table.
+        values: additional values of the configuration.
     """
     folder.mkdir(parents=True)
     write_table(QUESTIONS, rows, folder / "questions.parquet")
@@ -64,21 +67,23 @@ def write_run(
 
 
 def run_timed(config: Path, candidate: str) -> TimedRun:
-    """Run a configuration of one candidate to its end."""
-    out = config.parent / "out"
+    """Profile the one candidate of a configuration in a new process.
+
+    Raises:
+        RuntimeError: the candidate could not be profiled.
+    """
+    job = load_config(ProfileConfig, config)
+    checkpoints = job.output_dir / "checkpoints" / candidate
     begun_s: list[float] = []
 
-    def has_begun() -> bool:
-        for path in (out / "checkpoints" / candidate).glob("*/asked/*.json"):
-            begun_s.append(path.stat().st_mtime)
-        return bool(begun_s)
+    def watch() -> None:
+        """Note when the first batch was taken; its file is deleted at the end of the run."""
+        if not begun_s:
+            begun_s.extend(path.stat().st_mtime for path in checkpoints.glob("*/asked/*.json"))
 
-    with starting_runs() as start:
-        run = start(config, out / "checkpoints" / candidate)
-        run.wait_until(has_begun)
-        said = run.end()
-    if run.process.returncode:
-        raise RuntimeError(f"{config} ended with {run.process.returncode}: {said[-2000:]}")
-    [row] = read_json(out / REPORT)["candidates"]
-    ended_s = (out / "outcomes" / f"{candidate}.parquet").stat().st_mtime
+    report = fresh_process.call(profile_zoo, job, watch=watch)
+    if report["failures"]:
+        raise RuntimeError(f"{config}: {report['failures']}")
+    [row] = report["candidates"]
+    ended_s = (job.output_dir / "outcomes" / f"{candidate}.parquet").stat().st_mtime
     return TimedRun(row, ended_s - min(begun_s))

@@ -1,16 +1,11 @@
 """Training tokens per second, through Ray Train and DeepSpeed and by a bare PyTorch loop.
 
-The same model, batches, loss and threads. ``python -m tests.benchmarks.jobs.training`` runs the
-bare loop and prints one JSON object; Ray's runs are started by :func:`measure_on_ray`.
+Both have the same model, batches, loss and threads, and a process of their own.
 """
 
-import argparse
 import json
-import os
-import subprocess
-import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,25 +21,27 @@ from modelsat.training.attention import use_eager_attention
 from modelsat.training.batches import BatchSampler
 from modelsat.training.losses import alignment_loss, scoring_loss
 from modelsat.training.stages import freeze_for_stage, parameter_groups, schedule
-from tests.benchmarks.serving.artifacts import ROOT, make_cards
+from tests.benchmarks import fresh_process
+from tests.benchmarks.serving.artifacts import make_cards
 from tests.benchmarks.serving.load import make_prompt
-from tests.support.serve_app.lite_router import PRESET, minilm_weights
+from tests.support.serve_app.lite_router import PRESET
 from train_jobs.config import TrainJobConfig
 
 NUM_CANDIDATES = 20
 PROMPT_WORDS = 100
 NUM_THREADS = 2
 WARMUP_STEPS = 2
+_THREADS = {"OMP_NUM_THREADS": str(NUM_THREADS)}
 
 
 @dataclass(frozen=True)
 class TrainingFigures:
-    """One run.
+    """Figures of one run.
 
     Attributes:
-        tokens_per_s: tokens that the base reads, inquiry included and padding not, per second of
-            the steps after the first two.
-        mean_loss: of all steps, nats: both ways have to learn the same.
+        tokens_per_s: tokens that the base model reads, without padding, per second of the steps
+            after the first two.
+        mean_loss: mean loss of all steps, nats; both ways must give the same.
     """
 
     tokens_per_s: float
@@ -52,43 +49,25 @@ class TrainingFigures:
 
 
 def measure_on_ray(folder: Path, num_steps: int) -> TrainingFigures:
-    """Train one worker under Ray Train, in a process that starts Ray."""
-    return _measure(folder, num_steps, "on_ray")
-
-
-def measure_bare(folder: Path, num_steps: int) -> TrainingFigures:
-    """Train by a loop that knows neither Ray nor DeepSpeed."""
-    return _measure(folder, num_steps, "bare")
-
-
-def _measure(folder: Path, num_steps: int, way: str) -> TrainingFigures:
+    """Train one worker under Ray Train, on a Ray of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
-    threads = {"OMP_NUM_THREADS": str(NUM_THREADS), "HF_HUB_OFFLINE": "1"}
-    process = subprocess.run(
-        [sys.executable, "-m", __spec__.name, way, str(folder), str(num_steps)],
-        env=environment | threads,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if process.returncode:
-        raise RuntimeError(f"{way} training could not be measured: {process.stderr[-2000:]}")
-    return TrainingFigures(**json.loads((folder / f"{way}.json").read_text()))
+    return fresh_process.call(_train_on_ray, folder, num_steps, environment=_THREADS)
+
+
+def measure_bare(num_steps: int) -> TrainingFigures:
+    """Train by a loop that uses neither Ray nor DeepSpeed."""
+    return fresh_process.call(_train_bare, num_steps, environment=_THREADS)
 
 
 class Load:
-    """Model, batches and their tokens: the preset `lite` on made-up outcomes.
+    """Model, batches and tokenizer: the preset `lite` on made-up outcomes.
 
     Args:
         num_steps: steps of the one epoch.
     """
 
     def __init__(self, num_steps: int) -> None:
-        weights = minilm_weights()
-        parts = [f"model.{part}={weights}" for part in ("base", "encoder")]
-        self.config = load_config(TrainJobConfig, PRESET, parts)
+        self.config = load_config(TrainJobConfig, PRESET)
         self.options = self.config.deepspeed.resolved(native_dtype())
         training = self.config.training
         self.matrix = _made_up_matrix(num_steps * training.batch_size)
@@ -102,12 +81,12 @@ class Load:
         freeze_for_stage(self.model, "all", training.frozen_layers)
         use_eager_attention(self.model, torch.device("cpu"), self.options.resolved_precision)
 
-    def figures(self, ended_s: list[float], mean_loss: float) -> dict[str, float]:
-        """Fields of :class:`TrainingFigures`, from the moment at which every step ended."""
+    def figures(self, ended_s: list[float], mean_loss: float) -> TrainingFigures:
+        """Return the figures of a run, given the moment at which every step ended."""
         batches = list(self.sampler.epoch(1))[WARMUP_STEPS:]
         tokens = sum(int(self.tokenizer(batch.instructions).mask_BS.sum()) for batch in batches)
         seconds = ended_s[-1] - ended_s[WARMUP_STEPS - 1]
-        return {"tokens_per_s": tokens / seconds, "mean_loss": mean_loss}
+        return TrainingFigures(tokens / seconds, mean_loss)
 
 
 def _made_up_matrix(num_instructions: int) -> OutcomeMatrix:
@@ -124,8 +103,8 @@ def _made_up_matrix(num_instructions: int) -> OutcomeMatrix:
     )
 
 
-def bare(num_steps: int) -> dict[str, float]:
-    """The loop as one would write it without this project's engines."""
+def _train_bare(num_steps: int) -> TrainingFigures:
+    """Train by a loop as written without this project's engines."""
     torch.set_num_threads(NUM_THREADS)
     load = Load(num_steps)
     training, options = load.config.training, load.config.training.loss
@@ -153,8 +132,8 @@ def bare(num_steps: int) -> dict[str, float]:
     return load.figures(ended_s, total / num_steps)
 
 
-def worker(settings: dict[str, Any]) -> None:
-    """One epoch of stage ``all`` by the job's own engine and loop, under Ray Train."""
+def _worker(settings: dict[str, Any]) -> None:
+    """Train one epoch of stage ``all`` by the job's own engine and loop, under Ray Train."""
     from modelsat.training.loop import StageRunner
     from train_jobs.deepspeed_engine import DeepSpeedEngine, start_distributed
 
@@ -168,10 +147,10 @@ def worker(settings: dict[str, Any]) -> None:
     freeze_for_stage(engine.model, "all", training.frozen_layers)
     ended_s: list[float] = []
     loss = runner.train_epoch(load.sampler, 1, lambda *_: ended_s.append(time.perf_counter()))
-    Path(settings["out"]).write_text(json.dumps(load.figures(ended_s, loss)))
+    Path(settings["out"]).write_text(json.dumps(asdict(load.figures(ended_s, loss))))
 
 
-def on_ray(folder: Path, num_steps: int) -> None:
+def _train_on_ray(folder: Path, num_steps: int) -> TrainingFigures:
     """Start Ray and one worker as the training job does."""
     import ray.train
     from ray.train.torch import TorchConfig, TorchTrainer
@@ -179,10 +158,11 @@ def on_ray(folder: Path, num_steps: int) -> None:
     from train_jobs.job import connected_ray
     from train_jobs.sharding import cpu_environment
 
+    out = folder / "on_ray.json"
     with connected_ray():
         TorchTrainer(
-            worker,
-            train_loop_config={"num_steps": num_steps, "out": str(folder / "on_ray.json")},
+            _worker,
+            train_loop_config={"num_steps": num_steps, "out": str(out)},
             torch_config=TorchConfig(backend="gloo"),
             scaling_config=ray.train.ScalingConfig(
                 num_workers=1, resources_per_worker={"CPU": NUM_THREADS}
@@ -194,25 +174,4 @@ def on_ray(folder: Path, num_steps: int) -> None:
                 },
             ),
         ).fit()
-
-
-def main() -> None:
-    """Measure one way in this process, into FOLDER/WAY.json."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.jobs.training", description=__doc__
-    )
-    parser.add_argument("way", choices=("bare", "on_ray"))
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("num_steps", type=int)
-    arguments = parser.parse_args()
-    if arguments.way == "on_ray":
-        from tests.benchmarks.jobs import training
-
-        training.on_ray(arguments.folder, arguments.num_steps)
-    else:
-        found = bare(arguments.num_steps)
-        (arguments.folder / "bare.json").write_text(json.dumps(found))
-
-
-if __name__ == "__main__":
-    main()
+    return TrainingFigures(**json.loads(out.read_text()))

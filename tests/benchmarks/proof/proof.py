@@ -5,13 +5,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from modelsat.aptitude.tasks import load_tasks
 from modelsat.artifacts.store import write_json, write_text
-from modelsat.demo.limits import check_held_out, check_router, check_zoo
+from modelsat.capability.cards import read_cards, select_cards
+from modelsat.config import parse_config
+from modelsat.demo.limits import check_router, check_zoo
 from modelsat.demo.quickstart import Stages
 from modelsat.demo.workspace import Echo, Workspace
 from modelsat.demo.zoo_specs import DEMO_CANDIDATES, HELD_OUT
+from modelsat.errors import GradingError
+from modelsat.evaluation.evaluate import evaluate_router
 from modelsat.evaluation.limit_checks import LimitCheck
+from modelsat.evaluation.report import write_report
+from modelsat.outcomes.joining import load_matrix
+from modelsat.outcomes.matrix import OutcomeMatrix
+from modelsat.routing.scoring import Scorer
+from profiling.aptitude_test import profile_zoo
+from profiling.config import ProfileConfig
+from tests.benchmarks.proof.limits import check_held_out
 from tests.benchmarks.report.page import render_page
+from train_jobs.config import TrainJobConfig
+from train_jobs.train_router import train_router
 
 SEEDS = (0, 1, 2)
 
@@ -80,14 +94,13 @@ def _run_seed(directory: Path, cache_dir: Path, seed: int, echo: Echo) -> SeedRe
     stages = Stages(echo, total=6)
     stages.run("make the question bank", workspace.make_questions)
     stages.run("train the demo zoo", workspace.make_zoo)
-    stages.run("aptitude test and outcomes", workspace.run_profile)
+    stages.run("aptitude test and outcomes", lambda: _profile(workspace))
     stages.run(
-        f"train the router ({HELD_OUT} held out)",
-        lambda: workspace.run_training("held-out", others),
+        f"train the router ({HELD_OUT} held out)", lambda: _train(workspace, "held-out", others)
     )
     stages.run(
         f"train the router ({HELD_OUT} in training)",
-        lambda: workspace.run_training("trained-on", everyone),
+        lambda: _train(workspace, "trained-on", everyone),
     )
     reports = stages.run("evaluate on unseen questions", lambda: _evaluate(workspace, others))
     by_family = workspace.accuracy_by_family()
@@ -112,9 +125,40 @@ def _run_seed(directory: Path, cache_dir: Path, seed: int, echo: Echo) -> SeedRe
     )
 
 
+def _profile(workspace: Workspace) -> None:
+    settings = workspace.profile_settings()
+    report = profile_zoo(parse_config(ProfileConfig, settings, source="the proof's profile job"))
+    if report["failures"]:
+        reasons = "; ".join(failure["reason"] for failure in report["failures"])
+        raise GradingError(f"candidates could not be profiled: {reasons}")
+
+
+def _train(workspace: Workspace, name: str, candidates: Sequence[str]) -> None:
+    settings = workspace.training_settings(name, candidates)
+    train_router(parse_config(TrainJobConfig, settings, source="the proof's training job"))
+
+
 def _evaluate(workspace: Workspace, others: Sequence[str]) -> dict[str, dict[str, Any]]:
+    everyone = workspace.candidates
     return {
-        "held-out": workspace.run_evaluation("held-out", workspace.candidates, "held-out"),
-        "trained-on": workspace.run_evaluation("trained-on", workspace.candidates, "trained-on"),
-        "without": workspace.run_evaluation("held-out", others, "without"),
+        "held-out": _report(workspace, "held-out", everyone, "held-out"),
+        "trained-on": _report(workspace, "trained-on", everyone, "trained-on"),
+        "without": _report(workspace, "held-out", others, "without"),
     }
+
+
+def _report(
+    workspace: Workspace, router: str, candidates: Sequence[str], name: str
+) -> dict[str, Any]:
+    """Evaluate a router on the test split, write the report and return it."""
+    cards = select_cards(read_cards(workspace.cards), candidates)
+    core = load_tasks(workspace.tasks).question_ids
+
+    def outcomes(split: str) -> OutcomeMatrix:
+        questions = [workspace.questions(split)]
+        return load_matrix(questions, workspace.outcomes, cards, exclude_questions=core)
+
+    scorer = Scorer.load(workspace.router(router))
+    report = evaluate_router(scorer, outcomes("test"), outcomes("training"))
+    write_report(report, workspace.report(name))
+    return report

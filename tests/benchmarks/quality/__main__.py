@@ -21,17 +21,31 @@ def main(
     preset: Annotated[
         Path, typer.Option(help="Training job (YAML); its data and paths are replaced.")
     ] = Path("train_jobs/configs/lite.yaml"),
+    recipe: Annotated[str, typer.Option(help="Recipe of `modelsat prepare`.")] = "mmlu",
     zoos: Annotated[Path | None, typer.Option(help="Other zoo set-ups (YAML).")] = None,
 ) -> None:
     """Train, judge, write the page, and fail if a limit is missed."""
     from modelsat.cli.app_errors import report_errors
+    from modelsat.evaluation.baselines.tuning import LEARNERS
+    from modelsat.preparation.recipe import load_recipe
     from tests.benchmarks.quality.benchmark import run_benchmark
     from tests.benchmarks.quality.limits import check_benchmark
     from tests.benchmarks.quality.page import write_page
+    from tests.benchmarks.quality.zoos import load_zoos
     from tests.benchmarks.report.page import conclude
+    from train_jobs.train_router import train_router
 
     with report_errors():
-        results = run_benchmark(data, work, preset, zoos, typer.echo)
+        results = run_benchmark(
+            load_recipe(recipe),
+            data,
+            work,
+            preset,
+            load_zoos(zoos),
+            learners=LEARNERS,
+            train_router=train_router,
+            echo=typer.echo,
+        )
         checks = check_benchmark(results)
         write_page(results, checks, page, preset=preset)
         conclude(checks, page, typer.echo)

@@ -1,8 +1,8 @@
-"""The quality benchmark: every router, every comparison, from real outcomes.
+"""The quality benchmark: routers and baselines on real outcomes.
 
-Five folds over questions; in each, aptitude test, cards, baselines and the choice of best single
-come from the other four. One router more is trained without the held-out candidates, one with
-another seed, and one on the earlier releases only.
+Five folds over questions: in each, aptitude test, cards, baselines and the choice of the best
+single candidate use the other four. Three more routers are trained: without the held-out
+candidates, with another seed, and on the earlier releases only.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,36 +11,32 @@ from pathlib import Path
 
 import numpy as np
 
-from modelsat.evaluation.baselines.learner import Questions
+from modelsat.evaluation.baselines.learner import Learner, Questions
 from modelsat.evaluation.baselines.neighbours import NEIGHBOURS
 from modelsat.evaluation.baselines.simple import Tuning
 from modelsat.evaluation.baselines.tuning import tune
-from modelsat.quality.guests import CROWD_SOURCE, GSM8K, PAIR_TEST, Guests
-from modelsat.quality.router import encoder_source
-from modelsat.quality.slices import SliceTables
-from modelsat.quality.tables import load_tables
+from modelsat.preparation.recipe import Recipe
+from modelsat.preparation.tables import read_zoos
 from modelsat.routing.scoring import Scorer
 from tests.benchmarks.quality.edits import CardEdit, edit_cards
 from tests.benchmarks.quality.effort import Effort, total_effort
-from tests.benchmarks.quality.experiments import (
-    NUM_FOLDS,
-    DataSet,
-    Experiment,
-    Laboratory,
-    Prepared,
-    TrainedRouter,
-)
 from tests.benchmarks.quality.gains import BEST_SINGLE
-from tests.benchmarks.quality.out_of_domain import OutOfDomain, out_of_domain
+from tests.benchmarks.quality.out_of_domain import FASTEVAL_ZOO, OutOfDomain, out_of_domain
 from tests.benchmarks.quality.predictions import ROUTER, Predictions, without_scores
 from tests.benchmarks.quality.releases import Arrival, arrivals
-from tests.benchmarks.quality.routellm import EscalationRow, side_by_side
-from tests.benchmarks.quality.zoos import EVERYONE, ZooSetups, load_zoos
+from tests.benchmarks.quality.routellm import (
+    ROUTELLM_ZOO,
+    EscalationRow,
+    compare_with_routellm,
+)
+from tests.benchmarks.quality.routers import NUM_FOLDS, Echo, Experiment, TrainedRouter
+from tests.benchmarks.quality.runner import BenchmarkRunner
+from tests.benchmarks.quality.training import encoder_source
+from tests.benchmarks.quality.zoos import ALL_CANDIDATES, ZooSetups
+from train_jobs.config import TrainJobConfig
 
-Echo = Callable[[str], None]
-
-SEEDS = (1,)  # beside seed 0, on the first fold
-_EDITED = {  # core task whose line is raised, and one that has nothing to do with it
+SEEDS = (1,)  # in addition to seed 0, on the first fold
+_EDITED = {  # core task whose statement is raised, and an unrelated core task
     "mmlu": ("elementary_mathematics", "professional_law"),
     "mmlu_pro": ("math", "law"),
 }
@@ -49,18 +45,19 @@ _NUM_EDITED = 20  # cards
 
 @dataclass(frozen=True)
 class SliceResults:
-    """What was predicted on one slice.
+    """Predictions on one slice.
 
     Attributes:
-        name: of the slice.
+        name: name of the slice.
         setups: its zoos.
-        left_out: number of answers of each candidate that answered too little to be judged.
-        num_incomplete: questions that are not judged, as some candidate did not answer them.
-        folds: router and baselines on each fold's test questions, all candidates.
-        tunings: of each fold's learned baselines, how their settings were chosen.
-        validated_elsewhere: judged questions on which another fold's router was validated.
-        seeds: the router of other seeds on the first fold, by seed.
-        held_out: the router that was not trained on the held-out candidates, first fold.
+        left_out: number of answers of each candidate left out for answering too few questions.
+        num_incomplete: number of questions left out because some candidate did not answer them.
+        folds: predictions of router and baselines on each fold's test questions, all candidates.
+        tunings: per fold, how the settings of its learned baselines were chosen.
+        validated_elsewhere: test questions on which another fold's router was validated.
+        seeds: predictions of the routers of other seeds on the first fold, by seed.
+        held_out: predictions of the router that was not trained on the held-out candidates, on the
+            first fold.
     """
 
     name: str
@@ -76,15 +73,15 @@ class SliceResults:
 
 @dataclass(frozen=True)
 class BenchmarkResults:
-    """All that the page is made of.
+    """All results that the page shows.
 
     Attributes:
-        slices: per slice.
-        releases: arrivals by card only, on the first slice.
-        edits: per slice, what an edit of one line of the cards does; first fold.
-        routellm: per setting its rows; empty where the tables lack that source.
-        out_of_domain: FastEval's zoo on benchmarks that its cards say nothing of.
-        effort: what all of it took.
+        slices: results per slice.
+        releases: candidates that join by card only, on the first slice.
+        edits: per slice, the effect of editing one statement of cards; first fold.
+        routellm: rows per setting; empty where the tables lack RouteLLM's candidates.
+        out_of_domain: FastEval's zoo on benchmarks other than that of its cards.
+        effort: time, code and machines of all experiments.
     """
 
     slices: tuple[SliceResults, ...]
@@ -96,108 +93,110 @@ class BenchmarkResults:
 
 
 def run_benchmark(
-    data_dir: Path, work: Path, preset: Path, zoos: Path | None, echo: Echo
+    recipe: Recipe,
+    data_dir: Path,
+    work: Path,
+    preset: Path,
+    setups: Mapping[str, ZooSetups],
+    *,
+    learners: Sequence[Learner],
+    train_router: Callable[[TrainJobConfig], object],
+    echo: Echo,
 ) -> BenchmarkResults:
-    """Train and judge every router of the benchmark; what is on disk already is not redone.
+    """Train and evaluate every router of the benchmark; steps with a result on disk are skipped.
 
     Args:
+        recipe: which parts of the tables are used.
         data_dir: folder with ``questions.parquet`` and ``outcomes.parquet``.
-        work: folder of everything that is made.
+        work: folder of routers, prepared data and predictions.
         preset: training job (YAML) whose data and paths are replaced.
-        zoos: zoo set-ups (YAML); None takes those of the package.
+        setups: zoos to route between, by zoo of the recipe.
+        learners: the baselines that learn.
+        train_router: runs a training job; does nothing if the job is done.
         echo: receives progress.
 
     Raises:
-        ModelSatError: the tables are refused, or a command failed.
+        ModelSatError: the tables are refused, or a training failed.
     """
-    setups = load_zoos(zoos)
-    tables = load_tables(data_dir, echo)
-    laboratory = Laboratory(
+    runner = BenchmarkRunner(
         work=work,
         preset=preset,
-        slices=tables.slices,
-        answered=tables.answered,
-        encoder=encoder_source(preset, echo),
+        zoos={tables.name: tables for tables in read_zoos(recipe, data_dir, echo)},
+        encoder=encoder_source(preset),
+        learners=learners,
+        train_router=train_router,
         echo=echo,
     )
-    return _Benchmark(laboratory, setups, tables.pair, tables.crowd).run()
+    return _Benchmark(runner, setups).run()
 
 
 @dataclass(frozen=True)
 class _Benchmark:
-    laboratory: Laboratory
+    runner: BenchmarkRunner
     setups: Mapping[str, ZooSetups]
-    pair: Guests | None
-    crowd: Guests | None
 
     def run(self) -> BenchmarkResults:
-        names = [tables.slice.name for tables in self.laboratory.slices]
-        folds = [self._train_fold(Experiment(f"fold-{k}", k)) for k in range(NUM_FOLDS)]
-        held_out = self.laboratory.train(Experiment("held-out", 0, held_out=self._held_out()))
-        seeds = {seed: self._train_fold(Experiment(f"seed-{seed}", 0, seed)) for seed in SEEDS}
-        slices = tuple(
-            self._slice(tables, folds, held_out, seeds) for tables in self.laboratory.slices
-        )
+        runner, names = self.runner, self.runner.slices
+        folds = [self._train_fold(f"fold-{fold}", fold) for fold in range(NUM_FOLDS)]
+        withheld = {name: self._setups(name).held_out for name in names}
+        held_out = runner.train(Experiment("held-out", 0, names, held_out=withheld))
+        seeds = {seed: self._train_fold(f"seed-{seed}", 0, seed) for seed in SEEDS}
         return BenchmarkResults(
-            slices=slices,
+            slices=tuple(self._slice(name, folds, held_out, seeds) for name in names),
             releases=tuple(self._releases(names[0])),
             edits=self._edits(folds[0]),
-            routellm=side_by_side(self.laboratory, self.pair, folds, held_out)
-            if self.pair is not None
-            else {},
-            out_of_domain=out_of_domain(
-                held_out, self.crowd, self.setups.get(CROWD_SOURCE, EVERYONE), self.laboratory.echo
-            )
-            if self.crowd is not None
-            else (),
-            effort=total_effort(self.laboratory.work),
+            routellm=self._routellm(folds, held_out),
+            out_of_domain=self._out_of_domain(held_out),
+            effort=total_effort(runner.work),
         )
 
-    def _train_fold(self, experiment: Experiment) -> TrainedRouter:
-        """A router that also learns from the RouteLLM pair's answers to GSM8K in its folds."""
+    def _routellm(
+        self, folds: Sequence[TrainedRouter], held_out: TrainedRouter
+    ) -> dict[str, list[EscalationRow]]:
+        pair = self.runner.zoos.get(ROUTELLM_ZOO)
+        return {} if pair is None else compare_with_routellm(self.runner, pair, folds, held_out)
 
-        def labelled(prepared: Prepared) -> list[DataSet]:
-            if self.pair is None or PAIR_TEST not in prepared or not self.pair.answered(GSM8K):
-                return []
-            directory = self.laboratory.work / experiment.name / GSM8K
-            tasks = prepared[PAIR_TEST].tasks
-            return [self.pair.data_set(GSM8K, tasks, directory, experiment.is_training)]
+    def _out_of_domain(self, held_out: TrainedRouter) -> tuple[OutOfDomain, ...]:
+        tables = self.runner.zoos.get(FASTEVAL_ZOO)
+        if tables is None:
+            return ()
+        setups = self.setups.get(FASTEVAL_ZOO, ALL_CANDIDATES)
+        return out_of_domain(held_out, tables, setups, self.runner.echo)
 
-        return self.laboratory.train(experiment, labelled)
+    def _train_fold(self, name: str, fold: int, seed: int = 0) -> TrainedRouter:
+        """Train a router on the slices and on RouteLLM's pair, the test fold left out."""
+        zoos = self.runner.slices
+        if ROUTELLM_ZOO in self.runner.zoos:
+            zoos = (*zoos, ROUTELLM_ZOO)
+        return self.runner.train(Experiment(name, fold, zoos, seed))
 
     def _setups(self, name: str) -> ZooSetups:
-        candidates = next(t for t in self.laboratory.slices if t.slice.name == name).candidates
-        return self.setups.get(name, EVERYONE).among(candidates)
-
-    def _held_out(self) -> dict[str, tuple[str, ...]]:
-        names = [tables.slice.name for tables in self.laboratory.slices]
-        return {name: self._setups(name).held_out for name in names}
+        return self.setups.get(name, ALL_CANDIDATES).among(self.runner.zoos[name].candidates)
 
     def _slice(
         self,
-        tables: SliceTables,
+        name: str,
         folds: Sequence[TrainedRouter],
         held_out: TrainedRouter,
         seeds: Mapping[int, TrainedRouter],
     ) -> SliceResults:
-        name = tables.slice.name
         setups = self._setups(name)
         judged, tunings = [], []
         for trained in folds:
-            router = self.laboratory.predict(trained, name)
-            others, tuned = self.laboratory.baselines(trained, name)
+            router = self.runner.predict(trained, name)
+            others, tuned = self.runner.baselines(trained, name)
             judged.append(router.with_scores(others.scores))
             tunings.append(tuned)
         return SliceResults(
             name=name,
             setups=setups,
-            left_out=tables.left_out,
+            left_out=self.runner.zoos[name].left_out,
             num_incomplete=sum(trained.num_incomplete(name) for trained in folds),
             folds=tuple(judged),
             tunings=tuple(tunings),
             validated_elsewhere=frozenset().union(*(t.validated_elsewhere(name) for t in folds)),
-            seeds={seed: self.laboratory.predict(one, name) for seed, one in seeds.items()},
-            held_out=self.laboratory.predict(held_out, name) if setups.held_out else None,
+            seeds={seed: self.runner.predict(one, name) for seed, one in seeds.items()},
+            held_out=self.runner.predict(held_out, name) if setups.held_out else None,
         )
 
     def _edits(self, trained: TrainedRouter) -> dict[str, CardEdit]:
@@ -208,7 +207,9 @@ class _Benchmark:
                 continue
             cards = trained.cards(name)
             if not {edited, other} <= {statement.task for statement in cards[0].statements}:
-                self.laboratory.echo(f"{name}: no card is edited, {edited} is no core task here")
+                self.runner.echo(
+                    f"{name}: no card is edited: {edited} or {other} is no core task here"
+                )
                 continue
             matrix = trained.test_matrix(name)
             made[name] = edit_cards(scorer, matrix, cards, edited, other, most=_NUM_EDITED)
@@ -219,16 +220,14 @@ class _Benchmark:
         if len(order) < 2:
             return []
         late = order[len(order) // 2 :]
-        trained = self.laboratory.train(
-            Experiment("early-releases", 0, held_out={name: late}, slices=(name,))
-        )
-        predictions = self.laboratory.predict(trained, name)
+        trained = self.runner.train(Experiment("early-releases", 0, (name,), held_out={name: late}))
+        predictions = self.runner.predict(trained, name)
         cards = {card.candidate: card for card in trained.cards(name)}
         accuracy_M = np.array([cards[c].accuracy_fraction for c in predictions.candidates])
         scores = {
             ROUTER: predictions.scores[ROUTER],
             BEST_SINGLE: np.tile(accuracy_M.astype(np.float32), (len(predictions), 1)),
-            "knn": self._neighbours_of_the_test(trained, name),
+            "knn": self._knn_on_aptitude_test(trained, name),
         }
         known = trained.prepared[name].trained_on
         accuracy = {candidate: card.accuracy_fraction for candidate, card in cards.items()}
@@ -236,13 +235,13 @@ class _Benchmark:
             without_scores(trained.test_matrix(name)).with_scores(scores), order, accuracy, known
         )
 
-    def _neighbours_of_the_test(self, trained: TrainedRouter, name: str) -> np.ndarray:
-        """kNN that knows of every candidate what its card does: the answers on the test."""
+    def _knn_on_aptitude_test(self, trained: TrainedRouter, name: str) -> np.ndarray:
+        """Return scores of kNN fitted on the aptitude test alone, which is what the cards know."""
         tasks = trained.prepared[name].task_set()
         sat = trained.training_matrix(name)
         place = {question: i for i, question in enumerate(sat.question_ids)}
         sat = sat.rows([place[question] for question in tasks.question_ids])
-        embed = self.laboratory.embed
+        embed = self.runner.embed
         tuned = tune(NEIGHBOURS, sat, embed(sat.instructions))
         matrix = trained.test_matrix(name)
         asked = Questions(embed(matrix.instructions), matrix.tasks)

@@ -1,4 +1,4 @@
-"""Does editing one line of a card move the scores it is about, and only these?
+"""Effect of editing one statement of a card: scores of its own task change, others do not.
 
 Shapes: Q questions, M candidates.
 """
@@ -13,7 +13,7 @@ from modelsat.errors import ZooError
 from modelsat.outcomes.matrix import OutcomeMatrix
 from modelsat.routing.scoring import Scorer
 
-_RAISE = 0.4  # of a statement's shots: eight of twenty, from 30 % to 70 % say
+_RAISE = 0.4  # share of a statement's shots: from 6 of 20 right to 14, for example
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class CardEdit:
 
     Attributes:
         edited: task whose statement was raised.
-        other: a task that has nothing to do with it.
-        num_cards: cards that were edited, of those with a question of the task wrong.
+        other: an unrelated task.
+        num_cards: number of cards that were edited.
         share_risen: share of the cards whose mean score on questions of the edited task rose.
         edited_change: mean change of P(correct) on questions of the edited task.
         other_change: mean absolute change, per card, on questions of the other task.
@@ -46,18 +46,18 @@ def edit_cards(
     *,
     most: int,
 ) -> CardEdit:
-    """Raise every card's accuracy on one task by 40 points, or to all questions right.
+    """Raise the accuracy of cards on one task by 40 points, at most to 100 %, and compare scores.
 
     Args:
         scorer: the router.
         matrix: questions of both tasks.
-        cards: the cards to edit.
+        cards: cards to edit; those with 100 % on the task are left out.
         edited: task to raise.
-        other: task to watch.
-        most: cards to edit at most.
+        other: unrelated task whose scores are compared too.
+        most: largest number of cards to edit.
 
     Raises:
-        ZooError: all cards have all questions of the task right.
+        ZooError: all cards have 100 % on the task.
     """
     pairs = [(card, raised(card, edited)) for card in cards]
     before = [card for card, higher in pairs if higher is not None][:most]
@@ -86,7 +86,7 @@ def edit_cards(
 
 
 def raised(card: Card, task: str) -> Card | None:
-    """The card with one statement raised by 40 points, at most to 100 %; None if it is there."""
+    """Return the card with one statement raised by 40 points; None if it is at 100 %."""
     (statement,) = (one for one in card.statements if one.task == task)
     if statement.num_correct >= statement.num_shots:
         return None

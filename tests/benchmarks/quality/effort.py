@@ -1,4 +1,4 @@
-"""What the parts of the benchmark took, and of which code they are."""
+"""Wall time of the experiments, and the code and machines that ran them."""
 
 import time
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ _NAME = "effort.json"
 
 @dataclass(frozen=True)
 class Effort:
-    """Work on one experiment so far, what was cut short included.
+    """Time spent on one experiment so far, interrupted runs included.
 
     Attributes:
         seconds: wall time.
-        days: days it was worked on, UTC.
-        commits: commits of the code that did.
-        hardware: machines that did.
+        days: days of the runs, UTC.
+        commits: commits of the code that ran.
+        hardware: machines that it ran on.
     """
 
     seconds: float = 0.0
@@ -28,8 +28,8 @@ class Effort:
     commits: tuple[str, ...] = ()
     hardware: tuple[str, ...] = ()
 
-    def and_also(self, other: "Effort") -> "Effort":
-        """Both together."""
+    def plus(self, other: "Effort") -> "Effort":
+        """Return the sum of both."""
         return Effort(
             self.seconds + other.seconds,
             _union(self.days, other.days),
@@ -39,12 +39,13 @@ class Effort:
 
 
 @contextmanager
-def recorded(directory: Path, result: Path) -> Iterator[None]:
-    """Add what a block took to an experiment's record, also when it is interrupted.
+def record_effort(directory: Path, result: Path) -> Iterator[None]:
+    """Add the time of a block to an experiment's record, also if the block is interrupted.
 
     Args:
-        directory: of the experiment.
-        result: file that the block makes; where it stays as it was, there was nothing to do.
+        directory: folder of the experiment.
+        result: file that the block writes; a block that leaves it unchanged had nothing to do and
+            is not recorded.
     """
     head, started_s = provenance(), time.monotonic()
     before = _written_at(result)
@@ -54,14 +55,14 @@ def recorded(directory: Path, result: Path) -> Iterator[None]:
         if before is None or _written_at(result) != before:
             seconds = time.monotonic() - started_s
             spent = Effort(seconds, (head.date,), (head.commit,), (head.hardware,))
-            write_json(directory / _NAME, asdict(_read(directory / _NAME).and_also(spent)))
+            write_json(directory / _NAME, asdict(_read(directory / _NAME).plus(spent)))
 
 
 def total_effort(work: Path) -> Effort:
-    """That of all experiments in a folder."""
+    """Return the effort of all experiments in a folder."""
     total = Effort()
     for path in sorted(work.glob(f"*/{_NAME}")):
-        total = total.and_also(_read(path))
+        total = total.plus(_read(path))
     return total
 
 

@@ -1,4 +1,4 @@
-"""Embeddings of instructions, kept on disk: every fold and baseline asks for the same ones."""
+"""Embeddings of instructions, cached on disk: every fold and baseline uses the same ones."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -13,11 +13,11 @@ from modelsat.outcomes.matrix import Floats
 
 
 def cached_embedder(source: str, directory: Path) -> Embed:
-    """A function like that of :func:`embedder` which embeds no text twice.
+    """Return a function like :func:`embedder` that embeds no text twice.
 
     Args:
         source: hub id or local directory of a sentence-transformers model.
-        directory: folder of the embeddings, one file per model.
+        directory: folder of the cache, one file per model.
     """
     path = directory / f"{content_hash(source)}.npz"
     known: dict[str, Floats] = {}

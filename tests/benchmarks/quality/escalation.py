@@ -1,4 +1,4 @@
-"""Two candidates, one strong and one weak: which questions are worth the strong one.
+"""RouteLLM's protocol: which questions to give to the strong of two candidates.
 
 The protocol of RouteLLM (Ong et al., arXiv 2406.18665, section 4): every question gets a score, the
 questions above a threshold go to the strong candidate, and the threshold sweeps over the quantiles
@@ -46,7 +46,7 @@ def escalation(score_Q: Floats, strong_Q: Floats, weak_Q: Floats) -> Escalation:
     linearly over them, which is its expectation when ties are broken at random.
 
     Args:
-        score_Q: how much a question calls for the strong candidate.
+        score_Q: higher for questions that need the strong candidate more.
         strong_Q: correctness of the strong candidate.
         weak_Q: correctness of the weak candidate.
 

@@ -1,4 +1,4 @@
-"""What the router gains on zoos, against the best single candidate and every baseline.
+"""Accuracy that the router gains on zoos over the best single candidate and over baselines.
 
 Shapes: Q questions, M candidates.
 """
@@ -25,17 +25,17 @@ BEST_SINGLE = "best_single"
 
 @dataclass(frozen=True)
 class ZooFigures:
-    """One zoo.
+    """Figures of one zoo.
 
     Attributes:
-        name: of the zoo.
+        name: name of the zoo.
         num_candidates: its size.
         is_close: whether its best candidate leads by little.
-        accuracy: share correct of each predictor's choices, of an even draw (``random``) and of
-            the best choice in hindsight (``oracle``).
-        gain: router over best single.
-        best_baseline: the most accurate predictor but router and best single.
-        gain_over_baseline: router over that one.
+        accuracy: share correct of each predictor's choices, of uniform random choice (``random``)
+            and of the best choice in hindsight (``oracle``).
+        gain: accuracy of the router less that of the best single candidate.
+        best_baseline: the most accurate predictor except router and best single.
+        gain_over_baseline: accuracy of the router less that of ``best_baseline``.
     """
 
     name: str
@@ -49,12 +49,12 @@ class ZooFigures:
 
 @dataclass(frozen=True)
 class Pooled:
-    """Several zoos as one: a question counts with its mean over them.
+    """Mean figures of several zoos: each question counts with its mean over the zoos.
 
     Attributes:
-        zoos: their names.
-        gains: mean accuracy over best single, of router and baselines.
-        over_best_baseline: the router's mean accuracy over the best baseline's.
+        zoos: names of the zoos.
+        gains: mean accuracy less that of the best single candidate, of router and baselines.
+        over_best_baseline: mean accuracy of the router less that of the best baseline.
     """
 
     zoos: tuple[str, ...]
@@ -75,12 +75,13 @@ class Pooled:
 
 @dataclass(frozen=True)
 class Discrimination:
-    """One predictor's figures over all cells of a slice.
+    """Ranking figures of one predictor over all cells of a slice.
 
     Attributes:
-        auc: over all cells of all folds together.
-        auc_by_fold: over each fold's.
-        pair_accuracy: share of candidate pairs of one question ordered rightly.
+        auc: AUC over the cells of all folds together.
+        auc_by_fold: AUC over the cells of each fold.
+        pair_accuracy: share of pairs of candidates, one right and one wrong on the same question,
+            that are ordered correctly.
     """
 
     auc: float | None
@@ -89,7 +90,7 @@ class Discrimination:
 
 
 def discrimination(parts: Sequence[Predictions]) -> dict[str, Discrimination]:
-    """How well each predictor tells right from wrong answers, by name.
+    """Return how well each predictor separates right from wrong answers, by name.
 
     Args:
         parts: predictions on each fold's test questions.
@@ -106,19 +107,19 @@ def discrimination(parts: Sequence[Predictions]) -> dict[str, Discrimination]:
 
 
 def best_auc(figures: Mapping[str, Discrimination]) -> str:
-    """The baseline with the largest AUC over all cells."""
+    """Return the baseline with the largest AUC over all cells."""
     others = [name for name in figures if name != ROUTER]
     return max(others, key=lambda name: figures[name].auc or 0.0)
 
 
 def auc_lead(predictions: Predictions, baseline: str) -> Interval:
-    """The router's AUC over all cells less that of a baseline."""
+    """Return the router's AUC over all cells less that of a baseline."""
     scores = predictions.scores
     return auc_gain(scores[ROUTER], scores[baseline], predictions.correct_QM)
 
 
 def zoo_figures(predictions: Predictions, setups: ZooSetups) -> list[ZooFigures]:
-    """Every zoo of a slice, in the order of the set-ups."""
+    """Return the figures of every zoo of a slice, in the order of the set-ups."""
     return [
         _one_zoo(name, predictions.of(members), is_close=name in setups.close)
         for name, members in setups.zoos.items()
@@ -127,7 +128,7 @@ def zoo_figures(predictions: Predictions, setups: ZooSetups) -> list[ZooFigures]
 
 
 def pooled_gains(predictions: Predictions, setups: ZooSetups, zoos: Iterable[str]) -> Pooled:
-    """Router and baselines over best single, the mean of some zoos."""
+    """Return mean gains of router and baselines over some zoos."""
     names = tuple(zoos)
     members = [setups.zoos[name] or predictions.candidates for name in names]
     correct = {
@@ -146,7 +147,7 @@ def pooled_gains(predictions: Predictions, setups: ZooSetups, zoos: Iterable[str
 def calibration_errors(
     probabilities_QM: Floats, predictions: Predictions
 ) -> tuple[float, dict[str, float]]:
-    """Expected calibration error over all cells, and of each candidate alone."""
+    """Return the expected calibration error over all cells, and of each candidate alone."""
     correct_QM = predictions.correct_QM
     by_candidate = {
         name: expected_calibration_error(probabilities_QM[:, m], correct_QM[:, m])

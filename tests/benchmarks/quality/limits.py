@@ -1,4 +1,4 @@
-"""The limits that a router has to meet on real outcomes, checked on measured figures."""
+"""Limits that routers must meet on real outcomes."""
 
 import numpy as np
 
@@ -17,10 +17,10 @@ from tests.benchmarks.quality.out_of_domain import TOGETHER
 from tests.benchmarks.quality.predictions import ROUTER, pooled
 from tests.benchmarks.quality.routellm import GSM8K_FIVE_FOLD, GSM8K_UNLABELLED
 
-MIN_AUC_GAIN = 0.010  # over the best baseline
-MIN_GAIN_POINTS = 0.5  # over best single, mean of all zoos
-MIN_CLOSE_GAIN_POINTS = 1.0  # the same over the close zoos
-MIN_ZOO_GAIN_POINTS = -0.3  # of any zoo
+MIN_AUC_GAIN = 0.010  # over the baseline with the largest AUC
+MIN_GAIN_POINTS = 0.5  # over the best single candidate, mean of all zoos
+MIN_CLOSE_GAIN_POINTS = 1.0  # mean of the close zoos
+MIN_ZOO_GAIN_POINTS = -0.3  # of every single zoo
 MAX_HELD_OUT_AUC_LOSS = 0.015
 MAX_ECE = 0.03
 MAX_CANDIDATE_ECE = 0.05  # mean over candidates
@@ -29,7 +29,7 @@ MAX_HOURS = 5.0  # of the whole benchmark
 
 
 def check_benchmark(results: BenchmarkResults) -> list[LimitCheck]:
-    """Every limit, slice by slice."""
+    """Check every limit, slice by slice."""
     checks = [check for one in results.slices for check in check_slice(one)]
     for name, edit in results.edits.items():
         what = f"{name}: {edit.edited} raised on {edit.num_cards} cards"
@@ -52,7 +52,7 @@ def check_benchmark(results: BenchmarkResults) -> list[LimitCheck]:
 
 
 def check_slice(results: SliceResults) -> list[LimitCheck]:
-    """The limits on one slice."""
+    """Check the limits of one slice."""
     whole, setups, name = pooled(results.folds), results.setups, results.name
     figures = discrimination(results.folds)
     best = best_auc(figures)
@@ -100,10 +100,11 @@ def check_slice(results: SliceResults) -> list[LimitCheck]:
 
 
 def held_out_auc(results: SliceResults) -> dict[str, tuple[float, float]]:
-    """AUC on the held-out candidates' cells, by candidate and over all of them (``all``).
+    """Return AUCs on the held-out candidates' cells, by candidate and over all of them (``all``).
 
     Returns:
-        Of the router that never trained on them, and of the one that did; empty without any.
+        AUC of the router that was not trained on them, and of the router that was; empty if there
+        are no held-out candidates.
     """
     if results.held_out is None:
         return {}
@@ -117,7 +118,7 @@ def held_out_auc(results: SliceResults) -> dict[str, tuple[float, float]]:
 
 
 def held_out_loss(results: SliceResults) -> Interval | None:
-    """AUC that is lost on the held-out candidates' cells by not training on them."""
+    """Return the AUC lost on the held-out candidates' cells by not training on them."""
     if results.held_out is None:
         return None
     trained, without = (

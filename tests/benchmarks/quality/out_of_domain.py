@@ -1,4 +1,4 @@
-"""Cards from one benchmark, routing on others: FastEval's zoo."""
+"""Routing on benchmarks that differ from that of the cards: FastEval's zoo."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,29 +7,32 @@ import numpy as np
 
 from modelsat.capability.cards import build_cards
 from modelsat.evaluation.metrics import Interval, paired_bootstrap
-from modelsat.quality.guests import CROWD_BENCHMARKS, CROWD_TEST, Guests, whole_benchmark_test
-from tests.benchmarks.quality.experiments import TrainedRouter, predicted_by_router
+from modelsat.preparation.aptitude_tests import whole_benchmark_test
+from modelsat.preparation.recipe import WholeBenchmarkTest
+from modelsat.preparation.tables import ZooTables
 from tests.benchmarks.quality.gains import BEST_SINGLE
-from tests.benchmarks.quality.predictions import ROUTER, Predictions, pooled
+from tests.benchmarks.quality.predictions import ROUTER, Predictions, complete_matrix, pooled
+from tests.benchmarks.quality.routers import TrainedRouter, router_predictions
 from tests.benchmarks.quality.zoos import ZooSetups
 
-TOGETHER = "together"  # all benchmarks as one
+FASTEVAL_ZOO = "fasteval"  # zoo of the recipe
+TOGETHER = "together"  # the questions of all benchmarks
 
 
 @dataclass(frozen=True)
 class OutOfDomain:
-    """One zoo on one benchmark, or on all of them together.
+    """Figures of one zoo on one benchmark, or on all benchmarks together.
 
     Attributes:
-        benchmark: what is asked.
-        zoo: who may answer.
+        benchmark: benchmark of the questions.
+        zoo: name of the zoo.
         num_questions: number of questions.
-        random: accuracy of an even draw.
+        random: accuracy of uniform random choice.
         best_single: accuracy of the candidate with the best card.
         router: accuracy of the router.
-        gain: router over best single.
-        best_in_hindsight: accuracy of the candidate that turned out best.
-        oracle: accuracy of the best choice in hindsight.
+        gain: accuracy of the router less that of the best single candidate.
+        best_in_hindsight: accuracy of the candidate with the most right answers.
+        oracle: accuracy of the best choice for each question in hindsight.
     """
 
     benchmark: str
@@ -44,25 +47,26 @@ class OutOfDomain:
 
 
 def out_of_domain(
-    trained: TrainedRouter, guests: Guests, setups: ZooSetups, echo: Callable[[str], None]
+    trained: TrainedRouter, tables: ZooTables, setups: ZooSetups, echo: Callable[[str], None]
 ) -> tuple[OutOfDomain, ...]:
-    """Route benchmarks that neither the router nor the cards have seen.
+    """Route questions of benchmarks that neither router nor cards have seen.
 
     Args:
-        trained: a router that learned from none of the benchmarks.
-        guests: the candidates, with outcomes on the benchmarks and on the cards' one.
-        setups: their zoos.
+        trained: a router that was trained on none of the benchmarks.
+        tables: a zoo of the recipe whose aptitude test is a benchmark of its own.
+        setups: zoos to route between.
         echo: receives progress.
     """
-    tasks = whole_benchmark_test(guests, CROWD_TEST)
-    cards = build_cards(guests.outcomes, tasks)
+    test = tables.recipe.aptitude_test
+    assert isinstance(test, WholeBenchmarkTest)
+    cards = build_cards(tables.outcomes, whole_benchmark_test(tables, test))
     accuracy_M = np.array([card.accuracy_fraction for card in cards], dtype=np.float32)
     parts = {}
-    for benchmark in CROWD_BENCHMARKS:
-        if not guests.answered(benchmark):
+    for benchmark in tables.recipe.training_benchmarks:
+        if not tables.answered_questions(benchmark).num_rows:
             continue
-        matrix = guests.matrix(benchmark, cards)
-        router = predicted_by_router(trained, matrix, f"fasteval-{benchmark}", echo)
+        matrix = complete_matrix(tables, benchmark, cards)
+        router = router_predictions(trained, matrix, f"{tables.name}-{benchmark}", echo)
         single_QM = np.tile(accuracy_M, (len(router), 1))
         parts[benchmark] = router.with_scores({BEST_SINGLE: single_QM})
     if len(parts) > 1:

@@ -1,4 +1,4 @@
-"""The benchmark's page: Markdown with its plots beside it."""
+"""The page of the quality benchmark: Markdown, with plots in a folder beside it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,25 +44,25 @@ class SliceSection:
     """The figures of one slice as its tables show them.
 
     Attributes:
-        name: of the slice.
-        num_questions: judged questions of all folds.
-        num_incomplete: questions left out, as some candidate did not answer them.
-        left_out: number of answers of each candidate that answered too little to be judged.
-        num_candidates: its candidates.
+        name: name of the slice.
+        num_questions: number of test questions of all folds.
+        num_incomplete: number of questions left out because some candidate did not answer them.
+        left_out: number of answers of each candidate left out for answering too few questions.
+        num_candidates: number of candidates.
         members: candidates by zoo.
         discrimination: AUC and pair accuracy by predictor, the router first, then by AUC.
         best_auc: the baseline with the largest AUC.
-        auc_lead: the router's AUC less that.
-        zoos: every zoo.
-        pooled: all zoos, and the close ones.
-        others: the figures on questions on which no router was validated.
+        auc_lead: the router's AUC less that of ``best_auc``.
+        zoos: figures of every zoo.
+        pooled: mean figures of all zoos, and of the close ones.
+        others: figures on questions on which no router was validated.
         tunings: by learned baseline, its setting in each fold.
-        ece: over all cells.
-        ece_by_candidate: of each candidate.
-        held_out: AUC by held-out candidate, router without and with it in training.
-        held_out_loss: AUC lost on their cells by not training on them.
-        held_out_ece: over the held-out candidates' cells, of the router without them.
-        seeds: AUC and mean gain over best single in points on the first fold, by seed.
+        ece: expected calibration error over all cells.
+        ece_by_candidate: expected calibration error of each candidate.
+        held_out: by held-out candidate, AUC of the router without and with it in training.
+        held_out_loss: AUC lost on the held-out candidates' cells by not training on them.
+        held_out_ece: expected calibration error there, of the router not trained on them.
+        seeds: by seed, AUC and mean gain over best single in points on the first fold.
     """
 
     name: str
@@ -91,9 +91,9 @@ class OtherQuestions:
     """Figures on the questions on which no fold's router was validated.
 
     Attributes:
-        num_questions: number of them.
+        num_questions: number of these questions.
         auc_lead: the router's AUC less that of the baseline with the largest over all questions.
-        gain: router over best single, mean of all zoos.
+        gain: accuracy of the router less that of the best single candidate, mean of all zoos.
     """
 
     num_questions: int
@@ -107,14 +107,14 @@ def write_page(
     """Write the page and, in a folder of its name, the plots; each atomically.
 
     Args:
-        results: what was measured.
-        checks: limits on it.
+        results: measured results.
+        checks: limits and measured figures.
         page: file to write.
-        preset: the training job of all routers.
+        preset: training job of all routers.
     """
     plots = page.with_suffix("")
     made = _plots(results)
-    # Before anything is written: what is written changes the state of the code the page names.
+    # Rendered before any file is written: a written plot would mark the commit as dirty.
     text = render_page(
         "tests.benchmarks.quality",
         "quality.md.j2",
@@ -139,7 +139,7 @@ def write_page(
         preset=preset.stem,
         plots={name: f"{plots.name}/{name}.svg" for name in made},
     )
-    # Without a salt the ids in a plot differ each time it is drawn.
+    # Without a fixed salt the ids in a plot differ each time it is drawn.
     with rc_context({"svg.hashsalt": plots.name}):
         for name, figure in made.items():
             with atomic_path(plots / f"{name}.svg") as temporary, temporary.open("wb") as file:
@@ -148,7 +148,7 @@ def write_page(
 
 
 def section(results: SliceResults) -> SliceSection:
-    """All figures of a slice."""
+    """Return all figures of a slice."""
     whole, setups = pooled(results.folds), results.setups
     figures = discrimination(results.folds)
     order = sorted(figures, key=lambda name: (name != ROUTER, -(figures[name].auc or 0.0)))

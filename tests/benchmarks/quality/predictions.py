@@ -1,4 +1,4 @@
-"""What several predictors think of every candidate on questions with known outcomes.
+"""Scores of several predictors for every candidate, on questions with known outcomes.
 
 Shapes: Q questions, M candidates.
 """
@@ -11,9 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from modelsat.artifacts.store import atomic_path
+from modelsat.capability.cards import Card
 from modelsat.errors import ArtifactError, ZooError
+from modelsat.evaluation.evaluate import complete_rows
 from modelsat.evaluation.metrics import chosen_correct
+from modelsat.outcomes.joining import build_matrix
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
+from modelsat.preparation.tables import ZooTables
 
 ROUTER = "router"
 _SCORES = "scores/"  # prefix of the scores' names in the file
@@ -21,14 +25,14 @@ _SCORES = "scores/"  # prefix of the scores' names in the file
 
 @dataclass(frozen=True)
 class Predictions:
-    """Scores and outcomes of the same cells.
+    """Outcomes and scores of the same (question, candidate) cells.
 
     Attributes:
         question_ids: Q ids.
         tasks: Q task names.
         candidates: M names.
         correct_QM: outcomes 0..1, none missing, float32.
-        scores: per predictor its scores, the higher the better, float32 [Q, M].
+        scores: by predictor, its scores: the higher, the likelier a right answer; float32 [Q, M].
     """
 
     question_ids: tuple[str, ...]
@@ -42,7 +46,7 @@ class Predictions:
         return len(self.question_ids)
 
     def of(self, candidates: Sequence[str]) -> "Predictions":
-        """The same for some candidates only, in the order given.
+        """Return the predictions for some candidates only, in the order given.
 
         Raises:
             ZooError: one of them is not among the candidates.
@@ -63,7 +67,7 @@ class Predictions:
         )
 
     def rows(self, is_kept_Q: npt.NDArray[np.bool_]) -> "Predictions":
-        """The same for some questions only."""
+        """Return the predictions for some questions only."""
         kept = np.flatnonzero(is_kept_Q).tolist()
         return Predictions(
             tuple(self.question_ids[i] for i in kept),
@@ -74,11 +78,11 @@ class Predictions:
         )
 
     def with_scores(self, scores: Mapping[str, Floats]) -> "Predictions":
-        """The same with further predictors."""
+        """Return the predictions with additional predictors."""
         return replace(self, scores={**self.scores, **scores})
 
     def chosen_correct(self, predictor: str) -> Floats:
-        """Correctness of the candidate that a predictor scores highest, float32 [Q]."""
+        """Return the outcome of the candidate with a predictor's highest score, float32 [Q]."""
         return chosen_correct(self.correct_QM, self.scores[predictor].argmax(axis=1))
 
     def save(self, path: str | Path) -> None:
@@ -95,14 +99,20 @@ class Predictions:
 
 
 def without_scores(matrix: OutcomeMatrix) -> Predictions:
-    """The outcomes of a matrix, before any predictor has seen its questions.
+    """Return the outcomes of a matrix as predictions without any predictor.
 
     Args:
-        matrix: every candidate has answered every question.
+        matrix: outcomes; no cell may be missing.
     """
     return Predictions(
         matrix.question_ids, matrix.tasks, matrix.candidates, matrix.correct_QM, scores={}
     )
+
+
+def complete_matrix(tables: ZooTables, benchmark: str, cards: tuple[Card, ...]) -> OutcomeMatrix:
+    """Return outcomes on the questions of a benchmark that every candidate of a zoo answered."""
+    questions = tables.answered_questions(benchmark)
+    return complete_rows(build_matrix(questions, tables.outcomes, cards))
 
 
 def load_predictions(path: str | Path) -> Predictions:
@@ -130,7 +140,7 @@ def load_predictions(path: str | Path) -> Predictions:
 
 
 def pooled(parts: Sequence[Predictions]) -> Predictions:
-    """Predictions on all questions of several test folds; the predictors of the first part."""
+    """Join the predictions of several test folds; predictors are those of the first part."""
     first = parts[0]
     same = [part.of(first.candidates) for part in parts]
     return Predictions(

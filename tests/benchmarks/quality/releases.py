@@ -1,4 +1,4 @@
-"""Candidates are released one by one and join by their card alone; nobody is trained again.
+"""Zoos that grow release by release; new candidates are known to the router by card alone.
 
 Shapes: Q questions, M candidates.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tests.benchmarks.quality.predictions import Predictions
 
-ZOO_SIZE = 5  # the best so far; the newest candidate comes on top
+ZOO_SIZE = 5  # best candidates so far; the newest is added to them
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,11 @@ class Arrival:
     """The zoo after one release.
 
     Attributes:
-        candidate: who arrived.
-        was_trained_on: whether the router's training knew it.
-        zoo: the five best before it, by card accuracy, and itself.
-        accuracy: share correct of each predictor's choices, of an even draw (``random``) and of
-            the best choice in hindsight (``oracle``).
+        candidate: the new candidate.
+        was_trained_on: whether the router was trained on it.
+        zoo: the five best candidates before it, by card accuracy, and the new one.
+        accuracy: share correct of each predictor's choices, of uniform random choice (``random``)
+            and of the best choice in hindsight (``oracle``).
     """
 
     candidate: str
@@ -35,11 +35,11 @@ def arrivals(
     card_accuracy: Mapping[str, float],
     trained_on: Sequence[str],
 ) -> list[Arrival]:
-    """Every arrival from the second release on.
+    """Return the zoos after every release from the second on.
 
     Args:
         predictions: scores of every candidate in the order.
-        order: candidates by release.
+        order: candidates by date of release.
         card_accuracy: accuracy on the aptitude test, by candidate.
         trained_on: candidates that the router was trained on.
     """

@@ -1,4 +1,4 @@
-"""RouteLLM side by side: its pair, its protocol, its published figures.
+"""Comparison with RouteLLM: its pair of candidates, its protocol, its published figures.
 
 Shapes: Q questions.
 """
@@ -16,17 +16,19 @@ from modelsat.evaluation.baselines.tuning import Embed, tune
 from modelsat.evaluation.metrics import CONFIDENCE, Interval
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 from modelsat.outcomes.splits import fold_of
-from modelsat.quality.guests import GSM8K, PAIR_TEST, STRONG, WEAK, Guests
+from modelsat.preparation.recipe import SharedTest
+from modelsat.preparation.tables import ZooTables
 from tests.benchmarks.quality.escalation import Escalation, escalation
-from tests.benchmarks.quality.experiments import (
-    NUM_FOLDS,
-    Laboratory,
-    TrainedRouter,
-    predicted_by_router,
-)
-from tests.benchmarks.quality.predictions import Predictions, pooled
+from tests.benchmarks.quality.predictions import Predictions, complete_matrix, pooled
+from tests.benchmarks.quality.routers import NUM_FOLDS, TrainedRouter, router_predictions
+from tests.benchmarks.quality.runner import BenchmarkRunner
 
-_NUM_RESAMPLES = 500  # of the questions; the interval's ends then move by about .005
+# Candidates of RouteLLM (arXiv 2406.18665, section 5), and the zoo of the recipe that holds them.
+STRONG, WEAK = "gpt-4-1106-preview", "Mixtral-8x7B-Instruct-v0.1"
+ROUTELLM_ZOO = "routellm"
+GSM8K = "gsm8k"
+
+_NUM_RESAMPLES = 500  # bootstrap; the ends of an interval then vary by about .005
 LENGTH = "question_length"
 GSM8K_UNLABELLED = "gsm8k, no GSM8K label"
 GSM8K_FIVE_FOLD = "gsm8k, five-fold labels"
@@ -63,15 +65,15 @@ PUBLISHED = {
 
 @dataclass(frozen=True)
 class EscalationRow:
-    """One score judged by the protocol.
+    """Figures of one score by the protocol.
 
     Attributes:
-        name: of the score.
+        name: name of the score.
         curve: accuracy by share of strong calls, with its figures.
         apgr_interval: bootstrap interval of the APGR over questions; resamples in which the strong
-            candidate is not the better one are left out.
-        apgr_by_gain: APGR of the other way to make a score of two probabilities, their difference;
-            None for a score that is none.
+            candidate is not better than the weak one are left out.
+        apgr_by_gain: APGR of the difference of the two probabilities used as the score; None for
+            a score that is not made of probabilities.
     """
 
     name: str
@@ -80,26 +82,26 @@ class EscalationRow:
     apgr_by_gain: float | None
 
 
-def side_by_side(
-    laboratory: Laboratory,
-    pair: Guests,
+def compare_with_routellm(
+    runner: BenchmarkRunner,
+    pair: ZooTables,
     folds: Sequence[TrainedRouter],
     unlabelled: TrainedRouter,
 ) -> dict[str, list[EscalationRow]]:
-    """The pair on GSM8K without and with its labels, and on MMLU; rows by setting.
+    """Compare on GSM8K, without and with labels of it, and on MMLU; rows by setting.
 
     Args:
-        laboratory: what all experiments share.
-        pair: the two candidates' outcomes; they have sat the routers' aptitude test.
-        folds: routers that learned from the pair's other folds of GSM8K, one a fold.
-        unlabelled: a router that learned from no GSM8K.
+        runner: trains and predicts.
+        pair: outcomes of the two candidates, those on the routers' aptitude test among them.
+        folds: one router per fold, trained on the pair's outcomes on GSM8K in the other folds.
+        unlabelled: a router that was not trained on GSM8K.
     """
-    settings = {MMLU_FIVE_FOLD: _five_fold(laboratory, pair, folds, "mmlu")}
-    if pair.answered(GSM8K):
+    settings = {MMLU_FIVE_FOLD: _five_fold(runner, pair, folds, pair.test_benchmark)}
+    if pair.answered_questions(GSM8K).num_rows:
         matrix = _matrix(pair, unlabelled, GSM8K)
-        router = predicted_by_router(unlabelled, matrix, f"routellm-{GSM8K}", laboratory.echo)
+        router = router_predictions(unlabelled, matrix, f"routellm-{GSM8K}", runner.echo)
         settings[GSM8K_UNLABELLED] = with_length(router, matrix)
-        settings[GSM8K_FIVE_FOLD] = _five_fold(laboratory, pair, folds, GSM8K)
+        settings[GSM8K_FIVE_FOLD] = _five_fold(runner, pair, folds, GSM8K)
     made = {}
     for setting in (GSM8K_UNLABELLED, GSM8K_FIVE_FOLD, MMLU_FIVE_FOLD):
         if setting not in settings:
@@ -108,20 +110,20 @@ def side_by_side(
         if strong > weak:
             made[setting] = escalation_rows(settings[setting])
         else:
-            laboratory.echo(f"RouteLLM, {setting}: left out, {STRONG} is no better than {WEAK}")
+            runner.echo(f"RouteLLM, {setting}: left out, as {STRONG} is no better than {WEAK}")
     return made
 
 
 def escalation_rows(predictions: Predictions) -> list[EscalationRow]:
-    """Every predictor's score by the protocol: how much a question calls for the strong candidate.
+    """Return the figures of every predictor's score by the protocol.
 
-    Of two probabilities it is that of the strong candidate being right and the weak one wrong, as
-    if these were independent: without labels a small difference of two probabilities is mostly
-    noise (docs/experiments.md). What the difference gives stands beside it.
+    The score of a question is P(strong right) x P(weak wrong), as if these were independent:
+    without labels a small difference of two probabilities is mostly noise (docs/experiments.md).
+    The APGR of the difference is in :attr:`EscalationRow.apgr_by_gain`.
 
     Args:
-        predictions: of the pair. The number of words stands in the strong candidate's column, with
-            zeros in the other.
+        predictions: predictions for the pair. The number of words is in the strong candidate's
+            column, with zeros in the other.
     """
     pair = predictions.of((STRONG, WEAK))
     strong_Q, weak_Q = pair.correct_QM.T
@@ -140,7 +142,7 @@ def escalation_rows(predictions: Predictions) -> list[EscalationRow]:
 
 
 def with_length(predictions: Predictions, matrix: OutcomeMatrix) -> Predictions:
-    """The predictions with the number of words as one more score."""
+    """Return the predictions with the number of words as an additional score."""
     words_Q = np.array([len(text.split()) for text in matrix.instructions], dtype=np.float32)
     columns = [words_Q if name == STRONG else 0 * words_Q for name in predictions.candidates]
     return predictions.with_scores({LENGTH: np.stack(columns, axis=1)})
@@ -149,13 +151,13 @@ def with_length(predictions: Predictions, matrix: OutcomeMatrix) -> Predictions:
 def in_domain_baselines(
     matrix: OutcomeMatrix, folds: Sequence[int], embed: Embed, *, by_task: bool
 ) -> dict[str, Floats]:
-    """Baselines that have labels of the same benchmark, each question scored by other folds'.
+    """Return scores of baselines trained on the other folds of the same benchmark.
 
     Args:
         matrix: questions, and outcomes of the pair.
         folds: test fold of each question.
         embed: embeds instructions.
-        by_task: add the lookup by task; a benchmark of one task has none.
+        by_task: add the lookup by task, for benchmarks of several tasks.
     """
     learners = (RIDGE, TASK_MEAN_SHRUNK) if by_task else (RIDGE,)
     embeddings_QE = embed(matrix.instructions)
@@ -165,24 +167,26 @@ def in_domain_baselines(
     }
 
 
-def _matrix(pair: Guests, trained: TrainedRouter, benchmark: str) -> OutcomeMatrix:
-    cards = build_cards(pair.outcomes, trained.prepared[PAIR_TEST].task_set())
-    return pair.matrix(benchmark, cards)
+def _matrix(pair: ZooTables, trained: TrainedRouter, benchmark: str) -> OutcomeMatrix:
+    owner = pair.recipe.aptitude_test
+    assert isinstance(owner, SharedTest)
+    cards = build_cards(pair.outcomes, trained.prepared[owner.zoo].task_set())
+    return complete_matrix(pair, benchmark, cards)
 
 
 def _five_fold(
-    laboratory: Laboratory, pair: Guests, folds: Sequence[TrainedRouter], benchmark: str
+    runner: BenchmarkRunner, pair: ZooTables, folds: Sequence[TrainedRouter], benchmark: str
 ) -> Predictions:
     parts = []
     for trained in folds:
         matrix = _matrix(pair, trained, benchmark)
         fold = trained.experiment.fold
         matrix = matrix.rows([i for i, own in enumerate(_folds(matrix)) if own == fold])
-        router = predicted_by_router(trained, matrix, f"routellm-{benchmark}", laboratory.echo)
+        router = router_predictions(trained, matrix, f"routellm-{benchmark}", runner.echo)
         parts.append(with_length(router, matrix))
     whole = _matrix(pair, folds[0], benchmark)
     by_task = len(set(whole.tasks)) > 1
-    others = in_domain_baselines(whole, _folds(whole), laboratory.embed, by_task=by_task)
+    others = in_domain_baselines(whole, _folds(whole), runner.embed, by_task=by_task)
     row_of = {question: i for i, question in enumerate(whole.question_ids)}
     together = pooled(parts)
     rows = [row_of[question] for question in together.question_ids]
@@ -216,7 +220,7 @@ def _row(
 
 def _apgr(score_Q: Floats, strong_Q: Floats, weak_Q: Floats, rows: np.ndarray) -> float:
     if strong_Q[rows].sum() <= weak_Q[rows].sum():
-        return float("nan")  # a resample without a gap to recover says nothing
+        return float("nan")  # no gap to recover
     return escalation(score_Q[rows], strong_Q[rows], weak_Q[rows]).apgr
 
 

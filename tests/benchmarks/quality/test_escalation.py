@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.quality.guests import STRONG, WEAK
 from tests.benchmarks.quality.escalation import escalation
 from tests.benchmarks.quality.predictions import Predictions
-from tests.benchmarks.quality.routellm import LENGTH, escalation_rows
+from tests.benchmarks.quality.routellm import LENGTH, STRONG, WEAK, escalation_rows
 
 
 def swept(score, strong, weak):

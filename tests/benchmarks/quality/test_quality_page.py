@@ -9,7 +9,6 @@ import pytest
 
 from modelsat.evaluation.baselines.simple import Tuning
 from modelsat.evaluation.metrics import Interval
-from modelsat.quality.guests import STRONG, WEAK
 from tests.benchmarks.quality.benchmark import BenchmarkResults, SliceResults
 from tests.benchmarks.quality.edits import CardEdit
 from tests.benchmarks.quality.effort import Effort
@@ -19,7 +18,7 @@ from tests.benchmarks.quality.out_of_domain import OutOfDomain
 from tests.benchmarks.quality.page import write_page
 from tests.benchmarks.quality.predictions import Predictions
 from tests.benchmarks.quality.releases import arrivals
-from tests.benchmarks.quality.routellm import GSM8K_UNLABELLED, escalation_rows
+from tests.benchmarks.quality.routellm import GSM8K_UNLABELLED, STRONG, WEAK, escalation_rows
 from tests.benchmarks.quality.zoos import ZooSetups
 
 CANDIDATES = ("a", "b", "c", "d")

@@ -1,4 +1,4 @@
-"""The zoos that routers are compared on, fixed before any router was trained on them."""
+"""Zoos that routers are compared on, fixed before any router was trained."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +14,13 @@ _NO_ZOO = ("close", "held_out", "release_order")
 
 
 class ZooSetups(FrozenConfig):
-    """The zoos over the candidates of one slice.
+    """Zoos over the candidates of one slice.
 
     Attributes:
-        zoos: candidates by zoo; None stands for all of the slice.
+        zoos: candidates by zoo; None means all candidates of the slice.
         close: names of the zoos whose best candidate leads by little.
-        held_out: candidates of the unseen-candidate experiment.
-        release_order: candidates by public release.
+        held_out: candidates that one router is not trained on.
+        release_order: candidates by date of release.
     """
 
     zoos: dict[str, tuple[str, ...] | None]
@@ -49,7 +49,7 @@ class ZooSetups(FrozenConfig):
         return self
 
     def among(self, candidates: Sequence[str]) -> "ZooSetups":
-        """The zoos whose candidates are all there, and of the other lists those that are."""
+        """Return the set-ups without absent candidates, and without zoos that need them."""
         present = {
             name: tuple(candidates) if members is None else members
             for name, members in self.zoos.items()
@@ -65,11 +65,11 @@ class ZooSetups(FrozenConfig):
         )
 
 
-EVERYONE = ZooSetups.model_validate({"all": _ALL})
+ALL_CANDIDATES = ZooSetups.model_validate({"all": _ALL})
 
 
 def load_zoos(path: str | Path | None) -> dict[str, ZooSetups]:
-    """The zoo set-ups by slice.
+    """Return the zoo set-ups by slice.
 
     Args:
         path: YAML file; None takes :data:`SHIPPED_ZOOS`.

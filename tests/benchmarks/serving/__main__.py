@@ -11,18 +11,18 @@ from typing import Annotated
 
 import typer
 
-from modelsat.cli.app_errors import report_errors
-from tests.benchmarks.report.page import conclude
-from tests.benchmarks.serving.measures import Bench
-from tests.benchmarks.serving.page import check_figures, write_page
-from tests.benchmarks.serving.processes import install_litellm
-
 
 def main(
     out: Annotated[Path, typer.Option(help="Page to write.")] = Path("docs/benchmarks/serving.md"),
     rounds: Annotated[int, typer.Option(min=1, help="How often everything is measured.")] = 3,
 ) -> None:
     """Measure, write the page, and fail if a limit is missed."""
+    from modelsat.cli.app_errors import report_errors
+    from tests.benchmarks.report.page import conclude
+    from tests.benchmarks.serving.measures import Bench
+    from tests.benchmarks.serving.page import check_figures, write_page
+    from tests.benchmarks.serving.processes import install_litellm
+
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that child processes are stopped
     with report_errors(), tempfile.TemporaryDirectory(prefix="serving-benchmark-") as work:
         version = install_litellm()

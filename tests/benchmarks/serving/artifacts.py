@@ -13,6 +13,8 @@ import yaml
 
 from modelsat.aptitude.tasks import CoreTask, TaskSet
 from modelsat.capability.cards import Card, Statement, write_cards
+from modelsat.config import parse_config
+from serve_app.config import ServeConfig
 
 ROOT = Path(__file__).parents[3]
 SEED = 0
@@ -67,19 +69,19 @@ def candidate_name(index: int) -> str:
 
 def write_served_zoo(
     folder: Path, router: Path, num_candidates: int, upstream_url: str, key: str, **values: Any
-) -> Path:
-    """Zoo, cards and the serving configuration of remote candidates behind one upstream.
+) -> ServeConfig:
+    """Write zoo, cards and keys of remote candidates behind one upstream.
 
     Args:
-        folder: new folder for all of it.
+        folder: new folder of the files.
         router: router directory.
-        num_candidates: of the zoo.
+        num_candidates: size of the zoo.
         upstream_url: ``base_url`` of every candidate.
         key: API key that requests must carry.
-        values: further values of the configuration, the port among them.
+        values: additional values of the configuration, the port among them.
 
     Returns:
-        The configuration file.
+        The configuration that serves them.
     """
     folder.mkdir(parents=True)
     candidates = [
@@ -108,9 +110,7 @@ def write_served_zoo(
         "registry": {"folder": str(folder / "registry")},
         **values,
     }
-    path = folder / "serve.yaml"
-    path.write_text(yaml.safe_dump(config))
-    return path
+    return parse_config(ServeConfig, config, source="the serving benchmark")
 
 
 def _keywords(index: int) -> tuple[str, ...]:

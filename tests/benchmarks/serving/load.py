@@ -4,23 +4,20 @@ Every worker sends its next request when the last one has been answered in full.
 start during the warm-up are not counted.
 """
 
-import argparse
 import asyncio
 import json
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 import numpy as np
 import uvloop
 
-ROOT = Path(__file__).parents[3]
+from tests.benchmarks import fresh_process
+
 _REQUEST_TIMEOUT_S = 60
 # Each is one token of MiniLM's vocabulary, so a prompt's length in tokens is its length in words.
 _WORDS = (
@@ -34,19 +31,19 @@ _WORDS = (
 
 @dataclass(frozen=True)
 class Load:
-    """What is sent.
+    """The requests to send.
 
     Attributes:
         url: base URL with ``/v1``.
-        model: of every request.
+        model: model named by every request.
         concurrency: requests in flight.
         duration_s: measured time.
-        warmup_s: time before it.
-        num_requests: stop after this many measured requests; None for no limit.
+        warmup_s: time before the measurement.
+        num_requests: stop after this many measured requests; None means no limit.
         prompt_words: words of a prompt.
-        seed: of the prompts; another seed shares no prompt with this one.
-        num_prompts: prompts that are taken in turn; None makes every one distinct.
-        headers: of every request.
+        seed: seed of the prompts; two seeds share no prompt.
+        num_prompts: number of prompts, sent in turn; None makes every prompt distinct.
+        headers: headers of every request.
     """
 
     url: str
@@ -63,14 +60,13 @@ class Load:
 
 @dataclass(frozen=True)
 class LoadResult:
-    """What came back, of the measured requests.
+    """The answers to the measured requests.
 
     Attributes:
-        statuses: answers by HTTP status; a connection that failed is ``"failed"``.
-        latencies_ms: of the answers with status 200, in the order they came.
-        elapsed_s: from the first measured request to the last answer.
-        num_scored: of these answers, those that say how sure the router was; the others were
-            given without asking the scorer.
+        statuses: number of answers by HTTP status; ``"failed"`` counts failed connections.
+        latencies_ms: latencies of the answers with status 200, in order of arrival.
+        elapsed_s: time from the first measured request to the last answer.
+        num_scored: number of answers with status 200 whose candidate was chosen by scores.
     """
 
     statuses: dict[str, int]
@@ -99,24 +95,18 @@ class LoadResult:
 
 
 def make_prompt(seed: int, number: int, num_words: int) -> str:
-    """A prompt that no other seed or number gives."""
+    """Return a prompt that differs for every seed and number."""
     words = random.Random(f"{seed}/{number}").choices(_WORDS, k=num_words)
     return " ".join(words)
 
 
 def run_load(load: Load) -> LoadResult:
-    """Send a load from a new process and wait for its result."""
-    process = subprocess.run(
-        [sys.executable, "-m", __spec__.name],
-        input=json.dumps(asdict(load)),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if process.returncode:
-        raise RuntimeError(f"the load generator failed: {process.stderr[-2000:]}")
-    return LoadResult(**json.loads(process.stdout))
+    """Send a load from a new process and return its result."""
+    return fresh_process.call(_generate, load)
+
+
+def _generate(load: Load) -> LoadResult:
+    return uvloop.run(_Generator(load).run())
 
 
 class _Generator:
@@ -176,21 +166,10 @@ class _Generator:
 
 
 async def _send(session: aiohttp.ClientSession, url: str, body: bytes) -> tuple[str, bool]:
-    """Status of the answer, and whether it says how sure the router was."""
+    """Return the status of the answer, and whether its candidate was chosen by scores."""
     try:
         async with session.post(url, data=body) as response:
             await response.read()
             return str(response.status), "x-modelsat-confidence" in response.headers
     except (aiohttp.ClientError, TimeoutError):
         return "failed", False
-
-
-def main() -> None:
-    """Read a load as JSON from standard input and write its result to standard output."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    result = uvloop.run(_Generator(Load(**json.load(sys.stdin))).run())
-    json.dump(asdict(result), sys.stdout)
-
-
-if __name__ == "__main__":
-    main()

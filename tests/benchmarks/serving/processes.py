@@ -1,4 +1,4 @@
-"""The processes that are measured: the upstream, the served endpoint and LiteLLM's proxy."""
+"""The measured processes: upstream, served endpoint and LiteLLM's proxy."""
 
 import os
 import secrets
@@ -6,10 +6,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -17,7 +19,10 @@ import httpx
 import yaml
 
 from modelsat.errors import MachineError
+from serve_app.config import ServeConfig
+from tests.benchmarks import fresh_process
 from tests.benchmarks.serving.artifacts import ROOT, candidate_name
+from tests.support.upstream import running_upstream
 
 LITELLM_PINS = ROOT / "requirements" / "litellm.txt"
 _LITELLM_VENV = ROOT / "build" / "litellm-venv"
@@ -30,11 +35,11 @@ _POLL_INTERVAL_S = 0.25
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Something that answers chat completions.
+    """A server of chat completions.
 
     Attributes:
         url: base URL with ``/v1``.
-        headers: that requests need.
+        headers: headers that requests need.
     """
 
     url: str
@@ -43,26 +48,34 @@ class Endpoint:
 
 @contextmanager
 def running_upstream_process() -> Iterator[Endpoint]:
-    """The fake upstream, in a process of its own."""
-    command = [sys.executable, "-m", "tests.support.upstream"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield Endpoint(process.stdout.readline().strip())
-        finally:
-            process.terminate()
+    """Run the fake upstream in a process of its own."""
+    with fresh_process.running(_serve_upstream) as url:
+        yield Endpoint(url)
+
+
+def _serve_upstream(ready: Connection) -> None:
+    with running_upstream() as upstream:
+        ready.send(upstream.url)
+        threading.Event().wait()
 
 
 @contextmanager
-def served(config: Path, key: str) -> Iterator[Endpoint]:
-    """The endpoint, started by its public command on a Ray cluster of its own."""
-    port = yaml.safe_load(config.read_text())["port"]
-    command = [sys.executable, "-m", "serve_app.serve", "--config", str(config)]
-    environment = {"RAY_ADDRESS": "local"}
-    with _running(command, environment, config.with_suffix(".log")) as process:
-        endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", _bearer(key))
-        _wait_until_answers(endpoint, process, config.with_suffix(".log"))
-        yield endpoint
+def served(config: ServeConfig, key: str) -> Iterator[Endpoint]:
+    """Serve the endpoint on a Ray cluster of its own."""
+    with fresh_process.running(_serve_endpoint, config, environment={"RAY_ADDRESS": "local"}):
+        yield Endpoint(config.url, _bearer(key))
+
+
+def _serve_endpoint(ready: Connection, config: ServeConfig) -> None:
+    from serve_app import lifecycle
+
+    lifecycle.raise_on_signals()
+    lifecycle.deploy(config, report=lambda line: None)
+    lifecycle.raise_on_signals()  # ray.init has replaced the handlers
+    ready.send(None)
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
+    lifecycle.shutdown()
 
 
 @contextmanager
@@ -76,11 +89,11 @@ def litellm(
     logs, and the error and spend logs off.
 
     Args:
-        folder: for its configuration and log.
-        upstream: what its one model stands for.
-        num_workers: its processes.
-        server: its documentation advises uvicorn, the default; granian is the fastest of those it
-            can run on.
+        folder: folder of its configuration and log.
+        upstream: server behind its one model.
+        num_workers: number of processes.
+        server: HTTP server; its documentation advises uvicorn, and granian is the fastest that it
+            supports.
     """
     key, port = new_key(), free_port()
     model = {"model": f"openai/{candidate_name(0)}", "api_base": upstream.url, "api_key": "none"}
@@ -112,7 +125,7 @@ def litellm(
 
 
 def install_litellm() -> str:
-    """Make LiteLLM's virtual environment if it is not there; gives its version."""
+    """Create LiteLLM's virtual environment if it is missing; return LiteLLM's version."""
     stamp = _LITELLM_VENV / "pins.txt"
     pins = LITELLM_PINS.read_text()
     if not stamp.exists() or stamp.read_text() != pins:
@@ -126,12 +139,12 @@ def install_litellm() -> str:
 
 
 def new_key() -> str:
-    """An API key of the usual form."""
+    """Return a new API key of the usual form."""
     return f"sk-{secrets.token_hex(16)}"
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
+    """Return a port that nothing listens on."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from modelsat.errors import QualityError
@@ -68,9 +69,9 @@ def run_tests(command: Sequence[str]) -> TestRun:
     )
 
 
-def _read(folder: Path) -> dict[str, dict]:
+def _read(folder: Path) -> dict[str, dict[str, Any]]:
     """Figures by file; a file that pytest ran in several processes has their sum."""
-    files: dict[str, dict] = {}
+    files: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.glob("*.json")):
         for file, figures in json.loads(path.read_text()).items():
             found = files.setdefault(file, {"seconds": 0.0, "num_tests": 0})
