@@ -54,7 +54,6 @@ NOT_YET_REWRITTEN = (
     "modelsat/routing/",
     "profiling/",
     "serve_app/",
-    "tests/benchmarks/quality/",
     "tests/unit/serve_app/",
     "train_jobs/progress.py",
 )

@@ -26,14 +26,14 @@ _ROUTERS = (
 
 @dataclass(frozen=True)
 class Decision:
-    """One decision, or a batch of them, over all candidates.
+    """Time and memory of a batch of decisions over all candidates.
 
     Attributes:
-        router: which.
-        candidates: M.
-        instructions: B.
-        milliseconds: of the pass, of 20 rounds.
-        peak_gib: most memory that tensors took meanwhile, weights included.
+        router: name of the router.
+        candidates: number of candidates.
+        instructions: instructions in the batch.
+        milliseconds: time of the pass, in 20 rounds.
+        peak_gib: peak memory of tensors, weights included.
     """
 
     router: str
@@ -44,7 +44,7 @@ class Decision:
 
 
 def measure_decisions() -> list[Decision]:
-    """Score random tokens by random weights; neither changes what a decision costs."""
+    """Score random tokens by random weights; the cost of a decision depends on neither."""
     return [
         decision
         for name, base, encoder in _ROUTERS

@@ -1,4 +1,4 @@
-"""Training on the GPU: memory and time against their plan, weights against those of a CPU."""
+"""Training on the GPU: memory and time compared with the plan, weights with those of a CPU."""
 
 import json
 from collections.abc import Callable
@@ -22,10 +22,10 @@ PARTS = ROOT / "tests" / "model_configs"
 _PAPER = {"base": "phi-3-mini-4k-instruct", "encoder": "e5-large-v2"}
 _SMALL = {"base": "qwen2.5-0.5b", "encoder": "bge-small-en-v1.5"}
 _H100 = "resources.accelerator_type=H100"
-# Shipped configuration, its parts, candidates, and what is changed of it.
+# Shipped configuration, its parts, number of candidates, and changed values.
 _CASES = (
     ("small", _SMALL, 20, (_H100, "resources.threads_per_worker=16")),
-    # 2 passes a step in place of 16, which only repeat; the gradients are summed as with 16.
+    # 2 passes per step, not 16: each pass costs the same, and gradients are summed either way.
     ("paper-1-gpu", _PAPER, 66, ("training.gradient_accumulation_steps=2",)),
 )
 _STEPS = {"epochs": 2, "max_steps": 10, "learning_rate": 1e-3, "capability_learning_rate": 2e-3}
@@ -33,13 +33,13 @@ _STEPS = {"epochs": 2, "max_steps": 10, "learning_rate": 1e-3, "capability_learn
 
 @dataclass(frozen=True)
 class MemoryFigures:
-    """One configuration, planned and run.
+    """Plan and measurement of one configuration.
 
     Attributes:
-        name: of the shipped configuration.
-        changes: what was set otherwise.
-        plan: its plan.
-        measured: its run.
+        name: name of the shipped configuration.
+        changes: changed values.
+        plan: planned memory and time.
+        measured: measured memory and time.
     """
 
     name: str
@@ -49,12 +49,12 @@ class MemoryFigures:
 
     @property
     def ratio(self) -> float:
-        """Measured peak over the planned one."""
+        """Measured peak memory over the planned peak."""
         return self.measured.peak / self.plan.total
 
     @property
     def rate_fraction(self) -> float:
-        """Share of the chip's bfloat16 peak that a whole step reaches, its optimizer included."""
+        """Share of the chip's bfloat16 peak rate that a whole step reaches, optimizer included."""
         flop = self.plan.footprint.flop * self.plan.passes_per_step
         return flop / fmean(self.measured.step_s[1:]) / (CHIPS["H100"].bf16_tflop_per_s * 1e12)
 
@@ -72,10 +72,10 @@ def measure_memory(folder: Path, echo: Callable[[str], None]) -> list[MemoryFigu
 
 
 def measure_weights(folder: Path) -> dict[str, float]:
-    """Distance of weights after 20 steps of a tiny router, over the distance they moved.
+    """Return distances between weights after 20 steps of a tiny router.
 
-    The first runs on CPUs in float32, and every other one is held against it; the one in bfloat16
-    with its optimizer on the host against the one in bfloat16 without.
+    Each is divided by the distance that the weights moved. Runs in float32 are compared with the
+    one on CPUs; the run in bfloat16 with its optimizer on the host with the one without.
     """
     folder.mkdir()
     base, encoder = write_tiny_parts(folder / "parts", make_matrix().instructions, seed=0)

@@ -1,4 +1,4 @@
-"""Runs killed with -9 at 40 %, and one with every fault at once: what is repeated and counted."""
+"""Runs killed by SIGKILL at 40 %, and one run with several faults: repeated and failed rows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ from tests.support.upstream import running_upstream
 KILLED_FRACTION = 0.4
 NUM_QUESTIONS = 200
 BLOCK_SIZE, BATCH_SIZE = 16, 8
-DEADLINE_S = 75  # of each candidate; a URL that hangs waits for all of it
+DEADLINE_S = 75  # deadline of each candidate; a URL that hangs uses all of it
 _ANSWERS = {"max_new_tokens": 12, "block_size": BLOCK_SIZE, "batch_size": BATCH_SIZE}
 
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill.
+    """One killed run.
 
     Attributes:
-        what: what was killed, and for which candidate.
+        what: the killed process and its candidate.
         num_asked: questions of the run.
-        allowed: rows that may be asked twice: one block per replica.
-        repeated: rows that were before a replica at the kill, as the report has it.
-        is_same: whether the table is that of a run that nobody killed, row by row.
+        allowed: number of rows that may be asked twice: one block per replica.
+        repeated: number of rows that were asked twice, as reported.
+        is_same: whether the outcomes equal those of a run that was not killed.
     """
 
     what: str
@@ -45,12 +45,12 @@ class Faults:
     """One run with 2 % bad rows, a candidate that cannot load and a URL that hangs.
 
     Attributes:
-        exit_code: of the command.
-        expected_code: that says that some candidates failed and the others are done.
-        num_questions: of the sound candidate.
-        num_failed: of its rows, as counted.
-        num_bad: rows that were bad.
-        failed: the candidates that the report lists as failed.
+        exit_code: exit code of the command.
+        expected_code: exit code where some candidates failed and the others are done.
+        num_questions: questions of the working candidate.
+        num_failed: its failed rows, as reported.
+        num_bad: its bad rows.
+        failed: candidates that the report lists as failed.
     """
 
     exit_code: int
@@ -69,7 +69,7 @@ def kill_url_runs(folder: Path) -> list[Kill]:
 
 
 def kill_engine_runs(folder: Path) -> list[Kill]:
-    """Kill the driver, and in another run the engine, of a local candidate."""
+    """Kill the driver of a local candidate's run, and the engine of another run."""
     save_tiny_model(folder / "model", seed=0)
     candidate = zoo_entry("far", folder / "model")
     strikes = {
@@ -106,7 +106,7 @@ def _kill(
 def _run_to_end(
     folder: Path, candidate: dict[str, Any], replicas: int, strike: Callable[[Run], None] | None
 ) -> Path:
-    """Run, kill something at 40 %, and run again until it is done; returns the output folder."""
+    """Run, kill a process at 40 %, run again until done; return the output folder."""
     config = write_run(folder, [candidate], _questions(), replicas=replicas, **_ANSWERS)
     out = folder / "out"
     checkpoints = out / "checkpoints" / candidate["name"]
@@ -143,7 +143,7 @@ def _questions() -> list[dict[str, Any]]:
 
 
 def run_with_faults(folder: Path) -> Faults:
-    """Profile a sound URL with bad rows beside one that hangs and a model that cannot load."""
+    """Profile a working URL with bad rows, a URL that hangs and a model that cannot load."""
     folder.mkdir(parents=True)
     url_bench.write_inputs(folder)
     save_tiny_model(folder / "model", seed=0)

@@ -1,4 +1,4 @@
-"""What is measured; what is compared is measured in alternation, once in each round."""
+"""The measurements of the jobs benchmark; those that are compared alternate, once per round."""
 
 import json
 from collections.abc import Callable
@@ -41,12 +41,12 @@ _SAME_WEIGHTS = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured.
+    """Sizes of the measurements.
 
     Attributes:
-        url_questions: asked of the slow URL.
-        engine_questions: answered by the large Llama.
-        training_steps: of one training run.
+        url_questions: questions for the slow URL.
+        engine_questions: questions for the random Llama.
+        training_steps: steps of one training run.
     """
 
     url_questions: int
@@ -60,23 +60,24 @@ SMALL = Sizes(url_questions=160, engine_questions=64, training_steps=4)
 
 @dataclass
 class Figures:
-    """Everything that was measured; rates in rows or tokens per second.
+    """All measured figures; rates in rows or tokens per second.
 
     Attributes:
-        url_rows_per_s: of a slow URL, by number of replicas.
-        url_ratio: two replicas over one, of the same round.
-        engine_rows_per_s: of the large Llama through the job, by number of replicas.
-        alone_rows_per_s: of the same engine without the job.
-        pipeline_ratio: one replica through the job over the engine alone, of the same round.
-        start_s: of the job with one replica, until its first batch is answered.
-        bare_tokens_per_s: of the bare training loop.
-        ray_tokens_per_s: of the same training under Ray Train and DeepSpeed.
-        training_ratio: the latter over the former, of the same round.
-        losses: mean loss of the bare loop and of the other, nats.
-        num_parameters: of the large Llama.
-        kills: runs that were killed.
-        faults: the run with every fault.
-        moved_apart: distance between final weights over the distance moved, by what differs.
+        url_rows_per_s: rate of a slow URL, by number of replicas.
+        url_ratio: rate of two replicas over that of one in the same round.
+        engine_rows_per_s: rate of the random Llama through the job, by number of replicas.
+        alone_rows_per_s: rate of the same engine without the job.
+        pipeline_ratio: rate through the job over that of the engine alone in the same round.
+        start_s: time of the job with one replica until its first batch is answered.
+        bare_tokens_per_s: rate of the bare training loop.
+        ray_tokens_per_s: rate of the same training under Ray Train and DeepSpeed.
+        training_ratio: rate under Ray Train over that of the bare loop in the same round.
+        losses: mean loss of the bare loop and of the training under Ray Train, nats.
+        num_parameters: parameters of the random Llama.
+        kills: killed runs.
+        faults: the run with faults.
+        moved_apart: distance between final weights over the distance moved, by difference of the
+            runs.
     """
 
     url_rows_per_s: dict[int, Spread] = field(default_factory=dict)

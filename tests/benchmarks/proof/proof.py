@@ -158,7 +158,7 @@ def _report(
         questions = [workspace.questions(split)]
         return load_matrix(questions, workspace.outcomes, cards, exclude_questions=core)
 
-    scorer = Scorer.load(workspace.router(router))
+    scorer = Scorer.load(workspace.router(router), dtype="float32")
     report = evaluate_router(scorer, outcomes("test"), outcomes("training"))
     write_report(report, workspace.report(name))
     return report

@@ -208,7 +208,7 @@ class _Benchmark:
             cards = trained.cards(name)
             if not {edited, other} <= {statement.task for statement in cards[0].statements}:
                 self.runner.echo(
-                    f"{name}: no card is edited: {edited} or {other} is no core task here"
+                    f"{name}: no card is edited, as core tasks lack {edited} or {other}"
                 )
                 continue
             matrix = trained.test_matrix(name)

@@ -69,7 +69,7 @@ def check_slice(results: SliceResults) -> list[LimitCheck]:
             2,
         ),
         at_least(
-            f"{name}: the same over the best baseline ({best_name}), points",
+            f"{name}: mean gain over the best baseline ({best_name}), points",
             _points(everything.over_best_baseline),
             0.0,
             2,
@@ -103,8 +103,8 @@ def held_out_auc(results: SliceResults) -> dict[str, tuple[float, float]]:
     """Return AUCs on the held-out candidates' cells, by candidate and over all of them (``all``).
 
     Returns:
-        AUC of the router that was not trained on them, and of the router that was; empty if there
-        are no held-out candidates.
+        AUC of the router that was not trained on them, and of the router that was; empty without
+        held-out candidates.
     """
     if results.held_out is None:
         return {}

@@ -143,7 +143,7 @@ def router_predictions(
         echo(f"{trained.experiment.name}: {name}, {len(matrix)} questions")
         tests = {card.tasks_hash for card in matrix.cards}
         with record_effort(trained.directory, path):
-            scorer = Scorer.load(trained.router_dir, also_reads=tests)
+            scorer = Scorer.load(trained.router_dir, dtype="float32", also_reads=tests)
             log_odds_QM = scorer.log_odds_in_batches(matrix.instructions, matrix.cards)
             probabilities_QM = scorer.router.calibration.probabilities(log_odds_QM)
             without_scores(matrix).with_scores({ROUTER: probabilities_QM}).save(path)

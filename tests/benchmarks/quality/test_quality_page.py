@@ -138,7 +138,7 @@ def test_the_page_shows_what_was_measured(results, tmp_path):
     for said in (
         "preset `mine`",
         "in 1.0 hours",
-        "34 questions more are not judged",
+        "34 more questions are left out",
         "idle (12)",
         "On the 1495 questions on which no router was validated",
         "| knn | 9 (0.612) | 9 (0.612) |",

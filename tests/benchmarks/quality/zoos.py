@@ -45,7 +45,7 @@ class ZooSetups(FrozenConfig):
     def _names_zoos(self) -> "ZooSetups":
         unknown = [name for name in self.close if name not in self.zoos]
         if unknown:
-            raise ValueError(f"close names {', '.join(unknown)}, which is no zoo of this slice")
+            raise ValueError(f"close names {', '.join(unknown)}, which are not zoos of this slice")
         return self
 
     def among(self, candidates: Sequence[str]) -> "ZooSetups":

@@ -1,7 +1,6 @@
-"""What the benchmark serves: a router of the `lite` preset's shape and size, cards and zoos.
+"""Cards and zoos that the serving benchmark serves.
 
-The network is the preset's (MiniLM-L6 as base and as encoder, real weights) with an untrained
-connector, and the cards are made up: neither changes what a decision costs.
+The cards are random: the cost of a decision does not depend on them.
 """
 
 import hashlib
@@ -29,7 +28,7 @@ _TOPICS = (
 
 
 def make_tasks() -> TaskSet:
-    """An aptitude test of the usual size: 50 core tasks of 20 questions."""
+    """Return an aptitude test of the usual size: 50 core tasks of 20 questions."""
     return TaskSet(
         benchmark="made-up",
         tasks=tuple(
@@ -44,7 +43,7 @@ def make_tasks() -> TaskSet:
 
 
 def make_cards(num_cards: int) -> list[Card]:
-    """Cards with random results."""
+    """Return cards with random results."""
     tasks = make_tasks()
     rng = np.random.default_rng(SEED)
     return [
@@ -63,7 +62,7 @@ def make_cards(num_cards: int) -> list[Card]:
 
 
 def candidate_name(index: int) -> str:
-    """Name of one candidate of the made-up zoos."""
+    """Return the name of a candidate."""
     return f"candidate-{index:04}"
 
 

@@ -1,4 +1,4 @@
-"""What is measured, in rounds: everything that is compared is measured once in each of them."""
+"""The measurements of the serving benchmark; those that are compared run once in every round."""
 
 import shutil
 from collections.abc import Callable
@@ -25,12 +25,12 @@ from tests.benchmarks.serving.scorer_alone import DTYPE, ScorerFigures, measure_
 from tests.support.serve_app.lite_router import write_lite_router
 
 ZOO_SIZES = (5, 100)
-# The last one is measured just before the scorer alone, with which it is compared: a shared
-# machine is faster in one minute than in another.
+# The last is measured just before the scorer alone, with which it is compared: the speed of a
+# shared machine changes from minute to minute.
 CONCURRENCY_LEVELS = (1, 5, 10, 50, 20)
 PINNED_CONCURRENCY = 20
 OURS = "Model-SAT"
-NUM_PROCESSES = 2  # on the request path, ours (proxy, ingress) and LiteLLM's (workers)
+NUM_PROCESSES = 2  # on the request path: proxy and ingress, or workers of LiteLLM
 SCORER_THREADS = 2
 PERCENTILES = (50, 95)
 _NUM_SEQUENTIAL = 150
@@ -47,11 +47,11 @@ def _by_percentile() -> dict[int, Spread]:
 
 @dataclass
 class Sequential:
-    """One kind of request at concurrency 1.
+    """Figures of one kind of request at concurrency 1.
 
     Attributes:
-        latency_ms: by percentile.
-        overhead_ms: of the percentile over the same one of the upstream asked directly.
+        latency_ms: latency by percentile.
+        overhead_ms: percentile of the latency less that of direct requests to the upstream.
         scored_fraction: share of requests whose candidate was chosen by scores.
     """
 
@@ -62,7 +62,7 @@ class Sequential:
 
 @dataclass
 class Throughput:
-    """Requests of one kind at one concurrency."""
+    """Figures of one kind of request at one concurrency."""
 
     requests_per_s: Spread = field(default_factory=Spread)
     scored_per_s: Spread = field(default_factory=Spread)
@@ -71,7 +71,7 @@ class Throughput:
     statuses: dict[str, int] = field(default_factory=dict)
 
     def add(self, result: LoadResult) -> None:
-        """Append a round's result."""
+        """Append the result of a round."""
         self.requests_per_s.add(result.requests_per_s)
         self.scored_per_s.add(result.scored_per_s)
         self.p50_ms.add(result.percentile_ms(50))
@@ -81,22 +81,23 @@ class Throughput:
 
     @property
     def ok_fraction(self) -> float:
-        """Share of requests answered 200, of all rounds."""
+        """Share of requests answered with status 200, all rounds together."""
         return self.statuses.get("200", 0) / max(1, sum(self.statuses.values()))
 
 
 @dataclass
 class Figures:
-    """Everything that was measured.
+    """All measured figures.
 
     Attributes:
-        sequential: at concurrency 1, by ``direct``, ``auto-5``, ``cached-5``, ``auto-100``...
-        pinned: at PINNED_CONCURRENCY, by who answers: OURS, and LiteLLM on each server.
-        auto: distinct prompts, by concurrency.
-        decision_ms: of the scorer alone, by number of candidates.
-        texts_per_s: of the scorer alone, by how many are asked for at once.
-        scorer_share: requests scored per second at the last concurrency, of the scorer's own
-            best rate in the same round.
+        sequential: requests at concurrency 1: ``direct``, ``auto-5``, ``cached-5``, ``auto-100``...
+        pinned: requests for a named model at PINNED_CONCURRENCY, by server: OURS, and LiteLLM on
+            each HTTP server.
+        auto: requests with distinct prompts, by concurrency.
+        decision_ms: time of a decision by the scorer alone, by number of candidates.
+        texts_per_s: rate of the scorer alone, by number of concurrent requests.
+        scorer_share: requests scored per second at the last concurrency, as a share of the best
+            rate of the scorer alone in the same round.
     """
 
     sequential: dict[str, Sequential] = field(default_factory=dict)
@@ -111,10 +112,10 @@ class Bench:
     """Runs the rounds."""
 
     def __init__(self, work: Path, echo: Echo) -> None:
-        """Prepare the artifacts.
+        """Write the router.
 
         Args:
-            work: folder that is emptied first.
+            work: folder of all files; emptied first.
             echo: receives progress.
         """
         shutil.rmtree(work, ignore_errors=True)
@@ -176,7 +177,7 @@ class Bench:
             num_requests=_NUM_SEQUENTIAL,
         )
         if num_prompts is not None:
-            # All of them once, so that the measured ones are remembered.
+            # Send all once, so that the measured ones are cache hits.
             load = replace(load, num_prompts=num_prompts)
             run_load(replace(load, num_requests=num_prompts, warmup_s=0.0))
         return run_load(load)

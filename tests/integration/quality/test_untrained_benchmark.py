@@ -94,7 +94,7 @@ def test_the_benchmark_predicts_writes_its_page_and_repeats_nothing(inputs, tmp_
         "## RouteLLM: gsm8k, five-fold labels",
         "## RouteLLM: mmlu, five-fold",
         "## Out of domain",
-        "## Candidates arriving by card only",
+        "## New candidates known by card only",
     ):
         assert heading in text, heading
     judged = re.search(r"6 candidates, (\d+) questions", text)
