@@ -11,6 +11,7 @@ from xdist.scheduler import LoadScopeScheduling
 # A folder of `tests/integration` is a group, and so is a file beside them; these files differ.
 GROUPS = {
     "test_nodes.py": "train_jobs",  # shares the unbroken job
+    "test_trained_router.py": "train_jobs",  # shares the cluster
     "test_distributed.py": "ranks",
     "test_plan.py": "plan",
     "test_schema.py": "schema",
