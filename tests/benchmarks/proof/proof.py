@@ -25,7 +25,7 @@ from profiling.config import ProfileConfig
 from tests.benchmarks.proof.limits import check_held_out
 from tests.benchmarks.report.page import render_page
 from train_jobs.config import TrainJobConfig
-from train_jobs.train_router import train_router
+from train_jobs.job import train_router
 
 SEEDS = (0, 1, 2)
 

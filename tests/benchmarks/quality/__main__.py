@@ -33,7 +33,7 @@ def main(
     from tests.benchmarks.quality.page import write_page
     from tests.benchmarks.quality.zoos import load_zoos
     from tests.benchmarks.report.page import conclude
-    from train_jobs.train_router import train_router
+    from train_jobs.job import train_router
 
     with report_errors():
         results = run_benchmark(

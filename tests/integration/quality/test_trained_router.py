@@ -8,7 +8,7 @@ from tests.benchmarks.quality.routers import Experiment
 from tests.benchmarks.quality.runner import BenchmarkRunner
 from tests.benchmarks.quality.training import encoder_source
 from tests.support.small_benchmark import PAIR, RECIPE, SKILL, write_preset, write_tables
-from train_jobs.train_router import train_router
+from train_jobs.job import train_router
 
 pytestmark = pytest.mark.ray
 
