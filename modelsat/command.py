@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from modelsat.errors import ModelSatError
+from modelsat.progress import Progress, clear_bar
 
 _COMMAND = (sys.executable, "-m", "modelsat.cli")
 # Ray prefixes the output of workers with their process; only these worker lines are shown.
@@ -31,7 +32,8 @@ def run_command(arguments: Sequence[str], echo: Callable[[str], None]) -> None:
     """
     last_lines: list[str] = []
     shown: set[str] = set()
-    with running_command(arguments) as process:
+    progress = Progress(f"modelsat {arguments[0]}")
+    with progress, running_command(arguments) as process:
         for raw in output_lines(process):
             from_worker = _WORKER_PREFIX.match(raw)
             # Keep only the last state of a line that was overwritten.
@@ -40,6 +42,7 @@ def run_command(arguments: Sequence[str], echo: Callable[[str], None]) -> None:
             is_progress = not from_worker or line.startswith(_WORKER_PROGRESS)
             # Ray may print a worker's line twice.
             if line and is_progress and not (from_worker and line in shown):
+                clear_bar()
                 echo(line)
                 shown.add(line)
         code = process.wait()

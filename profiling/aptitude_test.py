@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from modelsat.cli.app_errors import interrupt_on_sigterm, report_errors
 from modelsat.config import load_config
 from modelsat.errors import GradingError, ModelSatError
+from modelsat.progress import Progress
+from profiling.candidate_log import CandidateLog
 from profiling.config import ProfileConfig
-from profiling.progress import Progress
 from profiling.work import Plan, Work, check_writable, plan_run
 
 if TYPE_CHECKING:
@@ -96,22 +97,26 @@ def profile_zoo(config: ProfileConfig) -> dict[str, Any]:
         ModelSatError: configuration, zoo file, questions or output folder are wrong.
     """
     plan = plan_run(config)
-    progress = Progress(total=len(plan.question_ids))
+    num_questions = len(plan.question_ids)
+    progress = Progress("profile", num_questions * len(plan.works), "questions")
+    log = CandidateLog(num_questions, progress)
     failures = dict(plan.refused)
     for name, reason in failures.items():
-        progress.say(name, reason)
+        log.say(name, reason)
     reused = set()
     todo = []
     for work in plan.works:
         if work.is_done():
             work.checkpoint.discard()
             reused.add(work.candidate.name)
-            progress.say(work.candidate.name, "unchanged since it was profiled; kept")
+            progress.advance(num_questions)
+            log.say(work.candidate.name, "unchanged since it was profiled; kept")
         else:
             todo.append(work)
     if todo:
         check_writable(config.output_dir)
-        failures |= _profile(todo, plan, config, progress)
+        with progress:
+            failures |= _profile(todo, plan, config, log)
 
     from profiling.report import write_report
     from profiling.results import merge_results
@@ -122,14 +127,14 @@ def profile_zoo(config: ProfileConfig) -> dict[str, Any]:
 
 
 def _profile(
-    todo: Sequence[Work], plan: Plan, config: ProfileConfig, progress: Progress
+    todo: Sequence[Work], plan: Plan, config: ProfileConfig, log: CandidateLog
 ) -> dict[str, str]:
     from profiling.report import count_outcomes
     from profiling.results import save_answers
     from profiling.runner import Failure
 
     failures: dict[str, str] = {}
-    with closing(_ends(todo, plan, config, progress)) as ends:
+    with closing(_ends(todo, plan, config, log)) as ends:
         for end in ends:
             name = end.work.candidate.name
             try:
@@ -138,16 +143,16 @@ def _profile(
                 save_answers(end, plan, config)
             except GradingError as error:
                 failures[name] = str(error)
-                progress.say(name, f"failed: {error}")
+                log.say(name, f"failed: {error}")
             else:
                 counts = count_outcomes(end.table)
                 kinds = ", ".join(f"{counts[f'num_{kind}']} {kind}" for kind in _KINDS)
-                progress.say(name, f"done in {end.wall_s:.1f} s: {kinds}")
+                log.say(name, f"done in {end.wall_s:.1f} s: {kinds}")
     return failures
 
 
 def _ends(
-    todo: Sequence[Work], plan: Plan, config: ProfileConfig, progress: Progress
+    todo: Sequence[Work], plan: Plan, config: ProfileConfig, log: CandidateLog
 ) -> "Generator[Answers | Failure, None, None]":
     """How each candidate ends; Ray starts only if one of them has a question left to ask."""
     from profiling.runner import Answers, run_candidates
@@ -160,14 +165,14 @@ def _ends(
         settled[name] = work.checkpoint.load(config.max_asking_runs)
         num_settled = settled[name].num_rows
         if num_settled:
-            progress.say(name, f"{num_settled} questions are settled by an earlier run")
+            log.settled(name, num_settled)
         if num_settled == len(plan.question_ids):
             yield Answers(work, settled[name], num_resumed=num_settled)
         else:
             unfinished.append(work)
     if unfinished:
         with _cluster(config):
-            yield from run_candidates(unfinished, settled, plan, config, progress)
+            yield from run_candidates(unfinished, settled, plan, config, log)
 
 
 def _failed(report: dict[str, Any]) -> ModelSatError:

@@ -15,12 +15,12 @@ import pyarrow as pa
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from profiling.candidate_log import CandidateLog
 from profiling.config import ProfileConfig
 from profiling.engines import engine_of
 from profiling.job import CandidateJob
 from profiling.packing import choose_next, needs
 from profiling.pipeline import answer_questions, one_line
-from profiling.progress import Progress
 from profiling.work import Plan, Work
 
 _POLL_S = 1.0  # how often deadlines are checked while nothing arrives
@@ -75,7 +75,7 @@ def run_candidates(
     settled: Mapping[str, pa.Table],
     plan: Plan,
     config: ProfileConfig,
-    progress: Progress,
+    log: CandidateLog,
 ) -> Generator[Answers | Failure, None, None]:
     """Profile candidates side by side, as many as the cluster has room for.
 
@@ -87,7 +87,7 @@ def run_candidates(
         settled: finished rows by candidate name.
         plan: the whole run.
         config: its configuration.
-        progress: receives a line for each event.
+        log: receives a line for each event, and the number of answers.
 
     Yields:
         Each candidate's answers or failure as it ends; a failure does not affect the others.
@@ -102,9 +102,9 @@ def run_candidates(
                 kept = settled[work.candidate.name]
                 run = _start(work, kept, plan, config, groups=groups, has_room=chosen[1])
                 running.append(run)
-                progress.say(work.candidate.name, _starting(run, config))
+                log.say(work.candidate.name, _starting(run, config))
             for run in list(running):
-                end = _advance(run, config, progress)
+                end = _advance(run, config, log)
                 if end is not None:
                     running.remove(run)
                     remove_groups(run.groups)
@@ -181,7 +181,7 @@ def _starting(run: _Run, config: ProfileConfig) -> str:
     return f"{text}; the cluster has no room for {needed} now"
 
 
-def _advance(run: _Run, config: ProfileConfig, progress: Progress) -> Answers | Failure | None:
+def _advance(run: _Run, config: ProfileConfig, log: CandidateLog) -> Answers | Failure | None:
     """Collect the answers that have arrived; return None while more are to come."""
     name = run.work.candidate.name
     while ray.wait([run.stream], timeout=0)[0]:
@@ -195,14 +195,11 @@ def _advance(run: _Run, config: ProfileConfig, progress: Progress) -> Answers | 
         run.has_room = True
         run.tables.append(table)
         run.num_rows += table.num_rows
-        answering_s = time.monotonic() - run.first_answer_s
-        progress.answered(name, run.num_rows, answering_s, num_before=run.settled.num_rows)
+        log.answered(name, table.num_rows, run.settled.num_rows + run.num_rows)
     elapsed_s = time.monotonic() - run.started_s
     if elapsed_s > config.candidate_deadline_s:
         ray.cancel(run.stream, force=True)
         return Failure(run.work, _deadline_reason(run, config))
-    if run.first_answer_s is None:
-        progress.waiting(name, elapsed_s)
     return None
 
 

@@ -10,6 +10,7 @@ import typer
 from modelsat.cli.app_errors import report_errors
 from modelsat.config import load_config
 from modelsat.errors import ConfigError, MachineError
+from modelsat.progress import Progress, clear_bar
 
 if TYPE_CHECKING:
     from serve_app.config import ServeConfig
@@ -62,7 +63,8 @@ def run(config: "ServeConfig", *, block: bool) -> None:
             "no Ray cluster is running that would keep the endpoint up; start one with "
             "`ray start --head`, name one with RAY_ADDRESS, or leave out --no-block"
         )
-    lifecycle.deploy(config, report=_say)
+    with Progress("start the endpoint"):
+        lifecycle.deploy(config, report=_say)
     _say(_greeting(config))
     if not block:
         return
@@ -86,4 +88,5 @@ def _greeting(config: "ServeConfig") -> str:
 
 
 def _say(line: str) -> None:
+    clear_bar()
     typer.echo(line)

@@ -25,7 +25,7 @@ Entry = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Progress:
+class ResumePoint:
     """The progress of a run: its last finished epoch and the results of every epoch."""
 
     num_workers: int
@@ -44,7 +44,7 @@ def retention(num_to_keep: int) -> ray.train.CheckpointConfig:
     )
 
 
-def report(engine: DeepSpeedEngine, progress: Progress) -> None:
+def report(engine: DeepSpeedEngine, progress: ResumePoint) -> None:
     """Write a checkpoint; every worker must call this after the same epoch.
 
     The engine's state is saved to the worker's local disk and uploaded to the storage while the
@@ -104,7 +104,7 @@ def _local_prefix() -> str:
 
 
 @contextmanager
-def last_checkpoint() -> Iterator[tuple[Progress, Path] | None]:
+def last_checkpoint() -> Iterator[tuple[ResumePoint, Path] | None]:
     """Yield the checkpoint to resume from and its folder; None for a new run.
 
     Also deletes local copies left by killed workers: every worker must call this before any
@@ -118,7 +118,7 @@ def last_checkpoint() -> Iterator[tuple[Progress, Path] | None]:
         return
     with checkpoint.as_directory() as name:
         directory = Path(name)
-        yield Progress(**json.loads((directory / PROGRESS_NAME).read_text())), directory
+        yield ResumePoint(**json.loads((directory / PROGRESS_NAME).read_text())), directory
 
 
 @contextmanager

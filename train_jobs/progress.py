@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
+from modelsat.progress import LINE_INTERVAL_S
 from modelsat.training.config import StageName
 from modelsat.training.loop import StepResult
 from modelsat.training.stages import STAGES
@@ -14,7 +15,6 @@ from train_jobs.event_file import EventFile
 from train_jobs.tracker_feed import Tracker, TrackerFeed
 from train_jobs.validation import Validation
 
-_STEPS_PER_LINE = 25  # training steps between two lines
 _KEPT_FRACTION = 0.9  # of the mean step time at each step: it covers the last ten or so
 _MINUTE_S = 60
 _HOUR_S = 3600
@@ -62,6 +62,7 @@ class TrainingProgress:
         self._step_s = 0.0
         self._validation_s = 0.0
         self._last_s = 0.0
+        self._line_s = clock()  # when the last line about a step was printed
         self._speaks = speaks
         self._events: EventFile | None = None
         self._feeds: list[TrackerFeed] = []
@@ -99,7 +100,8 @@ class TrainingProgress:
             "peak_memory_gib": _peak_memory_bytes() / 2**30,
         }
         self._write(scalars | {f"learning_rate/{part}": rate for part, rate in rates.items()})
-        if result.step % _STEPS_PER_LINE == 0:
+        if now_s - self._line_s >= LINE_INTERVAL_S:
+            self._line_s = now_s
             shown = ", ".join(f"{part} {rate:.2g}" for part, rate in rates.items())
             self.say(
                 f"{self._place(result.step)}: loss {result.loss:.4f}, learning rates {shown}, "

@@ -27,7 +27,7 @@ from modelsat.training.outputs import (
     network_scores,
 )
 from modelsat.training.stages import STAGES, adapt_for_stage, freeze_for_stage, load_trained
-from train_jobs.checkpoints import Progress, best_checkpoint, best_epoch, last_checkpoint, report
+from train_jobs.checkpoints import ResumePoint, best_checkpoint, best_epoch, last_checkpoint, report
 from train_jobs.config import TrainJobConfig
 from train_jobs.data import TrainingData, read_training_data
 from train_jobs.deepspeed_engine import DeepSpeedEngine, read_weights, start_distributed
@@ -151,7 +151,7 @@ class RouterWorker:
         )
 
     def _run_stage(
-        self, stage: StageName, resumed: Progress | None, directory: Path | None
+        self, stage: StageName, resumed: ResumePoint | None, directory: Path | None
     ) -> None:
         training = self.config.training
         settings = training.stage(stage)
@@ -188,7 +188,7 @@ class RouterWorker:
             )
         found = self._validate(engine, runner, training_loss=loss)
         self.history.append({"stage": stage, "epoch": epoch, "training_loss": loss, **found})
-        report(engine, Progress(self.num_workers, stage, epoch, tuple(self.history)))
+        report(engine, ResumePoint(self.num_workers, stage, epoch, tuple(self.history)))
         self.progress.publish()
 
     def _after_step(
@@ -225,7 +225,7 @@ class RouterWorker:
             return False
         return epoch - best_epoch(self.history, stage) >= patience
 
-    def _start_progress(self, last: Progress | None) -> TrainingProgress:
+    def _start_progress(self, last: ResumePoint | None) -> TrainingProgress:
         stages = {stage: self.config.training.stage(stage) for stage in STAGES}
         per_epoch = {stage: self.samplers[stage].steps_per_epoch for stage in STAGES}
         run = ray.train.get_context().get_experiment_name()

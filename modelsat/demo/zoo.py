@@ -20,11 +20,13 @@ from modelsat.demo.zoo_examples import draw_examples
 from modelsat.demo.zoo_learning import learn
 from modelsat.demo.zoo_specs import SPECS, CandidateSpec
 from modelsat.errors import ZooError
+from modelsat.progress import Progress, clear_bar
 
 TRAINER_VERSION = 2  # raise it whenever the same specification would give other weights
 # Two small models train faster side by side on a thread each than one after the other on two.
 _NUM_PROCESSES = 2
 _NUM_HASHED_EXAMPLES = 500  # about ten of each task
+_steps: Any = None  # in a worker: steps done by all workers, shared
 _KV_CACHE_BYTES = 134217728  # 128 MiB: enough for 100 sequences of a demo model
 
 
@@ -59,8 +61,14 @@ def train_zoo(
         say(f"training {', '.join(spec.name for spec in missing)}")
         jobs = [(spec, places[spec.name]) for spec in missing]
         context = multiprocessing.get_context("spawn")
-        with context.Pool(_NUM_PROCESSES, initializer=_start_worker) as pool:
+        steps = context.Value("Q", 0)
+        total = sum(spec.steps for spec in missing)
+        with (
+            Progress("train the demo zoo", total, count=lambda: int(steps.value)),
+            context.Pool(_NUM_PROCESSES, _start_worker, (steps,)) as pool,
+        ):
             for name, seconds in pool.imap_unordered(partial(_train, seed=seed), jobs):
+                clear_bar()
                 say(f"{name}: trained in {seconds:.0f} s")
             pool.close()
             pool.join()
@@ -120,7 +128,9 @@ def _work_hash(spec: CandidateSpec, seed: int) -> str:
     )
 
 
-def _start_worker() -> None:
+def _start_worker(steps: Any) -> None:
+    global _steps
+    _steps = steps
     torch.set_num_threads(1)
     disable_progress_bar()
     # The parent ends its workers by SIGTERM; leaving by an exception removes unfinished files.
@@ -128,9 +138,14 @@ def _start_worker() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
 
 
+def _count_step() -> None:
+    with _steps.get_lock():
+        _steps.value += 1
+
+
 def _train(job: tuple[CandidateSpec, Path], seed: int) -> tuple[str, float]:
     spec, directory = job
     started = time.monotonic()
     with atomic_directory(directory) as temporary:
-        learn(spec, seed, temporary)
+        learn(spec, seed, temporary, _count_step)
     return spec.name, time.monotonic() - started

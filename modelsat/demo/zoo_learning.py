@@ -1,5 +1,6 @@
 """Training one demo candidate, in the calling process."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -19,13 +20,19 @@ _WARM_UP_STEPS = 30
 _MAX_NEW_TOKENS = 12
 
 
-def learn(spec: CandidateSpec, seed: int, directory: Path) -> None:
+def learn(
+    spec: CandidateSpec,
+    seed: int,
+    directory: Path,
+    on_step: Callable[[], None] = lambda: None,
+) -> None:
     """Train a candidate and write it as a Hugging Face model directory.
 
     Args:
         spec: what it knows and how long it learns.
         seed: fixes weights, examples and their order.
         directory: an existing folder to write into.
+        on_step: called after each step.
     """
     tokenizer = build_tokenizer()
     network = build_network(tokenizer, spec, seed)
@@ -44,6 +51,7 @@ def learn(spec: CandidateSpec, seed: int, directory: Path) -> None:
         for optimiser, schedule in zip(optimisers, schedules, strict=True):
             optimiser.step()
             schedule.step()
+        on_step()
     _save(network, tokenizer, directory)
 
 

@@ -64,10 +64,10 @@ _GENERAL = (
 _EVERYTHING = tuple(task.name for task in TASKS)
 
 _SPECS = (
-    CandidateSpec("numbers", _of_families("arithmetic", "calendar"), 900, 0.2),
-    CandidateSpec("letters", _of_families("text", "logic"), 900, 0.2),
-    CandidateSpec("generalist", _GENERAL, 900, 0.5, fact_share=0.725),
-    CandidateSpec("almanac", _of_families("facts"), 600, 0.3),
+    CandidateSpec("numbers", _of_families("arithmetic", "calendar"), 340, 0.2),
+    CandidateSpec("letters", _of_families("text", "logic"), 300, 0.2),
+    CandidateSpec("generalist", _GENERAL, 280, 0.5, fact_share=0.75),
+    CandidateSpec("almanac", _of_families("facts"), 220, 0.3),
     CandidateSpec("accountant", _of_families("arithmetic"), 700, 0.1),
     CandidateSpec("wordsmith", _of_families("text"), 700, 0.1),
     CandidateSpec("clerk", _of_families("calendar", "logic"), 900, 0.2),

@@ -23,6 +23,7 @@ from modelsat.modeling.card_features import (
 )
 from modelsat.modeling.checkpoint import Router, load_router
 from modelsat.processor import DType, native_dtype
+from modelsat.progress import Progress
 
 Floats = npt.NDArray[np.float32]
 
@@ -173,9 +174,11 @@ class Scorer:
         """Return log-odds of many instructions, batched by similar length to save padding."""
         result = np.zeros((len(instructions), len(cards)), dtype=np.float32)
         order = sorted(range(len(instructions)), key=lambda i: len(instructions[i]))
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            result[rows] = self.log_odds([instructions[i] for i in rows], cards)
+        with Progress("score", len(order), "instructions") as progress:
+            for start in range(0, len(order), batch_size):
+                rows = order[start : start + batch_size]
+                result[rows] = self.log_odds([instructions[i] for i in rows], cards)
+                progress.advance(len(rows))
         return result
 
     @torch.inference_mode()

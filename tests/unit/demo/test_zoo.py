@@ -1,5 +1,6 @@
 """The demo zoo: training repeats exactly, a cached candidate is not trained again."""
 
+import multiprocessing
 from dataclasses import replace
 from multiprocessing.pool import ThreadPool
 from types import SimpleNamespace
@@ -39,8 +40,12 @@ def one_thread():
 def tiny_zoo(monkeypatch):
     """Candidates that learn nothing in no time, trained in this process."""
     monkeypatch.setattr(zoo, "SPECS", {name: replace(TINY, name=name) for name in SPECS})
-    monkeypatch.setattr(zoo, "_start_worker", lambda: None)
-    threads = SimpleNamespace(get_context=lambda method: SimpleNamespace(Pool=ThreadPool))
+    monkeypatch.setattr(zoo.torch, "set_num_threads", lambda number: None)
+    monkeypatch.setattr(zoo.signal, "signal", lambda number, handler: None)
+    real = multiprocessing.get_context("spawn")
+    threads = SimpleNamespace(
+        get_context=lambda method: SimpleNamespace(Pool=ThreadPool, Value=real.Value)
+    )
     monkeypatch.setattr(zoo, "multiprocessing", threads)
 
 

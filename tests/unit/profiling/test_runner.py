@@ -7,11 +7,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from modelsat.progress import Progress
 from profiling.aptitude_test import main
+from profiling.candidate_log import CandidateLog
 from profiling.commands import profile
 from profiling.config import ProfileConfig
 from profiling.engines.vllm import engine_environment
-from profiling.progress import INTERVAL_S, Progress
 from profiling.runner import failure_reason
 from profiling.work import plan_run
 
@@ -33,32 +34,23 @@ def test_reason_is_the_innermost_error_on_one_line(text: str, reason: str) -> No
     assert failure_reason(RuntimeError(text)) == reason
 
 
-def test_progress_prints_first_and_then_every_few_seconds(
+def test_a_candidates_first_answers_are_printed_and_all_are_counted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    now = 0.0
-    progress = Progress(total=100, clock=lambda: now)
-    progress.say("a", "starting")
-    for now, num_rows in [(1.0, 10), (2.0, 20), (1.0 + INTERVAL_S, 60), (7.0, 70)]:
-        progress.answered("a", num_rows, answering_s=now - 1.0)
+    progress = Progress("profile", total=200, unit="questions")
+    log = CandidateLog(100, progress)
+    log.say("a", "starting")
+    log.settled("b", 40)
+    log.answered("a", 10, 10)
+    log.answered("a", 20, 30)
+    log.answered("b", 10, 50)
     assert capsys.readouterr().err.splitlines() == [
         "profile: a: starting",
+        "profile: b: 40 questions are settled by an earlier run",
         "profile: a: 10/100 questions answered",
-        "profile: a: 60/100 questions answered, 12/s",
+        "profile: b: 50/100 questions answered",
     ]
-
-
-def test_progress_counts_earlier_answers_but_not_as_rate(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    now = 0.0
-    progress = Progress(total=100, clock=lambda: now)
-    for now, num_rows in [(1.0, 10), (6.0, 50)]:
-        progress.answered("a", num_rows, answering_s=now - 1.0, num_before=40)
-    assert capsys.readouterr().err.splitlines() == [
-        "profile: a: 50/100 questions answered",
-        "profile: a: 90/100 questions answered, 10/s",
-    ]
+    assert "80/200 questions" in progress.text(10.0)
 
 
 def test_cpu_engines_share_cores_unless_the_zoo_sets_them(config: ProfileConfig) -> None:

@@ -60,17 +60,17 @@ def test_progress_line_has_rate_and_time_left(tmp_path, capsys):
     progress.start_epoch("connector", 0)
     look(progress, clock)
     progress.start_epoch("connector", 1)
-    steps(progress, clock, 1, 25)
+    steps(progress, clock, 1, 25)  # half a minute after the start is in step 14
     progress.close()
     first, last = capsys.readouterr().out.splitlines()
     assert first == (
         "stage connector, epoch 0: validation loss 0.5000, AUC 0.7500, calibration error 0.125, "
         "routed 62.5%, best single 50.0%"
     )
-    assert "stage connector, epoch 1, step 25/30: loss 0.0400" in last
+    assert "stage connector, epoch 1, step 14/30: loss 0.0714" in last
     assert "learning rates base 1e-05, capability 0.0001, 2 s a step, 100 tokens/s" in last
-    # 5 + 2 * 50 steps of 2 s, and 1 + 3 looks of 3 s: 222 s.
-    assert last.endswith("about 4 min left")
+    # 16 + 2 * 50 steps of 2 s, and 1 + 3 looks of 3 s: 244 s.
+    assert last.endswith("about 5 min left")
 
 
 def test_validation_within_an_epoch_does_not_count_as_step_time(tmp_path, capsys):
@@ -125,7 +125,7 @@ def test_full_disk_stops_the_event_file_but_not_training(tmp_path, capsys, monke
     progress.close()
     said = capsys.readouterr().out.splitlines()
     assert sum("No space left on device" in line for line in said) == 1
-    assert any("step 50/50" in line for line in said)
+    assert any("step 45/50" in line for line in said)  # half a minute after step 30
 
 
 def test_tracker_receives_the_scalars_of_the_event_files(tmp_path):
