@@ -182,7 +182,7 @@ def _failed(report: dict[str, Any]) -> ModelSatError:
     names |= {candidate["candidate"] for candidate in report["candidates"]}
     return GradingError(
         f"{len(failures)} of {len(names)} candidates could not be profiled: {reasons}; the "
-        "others are done: mend and run again"
+        "others are done: fix the cause and run again"
     )
 
 

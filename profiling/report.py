@@ -52,7 +52,7 @@ def write_report(
 
 
 def group_by_task(plan: Plan) -> dict[str, Sequence[str]]:
-    """Ids of the questions by task: the core tasks, else the tables' own tasks."""
+    """Return question ids by core task, or by the tables' tasks without a task set."""
     if plan.tasks is not None:
         return {core.task: core.question_ids for core in plan.tasks.tasks}
     groups: dict[str, list[str]] = {}

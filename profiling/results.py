@@ -119,7 +119,7 @@ def _next_run(work: Work, num_failed: int, config: ProfileConfig) -> str:
     if num_final < num_failed:
         return f"the next run asks {num_failed - num_final} of them again"
     return (
-        f"each failed in {config.max_asking_runs} run(s) and is not asked again: mend "
+        f"each failed in {config.max_asking_runs} run(s) and is not asked again: fix "
         f"the cause and delete {work.checkpoint.folder}"
     )
 

@@ -47,10 +47,10 @@ def serve(
 
 
 def run(config: "ServeConfig", *, block: bool) -> None:
-    """Deploy, print where it answers, and stay until Ctrl-C unless told to return.
+    """Deploy, print the endpoint's URL, and block until Ctrl-C if ``block`` is set.
 
     Raises:
-        MachineError: it is not to stay, and there is no cluster that would keep it running.
+        MachineError: ``block`` is not set, and there is no cluster that would keep it running.
         KeyboardInterrupt: Ctrl-C or SIGTERM, after everything was shut down; while it started,
             see :func:`serve_app.lifecycle.deploy`.
     """

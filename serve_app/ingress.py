@@ -39,7 +39,7 @@ class Ingress:
     async def __init__(  # type: ignore[misc]
         self, settings: dict[str, Any], scorer: DeploymentHandle, controller: DeploymentHandle
     ) -> None:
-        """Join the parts and follow the zoo.
+        """Assemble the parts and start following the zoo.
 
         Args:
             settings: fields of :class:`serve_app.config.ServeConfig`.
@@ -47,8 +47,8 @@ class Ingress:
             controller: deployment that holds the zoo.
 
         Raises:
-            ModelSatError: the zoo, its router directory or the keys cannot be read, or there
-                are no keys and other machines reach Serve.
+            ModelSatError: the zoo, its router directory or the keys cannot be read, or Serve is
+                reachable from other machines without keys.
         """
         config = ServeConfig.model_validate(settings)
         await asyncio.to_thread(check_exposure, config.security)

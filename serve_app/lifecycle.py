@@ -82,10 +82,9 @@ def deploy(config: ServeConfig, report: Report = print) -> None:
 
 
 def shutdown() -> None:
-    """Stop every application that :func:`deploy` started; others on the cluster stay.
+    """Stop every application that :func:`deploy` started; others on the cluster keep running.
 
-    Serve itself is stopped when nothing else runs on it. The cluster stays with whoever
-    started it.
+    Stops Serve itself if nothing else runs on it. Does not stop the cluster.
     """
     if not ray.is_initialized() or not _serve_is_running():
         return
@@ -204,14 +203,14 @@ def _wait_for_router(limit: _StartLimit) -> None:
 
 
 class _ZooReader:
-    """Asks the zoo controller, in a process with an event loop that stays.
+    """Queries the zoo controller from a process with a permanent event loop.
 
-    Where Serve is told to start no threads (`serve_app.throughput`), a handle works in the loop
-    that it was first used in and in no other; the process that deploys has none to keep.
+    If Serve is configured to start no threads (`serve_app.throughput`), a handle works only in the
+    event loop of its first use; the deploying process has no permanent loop.
     """
 
     async def describe(self) -> dict[str, Any]:
-        """The zoo as its controller describes it."""
+        """Return the controller's description of the zoo."""
         handle = serve.get_deployment_handle(CONTROLLER_DEPLOYMENT, app_name=ROUTER_APPLICATION)
         described: dict[str, Any] = await handle.describe.remote()
         return described

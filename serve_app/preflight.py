@@ -19,11 +19,11 @@ def check_artifacts(config: ServeConfig) -> Zoo:
         The zoo that the configuration names; the one served may have changed since.
 
     Raises:
-        ZooError: the zoo is refused, a model directory is no model, no candidate has a card, or
-            the key of a remote one is missing.
-        ArtifactError: cards or router are missing, corrupt, or of different task sets.
-        ConfigError: a routing profile or the default candidate does not fit the zoo, or the
-            file of API keys is refused.
+        ZooError: the zoo or a model directory is invalid, no candidate has a card, or the key of
+            a remote candidate is missing.
+        ArtifactError: cards or router are missing, corrupt, or from different task sets.
+        ConfigError: a routing profile or the default candidate does not match the zoo, or the
+            file of API keys is invalid.
     """
     zoo = read_seed(config).zoo
     for candidate in zoo.candidates:

@@ -11,7 +11,7 @@ from serve_app.config import ServeConfig
 
 
 def settings_table() -> str:
-    """A Markdown table: dotted key, default, and what its class says of it."""
+    """Return a Markdown table of all settings: dotted key, default, and description."""
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     for key, default, meaning in _settings(ServeConfig, ""):
         rows.append(f"| `{key}` | {default} | {meaning} |")

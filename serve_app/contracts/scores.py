@@ -80,7 +80,7 @@ def readable_chars(max_tokens: int) -> int:
 def readable_part(text: str, max_tokens: int) -> str:
     """Return the start of a text, as far as the router may read it.
 
-    Long prompts are cut to ``16 * max_tokens`` characters, of which the router reads the first
+    Long prompts are truncated to ``16 * max_tokens`` characters; the router reads their first
     ``max_tokens`` tokens, as in training. Leading white space, which tokenizers may drop, does not
     count.
     """

@@ -134,7 +134,7 @@ class _SpanMaker:
         """The span of the request itself, child of the caller's."""
         caller = self._trace.parent_id
         parent = None if caller is None else self._context(int(caller, 16), is_remote=True)
-        is_error = self._record.status >= 500  # a 4xx is no error of the server's
+        is_error = self._record.status >= 500  # a 4xx is not a server error
         times = (self._record.started_s, end_s)
         return self._span(name, "SERVER", self._own, parent, times, attributes, is_error)
 
