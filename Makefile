@@ -8,7 +8,10 @@ UNIT_TESTS := tests/unit tests/benchmarks
 DATA ?= ../shared/data
 OUT ?= runs/router-lite
 
-.PHONY: help setup quickstart test test-unit check fmt proof router-lite benchmark-quality benchmark-serving benchmark-jobs benchmark-gpu benchmark-tests soak clean
+# The theme advertises its successor otherwise.
+export NO_MKDOCS_2_WARNING := 1
+
+.PHONY: help setup quickstart test test-unit check docs fmt proof router-lite benchmark-quality benchmark-serving benchmark-jobs benchmark-gpu benchmark-tests soak clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -33,11 +36,14 @@ test-unit: setup ## unit tests only (under a minute, no cluster)
 	@echo 'unit tests, two files at a time'
 	@$(PYTEST) -n 2 --dist loadfile $(UNIT_TESTS)
 
-check: setup ## lint, format, types and import contracts
+check: setup docs ## lint, format, types, import contracts and documentation
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+docs: setup ## build the documentation into build/site; a warning is an error
+	@$(BIN)/python -m mkdocs build --strict --quiet
 
 fmt: setup ## format and mend what can be mended
 	@$(BIN)/ruff check --fix .

@@ -34,12 +34,12 @@ def serve(
     ] = False,
 ) -> None:
     """Serve a zoo behind one OpenAI-compatible endpoint that routes each request."""
+    from modelsat.settings import settings_table
     from serve_app.config import ServeConfig
-    from serve_app.settings import settings_table
 
     with report_errors():
         if settings:
-            _say(settings_table())
+            _say(settings_table(ServeConfig))
             return
         if config is None:
             raise ConfigError("--config FILE is missing; --settings tells what may stand in it")

@@ -44,14 +44,7 @@ EXEMPT = (
     "tests/test_prose.py",
 )
 # Folders and files that have not been rewritten yet. This list only shrinks.
-NOT_YET_REWRITTEN = (
-    "ARCHITECTURE.md",
-    "CONTRIBUTING.md",
-    "README.md",
-    "docs/",
-    "tests/unit/serve_app/",
-    "train_jobs/progress.py",
-)
+NOT_YET_REWRITTEN = ("docs/benchmarks/", "tests/unit/serve_app/", "train_jobs/progress.py")
 
 
 def checked_files():

@@ -21,7 +21,12 @@ AUTO_MODEL = "auto"  # the model name that asks for routing; no candidate may us
 
 
 class Price(FrozenConfig):
-    """Price of one million tokens, in US dollars."""
+    """Price of one million tokens, in US dollars.
+
+    Attributes:
+        input_usd_per_mtok: price of prompt tokens.
+        output_usd_per_mtok: price of generated tokens.
+    """
 
     input_usd_per_mtok: float = Field(ge=0, allow_inf_nan=False)
     output_usd_per_mtok: float = Field(ge=0, allow_inf_nan=False)
@@ -52,7 +57,7 @@ class Candidate(FrozenConfig, ABC):
 
     Attributes:
         name: model name that clients may pin; outcomes and cards use it too.
-        engine: what runs it; one of :data:`modelsat.zoo.engines.CANDIDATE_TYPES`.
+        engine: what runs it, such as ``vllm``; each engine has fields of its own.
         price: price of its tokens; unknown when absent.
         context_window: most tokens of prompt and answer together.
         modalities: kinds of input that it reads.

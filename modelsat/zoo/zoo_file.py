@@ -14,7 +14,12 @@ from modelsat.zoo.engines import parse_candidate
 
 
 class Zoo(FrozenConfig):
-    """The candidates of one zoo file."""
+    """The candidates of one zoo file.
+
+    Attributes:
+        version: version of the file format.
+        candidates: the candidates, at least one, each with its own name.
+    """
 
     version: Literal[1]
     candidates: tuple[Annotated[SerializeAsAny[Candidate], BeforeValidator(parse_candidate)], ...]

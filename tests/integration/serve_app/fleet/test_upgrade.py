@@ -1,4 +1,4 @@
-"""The upgrade recipe of docs/serving.md under traffic: a new configuration, no request fails."""
+"""The recipe of docs/how-to/upgrade.md under traffic: a new configuration, no request fails."""
 
 import threading
 from collections import Counter
