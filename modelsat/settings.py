@@ -23,7 +23,7 @@ class Setting:
             key of a mapping.
         type: its type and bounds, in words.
         default: its default as Markdown; ``required`` if it has none.
-        meaning: what the docstring says about it, on one line.
+        meaning: the field's description, or what the model's docstring says about it.
     """
 
     key: str
@@ -60,7 +60,9 @@ def describe_config(config: type[BaseModel], key: str = "") -> Iterator[Section]
         inner += nested
         if nested != [(full, field.annotation)]:
             text = type_text(schemas[name])
-            settings.append(Setting(full, text, _default(field), meanings[name]))
+            settings.append(
+                Setting(full, text, _default(field), field.description or meanings[name])
+            )
     yield Section(key, config.__name__, _summary(config), tuple(settings))
     for full, model in inner:
         yield from describe_config(model, full)
