@@ -10,6 +10,7 @@ from typer.main import get_command
 
 from modelsat.cli.main import app
 from modelsat.config import parse_config
+from modelsat.preparation.recipe import Recipe
 from modelsat.zoo.zoo_file import Zoo
 from profiling.config import ProfileConfig
 from serve_app.config import ServeConfig
@@ -21,6 +22,7 @@ MODELS = {
     "zoo.yaml": Zoo,
     "profile.yaml": ProfileConfig,
     "train.yaml": TrainJobConfig,
+    "recipe.yaml": Recipe,
     "serve.yaml": ServeConfig,
 }
 # Programs of others, in blocks that a test does not run.
