@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import roc_auc_score
 
-from modelsat.evaluation.metrics import auc_gain, pair_accuracy
+from modelsat.evaluation.metrics import pair_accuracy
 
 SHAPE = (6, 5)
 SCORES = arrays(np.float32, SHAPE, elements=st.sampled_from([-2.0, 0.0, 0.5, 3.0]))
@@ -39,25 +38,3 @@ def test_pair_accuracy_of_a_single_question_by_hand():
     correct = np.array([[1.0, 0.0, 1.0], [1.0, 0.0, np.nan]], dtype=np.float32)
     assert pair_accuracy(scores, correct) == pytest.approx((1 + 1 + 0.5) / 3)
     assert pair_accuracy(scores, np.ones_like(correct)) is None
-
-
-def test_auc_gain_resamples_whole_questions():
-    """Agrees with scikit-learn's AUC of the resampled rows; scores have ties."""
-    rng = np.random.default_rng(0)
-    ease = rng.normal(size=(60, 1))
-    correct = (rng.random((60, 4)) < 1 / (1 + np.exp(-ease))).astype(np.float32)
-    first = np.round(ease + rng.normal(size=(60, 4)), 1).astype(np.float32)
-    second = np.round(rng.normal(size=(60, 4)), 1).astype(np.float32)
-    gain = auc_gain(first, second, correct)
-
-    def auc(scores, rows):
-        return roc_auc_score(correct[rows].ravel(), scores[rows].ravel())
-
-    draws = np.random.default_rng(0)
-    rows = [draws.integers(60, size=60) for _ in range(500)]
-    gains = [auc(first, drawn) - auc(second, drawn) for drawn in rows]
-    everything = np.arange(60)
-    assert gain.difference == pytest.approx(auc(first, everything) - auc(second, everything))
-    assert (gain.low, gain.high) == pytest.approx(tuple(np.quantile(gains, [0.025, 0.975])))
-    with pytest.raises(ValueError, match="right and wrong"):
-        auc_gain(first, second, np.ones_like(correct))
