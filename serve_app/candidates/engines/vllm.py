@@ -88,7 +88,7 @@ class Engine(ClusterEngine):
         try:
             from ray.serve.llm import LLMConfig, build_llm_deployment
 
-            from serve_app.candidates.engines.vllm_server import VllmServer
+            from serve_app.candidates.engines.vllm_server import CandidateServer
         except ImportError as error:
             raise MachineError(
                 f"vLLM cannot be imported: {error}; install the version that the pin list names"
@@ -96,7 +96,7 @@ class Engine(ClusterEngine):
         try:
             return build_llm_deployment(
                 LLMConfig(**self.configuration(options)),
-                deployment_cls=VllmServer,
+                deployment_cls=CandidateServer,
                 override_serve_options={"logging_config": QUIET_LOGS},
             )
         except (ValueError, TypeError) as error:

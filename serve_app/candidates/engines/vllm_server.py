@@ -35,7 +35,7 @@ _WARM_UP_REQUESTS: tuple[tuple[Endpoint, dict[str, Any]], ...] = (
 )
 
 
-class VllmServer(LLMServer):
+class CandidateServer(LLMServer):
     """Answers OpenAI requests: JSON mappings in, strings out."""
 
     async def start(self) -> None:
