@@ -1,4 +1,4 @@
-"""Asks a live candidate a few questions over HTTP, as ``modelsat cards drift`` needs it."""
+"""HTTP client that sends questions to a live candidate, for ``modelsat cards drift``."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,20 +14,20 @@ from modelsat.zoo.api_key import read_key
 from modelsat.zoo.zoo_file import load_zoo
 
 _CONNECT_TIMEOUT_S = 10
-_CONCURRENCY = 4  # a check beside real traffic takes little of a candidate
+_CONCURRENCY = 4  # low, so that a check does not slow down real traffic
 _BUSY_STATUSES = frozenset({408, 409, 429})
 _TRIES = 4
-_FIRST_PAUSE_S = 0.5  # doubled before each further try
+_FIRST_PAUSE_S = 0.5  # doubles with every retry
 
 
 @dataclass(frozen=True)
 class LiveCandidate:
-    """Where a candidate answers chat completions.
+    """A candidate's chat completions endpoint.
 
     Attributes:
-        base_url: what stands before ``/chat/completions``.
-        model: the name it is known by there.
-        key: sent as a bearer token; None sends none.
+        base_url: URL without ``/chat/completions``.
+        model: the candidate's model name at this URL.
+        key: bearer token; None sends no token.
     """
 
     base_url: str
@@ -42,24 +42,23 @@ class LiveCandidate:
         timeout_s: float,
         pause: Callable[[float], None] = time.sleep,
     ) -> list[str | None]:
-        """Answers to chats, in their order; None for one that could not be had.
+        """Return the answers to chats, in order; None for failed requests.
 
         Args:
-            chats: what is asked.
-            fields: of each request's body, beside model and messages.
-            timeout_s: longest silence of a request, seconds.
-            pause: waits so many seconds.
+            chats: messages of each chat.
+            fields: further fields of each request's body, besides model and messages.
+            timeout_s: read timeout of a request, seconds.
+            pause: sleeps for a number of seconds.
 
         Raises:
-            MachineError: nobody answers at the address, or it refuses every question: the key,
-                the model's name.
+            MachineError: the endpoint cannot be reached, or rejects the key or the model name.
         """
 
         def ask(chat: Sequence[dict[str, str]]) -> str | None:
             body = {"model": self.model, "messages": list(chat), **fields}
             return self._ask(client, body, pause)
 
-        # Requests go to this address alone: no proxy, no redirection.
+        # Requests go only to this URL: no proxy, no redirects.
         timeout = httpx.Timeout(timeout_s, connect=_CONNECT_TIMEOUT_S)
         headers = {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
         with (
@@ -101,27 +100,27 @@ def find_live_candidate(
 
     Args:
         name: the candidate.
-        zoo: zoo file whose entry gives the candidate's own URL.
-        url: instead of the zoo, an endpoint that serves the candidate under its name.
-        key_env: environment variable that holds the key; without it, the entry's own key is sent.
+        zoo: zoo file whose entry has the candidate's URL.
+        url: an endpoint that serves the candidate under its name, instead of the zoo.
+        key_env: environment variable with the key; None uses the entry's own key.
 
     Raises:
         ConfigError: not exactly one of zoo and url is given, or the URL is malformed.
-        ZooError: the zoo does not hold the candidate, its entry has no URL, or the environment
-            variable holds no key.
+        ZooError: the candidate is not in the zoo, its entry has no URL, or the environment
+            variable is not set.
     """
     if (zoo is None) == (url is None):
         raise ConfigError(
-            "give either --zoo, for a candidate with a URL of its own, or --url, the address of "
-            "the endpoint that serves the candidate"
+            "pass either --zoo, for a candidate with its own URL, or --url, the endpoint that "
+            "serves the candidate"
         )
     if zoo is not None:
         candidate = load_zoo(zoo).get(name)
         endpoint = candidate.http_endpoint
         if endpoint is None:
             raise ZooError(
-                f"candidate {name!r} has no URL of its own in {zoo}; serve it, and give the "
-                "endpoint's address with --url"
+                f"candidate {name!r} has no URL in {zoo}; serve it, and pass the endpoint with "
+                "--url"
             )
         key = _read_key_or_none(key_env, "--key-env") or _read_key_or_none(
             endpoint.api_key_env, f"candidate {name!r}"
@@ -142,10 +141,10 @@ def _read_key_or_none(variable: str | None, of: str) -> str | None:
 
 
 def _text(answer: httpx.Response) -> str | None:
-    """The text of a chat completion, "" where it has none; None if it is something else."""
+    """Return the text of a chat completion, "" if it is empty; None for other answers."""
     try:
         content = answer.json()["choices"][0]["message"]["content"]
     except (ValueError, LookupError, TypeError):
         return None
-    # As when it is profiled: who answers nothing has answered, though not right.
+    # As in profiling, an empty answer is an answer, though a wrong one.
     return content or "" if answer.is_success and isinstance(content, str | None) else None

@@ -1,4 +1,4 @@
-"""The administration of a running endpoint's zoo, as ``modelsat zoo`` asks for it."""
+"""Client of the zoo administration of a running endpoint, for ``modelsat zoo``."""
 
 import ipaddress
 import json
@@ -23,7 +23,7 @@ from modelsat.zoo.zoo_file import load_zoo
 
 _CONNECT_TIMEOUT_S = 10
 _ANSWER_TIMEOUT_S = 3600  # an engine may take many minutes to start
-# Ray Serve ends every request after the time of one that asks models, unless it says otherwise.
+# Without this header Ray Serve applies the timeout of inference requests.
 _TIMEOUT_HEADER = {"x-request-timeout-seconds": str(_ANSWER_TIMEOUT_S)}
 _ERRORS: dict[str, type[ModelSatError]] = {
     "artifact_error": ArtifactError,
@@ -34,10 +34,10 @@ _CARDS_FILE = "cards.parquet"  # what `modelsat profile` calls it, in its output
 
 
 class AdminClient:
-    """Asks ``/admin/zoo`` of one endpoint."""
+    """Client of an endpoint's ``/admin/zoo``."""
 
     def __init__(self, url: str, key_env: str) -> None:
-        """Take the endpoint's address and the name of the variable that holds the admin key.
+        """Create a client from the endpoint's URL and the variable with the admin key.
 
         Raises:
             ConfigError: the address is not an http URL, or the variable is not set.
@@ -51,20 +51,20 @@ class AdminClient:
         key = os.environ.get(key_env)
         if not key:
             raise ConfigError(
-                f"the environment variable {key_env} is not set; put the endpoint's admin key "
-                "there, or name another variable with --key-env"
+                f"the environment variable {key_env} is not set; set it to the endpoint's admin "
+                "key, or pass another variable with --key-env"
             )
         self._base = url.rstrip("/").removesuffix("/v1") + "/admin/zoo"
         self._key, self._key_env = key, key_env
-        # A proxy of the environment cannot reach this machine's own addresses.
+        # A proxy from the environment cannot reach loopback addresses of this machine.
         self._trust_env = not _is_loopback(parsed.host)
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Send one request and wait for its answer.
+        """Send a request and return its answer.
 
         Raises:
-            ModelSatError: the endpoint's own error, of the same kind as there.
-            MachineError: nobody answers, or not as Model-SAT does.
+            ModelSatError: the endpoint's error, of the same type.
+            MachineError: the endpoint cannot be reached, or is not a Model-SAT endpoint.
         """
         timeout = httpx.Timeout(_ANSWER_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S)
         try:
@@ -78,7 +78,7 @@ class AdminClient:
         except (httpx.HTTPError, UnicodeEncodeError) as error:
             raise MachineError(
                 f"{self._base} cannot be reached: {error or type(error).__name__}; start the "
-                "endpoint with `modelsat serve`, or give its address with --url"
+                "endpoint with `modelsat serve`, or pass its URL with --url"
             ) from None
         return self._read(answer)
 
@@ -90,17 +90,17 @@ class AdminClient:
             code, message = document["error"]["code"], str(document["error"]["message"])
         except (ValueError, LookupError, TypeError):
             raise MachineError(
-                f"{self._base} answers {answer.status_code} and not as Model-SAT does; give the "
-                "address of its endpoint with --url"
+                f"{self._base} answered {answer.status_code}, but not like a Model-SAT endpoint; "
+                "pass the endpoint's URL with --url"
             ) from None
         if answer.status_code == 404:
             message = (
-                f"{self._base} does not exist; the endpoint serves it when its configuration "
-                "names a file of keys (security.keys) that holds an admin key"
+                f"{self._base} does not exist; the endpoint serves it if its configuration "
+                "has a key file (security.keys) with an admin key"
             )
         elif answer.status_code in (401, 403):
             message = (
-                f"{self._base} refuses the key: {message}; put an admin key in {self._key_env}"
+                f"{self._base} rejects the key: {message}; set {self._key_env} to an admin key"
             )
             raise ConfigError(message)
         raise _ERRORS.get(code, MachineError)(message)
@@ -110,7 +110,7 @@ def entry_document(zoo: Path, name: str) -> dict[str, Any]:
     """Return the entry of a candidate as JSON, with absolute paths.
 
     Raises:
-        ZooError: the zoo file is refused, or does not hold the candidate or its model.
+        ZooError: the zoo file is invalid, or the candidate or its model is missing.
     """
     candidate = load_zoo(zoo).get(name)
     candidate.check_source()
@@ -118,11 +118,11 @@ def entry_document(zoo: Path, name: str) -> dict[str, Any]:
 
 
 def card_document(cards: Path, name: str) -> dict[str, Any]:
-    """The card of a candidate, as JSON.
+    """Return the card of a candidate as JSON.
 
     Raises:
         ArtifactError: the file is not a cards artifact.
-        ZooError: it holds no card of the candidate.
+        ZooError: the candidate has no card in it.
     """
     (card,) = select_cards(read_cards(cards), [name])
     return {
@@ -136,29 +136,29 @@ def card_document(cards: Path, name: str) -> dict[str, Any]:
 
 
 def profiled_cards(config: Path, zoo: Path, name: str, echo: Callable[[str], None]) -> Path:
-    """Let one candidate sit the aptitude test; what it has done before is kept.
+    """Profile a candidate on the aptitude test; resumes an earlier run.
 
     Args:
         config: configuration of ``modelsat profile``; zoo and candidates are overridden.
         zoo: zoo file.
         name: candidate.
-        echo: receives lines of progress.
+        echo: prints progress lines.
 
     Returns:
-        The cards artifact it wrote.
+        Path of the new cards artifact.
 
     Raises:
-        ConfigError: the configuration names no output_dir or no task set.
-        CommandError: the command failed; carries its exit code.
+        ConfigError: the configuration has no output_dir or no task set.
+        CommandError: the command failed; has its exit code.
     """
     values = read_yaml_mapping(config)
     for key in ("output_dir", "tasks"):
         if not isinstance(values.get(key), str):
-            raise ConfigError(f"{config} states no {key}, so no card would be written; add it")
-    # A folder of its own: a run writes the merged tables of its own candidates only.
+            raise ConfigError(f"{config} has no {key}, so no card would be written; add it")
+    # A separate folder, since a run writes merged tables of only its own candidates.
     output_dir = Path(values["output_dir"]) / "added" / load_zoo(zoo).get(name).slug
     overrides = {"zoo": str(zoo), "candidates": [name], "output_dir": str(output_dir)}
-    # JSON is YAML, whatever stands in a name.
+    # JSON is valid YAML for any name.
     options = [p for k, v in overrides.items() for p in ("--set", f"{k}={json.dumps(v)}")]
     run_command(["profile", "--config", str(config), *options], echo)
     return output_dir / _CARDS_FILE

@@ -212,7 +212,7 @@ def test_profile_option_profiles_the_candidate_first(run, zoo, files, monkeypatc
 
     write_json(files / "profile.yaml", {"output_dir": "out"})
     result = run(*added)
-    assert (result.exit_code, "states no tasks" in result.stderr) == (ConfigError.exit_code, True)
+    assert (result.exit_code, "has no tasks" in result.stderr) == (ConfigError.exit_code, True)
 
 
 def test_removes_rolls_back_and_changes_the_router(run, zoo, tmp_path, monkeypatch):
@@ -257,7 +257,7 @@ def test_requires_a_key(run, monkeypatch):
     monkeypatch.setenv("OTHER", "wrong")
     refused = run("list", "--key-env", "OTHER")
     assert refused.exit_code == ConfigError.exit_code
-    assert "refuses the key: the API key is not valid; put an admin key in OTHER" in refused.stderr
+    assert "rejects the key: the API key is not valid; set OTHER to an admin key" in refused.stderr
     absent = run("list", "--key-env", "NO_SUCH_VARIABLE")
     assert absent.exit_code == ConfigError.exit_code
     assert "NO_SUCH_VARIABLE is not set" in absent.stderr
@@ -286,7 +286,7 @@ def test_endpoint_without_administration_is_reported(monkeypatch):
     monkeypatch.setenv("MODELSAT_ADMIN_KEY", KEY)
     ours = FastAPI()
     ours.add_exception_handler(404, unknown)
-    for api, said in ((ours, "security.keys"), (FastAPI(), "not as Model-SAT does")):
+    for api, said in ((ours, "security.keys"), (FastAPI(), "not like a Model-SAT endpoint")):
         with serving(api) as url:
             result = CliRunner().invoke(app, ["zoo", "list", "--url", f"{url}/v1/"])
         assert (result.exit_code, said in result.stderr) == (MachineError.exit_code, True)
