@@ -289,8 +289,9 @@ def _cheapest_acceptable(cost_ranks: list[int], num_acceptable: list[int]) -> li
     """
     order: list[int] = []
     is_taken = [False] * len(cost_ranks)
-    acceptable: list[int] = []  # a heap
-    num_seen = 0
+    num_seen = num_acceptable[0]
+    acceptable = cost_ranks[:num_seen]
+    heapq.heapify(acceptable)
     for best, num_accepted in zip(cost_ranks, num_acceptable, strict=True):
         if is_taken[best]:
             continue
