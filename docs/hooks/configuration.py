@@ -6,6 +6,7 @@ from dataclasses import astuple
 from pydantic import BaseModel
 
 from modelsat.artifacts.schemas import CANDIDATES, CARDS, OUTCOMES, QUESTIONS, TableSchema
+from modelsat.preparation.recipe import Recipe
 from modelsat.settings import Setting, describe_config, markdown_table
 from modelsat.zoo.candidate import Candidate
 from modelsat.zoo.engines import CANDIDATE_TYPES
@@ -16,6 +17,7 @@ from train_jobs.config import TrainJobConfig
 
 # Name of the page, its title, its pydantic model, and the command that reads the file.
 FILES: tuple[tuple[str, str, type[BaseModel], str], ...] = (
+    ("recipe", "Recipe", Recipe, "prepare"),
     ("profiling", "Profiling configuration", ProfileConfig, "profile"),
     ("training", "Training configuration", TrainJobConfig, "train"),
     ("serving", "Serving configuration", ServeConfig, "serve"),

@@ -1,6 +1,5 @@
 """MkDocs hooks: add the pages that are generated from the code, and list folders in the menu."""
 
-import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -66,9 +65,10 @@ def _decisions_page() -> str:
 
 
 def _api_modules() -> list[str]:
-    paths = (ROOT / "modelsat").iterdir()
-    names = {path.stem for path in paths if re.fullmatch(r"[a-z]\w*(\.py)?", path.name)}
-    return sorted(names - NOT_API)
+    library = ROOT / "modelsat"
+    packages = {path.parent.name for path in library.glob("*/__init__.py")}
+    modules = {path.stem for path in library.glob("*.py")} - {"__init__"}
+    return sorted((packages | modules) - NOT_API)
 
 
 def _api_page(name: str) -> str:

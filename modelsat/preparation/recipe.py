@@ -45,6 +45,7 @@ class SelectedTest(_DescribedTest):
     """The tasks and questions that best tell the zoo's candidates apart.
 
     Attributes:
+        kind: names this kind of test.
         num_tasks: core tasks.
         shots: questions of each core task.
     """
@@ -58,6 +59,7 @@ class WholeBenchmarkTest(_DescribedTest):
     """Every question of a benchmark that a candidate of the zoo answered.
 
     Attributes:
+        kind: names this kind of test.
         min_shots: tasks with fewer questions are left out.
     """
 
@@ -69,6 +71,7 @@ class SharedTest(FrozenConfig):
     """The test selected for another zoo, from questions that this zoo answered as well.
 
     Attributes:
+        kind: names this kind of test.
         zoo: name of the other zoo; its test is a selected one.
     """
 

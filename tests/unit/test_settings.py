@@ -5,6 +5,7 @@ from pydantic import BaseModel, Field
 from typer.testing import CliRunner
 
 from modelsat.cli.main import app
+from modelsat.preparation.recipe import Recipe
 from modelsat.settings import describe_config, settings_table, type_text
 from modelsat.zoo.zoo_file import Zoo
 from profiling.config import ProfileConfig
@@ -77,7 +78,7 @@ def test_a_schema_is_put_into_words(schema, words):
     assert type_text(schema) == words
 
 
-@pytest.mark.parametrize("config", [Zoo, ProfileConfig, TrainJobConfig, ServeConfig])
+@pytest.mark.parametrize("config", [Zoo, Recipe, ProfileConfig, TrainJobConfig, ServeConfig])
 def test_every_setting_has_a_meaning(config):
     settings = [s for section in describe_config(config) for s in section.settings]
     assert settings
