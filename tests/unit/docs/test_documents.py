@@ -19,7 +19,6 @@ from train_jobs.config import TrainJobConfig
 
 BLOCKS = [block for document in DOCUMENTS for block in blocks_of(document)]
 MODELS = {
-    "recipe.yaml": Recipe,
     "zoo.yaml": Zoo,
     "profile.yaml": ProfileConfig,
     "train.yaml": TrainJobConfig,
