@@ -48,4 +48,6 @@ def test_score_does_not_depend_on_other_candidates(tmp_path):
     text = ["What is the sum of two and seven?"]
     alone = scorer.log_odds(text, cards[:1])
     for number in (2, 3, 4, 8, 9):
-        assert scorer.log_odds(text, cards[:number])[0, 0] == alone[0, 0]
+        # Rounding depends on the size of a matrix product, by a few units on some processors.
+        together = scorer.log_odds(text, cards[:number])[0, 0]
+        assert together == pytest.approx(alone[0, 0], rel=16 * np.finfo(np.float32).eps)
