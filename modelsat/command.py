@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from modelsat.errors import ModelSatError
 from modelsat.progress import Progress, clear_bar
@@ -32,8 +32,9 @@ def run_command(arguments: Sequence[str], echo: Callable[[str], None]) -> None:
     """
     last_lines: list[str] = []
     shown: set[str] = set()
-    progress = Progress(f"modelsat {arguments[0]}")
-    with progress, running_command(arguments) as process:
+    # Off a terminal the command's own lines of progress are enough.
+    bar = Progress(f"modelsat {arguments[0]}") if sys.stderr.isatty() else nullcontext()
+    with bar, running_command(arguments) as process:
         for raw in output_lines(process):
             from_worker = _WORKER_PREFIX.match(raw)
             # Keep only the last state of a line that was overwritten.

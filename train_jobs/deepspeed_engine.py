@@ -16,6 +16,7 @@ from modelsat.training.attention import use_eager_attention
 from modelsat.training.config import StageName, TrainingConfig
 from modelsat.training.recomputation import recompute_activations
 from modelsat.training.stages import parameter_groups, schedule
+from train_jobs.build_locks import remove_stale_build_locks
 from train_jobs.config import DeepSpeedConfig
 from train_jobs.sharding import deepspeed_settings
 
@@ -24,6 +25,7 @@ _TAG = "state"
 
 def start_distributed(backend: str) -> None:
     """Make DeepSpeed use the process group that Ray Train has set up."""
+    remove_stale_build_locks()
     deepspeed.init_distributed(dist_backend=backend, verbose=False)
 
 
