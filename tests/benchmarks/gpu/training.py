@@ -114,7 +114,7 @@ def _case(name: str, **options: Any) -> dict[str, Any]:
         "name": name,
         "stage": "all",
         "training": training,
-        "deepspeed": {"zero_stage": 2, **options},
+        "deepspeed": {"zero_stage": 2, "precision": "float32", **options},
     }
 
 

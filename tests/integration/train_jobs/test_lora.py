@@ -132,7 +132,8 @@ def test_failed_job_resumes_with_the_same_result(adapted, noisy_tables, tmp_path
 def test_job_continues_from_the_router_with_adapters_and_zero_3(adapted, tmp_path):
     earlier = adapted[0].router_dir
     values = job_values(write_toy_tables(tmp_path / "tables"), tmp_path)
-    values |= {"initial_router": str(earlier), "deepspeed": {"zero_stage": 3}}
+    values["initial_router"] = str(earlier)
+    values["deepspeed"]["zero_stage"] = 3
     values["training"]["connector_stage"]["epochs"] = 1
     config = with_lora(TrainJobConfig.model_validate(values))
     unfit = LORA.model_copy(update={"target_modules": ("nothing",)})

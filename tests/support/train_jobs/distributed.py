@@ -38,7 +38,7 @@ def case(name: str, **changes: Any) -> dict[str, Any]:
         "name": name,
         "stage": "all",
         "training": training,
-        "deepspeed": {"zero_stage": 2},
+        "deepspeed": {"zero_stage": 2, "precision": "float32"},
     }
     for section, settings in changes.items():
         values[section] = (

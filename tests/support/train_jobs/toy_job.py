@@ -44,7 +44,7 @@ def write_toy_tables(folder: Path, wrong_fraction: float = 0.0) -> Path:
 
 
 def job_values(tables: Path, out: Path) -> dict[str, Any]:
-    """The job as a configuration file holds it."""
+    """The job as a configuration file holds it; in float32 whatever the processor."""
     return {
         "name": "toy",
         "storage_path": str(out / "training"),
@@ -68,6 +68,7 @@ def job_values(tables: Path, out: Path) -> dict[str, Any]:
             },
             "all_stage": {"epochs": 3, "learning_rate": 2e-3, "capability_learning_rate": 3e-3},
         },
+        "deepspeed": {"precision": "float32"},
     }
 
 
