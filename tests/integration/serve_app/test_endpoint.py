@@ -50,7 +50,7 @@ def completions_url(served: ServeConfig) -> str:
 @pytest.fixture(scope="module")
 def best_candidates(lite_artifacts: Artifacts) -> dict[str, tuple[str, float]]:
     """The candidate and score that the router itself gives each question, one at a time."""
-    scorer = Scorer.load(lite_artifacts.router)
+    scorer = Scorer.load(lite_artifacts.router, dtype="float32")
     cards = read_cards(lite_artifacts.cards)
     names = load_zoo(lite_artifacts.zoo).names
     best = {}

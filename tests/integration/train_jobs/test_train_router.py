@@ -49,7 +49,7 @@ def test_a_job_trains_both_stages_and_writes_a_router(
     for stage in ("connector", "all"):
         losses = [e["validation_loss"] for e in summary.history if e["stage"] == stage]
         assert losses[-1] < losses[0]
-    scorer = Scorer.load(config.router_dir)
+    scorer = Scorer.load(config.router_dir, dtype="float32")
     cards = make_matrix().cards
     for topic, expected in (("rivers", "earth"), ("verbs", "school")):
         scores = scorer.score([WORDS[topic].format("unseen")], cards)[0]

@@ -30,7 +30,7 @@ SHORT_WAITS: dict[str, Any] = {
         "cooldown_s": 1,
         "max_cooldown_s": 1,
     },
-    "scorer": {"num_cpus": 0.5, "num_threads": 1},
+    "scorer": {"dtype": "float32", "num_cpus": 0.5, "num_threads": 1},
 }
 QUESTION = "What is 12 plus 30?"
 # Clear of the ports of Ray, of HAProxy and of outgoing connections, which would take the port of

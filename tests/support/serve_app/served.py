@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -25,10 +26,15 @@ class Artifacts:
     cards: Path
     router: Path
 
-    def config(self, **changes: object) -> ServeConfig:
+    def config(
+        self, *, scorer: Mapping[str, object] | None = None, **changes: object
+    ) -> ServeConfig:
+        """Settings of an endpoint. It scores in float32, whatever the processor."""
         registry = {"folder": self.zoo.parent / f"registry-{uuid4().hex[:8]}"}
         defaults = {**vars(self), "port": free_port(), "registry": registry}
-        return ServeConfig(**{**defaults, **changes})
+        return ServeConfig(
+            **{**defaults, **changes, "scorer": {"dtype": "float32", **(scorer or {})}}
+        )
 
 
 def write_config(path: Path, config: ServeConfig) -> Path:
