@@ -5,7 +5,7 @@ SHELL := bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 UNIT_TESTS := tests/unit tests/benchmarks
-# Groups of integration tests that run side by side; two need 16 GB and two idle cores.
+# Groups of integration tests that run side by side.
 WORKERS ?= 1
 DATA ?= ../shared/data
 OUT ?= runs/router-lite
@@ -26,7 +26,7 @@ setup: ## build .venv from the pin list; nothing to do when up to date
 quickstart: setup ## run the whole system on a zoo it makes itself
 	@$(BIN)/modelsat quickstart
 
-test: check ## every check and test; about an hour on two cores
+test: check ## every check and test
 	@echo 'unit tests, two files at a time'
 	@$(PYTEST) -n 2 --dist loadfile tests/test_*.py $(UNIT_TESTS)
 	@echo 'integration tests, $(WORKERS) group(s) at a time'
@@ -34,7 +34,7 @@ test: check ## every check and test; about an hour on two cores
 	@echo 'integration tests that measure load or memory, one at a time'
 	@$(PYTEST) -m alone tests/integration
 
-test-unit: setup ## unit tests only (a few minutes, no cluster)
+test-unit: setup ## unit tests only (no cluster)
 	@echo 'unit tests, two files at a time'
 	@$(PYTEST) -n 2 --dist loadfile $(UNIT_TESTS)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from torch.utils.cpp_extension import get_default_build_root
 
-# The op compiles in some 30 s on two cores, in a few minutes on a loaded machine.
+# The op took two minutes to compile on two busy cores.
 STALE_AFTER_S = 600.0
 _log = logging.getLogger(__name__)
 

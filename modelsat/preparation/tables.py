@@ -74,7 +74,7 @@ def read_zoos(recipe: Recipe, data_dir: Path, echo: Echo) -> tuple[ZooTables, ..
     Args:
         recipe: the zoos.
         data_dir: folder with ``questions.parquet`` and ``outcomes.parquet``.
-        echo: receives what is used and what is left out, a line each.
+        echo: receives one line for each zoo that is used or skipped.
 
     Raises:
         ArtifactError: a table is missing or malformed, an outcome belongs to an unknown question,
