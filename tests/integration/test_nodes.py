@@ -15,6 +15,7 @@ from modelsat.artifacts.schemas import OUTCOMES
 from modelsat.artifacts.store import read_json, read_table
 from profiling.aptitude_test import profile_zoo
 from profiling.config import ProfileConfig
+from profiling.engines.openai import UrlReplica
 from tests.support.nodes import Nodes, simulated_nodes
 from tests.support.profiling.killable import ROOT, starting_runs
 from tests.support.profiling.tiny_model import save_tiny_model, zoo_entry
@@ -35,8 +36,8 @@ from train_jobs.job import TrainSummary
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
-REPLICA = "ray::MapWorker(MapBatches(RemoteReplica"
-ENGINE = "ray::MapWorker(MapBatches(KeepingEngine"
+REPLICA = f"ray::MapWorker(MapBatches({UrlReplica.__name__}"
+ENGINE = "ray::MapWorker(MapBatches(CheckpointedEngine"
 TRAINING_WORKER = "ray::RayTrainWorker"
 CHAT = "/v1/chat/completions"
 LATENCY_S = 0.5
