@@ -1,6 +1,6 @@
 """Locks that a killed compilation left behind.
 
-DeepSpeed compiles a communication op on first use. torch guards the build by a lock file without
+DeepSpeed compiles the optimizer of `offload_optimizer` on first use. torch guards the build by a lock file without
 owner or time limit (`torch.utils.file_baton`): if the process that compiles is killed, every later
 training on the machine waits forever.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from torch.utils.cpp_extension import get_default_build_root
 
-# The op took two minutes to compile on two busy cores.
+# A build takes a minute or two on two busy cores.
 STALE_AFTER_S = 600.0
 _log = logging.getLogger(__name__)
 

@@ -1,5 +1,6 @@
 """Configuration of a training job."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,6 +9,7 @@ from pydantic import AfterValidator, Field
 from modelsat.config import AbsolutePath, FrozenConfig
 from modelsat.modeling.config import ModelConfig
 from modelsat.processor import DType
+from modelsat.training.batches import count_steps
 from modelsat.training.config import Precision, TrainingConfig
 from train_jobs.storage import absolute_storage, is_url
 
@@ -126,6 +128,19 @@ class TrainJobConfig(FrozenConfig):
     training: TrainingConfig
     resources: ResourcesConfig = ResourcesConfig()
     deepspeed: DeepSpeedConfig = DeepSpeedConfig()
+
+    def num_steps(self, sizes: Sequence[int]) -> int:
+        """Return the steps of both stages, early stopping apart.
+
+        Args:
+            sizes: training instructions of each dataset.
+        """
+        training = self.training
+        passes = self.resources.num_workers * training.gradient_accumulation_steps
+        return sum(
+            stage.epochs * count_steps(sizes, training.batch_size * passes, stage.max_steps)
+            for stage in (training.connector_stage, training.all_stage)
+        )
 
     @property
     def shared_folder(self) -> Path:

@@ -21,11 +21,15 @@ from train_jobs.config import DeepSpeedConfig
 from train_jobs.sharding import deepspeed_settings
 
 _TAG = "state"
+_INFERENCE_OP = "deepspeed_shm_comm"
 
 
 def start_distributed(backend: str) -> None:
     """Make DeepSpeed use the process group that Ray Train has set up."""
     remove_stale_build_locks()
+    # DeepSpeed would compile this op first: a minute of two cores for what only inference with
+    # tensor parallelism uses.
+    deepspeed.ops.__compatible_ops__[_INFERENCE_OP] = False
     deepspeed.init_distributed(dist_backend=backend, verbose=False)
 
 

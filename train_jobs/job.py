@@ -31,6 +31,7 @@ from train_jobs.data import (
     write_training_data,
 )
 from train_jobs.sharding import cpu_environment
+from train_jobs.step_bar import step_bar
 from train_jobs.storage import workers_of_run
 from train_jobs.trackers import check_trackers, tracker_variables
 from train_jobs.worker import train_loop_per_worker
@@ -87,7 +88,9 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
     _check_initial_router(config)
     _check_adapters(config)
     with connected_ray():
-        _fit(_trainer(config, run, hashes, work_hash))
+        data, trainer = _trainer(config, run, hashes, work_hash)
+        with step_bar(run, config.num_steps([len(source) for source in data.training])):
+            _fit(trainer)
     trained = _finished_history(config, work_hash)
     if trained is None:
         raise CheckpointError(f"training ended without writing {config.router_dir}; retry")
@@ -96,14 +99,14 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
 
 def _trainer(
     config: TrainJobConfig, run: str, hashes: Sequence[DataHashes], work_hash: str
-) -> TorchTrainer:
+) -> tuple[TrainingData, TorchTrainer]:
     """Write the training data and build the Ray Train trainer of a job."""
     absolute = _with_absolute_model(config)
     folders = write_training_data(absolute, hashes)
     data = read_training_data(absolute, folders)
     resolved = _with_parts(absolute, data, run)
     manifest = _manifest(config, data, hashes, work_hash)
-    return TorchTrainer(
+    trainer = TorchTrainer(
         partial(train_loop_per_worker, tracker_variables(config.trackers)),
         train_loop_config={
             "config": resolved.model_dump(mode="json"),
@@ -121,6 +124,7 @@ def _trainer(
             worker_runtime_env={"env_vars": _worker_environment(config)},
         ),
     )
+    return data, trainer
 
 
 def scaling_config(resources: ResourcesConfig) -> ray.train.ScalingConfig:

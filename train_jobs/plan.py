@@ -9,7 +9,6 @@ from typing import Any
 
 from modelsat.modeling.card_features import card_features
 from modelsat.processor import DType, measure_flop_per_s, native_dtype
-from modelsat.training.batches import count_steps
 from modelsat.training.footprint import Footprint, PassShape, measure_pass, measure_scoring
 from modelsat.training.outputs import scoring_batch
 from train_jobs.chips import (
@@ -220,17 +219,12 @@ def scoring_shape(config: TrainJobConfig, work: WorkLoad) -> PassShape:
 
 def _read_work(config: TrainJobConfig) -> WorkLoad:
     data = measure_training_data(config)
-    training = config.training
     sizes = [dataset.num_training for dataset in data]
-    passes = config.resources.num_workers * training.gradient_accumulation_steps
     return WorkLoad(
         candidates=max(len(dataset.cards) for dataset in data),
         statements=max(len(card_features(dataset.cards).texts) for dataset in data),
         instructions=sum(sizes),
-        steps=sum(
-            stage.epochs * count_steps(sizes, training.batch_size * passes, stage.max_steps)
-            for stage in (training.connector_stage, training.all_stage)
-        ),
+        steps=config.num_steps(sizes),
     )
 
 

@@ -36,6 +36,7 @@ class TrainingProgress:
         speaks: whether this worker tells anything.
         resumed_after: stage and epoch that the run continues after; None for a new one.
         trackers: told what the event files are told.
+        report_step: called on the first worker with the number of steps done.
         clock: seconds, from any start.
     """
 
@@ -50,6 +51,7 @@ class TrainingProgress:
         speaks: bool,
         resumed_after: tuple[StageName, int] | None = None,
         trackers: Sequence[Tracker] = (),
+        report_step: Callable[[int], None] = lambda _done: None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Open the event file and the trackers."""
@@ -64,6 +66,7 @@ class TrainingProgress:
         self._last_s = 0.0
         self._line_s = clock()  # when the last line about a step was printed
         self._speaks = speaks
+        self._report_step = report_step
         self._events: EventFile | None = None
         self._feeds: list[TrackerFeed] = []
         if speaks:
@@ -93,6 +96,8 @@ class TrainingProgress:
         kept = _KEPT_FRACTION if self._step_s else 0.0
         self._step_s = kept * self._step_s + (1 - kept) * taken_s
         self._step = result.step
+        if self._speaks:
+            self._report_step(self._step_of_run())
         scalars = {
             "loss": result.loss,
             "step_s": taken_s,

@@ -32,6 +32,7 @@ from train_jobs.config import TrainJobConfig
 from train_jobs.data import TrainingData, read_training_data
 from train_jobs.deepspeed_engine import DeepSpeedEngine, read_weights, start_distributed
 from train_jobs.progress import TrainingProgress
+from train_jobs.step_bar import step_reporter
 from train_jobs.trackers import make_trackers
 from train_jobs.validation import validate
 
@@ -238,6 +239,7 @@ class RouterWorker:
             speaks=self.rank == 0,
             resumed_after=None if last is None else (last.stage, last.epoch),
             trackers=make_trackers(self.config, run),
+            report_step=step_reporter(run),
         )
 
     def _build(self) -> tuple[ModelSat, InstructionTokenizer]:

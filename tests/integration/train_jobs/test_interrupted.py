@@ -2,10 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -45,6 +48,25 @@ def start() -> Iterator[Start]:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+@contextmanager
+def terminal() -> Iterator[tuple[int, list[str]]]:
+    """A terminal: what a process writes to, and, once the block has ended, what it showed."""
+    reads, writes = os.openpty()
+    shown: list[str] = []
+
+    def read() -> None:
+        with suppress(OSError):  # no process has it open any more
+            while text := os.read(reads, 1 << 16):
+                shown.append(text.decode(errors="replace"))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    yield writes, shown
+    os.close(writes)
+    reader.join()
+    os.close(reads)
 
 
 def stop_at(
@@ -91,11 +113,13 @@ def test_interrupted_job_resumes_with_the_same_result(tmp_path, start, noisy_tab
     assert "continuing after stage" in output
     assert not config.router_dir.exists()
 
-    # Of what the workers say nothing reaches stdout.
-    run = start("train", "--config", str(path), "--json", stderr=subprocess.DEVNULL)
-    output, _ = run.communicate(timeout=300)
+    # Of what the workers say nothing reaches stdout; a terminal shows a bar of the steps.
+    with terminal() as (device, shown):
+        run = start("train", "--config", str(path), "--json", stderr=device)
+        output, _ = run.communicate(timeout=300)
     assert run.returncode == 0, output
     assert json.loads(output)["history"][-1]["stage"] == "all"
+    assert re.search(r"train: +\d+%\|#.*\| \d+/\d+ steps, .* left", "".join(shown))
     assert same_weights(stopped[0], config)
 
 
