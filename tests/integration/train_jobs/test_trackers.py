@@ -124,7 +124,7 @@ def test_unreachable_mlflow_server_logs_a_message(folders, monkeypatch):
 
 def test_rejects_unusable_trackers_before_training(folders, noisy_tables, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_URI is not set"):
+    with pytest.raises(ConfigError, match="needs MLFLOW_TRACKING_URI, which is not set"):
         train_router(job(noisy_tables, folders))
     monkeypatch.setattr("train_jobs.trackers.find_spec", lambda name: None)
     with pytest.raises(MachineError, match="tracker wandb is not installed: pip install"):
