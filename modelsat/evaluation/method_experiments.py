@@ -13,11 +13,10 @@ import numpy as np
 
 from modelsat.capability.cards import Card
 from modelsat.errors import ZooError
-from modelsat.evaluation.metrics import Interval
+from modelsat.evaluation.metrics import Interval, cell_auc
 from modelsat.evaluation.signs import Sign
 from modelsat.modeling.card_features import evidence
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
-from modelsat.training.auc import cell_auc
 
 MAX_AUC_DROP = 0.10  # relative, from known to new candidates: the paper's "drop over 10 %"
 MIN_ENCODER_GAIN = 0.02  # in accuracy; below it the encoder is not needed (paper)

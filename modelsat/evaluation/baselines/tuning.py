@@ -24,11 +24,10 @@ from modelsat.evaluation.baselines.learner import (
 from modelsat.evaluation.baselines.neighbours import CLUSTERS, NEIGHBOURS
 from modelsat.evaluation.baselines.regression import PERCEPTRON, RIDGE
 from modelsat.evaluation.baselines.simple import Baseline, Tuning
-from modelsat.evaluation.metrics import chosen_correct
+from modelsat.evaluation.metrics import cell_auc, chosen_correct
 from modelsat.modeling.loading import load_encoder
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 from modelsat.outcomes.splits import split_validation
-from modelsat.training.auc import cell_auc
 
 VALIDATION_FRACTION = 0.2  # of the training questions, for tuning
 
