@@ -8,7 +8,7 @@ import typer
 from modelsat.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from modelsat.cli.zoo_admin import AdminClient
+    from serve_app.admin_client import AdminClient
 
 _DEFAULT_URL = "http://127.0.0.1:8000"
 _DEFAULT_KEY_ENV = "MODELSAT_ADMIN_KEY"
@@ -115,8 +115,8 @@ def add(
     candidate can be requested by name but is never chosen by the router; an existing candidate
     keeps its card.
     """
-    from modelsat.cli.zoo_admin import card_document, entry_document, profiled_cards
     from modelsat.errors import ConfigError
+    from serve_app.admin_client import card_document, entry_document, profiled_cards
 
     if cards is not None and profile is not None:
         raise ConfigError("--cards and --profile exclude each other; pass one of them")
@@ -180,7 +180,7 @@ def rollback(
 
 
 def _admin(url: str, key_env: str) -> "AdminClient":
-    from modelsat.cli.zoo_admin import AdminClient
+    from serve_app.admin_client import AdminClient
 
     return AdminClient(url, key_env)
 
