@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelsat.cli.output import print_json, print_table
+from modelsat.cli.output import AsJson, print_json, print_table
 
 if TYPE_CHECKING:
     from serve_app.admin_client import AdminClient
@@ -15,7 +15,6 @@ _DEFAULT_KEY_ENV = "MODELSAT_ADMIN_KEY"
 
 Url = Annotated[str, typer.Option(help="Address of the endpoint.")]
 KeyEnv = Annotated[str, typer.Option(help="Environment variable with the endpoint's admin key.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 app = typer.Typer(
     no_args_is_help=True, help="Check a zoo file; change the zoo of a running endpoint."
