@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from modelsat.errors import ZooError
 from modelsat.evaluation.evaluate import complete_rows
 from modelsat.evaluation.method_experiments import new_candidates
 from modelsat.evaluation.signs import Sign
@@ -44,9 +45,11 @@ def diagnose(
         latency_s: median answer time of candidates in seconds, if known.
 
     Raises:
-        ZooError: a new candidate is not in the zoo.
+        ZooError: a new candidate is not in the zoo, or there are fewer than two candidates.
         ArtifactError: no question was answered by all candidates.
     """
+    if len(matrix.candidates) < 2:
+        raise ZooError("diagnosis needs at least two candidates")
     complete = complete_rows(matrix)
     probabilities_QM = scorer.router.calibration.probabilities(
         scorer.log_odds_in_batches(complete.instructions, complete.cards)
