@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import TextIO
 
 from tqdm import tqdm
@@ -94,12 +93,7 @@ class Progress(AbstractContextManager["Progress"]):
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Stop showing; a bar is wiped."""
         self._ended.set()
         self._thread.join()

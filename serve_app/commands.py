@@ -34,8 +34,8 @@ def serve(
     ] = False,
 ) -> None:
     """Serve a zoo behind one OpenAI-compatible endpoint that routes each request."""
-    from modelsat.settings import settings_table
     from serve_app.config import ServeConfig
+    from serve_app.settings_reference import settings_table
 
     with report_errors():
         if settings:

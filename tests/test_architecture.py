@@ -143,10 +143,10 @@ def test_what_a_package_imports_is_declared(package, extras):
         "modelsat.aptitude.tasks",
         "modelsat.capability.cards",
         "modelsat.aptitude.selection",
-        "modelsat.outcomes.stored",
         "modelsat.routing.costs",
         "modelsat.routing.choice",
         "modelsat.cli.main",
+        "train_jobs.stored_outcomes",
     ],
 )
 def test_torch_free_modules_load_no_torch(module):

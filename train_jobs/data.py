@@ -15,9 +15,9 @@ from modelsat.artifacts.store import check_table
 from modelsat.capability.cards import Card, check_same_tasks, read_cards, select_cards
 from modelsat.outcomes.matrix import OutcomeMatrix
 from modelsat.outcomes.splits import is_validation
-from modelsat.outcomes.stored import StoredOutcomes
 from train_jobs.config import DataSetConfig, TrainJobConfig
 from train_jobs.outcome_files import Split, open_outcome_files, write_outcome_files
+from train_jobs.stored_outcomes import StoredOutcomes
 
 DataHashes = dict[str, str | list[str]]
 

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from modelsat.errors import CheckpointError
 from modelsat.modeling.model import ModelSat
-from modelsat.training.attention import use_eager_attention
 from modelsat.training.config import StageName, TrainingConfig
-from modelsat.training.recomputation import recompute_activations
 from modelsat.training.stages import parameter_groups, schedule
+from train_jobs.attention import use_eager_attention
 from train_jobs.build_locks import remove_stale_build_locks
 from train_jobs.config import DeepSpeedConfig
+from train_jobs.recomputation import recompute_activations
 from train_jobs.sharding import deepspeed_settings
 
 _TAG = "state"

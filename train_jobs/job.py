@@ -20,7 +20,6 @@ from modelsat.cli.app_errors import interrupt_on_sigterm
 from modelsat.errors import ArtifactError, CheckpointError, ConfigError, ModelSatError
 from modelsat.modeling.card_features import statement_text
 from modelsat.modeling.tiny import TINY, write_tiny_parts
-from modelsat.training.adapters import check_adapters
 from train_jobs.checkpoints import retention
 from train_jobs.config import ResourcesConfig, TrainJobConfig
 from train_jobs.data import (
@@ -30,6 +29,7 @@ from train_jobs.data import (
     read_training_data,
     write_training_data,
 )
+from train_jobs.shapes import check_adapters
 from train_jobs.sharding import cpu_environment
 from train_jobs.step_bar import step_bar
 from train_jobs.storage import workers_of_run

@@ -24,8 +24,8 @@ from modelsat.capability.cards import Card
 from modelsat.errors import ArtifactError, ModelSatError
 from modelsat.outcomes.joining import check_answered, check_sources, join_outcomes
 from modelsat.outcomes.splits import check_split, is_validation, unit_hash
-from modelsat.outcomes.stored import StoredOutcomes, write_outcomes
 from train_jobs.config import DataSetConfig
+from train_jobs.stored_outcomes import StoredOutcomes, write_outcomes
 
 QUESTIONS_PER_FILE = 4096
 _INDEX = "files.json"

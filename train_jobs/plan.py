@@ -9,7 +9,6 @@ from typing import Any
 
 from modelsat.modeling.card_features import card_features
 from modelsat.processor import DType, measure_flop_per_s, native_dtype
-from modelsat.training.footprint import Footprint, PassShape, measure_pass, measure_scoring
 from modelsat.training.outputs import scoring_batch
 from train_jobs.chips import (
     CHIPS,
@@ -21,6 +20,7 @@ from train_jobs.chips import (
 )
 from train_jobs.config import TrainJobConfig
 from train_jobs.data import measure_training_data
+from train_jobs.footprint import Footprint, PassShape, measure_pass, measure_scoring
 from train_jobs.sharding import (
     ShardedMemory,
     kept_gradient_fraction,

@@ -5,10 +5,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from modelsat.evaluation.metrics import chosen_correct, expected_calibration_error
+from modelsat.evaluation.metrics import cell_auc, chosen_correct, expected_calibration_error
 from modelsat.modeling.calibration import Calibration
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
-from modelsat.training.auc import cell_auc
 from modelsat.training.config import LossConfig
 from modelsat.training.loop import all_cells, validation_loss
 

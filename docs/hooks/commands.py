@@ -8,7 +8,7 @@ from typing import Any
 from typer.main import get_command
 
 from modelsat.cli.main import app
-from modelsat.settings import markdown_table
+from serve_app.settings_reference import markdown_table
 
 MAKEFILE = Path(__file__).parents[2] / "Makefile"
 

@@ -7,12 +7,12 @@ from pydantic import BaseModel
 
 from modelsat.artifacts.schemas import CANDIDATES, CARDS, OUTCOMES, QUESTIONS, TableSchema
 from modelsat.preparation.recipe import Recipe
-from modelsat.settings import Setting, describe_config, markdown_table
 from modelsat.zoo.candidate import Candidate
 from modelsat.zoo.engines import CANDIDATE_TYPES
 from modelsat.zoo.zoo_file import Zoo
 from profiling.config import ProfileConfig
 from serve_app.config import ServeConfig
+from serve_app.settings_reference import Setting, describe_config, markdown_table
 from train_jobs.config import TrainJobConfig
 
 # Name of the page, its title, its pydantic model, and the command that reads the file.

@@ -6,9 +6,9 @@ from typing import Any, cast
 
 from modelsat import errors
 from modelsat.cli.app_errors import INTERRUPTED_EXIT_CODE
-from modelsat.settings import markdown_table, type_text
 from serve_app.api.openapi import openapi_document
 from serve_app.observe.instruments import METRICS
+from serve_app.settings_reference import markdown_table, type_text
 
 Schema = Mapping[str, Any]
 

@@ -148,14 +148,11 @@ def _outcome_matrix(
     candidates: Sequence[str] | None,
     excluded: dict[str, int],
 ) -> tuple[Floats, list[str]]:
+    ids = pc.cast(outcomes["question_id"], pa.string())
     known = pa.array(questions["question_id"].to_pylist(), pa.string())
-    is_known = pc.is_in(pc.cast(outcomes["question_id"], pa.string()), known)
-    excluded["outcomes of unknown questions"] = outcomes.num_rows - int(
-        pc.sum(is_known).as_py() or 0
-    )
-    used = outcomes.filter(
-        pc.is_in(pc.cast(outcomes["question_id"], pa.string()), pa.array(list(row_of), pa.string()))
-    )
+    num_known = pc.sum(pc.is_in(ids, known)).as_py() or 0
+    excluded["outcomes of unknown questions"] = outcomes.num_rows - num_known
+    used = outcomes.filter(pc.is_in(ids, pa.array(list(row_of), pa.string())))
     names = _select_candidates(used, benchmark, candidates)
     return correctness_matrix(used, list(row_of), names), names
 

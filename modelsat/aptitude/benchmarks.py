@@ -80,8 +80,7 @@ def _mmlu(row: Row, split: str, file: str) -> Item:
     )
 
 
-def _mmlu_pro(row: Row, split: str, file: str) -> Item:
-    del split, file
+def _mmlu_pro(row: Row, _split: str, _file: str) -> Item:
     options = _texts(row["options"])
     letters = ascii_uppercase[: len(options)]
     question_id = row.get("question_id")
@@ -95,8 +94,7 @@ def _mmlu_pro(row: Row, split: str, file: str) -> Item:
     )
 
 
-def _winogrande(row: Row, split: str, file: str) -> Item:
-    del split, file
+def _winogrande(row: Row, _split: str, _file: str) -> Item:
     return Item(
         task="winogrande",
         stem=f"{_text(row, 'sentence')}\nWhich option belongs in the place of the blank?",
@@ -106,8 +104,7 @@ def _winogrande(row: Row, split: str, file: str) -> Item:
     )
 
 
-def _arc_challenge(row: Row, split: str, file: str) -> Item:
-    del split, file
+def _arc_challenge(row: Row, _split: str, _file: str) -> Item:
     choices = _parsed(row["choices"])
     if not isinstance(choices, Mapping):
         raise UnusableRow("column 'choices' must be a mapping with text and label")
@@ -121,8 +118,7 @@ def _arc_challenge(row: Row, split: str, file: str) -> Item:
     )
 
 
-def _boolq(row: Row, split: str, file: str) -> Item:
-    del split, file
+def _boolq(row: Row, _split: str, _file: str) -> Item:
     question = _text(row, "question").rstrip("?")
     question = question[:1].upper() + question[1:]
     return Item(
@@ -133,8 +129,7 @@ def _boolq(row: Row, split: str, file: str) -> Item:
     )
 
 
-def _truthfulqa(row: Row, split: str, file: str) -> Item:
-    del split, file
+def _truthfulqa(row: Row, _split: str, _file: str) -> Item:
     stem = _text(row, "question")
     targets = _parsed(row["mc1_targets"])
     if not isinstance(targets, Mapping):
@@ -154,8 +149,7 @@ def _truthfulqa(row: Row, split: str, file: str) -> Item:
     )
 
 
-def _mrpc(row: Row, split: str, file: str) -> Item:
-    del file
+def _mrpc(row: Row, split: str, _file: str) -> Item:
     return Item(
         task="mrpc",
         stem=(
@@ -168,8 +162,7 @@ def _mrpc(row: Row, split: str, file: str) -> Item:
     )
 
 
-def _mnli(row: Row, split: str, file: str) -> Item:
-    del file
+def _mnli(row: Row, split: str, _file: str) -> Item:
     return Item(
         task="mnli",
         stem=(

@@ -61,21 +61,6 @@ OUTCOMES = TableSchema(
     key=("question_id", "candidate", "source"),
 )
 
-# Outcomes grouped by instruction; `correct` has one value per candidate of a set of cards.
-INSTRUCTIONS = TableSchema(
-    name="instructions",
-    version=1,
-    fields=(
-        pa.field("question_id", pa.string(), nullable=False),
-        pa.field("prompt", pa.string(), nullable=False),
-        pa.field("task", pa.string(), nullable=False),
-        pa.field("category", pa.string()),
-        pa.field("dup_group", pa.string()),
-        pa.field("correct", pa.list_(pa.float32()), nullable=False),
-    ),
-    key=("question_id",),
-)
-
 CANDIDATES = TableSchema(
     name="candidates",
     version=1,

@@ -81,7 +81,9 @@ def read_table(schema: TableSchema, path: str | Path) -> pa.Table:
             column, wrong type, null in a required column, or duplicate key.
     """
     path = Path(path)
-    table = _read_parquet(schema, path)
+    names = _check_readable(schema, path)
+    with _read_errors(path):
+        table = pq.read_table(path, columns=[n for n in schema.arrow.names if n in names])
     _check_kind(schema, table.schema.metadata or {}, path)
     return _conform(schema, table, source=str(path))
 
@@ -117,12 +119,11 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     Raises:
         ArtifactError: the file is missing or not parquet.
     """
-    try:
+    path = Path(path)
+    if not path.exists():
+        raise ArtifactError(f"{path} does not exist")
+    with _read_errors(path):
         metadata = pq.read_schema(path).metadata or {}
-    except FileNotFoundError:
-        raise ArtifactError(f"{path} does not exist") from None
-    except (pa.ArrowException, OSError) as error:
-        raise ArtifactError(f"{path} is not a readable parquet file: {error}") from None
     manifest: dict[str, Any] = json.loads(metadata.get(_MANIFEST_KEY, b"{}"))
     return manifest
 
@@ -229,12 +230,6 @@ def _from_rows(schema: TableSchema, rows: Sequence[Mapping[str, Any]], names: se
     except (pa.ArrowException, TypeError) as error:
         reason = " ".join(str(error).split())
         raise ArtifactError(f"rows do not fit the {schema.name} schema: {reason}") from None
-
-
-def _read_parquet(schema: TableSchema, path: Path) -> pa.Table:
-    names = _check_readable(schema, path)
-    with _read_errors(path):
-        return pq.read_table(path, columns=[n for n in schema.arrow.names if n in names])
 
 
 def _check_readable(schema: TableSchema, path: Path) -> list[str]:

@@ -88,6 +88,17 @@ class Card:
         lines = [statement.text() for statement in self.statements]
         return "\n".join([*lines, self.notes] if self.notes else lines)
 
+    def as_row(self) -> dict[str, Any]:
+        """Return the card as a row of the cards table, which is also its JSON document."""
+        return {
+            "candidate": self.candidate,
+            "card_version": self.card_version,
+            "tasks_hash": self.tasks_hash,
+            "statements": [vars(statement) for statement in self.statements],
+            "notes": self.notes,
+            "provenance": self.provenance,
+        }
+
 
 def build_cards(
     outcomes: pa.Table,
@@ -192,18 +203,7 @@ def _build_card(
 
 def write_cards(cards: Sequence[Card], path: str | Path) -> None:
     """Write the cards artifact atomically."""
-    rows = [
-        {
-            "candidate": card.candidate,
-            "card_version": card.card_version,
-            "tasks_hash": card.tasks_hash,
-            "statements": [vars(statement) for statement in card.statements],
-            "notes": card.notes,
-            "provenance": card.provenance,
-        }
-        for card in cards
-    ]
-    write_table(CARDS, rows, path)
+    write_table(CARDS, [card.as_row() for card in cards], path)
 
 
 def read_cards(path: str | Path, tasks_hashes: Sequence[str] | None = None) -> dict[str, Card]:

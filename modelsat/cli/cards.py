@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelsat.cli.output import print_json, print_table
+from modelsat.cli.output import AsJson, print_json, print_table
 from modelsat.errors import ArtifactError, ConfigError, GradingError, QualityError
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from modelsat.cli.live_candidate import LiveCandidate
 
 app = typer.Typer(no_args_is_help=True, help="Build, show and check capability cards.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 # Largest share of a slice that may fail before the check is rejected.
 _MAX_FAILED_FRACTION = 0.05
@@ -282,7 +280,9 @@ def _check_questions(questions: "pa.Table", tasks: "TaskSet", path: Path) -> Non
 
 def _print_cards(cards: "tuple[Card, ...]", path: Path, as_json: bool) -> None:
     if as_json:
-        documents = [_document(card) for card in cards]
+        documents = [
+            {**card.as_row(), "accuracy_fraction": card.accuracy_fraction} for card in cards
+        ]
         print_json({"file": str(path), "cards": documents})
         return
     rows = [
@@ -299,15 +299,3 @@ def _print_cards(cards: "tuple[Card, ...]", path: Path, as_json: bool) -> None:
     ]
     print_table(rows)
     typer.echo(f"{path}: {len(rows)} cards of task set {cards[0].tasks_hash}")
-
-
-def _document(card: "Card") -> dict[str, Any]:
-    return {
-        "candidate": card.candidate,
-        "card_version": card.card_version,
-        "tasks_hash": card.tasks_hash,
-        "accuracy_fraction": card.accuracy_fraction,
-        "statements": [vars(statement) for statement in card.statements],
-        "notes": card.notes,
-        "provenance": card.provenance,
-    }

@@ -15,12 +15,12 @@ from modelsat.cli.judged import (
     Questions,
     Router,
     Source,
-    load_scorer_and_matrix,
+    load_scorer_and_outcomes,
     names_of,
     print_signs,
     questions_of,
 )
-from modelsat.cli.output import print_json
+from modelsat.cli.output import AsJson, print_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,18 +38,15 @@ def diagnose(
     any_test: AnyTest = False,
     source: Source = None,
     exclude_questions: ExcludeQuestions = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check for near-uniform scores, a single fixed choice, bad new candidates and slow routing.
 
     Exits with code 1 if there is a fault.
     """
-    from modelsat.artifacts.schemas import OUTCOMES
-    from modelsat.artifacts.store import read_table
     from modelsat.evaluation.diagnosis import diagnose as find_signs
-    from modelsat.outcomes.joining import filter_sources
 
-    scorer, matrix = load_scorer_and_matrix(
+    scorer, matrix, rows = load_scorer_and_outcomes(
         router,
         cards,
         questions,
@@ -59,7 +56,6 @@ def diagnose(
         excluded=questions_of(exclude_questions),
         any_test=any_test,
     )
-    rows = filter_sources(read_table(OUTCOMES, outcomes), names_of(source), origin=str(outcomes))
     signs = find_signs(
         scorer,
         matrix,

@@ -1,19 +1,16 @@
 """``modelsat doctor``: find missing or mismatched dependencies and say how to fix them."""
 
-from typing import Annotated
-
 import typer
 
+from modelsat.cli.output import AsJson, print_json
 
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+
+def doctor(as_json: AsJson = False) -> None:
     """Check Python, packages, processor, GPU, compiler, memory, Ray token and ports.
 
     Exits with code 1 if a required dependency is missing; with 0 if there are only warnings.
     """
     from modelsat.cli.machine_checks import Check, run_checks
-    from modelsat.cli.output import print_json
 
     checks: list[Check] = []
     for check in run_checks():

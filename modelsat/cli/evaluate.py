@@ -14,8 +14,9 @@ from modelsat.cli.judged import (
     ExcludeQuestions,
     New,
     Source,
-    load_scorer_and_matrix,
+    load_scorer_and_outcomes,
     names_of,
+    print_policies,
     print_signs,
     questions_of,
 )
@@ -164,7 +165,7 @@ def _evaluate_router(
 ) -> dict[str, Any]:
     from modelsat.evaluation.evaluate import evaluate_router
 
-    scorer, matrix = load_scorer_and_matrix(
+    scorer, matrix, _ = load_scorer_and_outcomes(
         router,
         cards,
         questions,
@@ -274,14 +275,8 @@ def _outcome(decisions: dict[str, Any], candidate: str) -> dict[str, Any]:
 
 
 def _print_policies(result: dict[str, Any], report: Path) -> None:
-    from modelsat.evaluation.report import policy_rows
     from modelsat.evaluation.signs import Sign
 
-    print_table(
-        [
-            {"policy": row["name"], "correct": f"{row['accuracy']:.1%}", "detail": row["detail"]}
-            for row in policy_rows(result)
-        ]
-    )
+    print_policies(result)
     print_signs([Sign(**one) for one in result["experiments"]])
     typer.echo(f"{result['n_questions']} questions; report in {report / 'report.html'}")

@@ -1,14 +1,16 @@
 """Common options of ``evaluate`` and ``diagnose``, and loading the files that they name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from modelsat.cli.output import print_table
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from modelsat.evaluation.signs import Sign
     from modelsat.outcomes.matrix import OutcomeMatrix
     from modelsat.routing.scoring import Scorer
@@ -42,7 +44,7 @@ def names_of(listing: str | None) -> list[str] | None:
     return listing.split(",") if listing else None
 
 
-def load_scorer_and_matrix(
+def load_scorer_and_outcomes(
     router: Path,
     cards: Path,
     questions: Path,
@@ -52,7 +54,7 @@ def load_scorer_and_matrix(
     source: str | None,
     excluded: Sequence[str],
     any_test: bool = False,
-) -> "tuple[Scorer, OutcomeMatrix]":
+) -> "tuple[Scorer, OutcomeMatrix, pa.Table]":
     """Load the router, join the tables over the candidates, and report excluded rows.
 
     Args:
@@ -64,6 +66,9 @@ def load_scorer_and_matrix(
         source: sources of outcomes, as a,b; None selects all.
         excluded: ids of excluded questions.
         any_test: whether cards may come from an aptitude test that the router was not trained on.
+
+    Returns:
+        The router, the joined outcomes, and the outcomes table of these sources.
 
     Raises:
         ModelSatError: a file is missing, malformed or does not match the others.
@@ -90,7 +95,20 @@ def load_scorer_and_matrix(
     left_out = count_left_out(table, rows, found, exclude_questions=excluded).text()
     if left_out:
         typer.echo(f"left out: {left_out}", err=True)
-    return scorer, build_matrix(with_text(table), rows, chosen, exclude_questions=excluded)
+    matrix = build_matrix(with_text(table), rows, chosen, exclude_questions=excluded)
+    return scorer, matrix, rows
+
+
+def print_policies(report: Mapping[str, Any]) -> None:
+    """Print router and baselines of an evaluation report with their accuracies."""
+    from modelsat.evaluation.report import policy_rows
+
+    print_table(
+        [
+            {"policy": row["name"], "correct": f"{row['accuracy']:.1%}", "detail": row["detail"]}
+            for row in policy_rows(report)
+        ]
+    )
 
 
 def print_signs(signs: "Sequence[Sign]") -> None:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -64,7 +65,7 @@ def run_checks() -> Iterator[Check]:
     has_gpu = gpu_present()
     yield check_python(sys.version_info[:2])
     yield check_pins(pin_list(has_gpu))
-    yield from check_modules()
+    yield check_modules()
     yield check_torch(installed("torch"), torch_cuda(), has_gpu)
     torch_import = check_torch_import()
     yield torch_import
@@ -109,13 +110,12 @@ def check_pins(wanted: Mapping[str, Requirement]) -> Check:
     return Check("packages", "missing" if absent else "warn", found_text, "make setup")
 
 
-def check_modules() -> Iterator[Check]:
+def check_modules() -> Check:
     """Check that the modules used by the commands can be found."""
-    absent = [name for name in IMPORTED_MODULES if not _has_module(name)]
+    absent = [name for name in IMPORTED_MODULES if find_spec(name) is None]
     if absent:
-        yield Check("modules", "missing", f"not importable: {', '.join(absent)}", "make setup")
-    else:
-        yield Check("modules", "ok", ", ".join(IMPORTED_MODULES))
+        return Check("modules", "missing", f"not importable: {', '.join(absent)}", "make setup")
+    return Check("modules", "ok", ", ".join(IMPORTED_MODULES))
 
 
 def check_torch(torch: str | None, cuda: str | None, has_gpu: bool) -> Check:
@@ -290,7 +290,11 @@ def pin_list(has_gpu: bool) -> dict[str, Requirement]:
         requirements = [Requirement(line) for line in text.split()]
     else:
         requirements = [Requirement(line) for line in _own_requirements()]
-    return {item.name: item for item in requirements if _applies(item)}
+    return {
+        item.name: item
+        for item in requirements
+        if item.marker is None or item.marker.evaluate({"extra": ""})
+    }
 
 
 def installed(name: str) -> str | None:
@@ -313,8 +317,6 @@ def gpu_present() -> bool:
 
 def torch_cuda() -> str | None:
     """Return torch's CUDA version from its version file, without importing torch."""
-    from importlib.util import find_spec
-
     spec = find_spec("torch")
     if spec is None or spec.origin is None:
         return None
@@ -345,16 +347,6 @@ def _own_requirements() -> list[str]:
         return requires("model-sat") or []
     except PackageNotFoundError:
         return []
-
-
-def _applies(requirement: Requirement) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-
-
-def _has_module(name: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(name) is not None
 
 
 def _is_cpu(package_version: str) -> bool:

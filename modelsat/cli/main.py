@@ -32,7 +32,6 @@ LIBRARY_COMMANDS: Mapping[str, str] = MappingProxyType(
         "quickstart": "modelsat.cli.quickstart:quickstart",
         "route": "modelsat.cli.route:route",
         "tasks": "modelsat.cli.tasks:app",
-        "zoo": "modelsat.cli.zoo:app",
     }
 )
 

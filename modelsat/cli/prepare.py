@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from modelsat.cli.output import print_json
+from modelsat.cli.output import AsJson, print_json
 
 
 def prepare(
@@ -14,7 +14,7 @@ def prepare(
     ],
     data: Annotated[Path, typer.Option(help="Folder with questions.parquet, outcomes.parquet.")],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Choose aptitude tests, build cards, and write what `modelsat train --data OUT` reads.
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from modelsat.cli.output import print_json, print_table
+from modelsat.cli.judged import print_policies
+from modelsat.cli.output import print_json
 
 
 def quickstart(
@@ -19,7 +20,6 @@ def quickstart(
 ) -> None:
     """Create a zoo, profile it, train and evaluate a router, serve it, and send requests."""
     from modelsat.demo.quickstart import run_quickstart
-    from modelsat.evaluation.report import policy_rows
 
     result = run_quickstart(
         directory, cache, seed=seed, port=port, echo=lambda line: typer.echo(line, err=as_json)
@@ -34,12 +34,7 @@ def quickstart(
         )
         return
     typer.echo()
-    print_table(
-        [
-            {"policy": row["name"], "correct": f"{row['accuracy']:.1%}", "detail": row["detail"]}
-            for row in policy_rows(result.report)
-        ]
-    )
+    print_policies(result.report)
     for answer in result.answers:
         typer.echo(f"\n  user: {answer.question}")
         typer.echo(f"  {answer.candidate}: {answer.answer}")

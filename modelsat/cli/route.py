@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelsat.cli.constraint_options import constraint_options
-from modelsat.cli.output import print_json, print_table
+from modelsat.cli.output import AsJson, print_json, print_table
 from modelsat.errors import ConfigError, ZooError
 from modelsat.routing.constraints import UNCONSTRAINED, Constraints
 
@@ -28,7 +28,7 @@ def route(
     candidates_table: Annotated[
         Path | None, typer.Option(help="Candidates table (parquet) with prices or params_b.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
     constraints: Constraints = UNCONSTRAINED,
 ) -> None:
     """Score every candidate on an instruction and choose one; nothing is generated."""

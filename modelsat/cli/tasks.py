@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from modelsat.cli.output import print_json, print_table
+from modelsat.cli.output import AsJson, print_json, print_table
 from modelsat.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Import questions; select and show core tasks.")
 
 _DEMO, _OWN = "demo", "own"  # sources of questions besides the published benchmarks
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("import")

@@ -94,7 +94,8 @@ class Workspace:
             write_table(QUESTIONS, table, self.questions(split), {"seed": self.seed})
         aptitude = read_table(QUESTIONS, self.questions("aptitude"))
         build_task_set(aptitude, {task.name: task.keywords for task in TASKS}).save(self.tasks)
-        self.echo(f"{len(TASKS)} tasks; questions a task: {_listed(sizes)}")
+        listed = ", ".join(f"{size} {split}" for split, size in sizes.items())
+        self.echo(f"{len(TASKS)} tasks; questions a task: {listed}")
 
     def make_zoo(self) -> None:
         """Train the demo checkpoints that are not cached, and write the zoo file."""
@@ -163,11 +164,9 @@ class Workspace:
 
     def accuracy_by_family(self) -> dict[str, dict[str, float]]:
         """Share correct of each candidate in each family of test questions."""
-        questions = read_table(QUESTIONS, self.questions("test"))
+        categories = self.test_questions().select(["question_id", "category"])
         outcomes = read_table(OUTCOMES, self.outcomes)
-        joined = outcomes.join(
-            questions.select(["question_id", "category"]), "question_id", join_type="inner"
-        )
+        joined = outcomes.join(categories, "question_id", join_type="inner")
         grouped = joined.group_by(["candidate", "category"]).aggregate([("correct", "mean")])
         table: dict[str, dict[str, float]] = {name: {} for name in self.candidates}
         for row in grouped.to_pylist():
@@ -191,7 +190,3 @@ def _stage(epochs: int, rate: float, capability_rate: float) -> dict[str, float]
         "learning_rate": rate,
         "capability_learning_rate": capability_rate,
     }
-
-
-def _listed(sizes: dict[str, int]) -> str:
-    return ", ".join(f"{size} {split}" for split, size in sizes.items())

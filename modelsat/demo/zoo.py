@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,7 @@ def _work_hash(spec: CandidateSpec, seed: int) -> str:
     # A change of the bank shows in what the candidate is taught.
     lessons = content_hash(draw_examples(spec, _NUM_HASHED_EXAMPLES, seed))
     return content_hash(
-        {"spec": spec.as_mapping(), "seed": seed, "lessons": lessons, "trainer": TRAINER_VERSION}
+        {"spec": asdict(spec), "seed": seed, "lessons": lessons, "trainer": TRAINER_VERSION}
     )
 
 

@@ -1,8 +1,7 @@
 """The candidates of the demo zoo: what each knows and how long it learns."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 from modelsat.demo.bank import TASKS, TaskSpec
 
@@ -32,10 +31,6 @@ class CandidateSpec:
     batch_size: int = 64
     num_layers: int = 2
     width: int = 128
-
-    def as_mapping(self) -> dict[str, Any]:
-        """Everything that shapes its weights, for hashing."""
-        return asdict(self)
 
 
 def _of_families(*families: str) -> tuple[str, ...]:

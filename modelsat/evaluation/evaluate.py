@@ -20,6 +20,7 @@ from modelsat.evaluation.metrics import (
     Interval,
     Ints,
     brier_score,
+    cell_auc,
     chosen_correct,
     expected_calibration_error,
     pair_accuracy,
@@ -31,7 +32,6 @@ from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 from modelsat.routing.costs import CandidateCosts
 from modelsat.routing.policy import choose_each
 from modelsat.routing.scoring import Scorer
-from modelsat.training.auc import cell_auc
 
 REPORT_VERSION = 3
 

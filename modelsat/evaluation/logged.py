@@ -21,6 +21,7 @@ from modelsat.evaluation.evaluate import evaluate_choices
 from modelsat.evaluation.metrics import (
     CONFIDENCE,
     brier_score,
+    cell_auc,
     expected_calibration_error,
     grouped_mean,
     reliability,
@@ -28,7 +29,6 @@ from modelsat.evaluation.metrics import (
 from modelsat.outcomes.joining import build_matrix
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 from modelsat.routing.costs import CandidateCosts
-from modelsat.training.auc import cell_auc
 
 DECISIONS_VERSION = 1
 

@@ -11,13 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from modelsat.capability.cards import Card
 from modelsat.errors import ZooError
-from modelsat.evaluation.metrics import Interval
+from modelsat.evaluation.metrics import Interval, cell_auc
 from modelsat.evaluation.signs import Sign
-from modelsat.modeling.card_features import evidence
+from modelsat.modeling.card_features import card_features
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
-from modelsat.training.auc import cell_auc
 
 MAX_AUC_DROP = 0.10  # relative, from known to new candidates: the paper's "drop over 10 %"
 MIN_ENCODER_GAIN = 0.02  # in accuracy; below it the encoder is not needed (paper)
@@ -38,12 +36,13 @@ def aptitude_coverage(matrix: OutcomeMatrix) -> Sign:
     """
     name = "aptitude coverage"
     cause = "the test's tasks do not separate candidates: choose more diverse tasks"
-    card_tasks = [{statement.task for statement in card.statements} for card in matrix.cards]
-    tasks = sorted(set(matrix.tasks).intersection(*card_tasks))
+    card_tasks = [statement.task for statement in matrix.cards[0].statements]
+    tasks = sorted(set(matrix.tasks).intersection(card_tasks))
     if len(tasks) < 3 or len(matrix.cards) < 3:
         finding = "needs three candidates and questions of three tasks of the test"
         return Sign(name, None, None, None, finding, cause)
-    card_MT = _strengths(np.stack([_evidence(card, tasks) for card in matrix.cards]))
+    columns = [card_tasks.index(task) for task in tasks]
+    card_MT = _strengths(card_features(matrix.cards).weights_MT[:, columns])
     task_Q = np.array(matrix.tasks)
     answer_MT = _strengths(
         np.stack([matrix.correct_QM[task_Q == task].mean(0) for task in tasks], axis=1)
@@ -126,15 +125,6 @@ def diverse(strengths_MT: Floats, most: int) -> list[int]:
         distance_MC = np.linalg.norm(strengths_MT[:, None] - strengths_MT[None, chosen], axis=-1)
         chosen.append(int(distance_MC.min(axis=1).argmax()))
     return chosen
-
-
-def _evidence(card: Card, tasks: Sequence[str]) -> Floats:
-    by_task = {statement.task: statement for statement in card.statements}
-    statements = [by_task[task] for task in tasks]
-    return evidence(
-        np.array([s.num_correct for s in statements], dtype=np.float32),
-        np.array([s.num_shots for s in statements], dtype=np.float32),
-    )
 
 
 def _strengths(values_MT: Floats) -> Floats:

@@ -133,3 +133,22 @@ def pair_accuracy(scores_QM: Floats, correct_QM: Floats) -> float | None:
     ranks_QM = rankdata(np.where(known_QM, scores_QM, np.inf), axis=1)
     rank_sum = float(ranks_QM[right_QM].sum())
     return (rank_sum - float((num_right_Q * (num_right_Q + 1) / 2).sum())) / num_pairs
+
+
+def cell_auc(log_odds: Floats, correct: Floats) -> float | None:
+    """Return the area under the ROC curve over cells with a known outcome.
+
+    Args:
+        log_odds: scores of any shape.
+        correct: outcomes of the same shape, right from 0.5 on, NaN where unknown.
+
+    Returns:
+        The AUC, 0..1, where equal scores count half; None if all outcomes are right or all wrong.
+    """
+    known = ~np.isnan(correct)
+    positive = correct[known] >= 0.5
+    num_positive, num_negative = int(positive.sum()), int((~positive).sum())
+    if not num_positive or not num_negative:
+        return None
+    rank_sum = rankdata(log_odds[known])[positive].sum()
+    return float((rank_sum - num_positive * (num_positive + 1) / 2) / (num_positive * num_negative))

@@ -3,6 +3,8 @@
 Never runs remote code; reads weights only from safetensors.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -80,45 +82,36 @@ def assemble_model(
 
 def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     """Load a tokenizer; raises ArtifactError."""
-    try:
+    with _load_errors("tokenizer", source):
         return AutoTokenizer.from_pretrained(local_source(source))
-    except (OSError, ValueError) as error:
-        raise _load_error("tokenizer", source, error) from None
 
 
 def load_backbone(source: str) -> PreTrainedModel:
     """Load a model without its head, in float32; raises ArtifactError."""
-    try:
-        model = AutoModel.from_pretrained(
+    with _load_errors("base model", source):
+        return AutoModel.from_pretrained(
             local_source(source),
             dtype=torch.float32,
             use_safetensors=True,
             **_without_pooler(source),
         )
-    except (OSError, ValueError) as error:
-        raise _load_error("base model", source, error) from None
-    return model
 
 
 def load_encoder(source: str) -> SentenceTransformer:
     """Load the capability encoder in float32; raises ArtifactError."""
-    try:
+    with _load_errors("capability encoder", source):
         return SentenceTransformer(
             local_source(source),
             device="cpu",
             trust_remote_code=False,
             model_kwargs={"dtype": torch.float32, "use_safetensors": True},
         )
-    except (OSError, ValueError) as error:
-        raise _load_error("capability encoder", source, error) from None
 
 
 def load_config(what: str, source: str) -> PretrainedConfig:
     """Load a part's configuration; raises ArtifactError that names the part."""
-    try:
+    with _load_errors(what, source):
         return AutoConfig.from_pretrained(local_source(source))
-    except (OSError, ValueError) as error:
-        raise _load_error(what, source, error) from None
 
 
 def local_source(source: str) -> str:
@@ -150,12 +143,10 @@ def _load_base(source: str) -> tuple[PreTrainedModel, Tensor]:
     if not any("CausalLM" in name for name in config.architectures or []):
         backbone = load_backbone(source)
         return backbone, backbone.get_input_embeddings().weight.detach()
-    try:
+    with _load_errors("base model", source):
         model = AutoModelForCausalLM.from_pretrained(
             local_source(source), dtype=torch.float32, use_safetensors=True
         )
-    except (OSError, ValueError) as error:
-        raise _load_error("base model", source, error) from None
     return model.base_model, model.get_output_embeddings().weight.detach()
 
 
@@ -180,9 +171,13 @@ def _check_attention(config: ModelConfig, base: PreTrainedModel) -> None:
         )
 
 
-def _load_error(what: str, source: str, error: Exception) -> ArtifactError:
-    reason = " ".join(str(error).split())[:300]
-    return ArtifactError(
-        f"cannot load {what} {source!r}: {reason}; use a Hugging Face directory with "
-        "safetensors weights, or a reachable hub id"
-    )
+@contextmanager
+def _load_errors(what: str, source: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ArtifactError(
+            f"cannot load {what} {source!r}: {reason}; use a Hugging Face directory with "
+            "safetensors weights, or a reachable hub id"
+        ) from None

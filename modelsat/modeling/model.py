@@ -42,7 +42,7 @@ class ModelSat(nn.Module):
         self.base = base
         self.encoder = encoder
         width = base.get_input_embeddings().embedding_dim
-        self.connector = Connector(_encoder_width(encoder), width)
+        self.connector = Connector(int(encoder.get_embedding_dimension()), width)
         self.readout = nn.Linear(width, 2, bias=False)
         with torch.no_grad():
             self.readout.weight.copy_(readout_2D)
@@ -149,10 +149,3 @@ class ModelSat(nn.Module):
 def is_causal_model(base: nn.Module) -> bool:
     """Whether any attention module of the model is causal."""
     return any(getattr(module, "is_causal", False) for module in base.modules())
-
-
-def _encoder_width(encoder: SentenceTransformer) -> int:
-    width = encoder.get_embedding_dimension()
-    if width is None:
-        raise ValueError("the encoder does not report its embedding dimension")
-    return int(width)

@@ -25,10 +25,15 @@ from modelsat.artifacts.store import atomic_directory
 TINY = "tiny"  # value of base or encoder in a configuration; see write_tiny_parts
 
 _WIDTH = 128
-_NUM_HEADS = 4
 _NUM_BASE_LAYERS = 2
 _NUM_ENCODER_LAYERS = 1
 _MAX_TOKENS = 512
+_SIZES = {
+    "hidden_size": _WIDTH,
+    "intermediate_size": 4 * _WIDTH,
+    "num_attention_heads": 4,
+    "max_position_embeddings": _MAX_TOKENS,
+}
 _VOCABULARY_SIZE = 4096
 _SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[BOS]", "[EOS]")
 
@@ -61,11 +66,8 @@ def base_config(vocabulary_size: int = _VOCABULARY_SIZE, **special_ids: int) -> 
     """
     return LlamaConfig(
         vocab_size=vocabulary_size,
-        hidden_size=_WIDTH,
-        intermediate_size=4 * _WIDTH,
         num_hidden_layers=_NUM_BASE_LAYERS,
-        num_attention_heads=_NUM_HEADS,
-        max_position_embeddings=_MAX_TOKENS,
+        **_SIZES,
         **special_ids,
     )
 
@@ -76,11 +78,8 @@ def encoder_config(vocabulary_size: int = _VOCABULARY_SIZE, **special_ids: int) 
     """Return the configuration of the tiny encoder; arguments as for :func:`base_config`."""
     return BertConfig(
         vocab_size=vocabulary_size,
-        hidden_size=_WIDTH,
-        intermediate_size=4 * _WIDTH,
         num_hidden_layers=_NUM_ENCODER_LAYERS,
-        num_attention_heads=_NUM_HEADS,
-        max_position_embeddings=_MAX_TOKENS,
+        **_SIZES,
         **special_ids,
     )
 

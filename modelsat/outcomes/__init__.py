@@ -1,1 +1,1 @@
-"""Graded outcomes as a matrix of instructions by candidates: joined, split and stored."""
+"""Graded outcomes as a matrix of instructions by candidates: joined and split."""

@@ -111,13 +111,6 @@ def load_matrix(
 ) -> OutcomeMatrix:
     """Read tables and join them; see :func:`build_matrix` and :func:`filter_sources`.
 
-    Args:
-        questions: questions tables (parquet).
-        outcomes: outcomes table (parquet).
-        cards: the candidates to keep, in order.
-        sources: keep outcomes of these sources only; None keeps all.
-        exclude_questions: ids to leave out.
-
     Raises:
         ArtifactError: a table is missing or malformed, or they do not fit.
         ZooError: a card's candidate has no outcome at all.

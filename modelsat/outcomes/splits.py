@@ -54,13 +54,4 @@ def check_split(num_training: int, num_validation: int, fraction: float) -> None
 
 def unit_hash(text: str) -> float:
     """Return a number in [0, 1) that depends on the text alone and is spread evenly."""
-    return _hash(text) / 2**64
-
-
-def fold_of(group: str, num_folds: int) -> int:
-    """Return the cross-validation fold, 0..num_folds - 1, that a duplicate group is tested in."""
-    return _hash(group) % num_folds
-
-
-def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64

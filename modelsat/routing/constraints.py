@@ -1,16 +1,14 @@
 """What a caller may ask of a routing decision; every request field is declared here, once.
 
-Request parsing, the OpenAPI schema, command-line options and the reference table derive from
-:class:`Constraints`. A new field is declared here and applied in
-:mod:`modelsat.routing.admission` (who may be chosen) or :mod:`modelsat.routing.policy` (who is).
-Torch-free.
+Request parsing, the OpenAPI schema and command-line options derive from :class:`Constraints`.
+A new field is declared here and applied in :mod:`modelsat.routing.admission` (who may be chosen)
+or :mod:`modelsat.routing.policy` (who is). Torch-free.
 """
 
-from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from modelsat.config import FrozenConfig
 
@@ -100,39 +98,6 @@ UNCONSTRAINED = Constraints()
 FIELDS = tuple(Constraints.model_fields)
 
 
-class ConstraintError(Exception):
-    """A request field has a value that is not allowed.
-
-    Attributes:
-        field: name of the field.
-    """
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
-
-
-def read_fields(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Check decoded JSON values of some fields, without converting between types.
-
-    Args:
-        values: some of the fields by name; null is allowed.
-
-    Returns:
-        The same fields, checked, null ones included.
-
-    Raises:
-        ConstraintError: a value is refused. The message names the field and what is allowed, and
-            does not repeat the value.
-    """
-    try:
-        checked = Constraints.model_validate(values, strict=True)
-    except ValidationError as error:
-        field = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
-        raise ConstraintError(field, f"{field} must be {allowed_values(field)}") from None
-    return {name: getattr(checked, name) for name in values}
-
-
 @cache
 def field_schemas() -> dict[str, dict[str, Any]]:
     """JSON Schema of every field, null allowed, by name."""
@@ -141,25 +106,3 @@ def field_schemas() -> dict[str, dict[str, Any]]:
         name: {"description": schema["description"], "anyOf": schema["anyOf"]}
         for name, schema in properties.items()
     }
-
-
-@cache
-def allowed_values(field: str) -> str:
-    """The allowed values of a field in words, such as ``a number from 0 to 1``."""
-    schema = field_schemas()[field]["anyOf"][0]
-    if schema["type"] == "number":
-        return f"a number from {schema['minimum']:g} to {schema['maximum']:g}"
-    bounds = f"a list of {schema['minItems']} to {schema['maxItems']} non-empty strings"
-    return f"{bounds}, at most {schema['maxContains']} of them with a wildcard"
-
-
-def reference_rows() -> list[dict[str, str]]:
-    """The rows of the reference table: field, allowed values, meaning."""
-    return [
-        {
-            "field": name,
-            "allowed": allowed_values(name),
-            "meaning": field_schemas()[name]["description"],
-        }
-        for name in FIELDS
-    ]

@@ -13,7 +13,6 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from modelsat.errors import ConfigError, MachineError
-from modelsat.modeling.shapes import base_shapes
 from modelsat.training.config import LoraConfig
 
 
@@ -64,22 +63,6 @@ def merge_adapters(base: PreTrainedModel) -> None:
             layer.merge()
             base.set_submodule(name, layer.get_base_layer(), strict=True)
     del base.peft_config
-
-
-def check_adapters(source: str, lora: LoraConfig) -> None:
-    """Check from a base model's configuration that adapters can be added.
-
-    Args:
-        source: hub id or directory of the base model.
-        lora: the adapters.
-
-    Raises:
-        ArtifactError: the base model's configuration cannot be read.
-        ConfigError: the base model does not have these layers.
-        MachineError: peft is not installed.
-    """
-    with torch.device("meta"):
-        add_adapters(base_shapes(source), lora, seed=0)
 
 
 def has_adapters(base: nn.Module) -> bool:

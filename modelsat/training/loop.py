@@ -46,15 +46,7 @@ class StepResult:
 
 
 class StageRunner:
-    """Runs the epochs of a stage on a worker.
-
-    Args:
-        engine: holds model and optimizer.
-        tokenizer: tokenizes instructions.
-        sources: the training outcomes with their cards.
-        config: the training run.
-        device: device of the engine's weights.
-    """
+    """Runs the epochs of a stage on a worker; ``device`` is that of the engine's weights."""
 
     def __init__(
         self,
@@ -112,11 +104,7 @@ class StageRunner:
         )
 
     def validation_scores(self, matrices: Sequence[OutcomeMatrix]) -> list[Floats]:
-        """Compute uncalibrated log-odds of all instructions and candidates, float32 [Q, M] each.
-
-        Args:
-            matrices: validation outcomes of each source.
-        """
+        """Compute uncalibrated log-odds of all instructions and candidates, float32 [Q, M] each."""
         return [
             network_scores(self.engine.forward, self.tokenizer, matrix, self.device).log_odds_QM
             for matrix in matrices

@@ -107,11 +107,7 @@ def network_scores(
 ) -> NetworkScores:
     """Score all instructions and cards of a matrix.
 
-    Args:
-        forward: the network's forward function, as :meth:`ModelSat.forward`.
-        tokenizer: tokenizes instructions.
-        matrix: instructions and cards.
-        device: device of the network.
+    ``forward`` is :meth:`ModelSat.forward`, and ``device`` the network's.
     """
     features = card_features(matrix.cards)
     statements = {

@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from modelsat.modeling.model import ModelSat
 from modelsat.training.adapters import add_adapters, has_adapters, is_adapter, merge_adapters
 from modelsat.training.config import StageConfig, StageName, TrainingConfig
-from modelsat.training.recomputation import keep_recomputing
 
 STAGES: tuple[StageName, ...] = ("connector", "all")
 
@@ -50,7 +50,18 @@ def freeze_for_stage(model: ModelSat, stage: StageName, frozen_layers: int | Non
         frozen = frozen_layers is not None and _is_low(name, frozen_layers)
         frozen = frozen or (is_adapted and name.startswith("base.") and not is_adapter(name))
         parameter.requires_grad = name.startswith("connector.") or (trains_all and not frozen)
-    keep_recomputing(model)
+    _keep_recomputing(model)
+
+
+def _keep_recomputing(model: nn.Module) -> None:
+    """Keep activation checkpointing active in layers of a model in evaluation mode.
+
+    Layers check only their own mode, and their submodules (dropout) theirs: in stage 1 the base
+    model is frozen, but the gradient of the capability tokens still flows through all of it.
+    """
+    for module in model.modules():
+        if isinstance(module, GradientCheckpointingLayer) and module.gradient_checkpointing:
+            module.training = True
 
 
 def load_trained(

@@ -12,8 +12,9 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from modelsat.routing.constraints import FIELDS, ConstraintError, Constraints, read_fields
+from modelsat.routing.constraints import FIELDS, Constraints
 from modelsat.zoo.candidate import Endpoint
+from serve_app.api.routing_fields import ConstraintError, read_fields
 from serve_app.config import RoutingOptions
 from serve_app.contracts.errors import ApiError
 

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from modelsat.evaluation.metrics import cell_auc
 from modelsat.modeling.model import ModelSat
 from modelsat.modeling.tokenization import InstructionTokenizer
 from modelsat.outcomes.matrix import OutcomeMatrix
 from modelsat.training.adapters import merge_adapters
-from modelsat.training.auc import cell_auc
 from modelsat.training.batches import BatchSampler
 from modelsat.training.config import StageName, TrainingConfig
 from modelsat.training.loop import StageRunner, all_cells, validation_loss

@@ -4,7 +4,7 @@ The split of a question follows from a hash of its content (task and slot values
 draws it, so questions of different splits differ whatever the seeds and the sizes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from random import Random
@@ -149,24 +149,8 @@ def draw_questions(task: TaskSpec, split: str, count: int, seed: int) -> Iterato
         yield word_question(task, item, content, wording, index % 2 == 0, rng)
 
 
-def find_tasks(names: Sequence[str] | None) -> tuple[TaskSpec, ...]:
-    """Tasks by name, in the bank's order; all of them for None.
-
-    Raises:
-        ConfigError: a name is no task of the bank.
-    """
-    if names is None:
-        return TASKS
-    known = {task.name for task in TASKS}
-    for name in names:
-        if name not in known:
-            raise ConfigError(
-                f"unknown task {name!r}; the bank's tasks are: {', '.join(sorted(known))}"
-            )
-    return tuple(task for task in TASKS if task.name in names)
-
-
-def _row(question: Question, split: str) -> dict[str, object]:
+def question_row(question: Question, split: str) -> dict[str, object]:
+    """Return a question as a row of the questions table."""
     digest = sha256(f"{question.task.name}|{question.prompt}".encode()).hexdigest()[:16]
     return {
         "question_id": f"{question.task.name}-{digest}",
@@ -181,30 +165,27 @@ def _row(question: Question, split: str) -> dict[str, object]:
     }
 
 
-def generate_questions(
-    split: str, per_task: int, seed: int, tasks: Sequence[str] | None = None
-) -> pa.Table:
-    """Generate a table of questions.
+def generate_questions(split: str, per_task: int, seed: int) -> pa.Table:
+    """Generate a table of questions of every task.
 
     Args:
         split: "pretrain" (what demo candidates learn from), "aptitude", "training" or "test".
         per_task: number of questions of each task, at least 1.
         seed: any integer; the same arguments give the same table.
-        tasks: names of tasks; None for all.
 
     Returns:
         Table in the questions schema, `per_task` rows for each task.
 
     Raises:
-        ConfigError: unknown split or task, `per_task` below 1, or more questions than a task has.
+        ConfigError: unknown split, `per_task` below 1, or more questions than a task has.
     """
     if split not in SPLIT_SHARES:
         raise ConfigError(f"unknown split {split!r}; the bank's splits are: {', '.join(SPLITS)}")
     if per_task < 1:
         raise ConfigError(f"per_task is {per_task}; it must be at least 1")
     rows = [
-        _row(question, split)
-        for task in find_tasks(tasks)
+        question_row(question, split)
+        for task in TASKS
         for question in draw_questions(task, split, per_task, seed)
     ]
     return pa.Table.from_pylist(rows, schema=QUESTIONS.arrow)

@@ -9,11 +9,7 @@ from modelsat.demo.bank.words import EVENTS, NAMES
 
 def parse_pairs(text: str) -> dict[str, str]:
     """Read "key value, key value"."""
-    table = {}
-    for pair in text.split(","):
-        key, value = pair.split()
-        table[key] = value
-    return table
+    return dict(pair.split() for pair in text.split(","))
 
 
 def lookup(table: Mapping[str, str]) -> Content:

@@ -3,7 +3,7 @@
 Shapes: Q questions, M candidates, E embedding width.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -24,11 +24,10 @@ from modelsat.evaluation.baselines.learner import (
 from modelsat.evaluation.baselines.neighbours import CLUSTERS, NEIGHBOURS
 from modelsat.evaluation.baselines.regression import PERCEPTRON, RIDGE
 from modelsat.evaluation.baselines.simple import Baseline, Tuning
-from modelsat.evaluation.metrics import chosen_correct
+from modelsat.evaluation.metrics import cell_auc, chosen_correct
 from modelsat.modeling.loading import load_encoder
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 from modelsat.outcomes.splits import split_validation
-from modelsat.training.auc import cell_auc
 
 VALIDATION_FRACTION = 0.2  # of the training questions, for tuning
 
@@ -96,9 +95,11 @@ def tune(learner: Learner, training: OutcomeMatrix, embeddings_QE: Floats) -> Tu
     part, validation = split_validation(training, VALIDATION_FRACTION, SEED)
     part_embeddings = embeddings_of(part, training, embeddings_QE)
     questions = Questions(embeddings_of(validation, training, embeddings_QE), validation.tasks)
-    best: tuple[float, Mapping[str, float]] | None = None
-    for values in product(*learner.grid.values()):
-        setting = dict(zip(learner.grid, values, strict=True))
+    settings = [
+        dict(zip(learner.grid, values, strict=True)) for values in product(*learner.grid.values())
+    ]
+    aucs = []
+    for setting in settings:
         predictor = learner.fit(part, part_embeddings, **setting)
         auc = cell_auc(predictor.scores(questions, validation.cards), validation.correct_QM)
         if auc is None:
@@ -106,13 +107,10 @@ def tune(learner: Learner, training: OutcomeMatrix, embeddings_QE: Floats) -> Tu
                 f"all outcomes of the {len(validation)} validation questions are equal; tuning "
                 "baselines needs right and wrong answers: use more training questions"
             )
-        if best is None or auc > best[0]:
-            best = (auc, setting)
-    if best is None:
-        raise ArtifactError(f"baseline {learner.name!r} has an empty grid; add a value")
-    auc, chosen = best
-    predictor = learner.fit(training, embeddings_QE, **chosen)
-    return Tuned(predictor, Tuning(learner.grid, chosen, auc))
+        aucs.append(auc)
+    best = int(np.argmax(aucs))
+    predictor = learner.fit(training, embeddings_QE, **settings[best])
+    return Tuned(predictor, Tuning(learner.grid, settings[best], aucs[best]))
 
 
 def learned_baselines(

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from modelsat.config import load_config
-from modelsat.modeling.shapes import build_shapes
-from modelsat.training.footprint import PassShape, pass_inputs
 from tests.benchmarks.gpu.training import CONFIGS, PARTS
 from tests.benchmarks.report.spread import Spread
 from train_jobs.config import TrainJobConfig
+from train_jobs.footprint import PassShape, pass_inputs
+from train_jobs.shapes import build_shapes
 
 NUM_CANDIDATES = (1, 100, 1000)
 TOKENS = 128

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from modelsat.evaluation.limit_checks import LimitCheck
-from modelsat.training.footprint import Footprint
 from tests.benchmarks.gpu import page
 from tests.benchmarks.gpu.scoring import Decision
 from tests.benchmarks.gpu.training import MemoryFigures
 from tests.benchmarks.report.spread import Spread
 from tests.support.train_jobs.measure_memory import Measured
+from train_jobs.footprint import Footprint
 from train_jobs.plan import TrainPlan, WorkLoad
 from train_jobs.sharding import ShardedMemory
 

@@ -17,7 +17,6 @@ from modelsat.modeling.card_features import card_features
 from modelsat.modeling.loading import build_model
 from modelsat.outcomes.matrix import OutcomeMatrix
 from modelsat.processor import native_dtype
-from modelsat.training.attention import use_eager_attention
 from modelsat.training.batches import BatchSampler
 from modelsat.training.losses import alignment_loss, scoring_loss
 from modelsat.training.stages import freeze_for_stage, parameter_groups, schedule
@@ -25,6 +24,7 @@ from tests.benchmarks import fresh_process
 from tests.benchmarks.serving.artifacts import make_cards
 from tests.benchmarks.serving.load import make_prompt
 from tests.support.serve_app.lite_router import PRESET
+from train_jobs.attention import use_eager_attention
 from train_jobs.config import TrainJobConfig
 
 NUM_CANDIDATES = 20

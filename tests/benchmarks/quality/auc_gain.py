@@ -6,9 +6,8 @@ Shapes: Q questions, M candidates.
 import numpy as np
 import numpy.typing as npt
 
-from modelsat.evaluation.metrics import CONFIDENCE, Interval
+from modelsat.evaluation.metrics import CONFIDENCE, Interval, cell_auc
 from modelsat.outcomes.matrix import Floats, Ints
-from modelsat.training.auc import cell_auc
 
 _NUM_AUC_RESAMPLES = 500  # 10 ms each for 300,000 cells
 

@@ -10,12 +10,12 @@ import numpy as np
 
 from modelsat.evaluation.metrics import (
     Interval,
+    cell_auc,
     expected_calibration_error,
     pair_accuracy,
     paired_bootstrap,
 )
 from modelsat.outcomes.matrix import Floats
-from modelsat.training.auc import cell_auc
 from tests.benchmarks.quality.auc_gain import auc_gain
 from tests.benchmarks.quality.predictions import ROUTER, Predictions, pooled
 from tests.benchmarks.quality.zoos import ZooSetups

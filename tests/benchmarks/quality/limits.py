@@ -3,8 +3,7 @@
 import numpy as np
 
 from modelsat.evaluation.limit_checks import LimitCheck, at_least, at_most
-from modelsat.evaluation.metrics import Interval
-from modelsat.training.auc import cell_auc
+from modelsat.evaluation.metrics import Interval, cell_auc
 from tests.benchmarks.quality.auc_gain import auc_gain
 from tests.benchmarks.quality.benchmark import BenchmarkResults, SliceResults
 from tests.benchmarks.quality.gains import (

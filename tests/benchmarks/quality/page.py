@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 
 from modelsat.artifacts.store import atomic_path, write_text
 from modelsat.evaluation.limit_checks import LimitCheck
-from modelsat.evaluation.metrics import Interval, reliability
-from modelsat.training.auc import cell_auc
+from modelsat.evaluation.metrics import Interval, cell_auc, reliability
 from tests.benchmarks.quality.benchmark import BenchmarkResults, SliceResults
 from tests.benchmarks.quality.gains import (
     BEST_SINGLE,

@@ -15,13 +15,13 @@ from modelsat.evaluation.baselines.regression import RIDGE
 from modelsat.evaluation.baselines.tuning import Embed, tune
 from modelsat.evaluation.metrics import CONFIDENCE, Interval
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
-from modelsat.outcomes.splits import fold_of
 from modelsat.preparation.recipe import SharedTest
 from modelsat.preparation.tables import ZooTables
 from tests.benchmarks.quality.escalation import Escalation, escalation
 from tests.benchmarks.quality.predictions import Predictions, complete_matrix, pooled
 from tests.benchmarks.quality.routers import NUM_FOLDS, TrainedRouter, router_predictions
 from tests.benchmarks.quality.runner import BenchmarkRunner
+from tests.support.folds import fold_of
 
 # Candidates of RouteLLM (arXiv 2406.18665, section 5), and the zoo of the recipe that holds them.
 STRONG, WEAK = "gpt-4-1106-preview", "Mixtral-8x7B-Instruct-v0.1"

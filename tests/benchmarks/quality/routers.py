@@ -13,7 +13,7 @@ from modelsat.capability.cards import Card, read_cards, select_cards
 from modelsat.evaluation.evaluate import complete_rows
 from modelsat.outcomes.joining import load_matrix
 from modelsat.outcomes.matrix import OutcomeMatrix
-from modelsat.outcomes.splits import fold_of, is_validation
+from modelsat.outcomes.splits import is_validation
 from modelsat.preparation.prepared import PreparedDataSet, PreparedZoo
 from modelsat.routing.scoring import Scorer
 from tests.benchmarks.quality.effort import record_effort
@@ -23,6 +23,7 @@ from tests.benchmarks.quality.predictions import (
     load_predictions,
     without_scores,
 )
+from tests.support.folds import fold_of
 
 Echo = Callable[[str], None]
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from modelsat.config import load_config
-from modelsat.modeling.shapes import build_shapes
 from modelsat.training.stages import adapt_for_stage, freeze_for_stage, parameter_groups
 from tests.support.train_jobs.measure_memory import measure
 from tests.support.train_jobs.toy_job import job_values, write_toy_tables
 from train_jobs.config import TrainJobConfig
 from train_jobs.plan import make_plan
+from train_jobs.shapes import build_shapes
 
 ROOT = Path(__file__).parents[3]
 CONFIGS = ROOT / "train_jobs" / "configs"

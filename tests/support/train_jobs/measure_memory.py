@@ -17,11 +17,11 @@ from typing import Any
 import psutil
 import torch
 
-from modelsat.modeling.shapes import build_shapes
-from modelsat.training.footprint import pass_inputs
 from modelsat.training.stages import adapt_for_stage, freeze_for_stage
 from train_jobs.config import TrainJobConfig
+from train_jobs.footprint import pass_inputs
 from train_jobs.plan import TrainPlan, WorkLoad, pass_shape
+from train_jobs.shapes import build_shapes
 from train_jobs.sharding import cpu_environment
 
 ROOT = Path(__file__).parents[3]

@@ -62,8 +62,10 @@ def test_the_same_seed_gives_the_same_files(tmp_path) -> None:
 def test_a_candidate_learns_what_it_is_taught(tmp_path) -> None:
     spec = replace(TINY, tasks=("calendar_next_day",), steps=120, batch_size=32)
     learn(spec, 0, tmp_path)
-    questions = generate_questions("test", 40, 1, tasks=["calendar_next_day", "facts_town_dish"])
-    short = questions.filter([count is None for count in questions["n_choices"].to_pylist()])
+    asked = ("calendar_next_day", "facts_town_dish")
+    questions = generate_questions("test", 40, 1)
+    is_short = [row["task"] in asked and not row["n_choices"] for row in questions.to_pylist()]
+    short = questions.filter(is_short)
     accuracy = measure_accuracy(tmp_path, short)
     assert accuracy["calendar"] > 0.5 > 0.3 > accuracy["facts"]
     assert all(answer_prompts(tmp_path, short["prompt"].to_pylist()))

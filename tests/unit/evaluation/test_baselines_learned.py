@@ -15,8 +15,7 @@ from modelsat.evaluation.baselines.regression import (
     fit_ridge,
 )
 from modelsat.evaluation.baselines.tuning import LEARNERS
-from modelsat.evaluation.metrics import pair_accuracy
-from modelsat.training.auc import cell_auc
+from modelsat.evaluation.metrics import cell_auc, pair_accuracy
 from tests.support.baseline_parts import asked, embeddings_for, noisy_matrix
 from tests.support.router_parts import TOPICS, make_card, make_matrix
 

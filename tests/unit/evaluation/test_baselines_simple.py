@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from modelsat.evaluation.baselines import baselines
-from modelsat.evaluation.metrics import pair_accuracy
-from modelsat.training.auc import cell_auc
+from modelsat.evaluation.metrics import cell_auc, pair_accuracy
 from tests.support.router_parts import make_matrix
 
 

@@ -12,11 +12,11 @@ from modelsat.evaluation.baselines.learner import Learner
 from modelsat.evaluation.baselines.neighbours import NEIGHBOURS
 from modelsat.evaluation.baselines.regression import RIDGE
 from modelsat.evaluation.evaluate import evaluate_router
+from modelsat.evaluation.metrics import cell_auc
 from modelsat.modeling.loading import load_encoder
 from modelsat.modeling.tiny import write_tiny_parts
 from modelsat.outcomes.splits import split_validation
 from modelsat.routing.scoring import Scorer
-from modelsat.training.auc import cell_auc
 from tests.support.baseline_parts import embeddings_for, noisy_matrix
 from tests.support.router_parts import make_matrix, make_router
 

@@ -5,7 +5,8 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.outcomes.splits import fold_of, split_validation
+from modelsat.outcomes.splits import split_validation
+from tests.support.folds import fold_of
 from tests.support.router_parts import make_matrix
 
 

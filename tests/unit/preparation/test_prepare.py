@@ -15,11 +15,11 @@ from modelsat.cli.main import app
 from modelsat.config import parse_config
 from modelsat.errors import ArtifactError
 from modelsat.outcomes.joining import load_matrix
-from modelsat.outcomes.splits import fold_of
 from modelsat.preparation.prepare import prepare, prepare_zoo
 from modelsat.preparation.prepared import read_data_file
 from modelsat.preparation.recipe import Recipe, load_recipe
 from modelsat.preparation.tables import read_zoos
+from tests.support.folds import fold_of
 from train_jobs.config import DataSetConfig
 
 SKILL = {"weak": 0.35, "middle": 0.55, "strong": 0.75, "held": 0.6}

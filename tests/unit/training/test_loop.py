@@ -5,10 +5,10 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
+from modelsat.evaluation.metrics import cell_auc
 from modelsat.modeling.card_features import card_features
 from modelsat.outcomes.splits import split_validation
 from modelsat.routing.scoring import Scorer
-from modelsat.training.auc import cell_auc
 from modelsat.training.config import StageConfig, TrainingConfig
 from modelsat.training.stages import freeze_for_stage, parameter_groups, schedule
 from tests.support.plain_training import train_in_process

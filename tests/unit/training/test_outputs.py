@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from modelsat.evaluation.metrics import cell_auc
 from modelsat.modeling.card_features import card_features
-from modelsat.training.auc import cell_auc
 from modelsat.training.outputs import NetworkScores, fit_outputs, network_scores
 from tests.support.router_parts import TASKS_HASH, make_cards, make_matrix, make_router
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from modelsat.capability.cards import Card, read_cards
-from modelsat.cli.zoo_admin import entry_document
+from serve_app.admin_client import entry_document
 from tests.support.serve_app.administered import AS_ADMIN, AS_CLIENT, CLIENT_KEY
 from tests.support.serve_app.fleet import NAMES
 from tests.support.serve_app.reliability import (

@@ -5,17 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelsat.cli.output import print_json, print_table
+from modelsat.cli.output import AsJson, print_json, print_table
 
 if TYPE_CHECKING:
-    from modelsat.cli.zoo_admin import AdminClient
+    from serve_app.admin_client import AdminClient
 
 _DEFAULT_URL = "http://127.0.0.1:8000"
 _DEFAULT_KEY_ENV = "MODELSAT_ADMIN_KEY"
 
 Url = Annotated[str, typer.Option(help="Address of the endpoint.")]
 KeyEnv = Annotated[str, typer.Option(help="Environment variable with the endpoint's admin key.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 app = typer.Typer(
     no_args_is_help=True, help="Check a zoo file; change the zoo of a running endpoint."
@@ -115,8 +114,8 @@ def add(
     candidate can be requested by name but is never chosen by the router; an existing candidate
     keeps its card.
     """
-    from modelsat.cli.zoo_admin import card_document, entry_document, profiled_cards
     from modelsat.errors import ConfigError
+    from serve_app.admin_client import card_document, entry_document, profiled_cards
 
     if cards is not None and profile is not None:
         raise ConfigError("--cards and --profile exclude each other; pass one of them")
@@ -180,7 +179,7 @@ def rollback(
 
 
 def _admin(url: str, key_env: str) -> "AdminClient":
-    from modelsat.cli.zoo_admin import AdminClient
+    from serve_app.admin_client import AdminClient
 
     return AdminClient(url, key_env)
 

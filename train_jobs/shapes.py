@@ -13,6 +13,8 @@ from modelsat.modeling.config import ModelConfig
 from modelsat.modeling.loading import load_config, set_dropout
 from modelsat.modeling.model import ModelSat
 from modelsat.modeling.tiny import TINY, base_config, encoder_config
+from modelsat.training.adapters import add_adapters
+from modelsat.training.config import LoraConfig
 
 
 def build_shapes(config: ModelConfig, dtype: torch.dtype = torch.float32) -> ModelSat:
@@ -27,7 +29,7 @@ def build_shapes(config: ModelConfig, dtype: torch.dtype = torch.float32) -> Mod
     Raises:
         ArtifactError: the configuration of base or encoder cannot be read.
     """
-    base = base_shapes(config.base, dtype)
+    base = _base_shapes(config.base, dtype)
     encoder = _Encoder(AutoModel.from_config(_encoder_config(config.encoder), dtype=dtype))
     if config.dropout is not None:
         set_dropout(base, config.dropout)
@@ -41,14 +43,20 @@ def build_shapes(config: ModelConfig, dtype: torch.dtype = torch.float32) -> Mod
         torch.set_default_dtype(default_dtype)
 
 
-def base_shapes(source: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """Build only the base model with random weights; arguments as for :func:`build_shapes`.
+def check_adapters(source: str, lora: LoraConfig) -> None:
+    """Check from a base model's configuration that adapters can be added.
+
+    Args:
+        source: hub id or directory of the base model.
+        lora: the adapters.
 
     Raises:
-        ArtifactError: its configuration cannot be read.
+        ArtifactError: the base model's configuration cannot be read.
+        ConfigError: the base model does not have these layers.
+        MachineError: peft is not installed.
     """
-    model: PreTrainedModel = AutoModel.from_config(_base_config(source), dtype=dtype)
-    return model
+    with torch.device("meta"):
+        add_adapters(_base_shapes(source), lora, seed=0)
 
 
 class _Encoder(nn.Sequential):
@@ -76,8 +84,10 @@ class _Transformer(nn.Module):
         return {**features, "token_embeddings": hidden}
 
 
-def _base_config(source: str) -> PretrainedConfig:
-    return base_config() if source == TINY else load_config("base model", source)
+def _base_shapes(source: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    configuration = base_config() if source == TINY else load_config("base model", source)
+    model: PreTrainedModel = AutoModel.from_config(configuration, dtype=dtype)
+    return model
 
 
 def _encoder_config(source: str) -> PretrainedConfig:

@@ -6,10 +6,10 @@ from typer.testing import CliRunner
 
 from modelsat.cli.main import app
 from modelsat.preparation.recipe import Recipe
-from modelsat.settings import describe_config, settings_table, type_text
 from modelsat.zoo.zoo_file import Zoo
 from profiling.config import ProfileConfig
 from serve_app.config import ServeConfig
+from serve_app.settings_reference import describe_config, settings_table, type_text
 from train_jobs.config import TrainJobConfig
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from modelsat.training.attention import use_eager_attention
 from tests.support.router_parts import make_router
+from train_jobs.attention import use_eager_attention
 
 CPU = torch.device("cpu")
 

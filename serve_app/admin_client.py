@@ -125,14 +125,7 @@ def card_document(cards: Path, name: str) -> dict[str, Any]:
         ZooError: the candidate has no card in it.
     """
     (card,) = select_cards(read_cards(cards), [name])
-    return {
-        "candidate": card.candidate,
-        "card_version": card.card_version,
-        "tasks_hash": card.tasks_hash,
-        "statements": [vars(statement) for statement in card.statements],
-        "notes": card.notes,
-        "provenance": card.provenance,
-    }
+    return card.as_row()
 
 
 def profiled_cards(config: Path, zoo: Path, name: str, echo: Callable[[str], None]) -> Path:

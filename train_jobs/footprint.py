@@ -22,13 +22,13 @@ from torch.utils.flop_counter import flop_registry
 
 from modelsat.modeling.config import ModelConfig
 from modelsat.modeling.model import ModelSat
-from modelsat.modeling.shapes import build_shapes
 from modelsat.modeling.tokenization import InstructionTokens
 from modelsat.training.adapters import is_adapter
-from modelsat.training.attention import use_eager_attention
 from modelsat.training.config import Precision, StageName, TrainingConfig
-from modelsat.training.recomputation import recompute_activations
 from modelsat.training.stages import adapt_for_stage, freeze_for_stage, parameter_groups
+from train_jobs.attention import use_eager_attention
+from train_jobs.recomputation import recompute_activations
+from train_jobs.shapes import build_shapes
 
 
 @dataclass(frozen=True)

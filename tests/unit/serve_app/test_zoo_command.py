@@ -191,7 +191,7 @@ def test_profile_option_profiles_the_candidate_first(run, zoo, files, monkeypatc
         echo("1000 of 1000 answers")
         write_cards([card("tiny/a", 9, 9)], f"{json.loads(values['output_dir'])}/cards.parquet")
 
-    monkeypatch.setattr("modelsat.cli.zoo_admin.run_command", sit_the_test)
+    monkeypatch.setattr("serve_app.admin_client.run_command", sit_the_test)
     added = ("add", "tiny/a", "--zoo", files / "zoo.yaml", "--profile", files / "profile.yaml")
     result = run(*added, "--json")
     assert result.exit_code == 0, result.output
@@ -204,7 +204,7 @@ def test_profile_option_profiles_the_candidate_first(run, zoo, files, monkeypatc
         error.exit_code = 8
         raise error
 
-    monkeypatch.setattr("modelsat.cli.zoo_admin.run_command", fail)
+    monkeypatch.setattr("serve_app.admin_client.run_command", fail)
     num_calls = len([call for call in zoo.calls if call[0] == "put"])
     result = run(*added)
     assert (result.exit_code, "no engine" in result.stderr) == (8, True)

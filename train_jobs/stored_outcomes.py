@@ -8,11 +8,25 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from modelsat.artifacts.schemas import INSTRUCTIONS
+from modelsat.artifacts.schemas import TableSchema
 from modelsat.artifacts.store import read_table, write_table
 from modelsat.capability.cards import Card
 from modelsat.outcomes.matrix import OutcomeMatrix, concatenate
 
+# Outcomes grouped by instruction; `correct` has one value per candidate of a set of cards.
+_INSTRUCTIONS = TableSchema(
+    name="instructions",
+    version=1,
+    fields=(
+        pa.field("question_id", pa.string(), nullable=False),
+        pa.field("prompt", pa.string(), nullable=False),
+        pa.field("task", pa.string(), nullable=False),
+        pa.field("category", pa.string()),
+        pa.field("dup_group", pa.string()),
+        pa.field("correct", pa.list_(pa.float32()), nullable=False),
+    ),
+    key=("question_id",),
+)
 # Instructions are shuffled within as many files; every epoch groups other files.
 _FILES_PER_PIECE = 4
 _TEXTS = ("question_id", "prompt", "task", "category", "dup_group")
@@ -93,7 +107,7 @@ def write_outcomes(matrix: OutcomeMatrix, path: Path) -> None:
             "correct": pa.ListArray.from_arrays(offsets, pa.array(matrix.correct_QM.ravel())),
         }
     )
-    write_table(INSTRUCTIONS, table, path)
+    write_table(_INSTRUCTIONS, table, path)
 
 
 def read_outcomes(path: Path, cards: tuple[Card, ...]) -> OutcomeMatrix:
@@ -106,7 +120,7 @@ def read_outcomes(path: Path, cards: tuple[Card, ...]) -> OutcomeMatrix:
     Raises:
         ArtifactError: the file is gone or damaged.
     """
-    table = read_table(INSTRUCTIONS, path)
+    table = read_table(_INSTRUCTIONS, path)
     texts = {name: tuple(table[name].to_pylist()) for name in _TEXTS}
     correct = table["correct"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return OutcomeMatrix(
