@@ -11,11 +11,12 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from modelsat.errors import ArtifactError, ConfigError, MachineError, ModelSatError, ZooError
+from serve_app.contracts.error_codes import Code
 from serve_app.contracts.errors import ApiError
 
 _MAX_MESSAGE_CHARS = 1000
 _MAX_VERSION = 10**9
-_CODES = {
+_CODES: dict[type[ModelSatError], Code] = {
     ArtifactError: "artifact_error",
     ConfigError: "config_error",
     MachineError: "machine_error",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self
 
 from modelsat.zoo.candidate import Endpoint
+from serve_app.contracts.error_codes import Code
 from serve_app.contracts.errors import ApiError
 
 FailureKind = Literal[
@@ -167,7 +168,7 @@ class DispatchError(ApiError):
         message: str,
         *,
         attempts: Sequence[Attempt],
-        code: str | None = None,
+        code: Code | None = None,
         retry_after_s: int | None = None,
     ) -> None:
         super().__init__(status, message, code=code, retry_after_s=retry_after_s)

@@ -6,6 +6,7 @@ from fastapi.testclient import TestClient
 from modelsat.routing.constraints import Constraints
 from serve_app.contracts.answers import AnswerFacts, Attempt, DispatchError
 from serve_app.contracts.errors import ApiError, error_event, overloaded
+from serve_app.contracts.headers import CORS_RESPONSE_HEADERS, RESPONSE_HEADERS
 from serve_app.contracts.routing import Ranking
 
 PATHS = {
@@ -347,6 +348,23 @@ def test_every_error_has_openais_shape(served, method, path, status, code):
     assert ("allow" in answer.headers) == (status == 405)
     if code is not None:
         assert answer.json()["error"]["code"] == code
+
+
+@pytest.mark.parametrize("case", ["answer", "stream", "method", "no candidate", "cors"])
+def test_every_response_header_is_documented(served, case):
+    served.config = {"security": {"cors_origins": ["https://chat.example.com"]}}
+    if case == "no candidate":
+        served.dispatcher.error = DispatchError(503, "nobody", attempts=(), retry_after_s=4)
+    origin = {"origin": "https://chat.example.com", "access-control-request-method": "POST"}
+    answer = client(served, echo_request_id=True).request(
+        {"method": "GET", "cors": "OPTIONS"}.get(case, "POST"),
+        PATHS["chat"],
+        json=chat(stream=case == "stream"),
+        headers=origin,
+    )
+    assert answer.status_code == {"method": 405, "no candidate": 503}.get(case, 200)
+    documented = {name.lower() for name in (*RESPONSE_HEADERS, *CORS_RESPONSE_HEADERS)}
+    assert set(answer.headers) <= documented
 
 
 def test_health_answers(served):

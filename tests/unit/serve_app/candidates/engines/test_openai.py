@@ -8,6 +8,7 @@ import pytest
 from modelsat.errors import ZooError
 from serve_app.candidates.engines import openai
 from serve_app.contracts.answers import CandidateFailure
+from serve_app.contracts.headers import CANDIDATE_REQUEST_HEADERS
 from tests.support.serve_app.raw_upstream import (
     CHAT,
     STREAM,
@@ -83,8 +84,9 @@ def test_no_header_goes_out_but_the_documented(upstream, monkeypatch):
     answer_of(upstream.url, api_key_env="GIRAFFE_KEY")
     [(_path, headers, _body)] = upstream.requests
     assert headers.pop("Authorization") == "Bearer sk-1"
-    documented = {"Host", "Accept", "Accept-Encoding", "Content-Type", "Content-Length"}
-    assert set(headers) == {*documented, "User-Agent"}
+    assert {"Authorization", "traceparent", "tracestate", *headers} == set(
+        CANDIDATE_REQUEST_HEADERS
+    )
     assert headers["User-Agent"] == "model-sat"
 
 
