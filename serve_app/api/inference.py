@@ -16,12 +16,13 @@ from modelsat.zoo.candidate import Candidate, Endpoint
 from serve_app.api.connection import Receive, Scope, Send
 from serve_app.api.key_file import ApiKey
 from serve_app.api.middleware import EXCHANGE, Exchange
-from serve_app.api.requests import PARSERS, ParsedRequest, all_text, parse_route, text_to_route
+from serve_app.api.requests import PARSERS, all_text, parse_route, text_to_route
 from serve_app.api.services import Services
 from serve_app.config import ServeConfig
 from serve_app.contracts import headers as named
 from serve_app.contracts.answers import Answer, Attempt, Dispatched, DispatchError
 from serve_app.contracts.errors import ApiError, model_not_found
+from serve_app.contracts.parsed_request import ParsedRequest
 from serve_app.contracts.request_record import RequestRecord
 from serve_app.contracts.routing import Ranking, Requirements, RouteRequest
 from serve_app.contracts.zoo_state import ZooState

@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from serve_app.contracts.error_codes import DEFAULT_CODES, OTHER_CODE, Code, error_type
 from serve_app.contracts.headers import RETRY_AFTER
@@ -56,6 +56,11 @@ class ApiError(Exception):
                 "code": self.code,
             }
         }
+
+
+def refuse(message: str, param: str | None) -> NoReturn:
+    """Raise the error of a malformed request: 400 with the name of the offending field."""
+    raise ApiError(400, message, param=param)
 
 
 def model_not_found(names: Sequence[str]) -> ApiError:
