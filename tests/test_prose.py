@@ -35,11 +35,9 @@ REPLACEMENTS = {
     r"\b(a|the|an|each|every|one) such\b(?= *[.,;:)]|$)": "the noun that is meant",
     r"\b(Places|Circumstances|Asked|Laboratory|Guests)\b": "the term of STYLE, such as Limiter",
 }
-# Files that keep their words: history, and questions in natural language.
+# Files that keep their words: the changelog, and questions in natural language.
 EXEMPT = (
     "CHANGELOG.md",
-    "docs/decisions/",
-    "docs/experiments.md",
     "modelsat/demo/bank/",
     "tests/test_prose.py",
 )
