@@ -44,7 +44,8 @@ def headers_page() -> str:
     """Return the page of every header that the endpoint reads or writes."""
     parts = [
         "# Headers",
-        "Names are not case-sensitive. Headers that are not listed have no effect.",
+        "Names are not case-sensitive. Other request headers have no effect, except those of HTTP "
+        "itself, such as `Host` and `Transfer-Encoding`.",
         "## Request headers",
         _headers_table(headers.REQUEST_HEADERS),
         "## Response headers",
@@ -99,7 +100,8 @@ def http_errors_page() -> str:
     parts = [
         "# HTTP errors",
         'Errors have the shape of OpenAI\'s: `{"error": {"message", "type", "param", "code"}}`. '
-        "No message repeats text of the request. Branch on `code`: messages may change.",
+        "No message repeats text of the request, except under `/admin/`. Branch on `code`: "
+        "messages may change.",
         markdown_table(("status", "code", "type", "when", "what to do"), rows),
         "## Refusals by a model",
         "If a model refuses a request with a 4xx, the response keeps that status. It keeps the "

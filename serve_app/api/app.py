@@ -107,7 +107,7 @@ def _add_health_routes(api: FastAPI, services: Services) -> None:
 
 
 def _authorize(request: Request) -> None:
-    """Refuse all but admin keys; without the middleware, and without keys, everybody is refused."""
+    """Refuse a request without an admin key; without the middleware or keys, every request."""
     key = request.scope.get(API_KEY)
     if key is None or key.role != "admin":
         raise ApiError(403, "this path takes admin keys only", code="wrong_role")
