@@ -1,4 +1,4 @@
-"""What one served zoo is made of. Light: imports no Ray, no torch, no web framework."""
+"""The configuration of a served zoo. Imports no Ray, no torch, no web framework."""
 
 import ipaddress
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a candidate gives back: an answer from its first part on, or a failure."""
+"""The result of a request to a candidate: an answer from its first part on, or a failure."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,11 +17,11 @@ Outcome = Literal["answered", "refused"] | FailureKind
 
 @dataclass
 class AnswerFacts:
-    """What is read of an answer as it passes; complete once its parts have ended.
+    """Facts read from an answer while it is relayed; complete once its parts have ended.
 
     Attributes:
-        prompt_tokens, completion_tokens: as the candidate counts them; None where it does not
-            say, which is so for streams that were not asked for ``include_usage``.
+        prompt_tokens, completion_tokens: as the candidate counts them; None if it does not
+            report them, as in streams without ``include_usage``.
         failure: why a stream ended early, after its first part; None: it did not.
     """
 
