@@ -1,4 +1,4 @@
-"""What an interrupted run keeps of a candidate: every batch of questions whose answers are on disk.
+"""The answers of an unfinished candidate: each finished batch of questions is on disk.
 
 Knows files only. Engines write them wherever they run, before they take the next batch; the run
 that follows reads them. ``docs/decisions/0011-profiling-checkpoint.md`` says why.

@@ -22,7 +22,7 @@ OPTION_TOKENS = "option_tokens"
 
 @dataclass(frozen=True)
 class TokenizerSource:
-    """Where a candidate's tokenizer comes from.
+    """The source of a candidate's tokenizer.
 
     Attributes:
         candidate: the candidate's name, for error messages.

@@ -1,4 +1,4 @@
-"""What a run has to tell: accuracy by task, tokens, speed and cost per candidate, who failed."""
+"""The report of a run: accuracy by task, tokens, speed and cost per candidate, and failures."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -83,7 +83,7 @@ def count_tokens(table: pa.Table) -> dict[str, int]:
 
 
 def cost_usd(table: pa.Table, price: Price | None) -> float | None:
-    """What the answers cost at a price, US dollars; None if a price or a count is unknown.
+    """Return the cost of the answers at a price, US dollars; None without price or counts.
 
     Failed requests count nothing: whether a provider charges for them is not known.
     """

@@ -1,4 +1,4 @@
-"""What a run leaves behind: outcomes per candidate, the merged tables, the cards."""
+"""The results of a run: outcomes per candidate, the merged tables, the cards."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a run has to do: its candidates, its questions, and the work that is already done.
+"""The work of a run: its candidates, its questions, and the results that exist already.
 
 Nothing here starts Ray or an engine, so a run with nothing to do starts neither.
 """

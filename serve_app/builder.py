@@ -28,7 +28,10 @@ _UPGRADE = {"max_surge_percent": 100}
 
 
 def build_app(args: dict[str, str]) -> Application:
-    """What ``serve run`` and ``serve deploy`` build: ``args`` is ``{"config": FILE}``.
+    """Build the application for ``serve run`` and ``serve deploy``.
+
+    Args:
+        args: ``{"config": FILE}``.
 
     Raises:
         ConfigError: the file is missing, or a value of it is refused.

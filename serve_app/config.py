@@ -1,4 +1,4 @@
-"""What one served zoo is made of. Light: imports no Ray, no torch, no web framework."""
+"""The configuration of a served zoo. Imports no Ray, no torch, no web framework."""
 
 import ipaddress
 from pathlib import Path
@@ -27,11 +27,12 @@ class ScorerOptions(FrozenConfig):
         dtype: what the router computes in. ``auto`` is bfloat16 where the processor computes in it
             natively, else float32: bfloat16 is faster there, and probabilities of ``lite`` differ
             by 0.001 on average, 0.01 at most.
-        max_batch_size: most prompts of one forward pass. More make everybody in it wait, and on a
-            CPU gain nothing: 4 prompts of 128 tokens take 0.82 of the time of 4 passes of one,
-            16 take the same share. On a GPU, 32.
-        batch_wait_timeout_s: how long an incomplete batch waits for more prompts; what a prompt
-            that comes alone loses. 0: a batch is what came while the one before was scored.
+        max_batch_size: most prompts of one forward pass. In a larger batch every prompt waits
+            longer, and a CPU gains nothing: 4 prompts of 128 tokens take 0.82 of the time of 4
+            passes of one, 16 take the same share. On a GPU, 32.
+        batch_wait_timeout_s: how long an incomplete batch waits for more prompts; a prompt that
+            arrives alone is delayed by as much. 0: a batch holds the prompts that arrived while
+            the previous batch was scored.
         max_ongoing_requests: requests a replica holds at a time; batches form among them.
     """
 
@@ -90,16 +91,16 @@ class CandidateOptions(FrozenConfig):
 
 
 class SessionOptions(FrozenConfig):
-    """Conversations that send ``x-session-id`` stay on their candidate.
+    """Sessions: requests with the same ``x-session-id`` stay on their candidate.
 
     Attributes:
-        margin: a candidate is left only when another's P(correct) is higher by more than this,
-            or when it cannot answer.
-        ttl_s: how long after its last request a conversation is remembered.
-        max_sessions: most conversations remembered (about 300 bytes each); the longest unused is
-            forgotten first.
-        timeout_s: how long a request waits to learn its conversation's candidate; then it is
-            routed like any other.
+        margin: a session changes its candidate only if another's P(correct) is higher by more than
+            this, or if the candidate cannot answer.
+        ttl_s: how long a session is stored after its last request.
+        max_sessions: most sessions stored (about 300 bytes each); the least recently used is
+            removed first.
+        timeout_s: how long a request waits for the candidate of its session; then it is routed
+            without the session.
     """
 
     margin: Probability = 0.1
@@ -109,29 +110,29 @@ class SessionOptions(FrozenConfig):
 
 
 class RoutingOptions(FrozenConfig):
-    """How requests for ``auto`` and other routing profiles find their candidate.
+    """Routing of requests for ``auto`` and other routing profiles.
 
     Attributes:
         profiles: model names that ask for routing, each with what it accepts by default; a
             request's own fields take precedence. ``auto`` exists whether listed or not.
-        text: what of a conversation is scored: the last user message, all user messages, or
+        text: which messages are scored: the last user message, all user messages, or
             all messages (``serve_app/api/requests.py`` has the rules in full).
-        turns_chars: characters of a conversation that are scored where ``text`` is one of the
-            latter two; the newest messages that fit are kept. About what the router reads: 256
-            tokens, of 4 characters each.
+        turns_chars: most characters that are scored if ``text`` is one of the latter two; the
+            newest messages that fit are kept. The default is about what the router reads: 256
+            tokens of 4 characters.
         scorer_timeout_s: how long a request waits for its scores; then the default answers.
         scorer_failures: failures of the scorer in a row, timeouts among them, after which
             requests no longer wait for it.
-        scorer_pause_s: how often it is tried then, beside a request that does not wait.
-        default_candidate: who answers when there are no scores, if its card is in the zoo and
-            the request admits it; None: the candidate with the best card.
-        cache_cells: bound of the scores that an ingress replica remembers, in cells of 4 bytes:
+        scorer_pause_s: interval at which the scorer is tried then, by a request that does not wait.
+        default_candidate: candidate that answers if there are no scores, provided that it has a
+            card and the request admits it; None: the candidate with the best card.
+        cache_cells: bound of the scores that an ingress replica caches, in cells of 4 bytes:
             one for each score and 100 for each prompt. The default takes 64 MiB and holds 80,000
-            prompts for 100 candidates. 0 remembers none.
-        cold_start_tolerance: a candidate that has no replica running is passed over for a
-            running one whose P(correct) is at most this much lower, and started meanwhile.
-            None: the request waits for the cold one.
-        sessions: conversations that stay on their candidate.
+            prompts for 100 candidates. 0 caches none.
+        cold_start_tolerance: a candidate without a running replica is started, and meanwhile a
+            running candidate answers if its P(correct) is at most this much lower. None: the
+            request waits for the cold candidate.
+        sessions: when sessions change their candidate, and how long they are stored.
     """
 
     profiles: dict[str, Constraints] = Field(default={}, validate_default=True)
@@ -152,7 +153,7 @@ class RoutingOptions(FrozenConfig):
 
 
 class FallbackOptions(FrozenConfig):
-    """What happens when a candidate fails before the first byte of its answer.
+    """Fallback after a candidate fails before the first byte of its answer.
 
     Attributes:
         max_attempts: candidates tried for one request, the first included.
@@ -181,11 +182,11 @@ class FallbackOptions(FrozenConfig):
 
 
 class SecurityOptions(FrozenConfig):
-    """Who may ask.
+    """Authentication, and who can reach the endpoint.
 
     Attributes:
-        keys: file of API keys (see ``modelsat keys``), re-read when it changes. None: anybody
-            who reaches the port may ask, and nobody may administrate.
+        keys: file of API keys (see ``modelsat keys``), re-read when it changes. None: every client
+            that reaches the port may send requests, and the administration is off.
         allow_anonymous: states that an endpoint without keys may listen beyond this machine.
         cors_origins: web origins whose pages may call the endpoint; none by default.
     """
@@ -239,7 +240,7 @@ class ObservabilityOptions(FrozenConfig):
 
 
 class RegistryOptions(FrozenConfig):
-    """Where the served zoo lives, and how fast replicas follow its changes.
+    """Storage of the served zoo, and how fast replicas follow its changes.
 
     Attributes:
         folder: versions of the zoo, and how each engine was started. On several machines, on

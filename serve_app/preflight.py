@@ -1,4 +1,4 @@
-"""What is checked before anything is started: files that fit together, and a free port."""
+"""Checks before anything is started: the files fit together, and the port is free."""
 
 import errno
 import socket

@@ -1,8 +1,8 @@
 """Locks that a killed compilation left behind.
 
-DeepSpeed compiles the optimizer of `offload_optimizer` on first use. torch guards the build by a lock file without
-owner or time limit (`torch.utils.file_baton`): if the process that compiles is killed, every later
-training on the machine waits forever.
+DeepSpeed compiles the optimizer of `offload_optimizer` on first use. torch guards the build by a
+lock file without owner or time limit (`torch.utils.file_baton`): if the process that compiles is
+killed, every later training on the machine waits forever.
 """
 
 import logging

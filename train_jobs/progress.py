@@ -1,4 +1,4 @@
-"""What a training job tells as it runs: lines in its log, scalars for TensorBoard and trackers."""
+"""Progress of a training job: lines in its log, scalars for TensorBoard and trackers."""
 
 import math
 import resource
@@ -15,7 +15,8 @@ from train_jobs.event_file import EventFile
 from train_jobs.tracker_feed import Tracker, TrackerFeed
 from train_jobs.validation import Validation
 
-_KEPT_FRACTION = 0.9  # of the mean step time at each step: it covers the last ten or so
+# Weight of the previous mean step time at each step: the mean covers about the last ten steps.
+_KEPT_FRACTION = 0.9
 _MINUTE_S = 60
 _HOUR_S = 3600
 
@@ -24,7 +25,7 @@ class TrainingProgress:
     """Follows one worker's run; silent on all workers but the first.
 
     Scalars are numbered by the step of the run: those of stage ``all`` follow those planned for
-    stage ``connector``. A resumed run adds to the event files, and hides what they hold of steps
+    stage ``connector``. A resumed run adds to the event files, and hides their entries for steps
     that it repeats.
 
     Args:
@@ -32,10 +33,10 @@ class TrainingProgress:
         run: its folder there; event files go to ``tensorboard`` within it.
         epochs: epochs of each stage.
         steps_per_epoch: steps of an epoch of each stage.
-        num_workers: workers, each of which reads as many tokens.
-        speaks: whether this worker tells anything.
+        num_workers: workers; each reads the same number of tokens.
+        speaks: whether this worker reports anything.
         resumed_after: stage and epoch that the run continues after; None for a new one.
-        trackers: told what the event files are told.
+        trackers: receive the same values as the event files.
         report_step: called on the first worker with the number of steps done.
         clock: seconds, from any start.
     """
@@ -85,7 +86,7 @@ class TrainingProgress:
         self._last_s = self.now_s()
 
     def step(self, result: StepResult, rates: Mapping[str, float]) -> None:
-        """Tell of a step.
+        """Report a step.
 
         Args:
             result: what the step did.
@@ -122,7 +123,7 @@ class TrainingProgress:
         step: int | None = None,
         training_loss: float | None = None,
     ) -> None:
-        """Tell of a look at the validation instructions, and start the next step's clock.
+        """Report a validation, and start the next step's clock.
 
         Args:
             found: what was seen.
@@ -150,7 +151,7 @@ class TrainingProgress:
             print(line, flush=True)  # noqa: T201 - Ray carries workers' output to the job's log
 
     def publish(self) -> None:
-        """Let the event files be read where the run is stored, and trackers know of it."""
+        """Copy the event files to the storage of the run, and flush the trackers."""
         if self._events is not None:
             self._events.publish()
         for feed in self._feeds:
@@ -166,7 +167,7 @@ class TrainingProgress:
             feed.wait()
 
     def _left_s(self) -> float:
-        """Seconds to the end of the last epoch at the stage's present pace.
+        """Seconds to the end of the last epoch at the stage's current pace.
 
         Too few in stage ``connector``: the steps of ``all`` are slower.
         """
@@ -205,7 +206,7 @@ def _duration(seconds: float) -> str:
 
 
 def _peak_memory_bytes() -> int:
-    """Largest memory so far: of the GPU where there is one, else of this process."""
+    """Peak memory so far: of the GPU if there is one, otherwise of this process."""
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,12 +1,16 @@
 """The reference pages of the HTTP endpoint, read from its OpenAPI document and its declarations."""
 
 import inspect
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast, get_args
 
 from modelsat import errors
 from modelsat.cli.app_errors import INTERRUPTED_EXIT_CODE
 from serve_app.api.openapi import openapi_document
+from serve_app.contracts import headers
+from serve_app.contracts.answers import FailureKind
+from serve_app.contracts.error_codes import ERRORS, error_type
+from serve_app.contracts.headers import Header
 from serve_app.observe.instruments import METRICS
 from serve_app.settings_reference import markdown_table, type_text
 
@@ -37,25 +41,25 @@ def requests_page() -> str:
 
 
 def headers_page() -> str:
-    """Return the page of request and response headers."""
-    asked: dict[str, tuple[str, ...]] = {}
-    sent: dict[str, tuple[str, ...]] = {}
-    for _, _, operation in _operations():
-        for parameter in operation.get("parameters", ()):
-            if parameter["in"] == "header":
-                asked[parameter["name"]] = _row(
-                    parameter["name"], parameter["schema"], parameter["description"]
-                )
-        for response in operation["responses"].values():
-            for name, header in response.get("headers", {}).items():
-                sent[name] = _row(name, header["schema"], header["description"])
-    columns = ("header", "type", "meaning")
+    """Return the page of every header that the endpoint reads or writes."""
     parts = [
         "# Headers",
+        "Names are not case-sensitive. Other request headers have no effect, except those of HTTP "
+        "itself, such as `Host` and `Transfer-Encoding`.",
         "## Request headers",
-        markdown_table(columns, list(asked.values())),
+        _headers_table(headers.REQUEST_HEADERS),
         "## Response headers",
-        markdown_table(columns, list(sent.values())),
+        _headers_table(headers.RESPONSE_HEADERS),
+        "## Browsers of other origins",
+        "If `security.cors_origins` lists origins, the endpoint also reads "
+        f"{_names(headers.CORS_REQUEST_HEADERS)}, and writes "
+        f"{_names(headers.CORS_RESPONSE_HEADERS)}. Scripts may read "
+        f"{_names(headers.EXPOSED_HEADERS)}.",
+        "## Requests to candidates behind URLs",
+        "A candidate receives these headers, and no header of the client.",
+        _headers_table(headers.CANDIDATE_REQUEST_HEADERS),
+        "The endpoint reads this header of the candidate's response:",
+        _headers_table(headers.CANDIDATE_RESPONSE_HEADERS),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -80,8 +84,41 @@ def metrics_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def errors_page() -> str:
-    """Return the page of exit codes and HTTP errors."""
+def http_errors_page() -> str:
+    """Return the page of every error response of the endpoint."""
+    rows = [
+        (
+            "other" if error.status is None else str(error.status),
+            f"`{error.code}`",
+            "" if error.status is None else f"`{error_type(error.status)}`",
+            error.when,
+            error.action,
+        )
+        for error in ERRORS
+    ]
+    failures = _names(f"stream_{kind}" for kind in get_args(FailureKind))
+    parts = [
+        "# HTTP errors",
+        'Errors have the shape of OpenAI\'s: `{"error": {"message", "type", "param", "code"}}`. '
+        "No message repeats text of the request, except under `/admin/`. Branch on `code`: "
+        "messages may change.",
+        markdown_table(("status", "code", "type", "when", "what to do"), rows),
+        "## Refusals by a model",
+        "If a model refuses a request with a 4xx, the response keeps that status. It keeps the "
+        "model's own code and message, unless they repeat text of the request; otherwise the "
+        "code is that of the table. After 408, 429 and 5xx the next model is tried instead.",
+        "## Errors in streams",
+        "A stream that breaks after its first byte has sent status 200 already. Its last event "
+        "is the error, and `[DONE]` does not follow.",
+        "## Codes in metrics and logs only",
+        "`client_left`: the client disconnected (status 499). For a stream that broke, the code "
+        f"names the cause: {failures}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def exit_codes_page() -> str:
+    """Return the page of the exit codes of commands."""
     kinds = [
         value
         for value in vars(errors).values()
@@ -95,20 +132,10 @@ def errors_page() -> str:
         ),
         (str(INTERRUPTED_EXIT_CODE), "", "Interrupted by Ctrl-C or SIGTERM."),
     ]
-    responses: dict[str, str] = {}
-    for _, _, operation in _operations():
-        for status, response in operation["responses"].items():
-            if not status.startswith("2"):
-                responses[status] = response["description"]
     parts = [
-        "# Errors",
-        "## Exit codes",
+        "# Exit codes",
         "A command that a user's mistake ends prints one line, `error: ...`, to stderr.",
         markdown_table(("code", "exception", "meaning"), codes),
-        "## HTTP statuses",
-        'Errors have the shape of OpenAI\'s: `{"error": {"message", "type", "param", "code"}}`. '
-        "No message repeats text of the request.",
-        markdown_table(("status", "meaning"), sorted(responses.items())),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -120,6 +147,15 @@ def _operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             yield path, method, operation
+
+
+def _headers_table(listed: Mapping[str, Header]) -> str:
+    rows = [_row(name, header.schema, header.meaning) for name, header in listed.items()]
+    return markdown_table(("header", "type", "meaning"), rows)
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _fields(schema: Schema) -> str:

@@ -9,7 +9,13 @@ from mkdocs.structure.files import File, Files
 
 from docs.hooks.commands import commands_page
 from docs.hooks.configuration import FILES, configuration_page, tables_page, zoo_page
-from docs.hooks.endpoint import errors_page, headers_page, metrics_page, requests_page
+from docs.hooks.endpoint import (
+    exit_codes_page,
+    headers_page,
+    http_errors_page,
+    metrics_page,
+    requests_page,
+)
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -49,7 +55,8 @@ def generated_pages() -> dict[str, str]:
         "reference/requests.md": requests_page(),
         "reference/headers.md": headers_page(),
         "reference/metrics.md": metrics_page(),
-        "reference/errors.md": errors_page(),
+        "reference/http-errors.md": http_errors_page(),
+        "reference/exit-codes.md": exit_codes_page(),
         "decisions/index.md": _decisions_page(),
         "changelog.md": (ROOT / "CHANGELOG.md").read_text().replace("docs/", ""),
         **{f"reference/python/{name}.md": _api_page(name) for name in _api_modules()},

@@ -20,7 +20,7 @@ class UnusableRow(ValueError):
 
 
 @dataclass(frozen=True)
-class Item:
+class MultipleChoiceQuestion:
     """A multiple-choice question before its prompt is formatted.
 
     Attributes:
@@ -57,7 +57,7 @@ class Benchmark:
     hub_id: str
     split: str
     folder: str
-    convert: Callable[[Row, str, str], Item]
+    convert: Callable[[Row, str, str], MultipleChoiceQuestion]
     headerless_columns: tuple[str, ...] = ()
 
     def patterns(self, split: str) -> tuple[str, ...]:
@@ -69,10 +69,10 @@ class Benchmark:
         return (*in_folder, *at_root, *by_task)
 
 
-def _mmlu(row: Row, split: str, file: str) -> Item:
+def _mmlu(row: Row, split: str, file: str) -> MultipleChoiceQuestion:
     options = _texts(row["choices"]) if row.get("choices") is not None else None
     subject = row.get("subject") or file.removesuffix(f"_{split}")
-    return Item(
+    return MultipleChoiceQuestion(
         task=_text({"subject": subject}, "subject"),
         stem=_text(row, "question"),
         options=options or _texts([row[letter] for letter in "ABCD"]),
@@ -80,11 +80,11 @@ def _mmlu(row: Row, split: str, file: str) -> Item:
     )
 
 
-def _mmlu_pro(row: Row, _split: str, _file: str) -> Item:
+def _mmlu_pro(row: Row, _split: str, _file: str) -> MultipleChoiceQuestion:
     options = _texts(row["options"])
     letters = ascii_uppercase[: len(options)]
     question_id = row.get("question_id")
-    return Item(
+    return MultipleChoiceQuestion(
         task=_text(row, "src") if row.get("src") else _text(row, "category"),
         stem=_text(row, "question"),
         options=options,
@@ -94,8 +94,8 @@ def _mmlu_pro(row: Row, _split: str, _file: str) -> Item:
     )
 
 
-def _winogrande(row: Row, _split: str, _file: str) -> Item:
-    return Item(
+def _winogrande(row: Row, _split: str, _file: str) -> MultipleChoiceQuestion:
+    return MultipleChoiceQuestion(
         task="winogrande",
         stem=f"{_text(row, 'sentence')}\nWhich option belongs in the place of the blank?",
         options=(_text(row, "option1"), _text(row, "option2")),
@@ -104,12 +104,12 @@ def _winogrande(row: Row, _split: str, _file: str) -> Item:
     )
 
 
-def _arc_challenge(row: Row, _split: str, _file: str) -> Item:
+def _arc_challenge(row: Row, _split: str, _file: str) -> MultipleChoiceQuestion:
     choices = _parsed(row["choices"])
     if not isinstance(choices, Mapping):
         raise UnusableRow("column 'choices' must be a mapping with text and label")
     labels = [str(label) for label in choices["label"]]
-    return Item(
+    return MultipleChoiceQuestion(
         task="arc_challenge",
         stem=_text(row, "question"),
         options=_texts(choices["text"]),
@@ -118,10 +118,10 @@ def _arc_challenge(row: Row, _split: str, _file: str) -> Item:
     )
 
 
-def _boolq(row: Row, _split: str, _file: str) -> Item:
+def _boolq(row: Row, _split: str, _file: str) -> MultipleChoiceQuestion:
     question = _text(row, "question").rstrip("?")
     question = question[:1].upper() + question[1:]
-    return Item(
+    return MultipleChoiceQuestion(
         task="boolq",
         stem=f"{_text(row, 'passage')}\n\n{question}?",
         options=("Yes", "No"),
@@ -129,7 +129,7 @@ def _boolq(row: Row, _split: str, _file: str) -> Item:
     )
 
 
-def _truthfulqa(row: Row, _split: str, _file: str) -> Item:
+def _truthfulqa(row: Row, _split: str, _file: str) -> MultipleChoiceQuestion:
     stem = _text(row, "question")
     targets = _parsed(row["mc1_targets"])
     if not isinstance(targets, Mapping):
@@ -141,7 +141,7 @@ def _truthfulqa(row: Row, _split: str, _file: str) -> Item:
     order = sorted(
         range(len(options)), key=lambda i: sha256(f"{stem}/{options[i]}".encode()).hexdigest()
     )
-    return Item(
+    return MultipleChoiceQuestion(
         task="truthfulqa",
         stem=stem,
         options=tuple(options[i] for i in order),
@@ -149,8 +149,8 @@ def _truthfulqa(row: Row, _split: str, _file: str) -> Item:
     )
 
 
-def _mrpc(row: Row, split: str, _file: str) -> Item:
-    return Item(
+def _mrpc(row: Row, split: str, _file: str) -> MultipleChoiceQuestion:
+    return MultipleChoiceQuestion(
         task="mrpc",
         stem=(
             f"Sentence 1: {_text(row, 'sentence1')}\nSentence 2: {_text(row, 'sentence2')}\n"
@@ -162,8 +162,8 @@ def _mrpc(row: Row, split: str, _file: str) -> Item:
     )
 
 
-def _mnli(row: Row, split: str, _file: str) -> Item:
-    return Item(
+def _mnli(row: Row, split: str, _file: str) -> MultipleChoiceQuestion:
+    return MultipleChoiceQuestion(
         task="mnli",
         stem=(
             f"Premise: {_text(row, 'premise')}\nHypothesis: {_text(row, 'hypothesis')}\n"

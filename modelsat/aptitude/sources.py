@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelsat.aptitude.answers import draw
-from modelsat.aptitude.benchmarks import Benchmark, Item, Row, UnusableRow
+from modelsat.aptitude.benchmarks import Benchmark, MultipleChoiceQuestion, Row, UnusableRow
 from modelsat.artifacts.hashing import content_hash, file_hash
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.errors import ArtifactError, ConfigError, MachineError
@@ -176,7 +176,7 @@ def _fetch(hub_id: str, patterns: Iterable[str], revision: str | None) -> Path:
         ) from None
 
 
-def _convert(benchmark: Benchmark, file: Path, split: str) -> Iterator[Item]:
+def _convert(benchmark: Benchmark, file: Path, split: str) -> Iterator[MultipleChoiceQuestion]:
     for number, row in enumerate(_rows(file, benchmark.headerless_columns), start=1):
         try:
             item = benchmark.convert(row, split, file.stem)
@@ -231,7 +231,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value
 
 
-def _questions_table(benchmark: str, split: str, items: list[Item]) -> pa.Table:
+def _questions_table(benchmark: str, split: str, items: list[MultipleChoiceQuestion]) -> pa.Table:
     numbers: Counter[str] = Counter()
     first_of: dict[str, str] = {}
     rows = []

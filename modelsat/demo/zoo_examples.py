@@ -27,7 +27,7 @@ _SORTED_BATCHES = 16  # batches whose examples are sorted by length together, to
 
 
 @dataclass(frozen=True)
-class Batch:
+class ExampleBatch:
     """One training step's examples; B = examples, L = tokens, T = answer tokens.
 
     Attributes:
@@ -71,7 +71,7 @@ def draw_examples(spec: CandidateSpec, count: int, seed: int) -> list[tuple[str,
 
 def make_batches(
     spec: CandidateSpec, tokenizer: PreTrainedTokenizerBase, seed: int
-) -> Iterator[Batch]:
+) -> Iterator[ExampleBatch]:
     """All batches of a candidate's training, ``spec.steps`` of them."""
     examples = draw_examples(spec, spec.steps * spec.batch_size, seed)
     texts = [render_chat(prompt) + answer + END for prompt, answer in examples]
@@ -94,7 +94,7 @@ class _Padder:
         words = tokenizer.convert_tokens_to_ids([f"\u2581{word}" for word in wording_words()])
         self._noise = np.array([i for i in words if i != tokenizer.unk_token_id])
 
-    def pad(self, rows: list[list[int]]) -> Batch:
+    def pad(self, rows: list[list[int]]) -> ExampleBatch:
         marks = [row.index(self._mark) for row in rows]
         num_answer = max(len(row) - place - 1 for row, place in zip(rows, marks, strict=True))
         ids = np.full((len(rows), max(map(len, rows))), self._pad)
@@ -109,4 +109,4 @@ class _Padder:
         replaced = questions & np.isin(ids, self._noise)
         replaced &= self.rng.random(ids.shape) < NOISE_SHARE
         ids = np.where(replaced, self.rng.choice(self._noise, ids.shape), ids)
-        return Batch(*(torch.from_numpy(array) for array in (ids, places, targets)))
+        return ExampleBatch(*(torch.from_numpy(array) for array in (ids, places, targets)))

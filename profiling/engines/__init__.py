@@ -1,4 +1,4 @@
-"""How each engine answers questions: one module per engine, named as the zoo file names it."""
+"""Profiling with each engine: one module per engine, named as in the zoo file."""
 
 from importlib import import_module
 

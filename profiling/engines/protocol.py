@@ -1,4 +1,4 @@
-"""What a profiling run asks of an engine."""
+"""The interface of an engine for profiling."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

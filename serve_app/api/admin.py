@@ -5,17 +5,18 @@ For administrators only, so errors may repeat what they sent.
 
 import json
 from collections.abc import Callable, Collection
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from modelsat.errors import ArtifactError, ConfigError, MachineError, ModelSatError, ZooError
-from serve_app.contracts.errors import ApiError
+from serve_app.contracts.error_codes import Code
+from serve_app.contracts.errors import ApiError, refuse
 
 _MAX_MESSAGE_CHARS = 1000
 _MAX_VERSION = 10**9
-_CODES = {
+_CODES: dict[type[ModelSatError], Code] = {
     ArtifactError: "artifact_error",
     ConfigError: "config_error",
     MachineError: "machine_error",
@@ -78,7 +79,7 @@ def add_admin_routes(
         body = await _body(request, ("entry", "card", "force"), required=("entry",))
         force = body.get("force", False)
         if not isinstance(force, bool):
-            _refuse("force must be true or false", "force")
+            refuse("force must be true or false", "force")
         return await _answer(admin.put_candidate(body["entry"], body.get("card"), force))
 
     @api.delete("/admin/zoo/candidates/{name:path}", include_in_schema=False)
@@ -91,7 +92,7 @@ def add_admin_routes(
         authorize(request)
         router = (await _body(request, ("router",), required=("router",)))["router"]
         if not isinstance(router, str) or not router or "\0" in router:
-            _refuse("router must be the path of a router directory", "router")
+            refuse("router must be the path of a router directory", "router")
         return await _answer(admin.set_router(router))
 
     @api.post("/admin/zoo/rollback", include_in_schema=False)
@@ -99,7 +100,7 @@ def add_admin_routes(
         authorize(request)
         version = (await _body(request, ("version",), required=("version",)))["version"]
         if type(version) is not int or not 1 <= version <= _MAX_VERSION:
-            _refuse("version must be the number of a version", "version")
+            refuse("version must be the number of a version", "version")
         return await _answer(admin.roll_back(version))
 
 
@@ -124,16 +125,12 @@ async def _body(
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError):
-        _refuse("the body is not JSON in UTF-8", None)
+        refuse("the body is not JSON in UTF-8", None)
     if not isinstance(body, dict):
-        _refuse("the body must be a JSON object", None)
+        refuse("the body must be a JSON object", None)
     for key in required:
         if key not in body:
-            _refuse(f"{key} is missing", key)
+            refuse(f"{key} is missing", key)
     if not set(body) <= set(known):
-        _refuse(f"the body has an unknown key; known keys are {', '.join(known)}", None)
+        refuse(f"the body has an unknown key; known keys are {', '.join(known)}", None)
     return body
-
-
-def _refuse(message: str, param: str | None) -> NoReturn:
-    raise ApiError(400, message, param=param)

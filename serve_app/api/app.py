@@ -19,17 +19,9 @@ from serve_app.api.openapi import openapi_document
 from serve_app.api.services import Services
 from serve_app.config import ServeConfig
 from serve_app.contracts.errors import ApiError, overloaded
+from serve_app.contracts.headers import EXPOSED_HEADERS
 
 _ROUTE_ERRORS = {404: "no such path", 405: "this path does not take this method"}
-_EXPOSED_HEADERS = (
-    "x-modelsat-selected-model",
-    "x-modelsat-confidence",
-    "x-modelsat-reason",
-    "x-modelsat-attempts",
-    "x-modelsat-overhead-ms",
-    "x-request-id",
-    "retry-after",
-)
 _HOUR_S = 3600
 
 
@@ -72,7 +64,7 @@ def build_api(services: Services, config: ServeConfig, *, echo_request_id: bool 
             allow_origins=config.security.cors_origins,
             allow_methods=("GET", "POST"),
             allow_headers=("*",),
-            expose_headers=_EXPOSED_HEADERS,
+            expose_headers=EXPOSED_HEADERS,
             max_age=_HOUR_S,
         )
     return api
@@ -115,7 +107,7 @@ def _add_health_routes(api: FastAPI, services: Services) -> None:
 
 
 def _authorize(request: Request) -> None:
-    """Refuse all but admin keys; without the middleware, and without keys, everybody is refused."""
+    """Refuse a request without an admin key; without the middleware or keys, every request."""
     key = request.scope.get(API_KEY)
     if key is None or key.role != "admin":
         raise ApiError(403, "this path takes admin keys only", code="wrong_role")

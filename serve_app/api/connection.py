@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from serve_app.contracts import headers as named
 from serve_app.contracts.errors import ApiError, error_event, overloaded
 
 Scope = MutableMapping[str, Any]
@@ -18,7 +19,12 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-REQUEST_ID = re.compile(rb"[!-~]{1,128}")  # an allowed `x-request-id`; others are replaced
+# An allowed `x-request-id`; others are replaced.
+REQUEST_ID = re.compile(named.REQUEST_ID_PATTERN.encode())
+
+_CONTENT_LENGTH = named.as_key(named.CONTENT_LENGTH)
+_CONTENT_TYPE = named.as_key(named.CONTENT_TYPE)
+_REQUEST_ID = named.as_key(named.REQUEST_ID)
 
 _log = logging.getLogger("ray.serve.modelsat")
 
@@ -44,11 +50,11 @@ class Reply:
             self.status = message["status"]
             headers = message["headers"] = list(message.get("headers", ()))
             self._is_event_stream = any(
-                name == b"content-type" and value.startswith(b"text/event-stream")
+                name == _CONTENT_TYPE and value.startswith(b"text/event-stream")
                 for name, value in headers
             )
             if self._request_id is not None:
-                headers.append((b"x-request-id", self._request_id.encode()))
+                headers.append((_REQUEST_ID, self._request_id.encode()))
         elif not message.get("more_body", False):
             self.complete = True
         await self._send(message)
@@ -59,9 +65,11 @@ class Reply:
             return
         if self.status == 0:
             body = msgspec.json.encode(error.body)
-            headers = [(b"content-type", b"application/json")]
-            headers.append((b"content-length", str(len(body)).encode()))
-            headers += [(k.lower().encode(), v.encode()) for k, v in error.headers.items()]
+            headers = [(_CONTENT_TYPE, b"application/json")]
+            headers.append((_CONTENT_LENGTH, str(len(body)).encode()))
+            headers += [
+                (named.as_key(name), value.encode()) for name, value in error.headers.items()
+            ]
             await self({"type": "http.response.start", "status": error.status, "headers": headers})
         else:
             body = error_event(error).encode() if self._is_event_stream else b""
@@ -189,7 +197,7 @@ def check_length(headers: Mapping[bytes, bytes], max_bytes: int) -> None:
     Raises:
         ApiError: 413.
     """
-    length = headers.get(b"content-length", b"")
+    length = headers.get(_CONTENT_LENGTH, b"")
     if length.isdigit() and int(length[:20]) > max_bytes:
         raise _too_large(max_bytes)
 

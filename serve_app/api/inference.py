@@ -16,18 +16,18 @@ from modelsat.zoo.candidate import Candidate, Endpoint
 from serve_app.api.connection import Receive, Scope, Send
 from serve_app.api.key_file import ApiKey
 from serve_app.api.middleware import EXCHANGE, Exchange
-from serve_app.api.requests import PARSERS, ParsedRequest, all_text, parse_route, text_to_route
+from serve_app.api.requests import PARSERS, all_text, parse_route, text_to_route
 from serve_app.api.services import Services
 from serve_app.config import ServeConfig
+from serve_app.contracts import headers as named
 from serve_app.contracts.answers import Answer, Attempt, Dispatched, DispatchError
 from serve_app.contracts.errors import ApiError, model_not_found
+from serve_app.contracts.parsed_request import ParsedRequest
 from serve_app.contracts.request_record import RequestRecord
 from serve_app.contracts.routing import Ranking, Requirements, RouteRequest
 from serve_app.contracts.zoo_state import ZooState
 
 PINNED = "pinned"  # the reason if the client named the model
-SESSION_HEADER = "x-session-id"
-SESSION_PATTERN = "[!-~]([ -~]{0,254}[!-~])?"  # 1 to 256 printable ASCII characters
 _MAX_HEADER_CHARS = 200
 
 
@@ -69,7 +69,7 @@ class Inference:
             )
         except DispatchError as error:
             _note_attempts(record, error.attempts)
-            error.headers["x-modelsat-attempts"] = str(len(error.attempts))
+            error.headers[named.ATTEMPTS] = str(len(error.attempts))
             raise
         if record.routed and session_id is not None and sent.answer.status == 200:
             self._services.router.remember(session_id, ranking, sent.candidate)
@@ -195,9 +195,9 @@ class _EventStream(Response):
         self.init_headers(
             {
                 **headers,
-                "content-type": "text/event-stream; charset=utf-8",
-                "cache-control": "no-cache",
-                "x-accel-buffering": "no",  # nginx would hold events back
+                named.CONTENT_TYPE: "text/event-stream; charset=utf-8",
+                named.CACHE_CONTROL: "no-cache",
+                named.ACCEL_BUFFERING: "no",  # nginx would hold events back
             }
         )
 
@@ -267,14 +267,14 @@ def _note_attempts(record: RequestRecord, attempts: tuple[Attempt, ...]) -> None
 
 def _headers(sent: Dispatched, ranking: Ranking, record: RequestRecord) -> dict[str, str]:
     headers = {
-        "x-modelsat-selected-model": header_text(sent.candidate),
-        "x-modelsat-reason": header_text(ranking.reason),
-        "x-modelsat-attempts": str(len(sent.attempts)),
-        "x-modelsat-overhead-ms": f"{1000 * (record.overhead_s or 0.0):.2f}",
+        named.SELECTED_MODEL: header_text(sent.candidate),
+        named.REASON: header_text(ranking.reason),
+        named.ATTEMPTS: str(len(sent.attempts)),
+        named.OVERHEAD_MS: f"{1000 * (record.overhead_s or 0.0):.2f}",
     }
     confidence = ranking.scores.get(sent.candidate, ranking.confidence)
     if confidence is not None:
-        headers["x-modelsat-confidence"] = f"{confidence:.4f}"
+        headers[named.CONFIDENCE] = f"{confidence:.4f}"
     return headers
 
 
@@ -286,13 +286,13 @@ def header_text(text: str) -> str:
 
 def _session_id(request: Request, key: ApiKey | None) -> str | None:
     """The session of a request; the same id with another API key is another session."""
-    session_id = request.headers.get(SESSION_HEADER)
+    session_id = request.headers.get(named.SESSION_ID)
     if session_id is None:
         return None
-    if not re.fullmatch(SESSION_PATTERN, session_id):
+    if not re.fullmatch(named.SESSION_PATTERN, session_id):
         raise ApiError(
             400,
-            f"{SESSION_HEADER} must be 1 to 256 printable ASCII characters",
-            param=SESSION_HEADER,
+            f"{named.SESSION_ID} must be 1 to 256 printable ASCII characters",
+            param=named.SESSION_ID,
         )
     return session_id if key is None else f"{key.name} {session_id}"

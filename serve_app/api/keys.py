@@ -12,6 +12,7 @@ from pathlib import Path
 from modelsat.errors import ConfigError
 from serve_app.api.key_file import ApiKey, Role, hash_key, read_keys
 from serve_app.contracts.errors import ApiError
+from serve_app.contracts.headers import AUTHORIZATION, WWW_AUTHENTICATE
 
 _CHECK_INTERVAL_S = 1.0
 _BEARER = re.compile(r"[Bb]earer +([!-~]+)")
@@ -65,9 +66,9 @@ class KeyRing:
             what = "no API key was given" if authorization is None else "the API key is not valid"
             raise ApiError(
                 401,
-                f"{what}; send the header 'Authorization: Bearer KEY'",
+                f"{what}; send the header '{AUTHORIZATION}: Bearer KEY'",
                 code="invalid_api_key",
-                headers={"WWW-Authenticate": "Bearer"},
+                headers={WWW_AUTHENTICATE: "Bearer"},
             )
         if key.role != role:
             raise ApiError(403, f"this path takes {role} keys only", code="wrong_role")

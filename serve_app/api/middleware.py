@@ -30,8 +30,10 @@ from serve_app.api.connection import (
 from serve_app.api.key_file import ApiKey
 from serve_app.api.services import Services
 from serve_app.config import ServeConfig
+from serve_app.contracts import headers as named
 from serve_app.contracts.answers import Deadline
 from serve_app.contracts.errors import ApiError
+from serve_app.contracts.headers import MAX_TIMEOUT_S, MIN_TIMEOUT_S, TIMEOUT_S
 from serve_app.contracts.request_record import RequestRecord
 from serve_app.contracts.trace_context import CURRENT_TRACE, begin_trace
 
@@ -39,8 +41,6 @@ from serve_app.contracts.trace_context import CURRENT_TRACE, begin_trace
 EXCHANGE = "modelsat.exchange"
 API_KEY = "modelsat.key"
 CLIENT_LEFT = 499
-TIMEOUT_HEADER = "x-request-timeout-seconds"
-MIN_TIMEOUT_S, MAX_TIMEOUT_S = 0.1, 86400
 
 # Paths of inference requests, and the name of each endpoint in records.
 INFERENCE_PATHS = {
@@ -54,6 +54,13 @@ _OPEN = frozenset({"/health", "/health/live", "/health/ready", "/openapi.json"})
 # Serve's proxy has the same time limit and answers in plain text, so ours has to come first.
 _MARGIN_FRACTION = 0.2
 _MAX_MARGIN_S = 0.5
+
+# Header names as ASGI writes them.
+_AUTHORIZATION = named.as_key(named.AUTHORIZATION)
+_REQUEST_ID = named.as_key(named.REQUEST_ID)
+_TIMEOUT_S = named.as_key(TIMEOUT_S)
+_TRACEPARENT = named.as_key(named.TRACEPARENT)
+_TRACESTATE = named.as_key(named.TRACESTATE)
 
 _NUMBER = re.compile(rb"\d{1,20}(\.\d{1,20})?([eE][+-]?\d{1,3})?")
 
@@ -102,7 +109,7 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        request_id = _request_id(headers.get(b"x-request-id"))
+        request_id = _request_id(headers.get(_REQUEST_ID))
         reply = Reply(send, request_id if self._echo_request_id else None)
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         endpoint = INFERENCE_PATHS.get(path) if scope["method"] == "POST" else None
@@ -138,10 +145,10 @@ class RequestMiddleware:
         path: str,
         headers: Mapping[bytes, bytes],
     ) -> None:
-        if self._sample_fraction is not None or b"traceparent" in headers:
+        if self._sample_fraction is not None or _TRACEPARENT in headers:
             record.trace = begin_trace(
-                _text(headers.get(b"traceparent")),
-                _text(headers.get(b"tracestate")),
+                _text(headers.get(_TRACEPARENT)),
+                _text(headers.get(_TRACESTATE)),
                 sample_fraction=self._sample_fraction,
             )
         CURRENT_TRACE.set(record.trace)
@@ -193,7 +200,7 @@ class RequestMiddleware:
             return None
         is_admin_path = path.startswith("/admin/")
         return keys.authenticate(
-            _text(headers.get(b"authorization")), "admin" if is_admin_path else "client"
+            _text(headers.get(_AUTHORIZATION)), "admin" if is_admin_path else "client"
         )
 
     def _finish(self, record: RequestRecord, reply: Reply) -> None:
@@ -224,15 +231,15 @@ def _request_id(given: bytes | None) -> str:
 
 
 def _client_timeout_s(headers: Mapping[bytes, bytes]) -> float:
-    given = headers.get(TIMEOUT_HEADER.encode())
+    given = headers.get(_TIMEOUT_S)
     if given is None:
         return math.inf
     seconds = float(given) if _NUMBER.fullmatch(given) else math.nan
     if not MIN_TIMEOUT_S <= seconds <= MAX_TIMEOUT_S:
         raise ApiError(
             400,
-            f"{TIMEOUT_HEADER} must be a number of seconds, {MIN_TIMEOUT_S} to {MAX_TIMEOUT_S}",
-            param=TIMEOUT_HEADER,
+            f"{TIMEOUT_S} must be a number of seconds, {MIN_TIMEOUT_S} to {MAX_TIMEOUT_S}",
+            param=TIMEOUT_S,
         )
     return seconds
 

@@ -5,8 +5,6 @@ from typing import Any
 
 import modelsat
 from modelsat.zoo.candidate import Candidate, Endpoint
-from serve_app.api.inference import SESSION_HEADER, SESSION_PATTERN
-from serve_app.api.middleware import MAX_TIMEOUT_S, MIN_TIMEOUT_S, TIMEOUT_HEADER
 from serve_app.api.openapi_requests import (
     Schema,
     chat_schema,
@@ -14,6 +12,7 @@ from serve_app.api.openapi_requests import (
     embedding_schema,
     route_schema,
 )
+from serve_app.contracts import headers as named
 from serve_app.contracts.zoo_state import ZooState
 
 _JSON = "application/json"
@@ -79,13 +78,6 @@ _ROUTE: Schema = {
     },
 }
 
-_RETRY_AFTER = {
-    "Retry-After": {
-        "description": "Seconds after which a retry may succeed.",
-        "required": True,
-        "schema": {"type": "integer", "minimum": 1},
-    }
-}
 _DESCRIPTIONS = {
     400: "The request is malformed, or its prompt is too long.",
     401: "No API key, or an unknown one.",
@@ -167,42 +159,28 @@ def _inference(operation: str, body: Schema, answer: Mapping[str, Any]) -> dict[
 
 
 def _request_headers() -> list[dict[str, Any]]:
-    schemas: dict[str, Schema] = {
-        SESSION_HEADER: {"type": "string", "pattern": f"^{SESSION_PATTERN}$"},
-        TIMEOUT_HEADER: {"type": "number", "minimum": MIN_TIMEOUT_S, "maximum": MAX_TIMEOUT_S},
-    }
-    descriptions = {
-        SESSION_HEADER: "Session id. A session keeps its model unless another is much better.",
-        TIMEOUT_HEADER: "Time limit for the whole answer, seconds.",
-    }
+    headers = {name: named.REQUEST_HEADERS[name] for name in (named.SESSION_ID, named.TIMEOUT_S)}
     return [
-        {"name": name, "in": "header", "schema": schema, "description": descriptions[name]}
-        for name, schema in schemas.items()
+        {"name": name, "in": "header", "schema": header.schema, "description": header.meaning}
+        for name, header in headers.items()
     ]
 
 
 def _completed(schema: Schema, *, streams: bool = False) -> dict[str, Any]:
-    def header(description: str, schema: Schema, *, required: bool = True) -> dict[str, Any]:
-        return {"description": description, "required": required, "schema": schema}
-
     answer = _ok(schema)
     if streams:
         answer["content"][_EVENTS] = {"itemSchema": _EVENT}
+    always = (named.SELECTED_MODEL, named.REASON, named.ATTEMPTS, named.OVERHEAD_MS)
     answer["headers"] = {
-        "x-modelsat-selected-model": header("The model that answers.", _STRING),
-        "x-modelsat-reason": header("Why the first model was chosen.", _STRING),
-        "x-modelsat-attempts": header("Number of models tried.", {"type": "integer", "minimum": 1}),
-        "x-modelsat-overhead-ms": header(
-            "Gateway overhead before the first byte, upstream wait excluded, milliseconds.",
-            {"type": "number", "minimum": 0},
-        ),
-        "x-modelsat-confidence": header(
-            "P(correct) of the model that answers, if it was scored.",
-            {"type": "number", "minimum": 0, "maximum": 1},
-            required=False,
-        ),
+        **{name: _header(name, required=True) for name in always},
+        named.CONFIDENCE: _header(named.CONFIDENCE, required=False),
     }
     return answer
+
+
+def _header(name: str, *, required: bool) -> dict[str, Any]:
+    header = named.RESPONSE_HEADERS[name]
+    return {"description": header.meaning, "required": required, "schema": header.schema}
 
 
 def _reading_paths() -> dict[str, Any]:
@@ -258,5 +236,5 @@ def _error(description: str, *, retriable: bool = False) -> dict[str, Any]:
         "content": {_JSON: {"schema": {"$ref": "#/components/schemas/Error"}}},
     }
     if retriable:
-        answer["headers"] = _RETRY_AFTER
+        answer["headers"] = {named.RETRY_AFTER: _header(named.RETRY_AFTER, required=True)}
     return answer

@@ -16,12 +16,13 @@ from collections.abc import Iterable, Iterator
 from starlette.middleware import Middleware
 
 from serve_app.api.connection import REQUEST_ID, App, Message, Receive, Reply, Scope, Send
+from serve_app.contracts import headers as named
 from serve_app.contracts.errors import ApiError, overloaded
 
 _OURS = ("/v1/", "/admin/", "/health")  # other applications on the cluster are not touched
-_DROPPED = frozenset(
-    {b"x-request-disconnect-disabled", b"serve_multiplexed_model_id", b"serve-multiplexed-model-id"}
-)
+_CONTENT_TYPE = named.as_key(named.CONTENT_TYPE)
+_REQUEST_ID = named.as_key(named.REQUEST_ID)
+_DROPPED = frozenset(map(named.as_key, named.DROPPED))
 _MESSAGES = {
     404: "no such path",
     408: "the answer took longer than allowed",
@@ -72,9 +73,9 @@ class _Shaping:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start" and message["status"] >= 400:
             headers = dict(message["headers"])
-            if headers.get(b"content-type", b"").startswith(b"text/plain"):
+            if headers.get(_CONTENT_TYPE, b"").startswith(b"text/plain"):
                 self._error = _as_api_error(message["status"])
-                self._request_id = headers.get(b"x-request-id", b"").decode("latin-1") or None
+                self._request_id = headers.get(_REQUEST_ID, b"").decode("latin-1") or None
                 return
         if self._error is None:
             await self._send(message)
@@ -89,7 +90,7 @@ def _as_api_error(status: int) -> ApiError:
 
 def _cleaned(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
     for name, value in headers:
-        if name in _DROPPED or (name == b"x-request-id" and not REQUEST_ID.fullmatch(value)):
+        if name in _DROPPED or (name == _REQUEST_ID and not REQUEST_ID.fullmatch(value)):
             continue
         yield name, value if value.isascii() else _as_utf8(value)
 

@@ -7,89 +7,33 @@ becomes the candidate's name. ``serve_app.api.openapi`` publishes the rules that
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
-from modelsat.routing.constraints import FIELDS, Constraints
+from modelsat.routing.constraints import FIELDS
 from modelsat.zoo.candidate import Endpoint
+from serve_app.api.prompts import check_prompt, is_integer, longest_prompt, prompt_text
 from serve_app.api.routing_fields import ConstraintError, read_fields
 from serve_app.config import RoutingOptions
-from serve_app.contracts.errors import ApiError
+from serve_app.contracts.errors import refuse
+from serve_app.contracts.parsed_request import ANSWER_LIMITS, ParsedRequest
 
 MAX_EXPLAINED = 20  # card statements that /v1/route shows per candidate
 _USUALLY_EXPLAINED = 3
-_MOST_TOKENS = 2**40  # beyond every context window, and within 64 bits
 
 # An empty list or object of 3 bytes costs 60 to 90 bytes and 0.3 us; texts hold few brackets.
 _MAX_BRACKETS = 250_000
 # Walking and encoding a body recurse, which Python and msgspec limit to about 1000 levels.
 _MAX_DEPTH = 128
 _TOO_DEEP = f"the body is nested more than {_MAX_DEPTH} levels deep"
-# Fields that limit the length of the answer; the first that is given counts.
-_LIMITS: Mapping[str, tuple[str, ...]] = {
-    "chat": ("max_completion_tokens", "max_tokens"),
-    "completions": ("max_tokens",),
-}
 # The field of a body that holds its text.
 _TEXT_FIELDS: dict[Endpoint, str] = {
     "chat": "messages",
     "completions": "prompt",
     "embeddings": "input",
 }
-_MODALITIES = {"image_url": "image", "input_audio": "audio", "audio_url": "audio"}
 _decode = msgspec.json.Decoder().decode
-
-
-@dataclass(frozen=True)
-class ParsedRequest:
-    """A parsed request body.
-
-    Attributes:
-        endpoint: the OpenAI endpoint; for ``/v1/route``, the one that the body fits.
-        body: the JSON object without the routing fields.
-        model: the requested model name.
-        stream: whether to stream the answer.
-        routing_fields: the routing fields that were given, null ones included.
-        explained: card statements to show per candidate, for ``/v1/route``.
-    """
-
-    endpoint: Endpoint
-    body: dict[str, Any]
-    model: str
-    stream: bool = False
-    routing_fields: Mapping[str, Any] = field(default_factory=dict)
-    explained: int = 0
-
-    def constraints(self, profile: Constraints) -> Constraints:
-        """The profile's constraints, overridden by those of the request.
-
-        A null removes the profile's constraint.
-        """
-        given = self.routing_fields
-        return profile.model_copy(update=dict(given)) if given else profile
-
-    @property
-    def modalities(self) -> frozenset[str]:
-        """Kinds of input in the request."""
-        found = {"text"}
-        for message in self.body["messages"] if self.endpoint == "chat" else ():
-            content = message.get("content")
-            if isinstance(content, list):
-                found.update(_MODALITIES.get(part["type"], "text") for part in content)
-        return frozenset(found)
-
-    @property
-    def max_new_tokens(self) -> int:
-        """Most tokens of the answer, bounded; 0 if the request does not say."""
-        limits = [self.body.get(name) for name in _LIMITS.get(self.endpoint, ())]
-        return int(min(next(filter(None, limits), 0), _MOST_TOKENS))
-
-    @property
-    def has_tools(self) -> bool:
-        """Whether the request has tools."""
-        return self.endpoint == "chat" and bool(self.body.get("tools"))
 
 
 def parse_chat(raw: bytes) -> ParsedRequest:
@@ -106,7 +50,7 @@ def parse_chat(raw: bytes) -> ParsedRequest:
 def parse_completion(raw: bytes) -> ParsedRequest:
     """Parse a text completion request; see :func:`parse_chat`."""
     body = _read_json_object(raw)
-    _check_texts(body.get("prompt"), "prompt")
+    check_prompt(body.get("prompt"), "prompt")
     _check_limits(body, "completions")
     return _completion("completions", body)
 
@@ -114,7 +58,7 @@ def parse_completion(raw: bytes) -> ParsedRequest:
 def parse_embedding(raw: bytes) -> ParsedRequest:
     """Parse an embedding request; see :func:`parse_chat`."""
     body = _read_json_object(raw)
-    _check_texts(body.get("input"), "input")
+    check_prompt(body.get("input"), "input")
     return ParsedRequest(
         "embeddings", body, _model(body), routing_fields=_take_routing_fields(body)
     )
@@ -128,15 +72,15 @@ def parse_route(raw: bytes, default_model: str) -> ParsedRequest:
     """
     body = _read_json_object(raw)
     if ("messages" in body) == ("prompt" in body):
-        _refuse("give either messages or prompt", "messages")
+        refuse("give either messages or prompt", "messages")
     explained = body.pop("top_k", _USUALLY_EXPLAINED)
-    if not _is_integer(explained, 0, MAX_EXPLAINED):
-        _refuse(f"top_k must be an integer from 0 to {MAX_EXPLAINED}", "top_k")
+    if not is_integer(explained, 0, MAX_EXPLAINED):
+        refuse(f"top_k must be an integer from 0 to {MAX_EXPLAINED}", "top_k")
     body.setdefault("model", default_model)
     if "messages" in body:
         _check_chat(body)
     else:
-        _check_texts(body["prompt"], "prompt")
+        check_prompt(body["prompt"], "prompt")
         _check_limits(body, "completions")
     endpoint: Endpoint = "chat" if "messages" in body else "completions"
     model = _model(body)
@@ -185,7 +129,7 @@ def text_to_route(endpoint: Endpoint, body: Mapping[str, Any], options: RoutingO
     if endpoint == "chat":
         text = _chat_text(body[field], options)
     else:
-        text = _prompt_text(field, body[field])
+        text = prompt_text(field, body[field])
     return text if text.strip() else ""
 
 
@@ -197,7 +141,7 @@ def all_text(endpoint: Endpoint, body: Mapping[str, Any]) -> str:
     """
     value = body[_TEXT_FIELDS[endpoint]]
     if endpoint != "chat":
-        return value if isinstance(value, str) else _longest(value)
+        return value if isinstance(value, str) else longest_prompt(value)
     texts = [f"<|{message['role']}|>\n{_message_text(message)}" for message in value]
     extra = [message["tool_calls"] for message in value if message.get("tool_calls")]
     extra += [body[name] for name in ("tools", "functions") if body.get(name)]
@@ -209,36 +153,36 @@ def all_text(endpoint: Endpoint, body: Mapping[str, Any]) -> str:
 def _completion(endpoint: Endpoint, body: dict[str, Any]) -> ParsedRequest:
     stream = body.get("stream")
     if not (stream is None or isinstance(stream, bool)):
-        _refuse("stream must be true or false", "stream")
+        refuse("stream must be true or false", "stream")
     options = body.get("stream_options")
     if not (options is None or isinstance(options, dict)):
-        _refuse("stream_options must be an object", "stream_options")
+        refuse("stream_options must be an object", "stream_options")
     return ParsedRequest(endpoint, body, _model(body), bool(stream), _take_routing_fields(body))
 
 
 def _model(body: Mapping[str, Any]) -> str:
     model = body.get("model")
     if not isinstance(model, str) or not model:
-        _refuse("model must be a non-empty string", "model")
+        refuse("model must be a non-empty string", "model")
     return model
 
 
 def _read_json_object(raw: bytes) -> dict[str, Any]:
     num_brackets = raw.count(b"[") + raw.count(b"{")
     if num_brackets > _MAX_BRACKETS:
-        _refuse(f"the body holds more than {_MAX_BRACKETS} brackets", None)
+        refuse(f"the body holds more than {_MAX_BRACKETS} brackets", None)
     try:
         body = _decode(raw)
     except UnicodeError:
-        _refuse("the body is not valid UTF-8 text", None)
+        refuse("the body is not valid UTF-8 text", None)
     except RecursionError:
-        _refuse(_TOO_DEEP, None)
+        refuse(_TOO_DEEP, None)
     except msgspec.MsgspecError:
-        _refuse("the body is not valid JSON", None)
+        refuse("the body is not valid JSON", None)
     if not isinstance(body, dict):
-        _refuse("the body must be a JSON object", None)
+        refuse("the body must be a JSON object", None)
     if num_brackets > _MAX_DEPTH and _is_deeper(body, _MAX_DEPTH):
-        _refuse(_TOO_DEEP, None)
+        refuse(_TOO_DEEP, None)
     return body
 
 
@@ -258,20 +202,20 @@ def _is_deeper(body: dict[str, Any], depth: int) -> bool:
 def _check_chat(body: Mapping[str, Any]) -> None:
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
-        _refuse("messages must be a non-empty list", "messages")
+        refuse("messages must be a non-empty list", "messages")
     for index, message in enumerate(messages):
         where = f"messages[{index}]"
         if not isinstance(message, dict):
-            _refuse(f"{where} must be an object", where)
+            refuse(f"{where} must be an object", where)
         if not isinstance(message.get("role"), str) or not message["role"]:
-            _refuse(f"{where}.role must be a non-empty string", f"{where}.role")
+            refuse(f"{where}.role must be a non-empty string", f"{where}.role")
         calls = message.get("tool_calls")
         if not (calls is None or isinstance(calls, list)):
-            _refuse(f"{where}.tool_calls must be a list", f"{where}.tool_calls")
+            refuse(f"{where}.tool_calls must be a list", f"{where}.tool_calls")
         _check_content(message.get("content"), f"{where}.content")
     tools = body.get("tools")
     if not (tools is None or isinstance(tools, list)):
-        _refuse("tools must be a list", "tools")
+        refuse("tools must be a list", "tools")
     _check_limits(body, "chat")
 
 
@@ -279,35 +223,19 @@ def _check_content(content: Any, where: str) -> None:
     if content is None or isinstance(content, str):
         return  # null is allowed with tool calls
     if not isinstance(content, list):
-        _refuse(f"{where} must be a string or a list of parts", where)
+        refuse(f"{where} must be a string or a list of parts", where)
     for index, part in enumerate(content):
         if not isinstance(part, dict) or not isinstance(part.get("type"), str):
-            _refuse(f"{where}[{index}] must be an object with a type", f"{where}[{index}]")
+            refuse(f"{where}[{index}] must be an object with a type", f"{where}[{index}]")
         if part["type"] == "text" and not isinstance(part.get("text"), str):
-            _refuse(f"{where}[{index}].text must be a string", f"{where}[{index}].text")
-
-
-def _check_texts(value: Any, where: str) -> None:
-    """Check a text, a list of texts, token ids, or a list of token ids."""
-    if isinstance(value, str):
-        return
-    if isinstance(value, list) and value:
-        if all(isinstance(item, str) for item in value) or _are_token_ids(value):
-            return
-        if all(isinstance(item, list) and item and _are_token_ids(item) for item in value):
-            return
-    _refuse(
-        f"{where} must be a string, a list of strings, a list of token ids, or a list of such "
-        "lists; lists must not be empty",
-        where,
-    )
+            refuse(f"{where}[{index}].text must be a string", f"{where}[{index}].text")
 
 
 def _check_limits(body: Mapping[str, Any], endpoint: Endpoint) -> None:
-    for name in _LIMITS[endpoint]:
+    for name in ANSWER_LIMITS[endpoint]:
         value = body.get(name)
-        if not (value is None or _is_integer(value, 0, float("inf"))):
-            _refuse(f"{name} must be an integer, 0 or more", name)
+        if not (value is None or is_integer(value, 0, float("inf"))):
+            refuse(f"{name} must be an integer, 0 or more", name)
 
 
 def _take_routing_fields(body: dict[str, Any]) -> dict[str, Any]:
@@ -318,15 +246,7 @@ def _take_routing_fields(body: dict[str, Any]) -> dict[str, Any]:
     try:
         return read_fields(given)
     except ConstraintError as error:
-        _refuse(str(error), error.field)
-
-
-def _prompt_text(field: str, value: str | Sequence[Any]) -> str:
-    texts = [value] if isinstance(value, str) else list(value)
-    if not all(isinstance(text, str) for text in texts):
-        message = f"{field} holds token ids, which cannot be routed; send text or name a model"
-        raise ApiError(400, message, param=field)
-    return "\n".join(texts)
+        refuse(str(error), error.field)
 
 
 def _chat_text(messages: Sequence[Mapping[str, Any]], options: RoutingOptions) -> str:
@@ -360,30 +280,3 @@ def _message_text(message: Mapping[str, Any]) -> str:
 
 def _part_texts(parts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     return (part["text"] for part in parts if part.get("type") == "text")
-
-
-def _longest(value: Sequence[Any]) -> str:
-    """The longest of several prompts; each is answered separately."""
-    if all(isinstance(item, int) for item in value):
-        return "1 " * len(value)
-    texts = [item if isinstance(item, str) else "1 " * len(item) for item in value]
-    return max(texts, key=len, default="")
-
-
-def _is_number(value: Any, low: float, high: float) -> bool:
-    return type(value) in (int, float) and low <= value <= high
-
-
-def _is_integer(value: Any, low: float, high: float) -> bool:
-    # JSON Schema, and so our document, takes 2.0 for an integer.
-    return _is_number(value, low, high) and value == int(value)
-
-
-def _are_token_ids(values: list[Any]) -> bool:
-    if set(map(type, values)) == {int}:  # a million of them in 20 ms, one by one in 300 ms
-        return min(values) >= 0
-    return all(_is_integer(value, 0, float("inf")) for value in values)
-
-
-def _refuse(message: str, param: str | None) -> NoReturn:
-    raise ApiError(400, message, param=param)

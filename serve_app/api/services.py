@@ -13,7 +13,7 @@ from serve_app.contracts.routing import Ranking, RouteRequest
 from serve_app.contracts.zoo_state import ZooState
 
 
-class Router(Protocol):
+class RequestRouter(Protocol):
     """Orders candidates."""
 
     async def rank(self, request: RouteRequest) -> Ranking:
@@ -26,7 +26,7 @@ class Router(Protocol):
         """Return the ranking and its reasons; raises ApiError."""
 
 
-class Dispatcher(Protocol):
+class RequestDispatcher(Protocol):
     """Sends a request to candidates in order until one answers."""
 
     async def send(
@@ -56,8 +56,8 @@ class Services:
     """
 
     zoo: Callable[[], ZooState]
-    router: Router
-    dispatcher: Dispatcher
+    router: RequestRouter
+    dispatcher: RequestDispatcher
     ready: Callable[[], bool]
     observers: Sequence[Observer] = ()
     keys: KeyRing | None = None

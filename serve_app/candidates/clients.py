@@ -10,6 +10,7 @@ from modelsat.zoo.candidate import Candidate
 from modelsat.zoo.zoo_file import Zoo
 from serve_app.candidates.engines import engine_of
 from serve_app.candidates.engines.protocol import EngineClient
+from serve_app.contracts.headers import ACCEPT_ENCODING, USER_AGENT
 
 # Below the 5 s after which uvicorn (so vLLM) and Node close idle connections, so that no request
 # is sent on a connection that is being closed.
@@ -82,6 +83,6 @@ def open_session(max_connections: int, connect_timeout_s: float) -> aiohttp.Clie
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s),
-        headers={"User-Agent": "model-sat", "Accept-Encoding": "identity"},
+        headers={USER_AGENT: "model-sat", ACCEPT_ENCODING: "identity"},
         trust_env=False,
     )

@@ -121,7 +121,7 @@ class Dispatcher:
             attempts.append(Attempt(name, outcome, self._clock() - started_s))
             answer = self._watched(name, answer, body, trial, deadline, stream=stream)
             return Dispatched(name, answer, tuple(attempts))
-        raise self._nobody(ranking, attempts, deadline)
+        raise self._no_answer(ranking, attempts, deadline)
 
     def _watched(
         self,
@@ -141,7 +141,7 @@ class Dispatcher:
         parts = _WatchedParts(name, answer, body, trial, deadline, idle_s)
         return replace(answer, parts=parts)
 
-    def _nobody(
+    def _no_answer(
         self, ranking: Sequence[str], attempts: Sequence[Attempt], deadline: Deadline
     ) -> DispatchError:
         wait_s = min((self._health.wait_s(name) for name in ranking), default=0.0)

@@ -1,4 +1,4 @@
-"""What a candidate gives back: an answer from its first part on, or a failure."""
+"""The result of a request to a candidate: an answer from its first part on, or a failure."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self
 
 from modelsat.zoo.candidate import Endpoint
+from serve_app.contracts.error_codes import Code
 from serve_app.contracts.errors import ApiError
 
 FailureKind = Literal[
@@ -16,11 +17,11 @@ Outcome = Literal["answered", "refused"] | FailureKind
 
 @dataclass
 class AnswerFacts:
-    """What is read of an answer as it passes; complete once its parts have ended.
+    """Facts read from an answer while it is relayed; complete once its parts have ended.
 
     Attributes:
-        prompt_tokens, completion_tokens: as the candidate counts them; None where it does not
-            say, which is so for streams that were not asked for ``include_usage``.
+        prompt_tokens, completion_tokens: as the candidate counts them; None if it does not
+            report them, as in streams without ``include_usage``.
         failure: why a stream ended early, after its first part; None: it did not.
     """
 
@@ -167,7 +168,7 @@ class DispatchError(ApiError):
         message: str,
         *,
         attempts: Sequence[Attempt],
-        code: str | None = None,
+        code: Code | None = None,
         retry_after_s: int | None = None,
     ) -> None:
         super().__init__(status, message, code=code, retry_after_s=retry_after_s)

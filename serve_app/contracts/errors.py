@@ -5,31 +5,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
+
+from serve_app.contracts.error_codes import DEFAULT_CODES, OTHER_CODE, Code, error_type
+from serve_app.contracts.headers import RETRY_AFTER
 
 _MAX_LISTED_NAMES = 20
-
-_TYPES = {
-    401: "authentication_error",
-    403: "permission_error",
-    408: "timeout",
-    429: "rate_limit_error",
-    503: "service_unavailable",
-    504: "timeout",
-}
-
-_CODES = {
-    400: "invalid_parameter",
-    403: "not_permitted",
-    404: "not_found",
-    405: "method_not_allowed",
-    408: "timeout",
-    413: "body_too_large",
-    429: "rate_limited",
-    500: "internal_error",
-    503: "overloaded",
-    504: "timeout",
-}
 
 
 class ApiError(Exception):
@@ -38,7 +19,7 @@ class ApiError(Exception):
     Attributes:
         status: HTTP status.
         message: what is wrong and what is allowed; free of request text.
-        code: machine-readable reason.
+        code: machine-readable reason; a refusal by a model's provider may carry another than these.
         param: name of the offending field.
         retry_after_s: when trying again may help, seconds.
         headers: HTTP headers that go with it.
@@ -49,7 +30,7 @@ class ApiError(Exception):
         status: int,
         message: str,
         *,
-        code: str | None = None,
+        code: Code | None = None,
         param: str | None = None,
         retry_after_s: int | None = None,
         headers: Mapping[str, str] | None = None,
@@ -57,25 +38,29 @@ class ApiError(Exception):
         super().__init__(message)
         self.status = status
         self.message = message
-        self.code = code or _CODES.get(status, "error")
+        self.code: str = code or DEFAULT_CODES.get(status, OTHER_CODE)
         self.param = param
         self.retry_after_s = retry_after_s
         self.headers = dict(headers or {})
         if retry_after_s is not None:
-            self.headers["Retry-After"] = str(retry_after_s)
+            self.headers[RETRY_AFTER] = str(retry_after_s)
 
     @property
     def body(self) -> dict[str, Any]:
         """The JSON document sent to the client."""
-        default = "server_error" if self.status >= 500 else "invalid_request_error"
         return {
             "error": {
                 "message": self.message,
-                "type": _TYPES.get(self.status, default),
+                "type": error_type(self.status),
                 "param": self.param,
                 "code": self.code,
             }
         }
+
+
+def refuse(message: str, param: str | None) -> NoReturn:
+    """Raise the error of a malformed request: 400 with the name of the offending field."""
+    raise ApiError(400, message, param=param)
 
 
 def model_not_found(names: Sequence[str]) -> ApiError:
@@ -90,7 +75,7 @@ def model_not_found(names: Sequence[str]) -> ApiError:
     )
 
 
-def overloaded(message: str, *, code: str = "overloaded") -> ApiError:
+def overloaded(message: str, *, code: Code = "overloaded") -> ApiError:
     """The answer when the request may succeed a little later."""
     return ApiError(503, message, code=code, retry_after_s=1)
 

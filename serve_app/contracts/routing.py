@@ -1,4 +1,4 @@
-"""What goes into routing and what comes out of it."""
+"""The input and the result of routing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Requirements:
-    """What a candidate must be able to do to answer a request.
+    """The abilities that a candidate needs to answer a request.
 
     Attributes:
         endpoint: OpenAI's endpoint.

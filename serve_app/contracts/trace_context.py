@@ -8,6 +8,8 @@ import re
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from serve_app.contracts.headers import TRACEPARENT, TRACESTATE
+
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _MAX_TRACESTATE_CHARS = 512  # what every participant must be able to pass on
 _SAMPLED = 0x01
@@ -34,9 +36,9 @@ class TraceContext:
     def headers(self) -> dict[str, str]:
         """The headers that continue the trace at a candidate."""
         flags = _SAMPLED if self.sampled else 0
-        headers = {"traceparent": f"00-{self.trace_id}-{self.span_id}-{flags:02x}"}
+        headers = {TRACEPARENT: f"00-{self.trace_id}-{self.span_id}-{flags:02x}"}
         if self.tracestate is not None:
-            headers["tracestate"] = self.tracestate
+            headers[TRACESTATE] = self.tracestate
         return headers
 
 

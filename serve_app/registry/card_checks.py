@@ -1,4 +1,4 @@
-"""What a card has to pass before it may replace another or join a served zoo.
+"""Checks of a card before it replaces another or joins a served zoo.
 
 Cards come from outside. Their numbers may be wrong, for instance from a run with a broken chat
 template; their text reaches the router's encoder and people's terminals.

@@ -29,8 +29,8 @@ Task = Coroutine[Any, Any, Any]
 _log = logging.getLogger("ray.serve.modelsat")
 
 
-class Sessions(Protocol):
-    """The candidate of each session."""
+class SessionMap(Protocol):
+    """Stores the candidate of each session, in this process."""
 
     def get(self, session_id: str) -> str | None:
         """Return the candidate of a session, if it is stored."""
@@ -48,7 +48,7 @@ class ZooController:
         current: tuple[ZooState, VersionRecord],
         applications: Applications,
         rules: Rules,
-        sessions: Sessions,
+        sessions: SessionMap,
         *,
         agreement_timeout_s: float,
     ) -> None:

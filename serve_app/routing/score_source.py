@@ -1,4 +1,4 @@
-"""Where an ingress replica gets scores: its cache, a call that is under way, or the scorer."""
+"""Scores for an ingress replica: from its cache, a pending call, or the scorer."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""How the endpoint uses each engine: one module per engine, named as the zoo file names it."""
+"""Serving with each engine: one module per engine, named as in the zoo file."""
 
 from importlib import import_module
 

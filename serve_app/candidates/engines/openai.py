@@ -1,10 +1,9 @@
 """Candidates behind OpenAI-compatible URLs.
 
-A request carries the client's JSON with ``model`` replaced, and the headers ``Content-Type``,
-``Authorization`` (the key that the zoo names), ``Host``, ``Accept``, ``Accept-Encoding``,
-``Content-Length`` and ``User-Agent: model-sat``; a traced request also ``traceparent`` and
-``tracestate``. No other header of the client is forwarded. Proxies of the environment are ignored,
-redirections are not followed, cookies are neither stored nor sent.
+A request carries the client's JSON with ``model`` replaced, and the headers of
+``serve_app.contracts.headers.CANDIDATE_REQUEST_HEADERS``. No other header of the client is
+forwarded. Proxies of the environment are ignored, redirections are not followed, cookies are
+neither stored nor sent.
 """
 
 import asyncio
@@ -22,6 +21,7 @@ from serve_app.candidates.refusals import failure_of, refusal
 from serve_app.candidates.rewriting import Rewriter, UpstreamError
 from serve_app.candidates.stream import EventParts
 from serve_app.contracts.answers import Answer, CandidateFailure, Document
+from serve_app.contracts.headers import AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER
 from serve_app.contracts.trace_context import CURRENT_TRACE
 
 _PATHS: dict[Endpoint, str] = {
@@ -74,9 +74,9 @@ class UrlClient(EngineClient):
             for endpoint, path in _PATHS.items()
         }
         self._key = candidate.read_api_key()
-        self._headers = {"Content-Type": "application/json"}
+        self._headers = {CONTENT_TYPE: "application/json"}
         if self._key is not None:
-            self._headers["Authorization"] = f"Bearer {self._key}"
+            self._headers[AUTHORIZATION] = f"Bearer {self._key}"
 
     async def open(
         self, endpoint: Endpoint, body: Mapping[str, Any], *, timeout_s: float
@@ -117,7 +117,7 @@ class UrlClient(EngineClient):
     async def _refused(
         self, response: aiohttp.ClientResponse, status: int, body: Mapping[str, Any]
     ) -> Answer:
-        failure = failure_of(status, response.headers.get("Retry-After"))
+        failure = failure_of(status, response.headers.get(RETRY_AFTER))
         if failure is not None:
             raise failure
         content = await _read_whole(response, _MAX_ERROR_BYTES)

@@ -1,4 +1,4 @@
-"""What the endpoint asks of an engine."""
+"""The interface of an engine for serving."""
 
 from abc import ABC, abstractmethod
 from typing import Any, Protocol

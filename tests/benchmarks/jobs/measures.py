@@ -34,7 +34,7 @@ Echo = Callable[[str], None]
 # Runs of 20 steps whose weights must agree, by the names of their cases.
 _SAME_WEIGHTS = {
     "two ranks, one rank": ("two", "one-accumulates"),
-    "unbroken, resumed after 10 steps": ("two", "two-resumed"),
+    "uninterrupted, resumed after 10 steps": ("two", "two-resumed"),
     "ZeRO-2, ZeRO-3": ("two", "two-zero-3"),
 }
 

@@ -21,10 +21,13 @@ def check_figures(figures: Figures) -> list[LimitCheck]:
     return [
         *_kill_checks(figures),
         at_least(
-            "slow URL: rows/s of two replicas over one", figures.url_ratio.median, _URL_RATIO, 2
+            "slow URL: rows/s of two replicas, relative to one",
+            figures.url_ratio.median,
+            _URL_RATIO,
+            2,
         ),
         at_least(
-            "random Llama: rows/s through the job over its engine alone",
+            "random Llama: rows/s through the job, relative to its engine alone",
             figures.pipeline_ratio.median,
             _PIPELINE_RATIO,
             2,
@@ -35,7 +38,7 @@ def check_figures(figures: Figures) -> list[LimitCheck]:
             for what, distance in figures.moved_apart.items()
         ),
         at_least(
-            "training tokens/s through Ray Train and DeepSpeed over a bare loop",
+            "training tokens/s through Ray Train and DeepSpeed, relative to a bare loop",
             figures.training_ratio.median,
             _TRAINING_RATIO,
             2,

@@ -30,6 +30,6 @@ def check_held_out(
         without["baselines"]["best_single"]["by_category"][family],
     )
     return [
-        at_most("loss by holding out, points", same - measured, MAX_HELD_OUT_LOSS_POINTS),
-        at_least("gain over any zoo without it, points", measured - absent, 0.0),
+        at_most("loss from holding it out, points", same - measured, MAX_HELD_OUT_LOSS_POINTS),
+        at_least("gain over every policy for the zoo without it, points", measured - absent, 0.0),
     ]

@@ -73,7 +73,7 @@ def _decision_checks(figures: Figures) -> list[LimitCheck]:
     one_ms = figures.decision_ms[1].median
     return [
         at_most(
-            f"one decision over {size} candidates, times that over 1",
+            f"one decision over {size} candidates, relative to 1 candidate",
             figures.decision_ms[size].median / one_ms,
             factor,
             2,
@@ -110,7 +110,9 @@ def _throughput_checks(figures: Figures) -> list[LimitCheck]:
             what = f"auto, concurrency {concurrency}: share answered 200"
             checks.append(at_least(what, throughput.ok_fraction, _OK_FRACTION, 3))
     others = sum(_num_undeliberate(throughput) for throughput in figures.auto.values())
-    checks.append(at_most("auto, up to concurrency 50: errors but 503 and 429", others, 0, 0))
+    checks.append(
+        at_most("auto, up to concurrency 50: errors other than 503 and 429", others, 0, 0)
+    )
     return checks
 
 

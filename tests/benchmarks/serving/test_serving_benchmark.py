@@ -74,7 +74,7 @@ def test_figures_on_their_limits_are_met():
         ({"pinned": {"LiteLLM, uvicorn": throughput(201, 100)}}, "times LiteLLM's"),
         ({"scorer_share": spread(0.6, 0.69, 0.9)}, "scorer's own rate"),
         ({"auto": {10: throughput(30, _200=98, _503=2)}}, "concurrency 10: share answered 200"),
-        ({"auto": {50: throughput(30, _200=98, _500=1)}}, "errors but 503 and 429"),
+        ({"auto": {50: throughput(30, _200=98, _500=1)}}, "errors other than 503 and 429"),
     ],
 )
 def test_each_limit_is_missed_by_its_own_figure(changes, what):

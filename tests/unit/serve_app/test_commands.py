@@ -11,7 +11,7 @@ def run(*arguments):
     return CliRunner().invoke(app, list(arguments))
 
 
-def test_help_tells_every_option():
+def test_help_describes_every_option():
     result = run("--help")
     assert result.exit_code == 0
     for option in ("--config", "--set", "--no-block"):

@@ -16,7 +16,7 @@ def test_shipped_configurations_load(path):
     assert load_config(ServeConfig, path).port == 8000
 
 
-def test_something_is_shipped():
+def test_there_are_shipped_configurations():
     assert SHIPPED
 
 
@@ -43,14 +43,14 @@ def test_a_wrong_value_is_named(changes, named):
     ("host", "shown"),
     [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("10.0.0.5", "10.0.0.5")],
 )
-def test_the_url_is_one_that_a_local_client_can_use(host, shown):
+def test_a_local_client_can_use_the_url(host, shown):
     values = {**PATHS, "host": host, "port": 81, "security": {"allow_anonymous": True}}
     config = parse_config(ServeConfig, values, source="test")
     assert config.url == f"http://{shown}:81/v1"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.5", "model-sat.internal"])
-def test_an_endpoint_that_others_reach_asks_for_keys_or_a_clear_word(host):
+def test_a_public_endpoint_needs_keys_or_an_explicit_setting(host):
     with pytest.raises(ConfigError, match=r"API keys.*security\.allow_anonymous"):
         parse_config(ServeConfig, {**PATHS, "host": host}, source="test")
     for security in ({"keys": "keys.yaml"}, {"allow_anonymous": True}):

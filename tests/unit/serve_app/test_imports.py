@@ -1,4 +1,4 @@
-"""What importing a module of the application loads, each in a fresh process."""
+"""Packages that importing a module of the application loads, each in a fresh process."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ print(json.dumps([name for name in sys.argv[2:] if name in sys.modules]))
     [
         ("serve_app.commands", (*ENGINE, *TORCH, *SERVER)),
         ("serve_app.ingress", (*ENGINE, *TORCH)),
-        # Whoever deploys: loads the modules of every deployment but a candidate's.
+        # The process that deploys loads the modules of every deployment except a candidate's.
         ("serve_app.lifecycle", (*ENGINE, *TORCH)),
         ("serve_app.candidates.engines.vllm", (*ENGINE, *TORCH)),
     ],

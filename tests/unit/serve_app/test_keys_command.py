@@ -20,7 +20,7 @@ def refused(*arguments):
     return ended.value.code
 
 
-def test_a_key_is_shown_once_and_opens(tmp_path):
+def test_a_new_key_is_shown_once_and_authenticates(tmp_path):
     file = tmp_path / "keys.yaml"
     made = run("create", "alice", "--file", file)
     assert made.exit_code == 0
@@ -33,7 +33,7 @@ def test_a_key_is_shown_once_and_opens(tmp_path):
     assert key not in listed.stdout
 
 
-def test_a_key_is_made_with_what_it_may_do(tmp_path):
+def test_a_key_is_created_with_its_permissions(tmp_path):
     file = tmp_path / "keys.yaml"
     assert run("create", "root", "--file", file, "--role", "admin").exit_code == 0
     run(
@@ -53,7 +53,7 @@ def test_a_revoked_key_is_gone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (("create", "a"), "same name"),
         (("create", "c", "--role", "root"), "role"),
@@ -62,18 +62,18 @@ def test_a_revoked_key_is_gone(tmp_path):
         (("revoke", "c"), "holds no key 'c'; it holds a"),
     ],
 )
-def test_a_refusal_is_one_line_and_changes_nothing(tmp_path, capsys, arguments, told):
+def test_a_refusal_is_one_line_and_changes_nothing(tmp_path, capsys, arguments, expected):
     file = tmp_path / "keys.yaml"
     run("create", "a", "--file", file)
     before = file.read_text()
     assert refused(*arguments, "--file", file) == 2
     message = capsys.readouterr().err
-    assert told in message
+    assert expected in message
     assert message.count("\n") == 1
     assert file.read_text() == before
 
 
-def test_a_missing_file_is_made_by_create_only(tmp_path):
+def test_only_create_creates_a_missing_file(tmp_path):
     file = tmp_path / "none.yaml"
     assert refused("list", "--file", file) == 2
     assert refused("revoke", "a", "--file", file) == 2

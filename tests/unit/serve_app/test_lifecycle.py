@@ -1,4 +1,4 @@
-"""What a start that fails leaves behind, on a Serve that is played."""
+"""The applications that a failed start leaves behind, on a fake Serve."""
 
 from types import SimpleNamespace
 
@@ -51,7 +51,7 @@ class PlayedServe:
 
 @pytest.fixture
 def played(monkeypatch):
-    """Puts a Serve in the place of Ray's."""
+    """Replaces Ray Serve by a fake."""
 
     def play(*names):
         serve = PlayedServe(*names)
@@ -67,7 +67,7 @@ def played(monkeypatch):
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
-def test_an_endpoint_that_ran_before_outlives_a_start_that_fails(played, interrupted):
+def test_a_running_endpoint_survives_a_failed_start(played, interrupted):
     serve = played(ROUTER_APPLICATION, "candidate-a")
     serve.interrupted = interrupted
     with pytest.raises(KeyboardInterrupt if interrupted else ArtifactError):
@@ -76,7 +76,7 @@ def test_an_endpoint_that_ran_before_outlives_a_start_that_fails(played, interru
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
-def test_a_first_start_that_fails_leaves_what_others_run(played, interrupted):
+def test_a_failed_first_start_leaves_applications_of_others_running(played, interrupted):
     serve = played("of-others")
     serve.interrupted = interrupted
     with pytest.raises(KeyboardInterrupt if interrupted else ArtifactError):
@@ -84,7 +84,7 @@ def test_a_first_start_that_fails_leaves_what_others_run(played, interrupted):
     assert set(serve.applications) == {"of-others"}
 
 
-def test_the_one_who_starts_is_told_that_the_earlier_endpoint_stays(played, capsys):
+def test_the_command_reports_that_the_earlier_endpoint_still_runs(played, capsys):
     played(ROUTER_APPLICATION)
     with pytest.raises(ArtifactError, match="no weights"):
         run(CONFIG, block=False)

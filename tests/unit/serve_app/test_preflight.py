@@ -132,7 +132,7 @@ def test_an_address_of_another_machine_is_refused():
 
 @pytest.fixture
 def listening(monkeypatch):
-    """Lets the Serve of this process listen on an address."""
+    """Makes the Serve of this process listen on an address."""
 
     def listen(host):
         client = SimpleNamespace(http_config=HTTPOptions(host=host))
@@ -142,7 +142,7 @@ def listening(monkeypatch):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.5"])
-def test_where_serve_listens_counts_whatever_the_configuration_says(files, listening, host):
+def test_the_address_that_serve_listens_on_overrides_the_configuration(files, listening, host):
     listening(host)
     assert files.host == "127.0.0.1"
     with pytest.raises(ConfigError, match=rf"http_options: host {host} .*security\.keys"):
@@ -162,6 +162,6 @@ def test_where_serve_listens_counts_whatever_the_configuration_says(files, liste
         ("0.0.0.0", {"allow_anonymous": True}),
     ],
 )
-def test_an_endpoint_that_is_meant_to_be_reached_so_is_accepted(listening, host, options):
+def test_a_public_address_with_the_explicit_setting_is_accepted(listening, host, options):
     listening(host)
     check_exposure(SecurityOptions(**options))

@@ -1,4 +1,4 @@
-"""How much code a reader opens to follow one request."""
+"""The number of modules that one request passes through."""
 
 import asyncio
 import sys
@@ -25,7 +25,7 @@ RECORDS = ("serve_app/contracts/", "modelsat/zoo/")
 
 
 class ScorerHandle:
-    """A Serve handle whose replica scores every text alike."""
+    """A Serve handle whose replica gives every text the same scores."""
 
     def __init__(self, scores):
         self._scores = scores
@@ -36,7 +36,7 @@ class ScorerHandle:
 
 
 def modules_of(call):
-    """Run a coroutine; the project's modules whose functions were called meanwhile."""
+    """Return a coroutine, and the set of the project's modules whose functions it calls."""
     found = set()
 
     def note(frame, event, _argument):
@@ -76,7 +76,7 @@ def test_one_auto_request_runs_through_few_modules(tmp_path):
         transport = httpx.ASGITransport(build_api(services, config))
         body = {"model": "auto", "messages": [{"role": "user", "content": "Why?"}]}
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
-            await client.post("/v1/chat/completions", json=body)  # builds what is built once
+            await client.post("/v1/chat/completions", json=body)  # fills the caches
             body["messages"][0]["content"] = "And why else?"
             call, modules = modules_of(client.post("/v1/chat/completions", json=body))
             response = await call

@@ -61,7 +61,7 @@ def test_it_is_read_from_a_zoo_file_and_shown(write_zoo):
     assert (row["candidate"], row["engine"], row["source"]) == ("parrot", "echo", "in process")
 
 
-def test_its_mistakes_are_refused_as_those_of_any_engine(write_zoo):
+def test_mistakes_in_its_entry_are_refused(write_zoo):
     with pytest.raises(ZooError, match=r"candidates\.0\.times: .*greater than or equal to 1"):
         load_zoo(write_zoo({**ECHO, "times": 0}))
     with pytest.raises(ZooError, match="duplicate name"):
@@ -139,7 +139,7 @@ def test_it_is_profiled_and_kept(tmp_path, write_zoo, in_process):
     assert profile_zoo(config)["candidates"][0]["status"] == "profiled"
 
 
-def test_a_cluster_reserves_what_it_asks_for(write_zoo):
+def test_a_cluster_reserves_the_resources_that_it_asks_for(write_zoo):
     parrot = load_zoo(write_zoo(ECHO)).get("parrot")
     assert needs(parrot, 4) == {"CPU": 4 * 0.125 + 1.0}
 

@@ -10,7 +10,7 @@ import yaml
 from serve_app.throughput import single_machine_environment
 
 ROOT = Path(__file__).parents[3]
-# Free ports and short drains are of a machine of one's own; a cluster leaves Ray's.
+# Free ports and short drains are for a local start; a cluster keeps Ray's values.
 OF_ONE_MACHINE = {
     "RAY_worker_niceness",
     "RAY_SERVE_HAPROXY_METRICS_PORT",
@@ -19,7 +19,7 @@ OF_ONE_MACHINE = {
 }
 
 
-def test_cluster_and_manifest_set_what_a_machine_of_ones_own_sets():
+def test_cluster_and_manifest_set_the_same_variables_as_a_local_start():
     expected = set(single_machine_environment()) - OF_ONE_MACHINE
     assert "RAY_SERVE_HAPROXY_BINARY_PATH" in expected
     cluster = (ROOT / "cluster.yaml").read_text()
@@ -30,7 +30,7 @@ def test_cluster_and_manifest_set_what_a_machine_of_ones_own_sets():
     assert all(f"{name}=" in cluster for name in expected)
 
 
-def test_the_named_executable_is_haproxy_also_where_ray_names_it():
+def test_ray_starts_haproxy_by_the_named_executable():
     path = single_machine_environment()["RAY_SERVE_HAPROXY_BINARY_PATH"]
     assert Path(path).parent == Path(sysconfig.get_path("scripts"))
     environment = os.environ | {"RAY_SERVE_HAPROXY_BINARY_PATH": path}

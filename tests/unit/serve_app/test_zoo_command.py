@@ -19,8 +19,8 @@ from modelsat.cli.main import app
 from modelsat.command import CommandError
 from modelsat.errors import ArtifactError, ConfigError, MachineError, ZooError
 from serve_app.api.admin import add_admin_routes
-from serve_app.api.middleware import TIMEOUT_HEADER
 from serve_app.contracts.errors import ApiError
+from serve_app.contracts.headers import TIMEOUT_S
 from tests.support.serve_app.zoos import card, local_entry, remote_entry
 
 pytestmark = pytest.mark.usefixtures("loopback")
@@ -87,7 +87,7 @@ def administration(zoo: FakeZoo) -> FastAPI:
     """An application that administrates a zoo, where Ray Serve would let it."""
 
     def authorize(request: Request) -> None:
-        zoo.allowed_s = float(request.headers.get(TIMEOUT_HEADER, SERVE_TIMEOUT_S))
+        zoo.allowed_s = float(request.headers.get(TIMEOUT_S, SERVE_TIMEOUT_S))
         if request.headers.get("authorization") != f"Bearer {KEY}":
             raise ApiError(401, "the API key is not valid", code="invalid_api_key")
 

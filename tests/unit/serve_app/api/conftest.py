@@ -1,4 +1,4 @@
-"""An API over faked services."""
+"""The API over fake services."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -74,7 +74,7 @@ class FakeParts:
 
 @dataclass
 class FakeDispatcher:
-    """Answers with ``parts``, or raises ``error``; remembers what it was asked."""
+    """Answers with ``parts``, or raises ``error``; records the calls."""
 
     parts: tuple = (DOCUMENT,)
     status: int = 200
@@ -132,7 +132,7 @@ class Recorder:
 
 
 class FakeServed:
-    """An application over fakes, each of which a test may change."""
+    """An application over fakes; a test may change each of them."""
 
     def __init__(self):
         self.router = FakeRouter()

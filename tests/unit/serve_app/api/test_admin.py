@@ -1,4 +1,4 @@
-"""What the administration of the zoo accepts, and how it refuses."""
+"""Requests that the administration of the zoo accepts, and its errors."""
 
 import json
 
@@ -22,7 +22,7 @@ PATHS = [
 
 
 class Zoo:
-    """Gives back what it was asked, or fails."""
+    """Returns the call that it received, or fails."""
 
     error = None
 
@@ -57,7 +57,7 @@ def client(zoo):
 
 
 @pytest.mark.parametrize(("method", "path"), PATHS)
-def test_nobody_gets_in_without_permission(client, method, path):
+def test_requests_without_permission_are_refused(client, method, path):
     del client.headers["authorization"]
     answer = client.request(method, path, json={})
     assert (answer.status_code, answer.json()["error"]["type"]) == (401, "authentication_error")
@@ -85,7 +85,7 @@ def test_nobody_gets_in_without_permission(client, method, path):
         ("POST", "/rollback", {"version": 3}, ["roll_back", 3]),
     ],
 )
-def test_what_is_asked_reaches_the_zoo(client, method, path, body, asked):
+def test_requests_reach_the_controller(client, method, path, body, asked):
     content = None if body is None else json.dumps(body)
     answer = client.request(method, f"/admin/zoo{path}", content=content)
     assert (answer.status_code, answer.json()) == (200, asked)
@@ -110,7 +110,7 @@ def test_what_is_asked_reaches_the_zoo(client, method, path, body, asked):
         ("POST", "/rollback", b'{"version": 99999999999999999999}', "version"),
     ],
 )
-def test_what_makes_no_sense_is_refused(client, method, path, content, param):
+def test_malformed_requests_are_refused(client, method, path, content, param):
     answer = client.request(method, f"/admin/zoo{path}", content=content)
     error = answer.json()["error"]
     assert (answer.status_code, error["type"]) == (400, "invalid_request_error")
@@ -125,7 +125,7 @@ def test_what_makes_no_sense_is_refused(client, method, path, content, param):
         (MachineError("x"), 503, "machine_error"),
     ],
 )
-def test_a_refusal_of_the_zoo_says_of_what_kind(client, zoo, error, status, code):
+def test_the_code_names_the_kind_of_refusal(client, zoo, error, status, code):
     zoo.error = error
     answer = client.delete("/admin/zoo/candidates/a")
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)

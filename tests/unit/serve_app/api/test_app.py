@@ -6,6 +6,7 @@ from fastapi.testclient import TestClient
 from modelsat.routing.constraints import Constraints
 from serve_app.contracts.answers import AnswerFacts, Attempt, DispatchError
 from serve_app.contracts.errors import ApiError, error_event, overloaded
+from serve_app.contracts.headers import CORS_RESPONSE_HEADERS, RESPONSE_HEADERS
 from serve_app.contracts.routing import Ranking
 
 PATHS = {
@@ -41,7 +42,7 @@ def test_auto_goes_to_the_routers_order_with_the_body_as_it_came(served):
     assert float(answer.headers["x-modelsat-overhead-ms"]) >= 0
 
 
-def test_the_router_learns_what_the_request_asks_for(served):
+def test_the_router_receives_the_requirements_of_the_request(served):
     content = [
         {"type": "text", "text": "What is this?"},
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
@@ -62,7 +63,7 @@ def test_the_router_learns_what_the_request_asks_for(served):
         assert text in needed.text
 
 
-def test_knobs_override_the_profile_and_reach_no_candidate(served):
+def test_routing_fields_override_the_profile_and_reach_no_candidate(served):
     profile = Constraints(tolerance=0.1, min_p=0.2, models=("tiny*",))
     served.config = {"routing": {"profiles": {"auto-cheap": profile}}}
     body = chat("auto-cheap", tolerance=0, max_cost=2.5, min_p=None)
@@ -94,19 +95,19 @@ def test_a_pinned_request_needs_no_text(served):
 @pytest.mark.parametrize(
     ("knob", "value"), [("tolerance", 0.1), ("min_p", 0), ("max_cost", 3), ("models", ["*"])]
 )
-def test_a_knob_on_a_named_model_is_a_conflict(served, knob, value):
+def test_a_routing_field_with_a_named_model_is_refused(served, knob, value):
     answer = post(served, chat("tiny/a", **{knob: value}))
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, knob)
     assert served.dispatcher.sent == []
 
 
-def test_a_null_knob_on_a_named_model_is_none(served):
+def test_a_null_routing_field_with_a_named_model_is_accepted(served):
     assert post(served, chat("tiny/a", tolerance=None)).status_code == 200
     assert served.dispatcher.sent[0][2] == chat("tiny/a")
 
 
 @pytest.mark.parametrize("depth", [100, 500, *range(900, 1020, 10)])
-def test_no_depth_of_a_body_is_a_failure_of_the_server(served, depth):
+def test_a_body_of_any_depth_does_not_fail_the_server(served, depth):
     tools = "[" * depth + "]" * depth
     body = json.dumps(chat(tools=[]))[:-3] + tools + "}"
     answer = client(served).post(PATHS["chat"], content=body)
@@ -124,7 +125,7 @@ def test_an_unknown_model_is_not_found_and_reaches_no_candidate(served, path):
 
 
 @pytest.mark.parametrize(("endpoint", "model"), [("embeddings", "tiny-b"), ("chat", "embedder")])
-def test_a_model_is_asked_only_what_it_answers(served, endpoint, model):
+def test_a_model_that_lacks_the_endpoint_is_refused(served, endpoint, model):
     answer = post(served, chat(model, input="Hi"), PATHS[endpoint])
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "endpoint_not_supported"
@@ -151,7 +152,7 @@ def test_text_completions_are_routed_by_their_prompts(served):
 
 
 @pytest.mark.parametrize("prompt", [[1, 2, 3], [[1], [2, 3]]])
-def test_token_ids_are_taken_by_a_named_model_only(served, prompt):
+def test_token_ids_are_accepted_for_a_named_model_only(served, prompt):
     path = PATHS["completions"]
     assert post(served, {"model": "tiny-b", "prompt": prompt}, path).status_code == 200
     answer = post(served, {"model": "auto", "prompt": prompt}, path)
@@ -200,7 +201,7 @@ def test_unavailability_is_503_with_retry_after(served, broken):
     assert answer.json()["error"]["code"] == "no_healthy_candidate"
 
 
-def test_attempts_are_told_when_all_have_failed(served):
+def test_attempts_are_reported_if_all_candidates_failed(served):
     attempts = (Attempt("tiny-b", "timeout", 0.1), Attempt("tiny/a", "server_error", 0.2))
     served.dispatcher.error = DispatchError(503, "nobody", attempts=attempts, retry_after_s=4)
     answer = post(served, chat())
@@ -213,7 +214,7 @@ def test_attempts_are_told_when_all_have_failed(served):
     assert served.record.status == 503
 
 
-def test_the_confidence_is_that_of_whoever_answers(served):
+def test_the_confidence_is_that_of_the_candidate_that_answered(served):
     served.dispatcher.failed_first = (Attempt("tiny-b", "timeout", 0.5),)
     answer = post(served, chat())
     assert answer.headers["x-modelsat-selected-model"] == "tiny/a"
@@ -228,7 +229,7 @@ def test_a_ranking_without_scores_has_no_confidence(served):
     assert "x-modelsat-confidence" not in answer.headers
 
 
-def test_a_defect_is_500_in_openais_shape_and_tells_nothing(served, caplog):
+def test_an_unexpected_error_is_500_in_openais_shape_without_details(served, caplog):
     served.router.error = KeyError("a secret text")
     answer = post(served, chat())
     assert answer.status_code == 500
@@ -238,7 +239,7 @@ def test_a_defect_is_500_in_openais_shape_and_tells_nothing(served, caplog):
     assert "a secret text" not in caplog.text
 
 
-def test_a_reason_is_made_fit_for_a_header(served):
+def test_a_reason_is_converted_to_a_header_value(served):
     reason = "b\u00e4d\r\nx-evil: 1 " + "y" * 500
     served.router.ranking = Ranking(order=("tiny-b",), reason=reason)
     answer = post(served, chat())
@@ -256,13 +257,13 @@ def test_forged_headers_change_nothing(served):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_conversation_is_remembered_by_who_answered_it(served, stream):
+def test_a_session_is_stored_with_the_candidate_that_answered(served, stream):
     served.dispatcher.failed_first = (Attempt("tiny-b", "server_error", 0.1),)
     assert post(served, chat(stream=stream), headers={"x-session-id": "s"}).status_code == 200
     assert served.router.kept == [("s", served.router.ranking, "tiny/a")]
 
 
-def test_a_request_that_nobody_answered_changes_no_conversation(served):
+def test_a_request_without_an_answer_changes_no_session(served):
     served.dispatcher.status = 400
     assert post(served, chat(), headers={"x-session-id": "s"}).status_code == 400
     served.dispatcher.error = DispatchError(503, "down", attempts=[])
@@ -270,7 +271,7 @@ def test_a_request_that_nobody_answered_changes_no_conversation(served):
     assert served.router.kept == []
 
 
-def test_neither_a_pinned_request_nor_one_of_no_conversation_is_remembered(served):
+def test_pinned_requests_and_requests_without_a_session_are_not_stored(served):
     assert post(served, chat("tiny/a"), headers={"x-session-id": "s"}).status_code == 200
     assert post(served, chat()).status_code == 200
     assert served.router.kept == []
@@ -283,7 +284,7 @@ def test_a_session_id_is_bounded_and_printable(served, session, model):
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "x-session-id")
 
 
-def test_a_route_is_told_and_nothing_is_sent(served):
+def test_a_route_request_returns_the_ranking_and_sends_nothing(served):
     body = {"messages": chat()["messages"], "tolerance": 0.2, "top_k": 5}
     answer = post(served, body, "/v1/route")
     assert answer.json() == {"selected_model": "tiny-b"}
@@ -293,7 +294,7 @@ def test_a_route_is_told_and_nothing_is_sent(served):
     assert (served.record.endpoint, served.record.status) == ("route", 200)
 
 
-def test_a_route_of_a_prompt_is_told(served):
+def test_a_route_request_takes_a_prompt(served):
     assert post(served, {"model": "auto", "prompt": "Hi"}, "/v1/route").status_code == 200
     assert served.router.asked[0][0].requirements.endpoint == "completions"
     assert served.router.asked[0][1] == 3
@@ -309,7 +310,7 @@ def test_a_route_of_a_prompt_is_told(served):
         ({"top_k": True}, "top_k"),
     ],
 )
-def test_a_route_question_is_checked(served, changes, param):
+def test_a_route_request_is_validated(served, changes, param):
     answer = post(served, {"messages": chat()["messages"], **changes}, "/v1/route")
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
 
@@ -349,6 +350,23 @@ def test_every_error_has_openais_shape(served, method, path, status, code):
         assert answer.json()["error"]["code"] == code
 
 
+@pytest.mark.parametrize("case", ["answer", "stream", "method", "no candidate", "cors"])
+def test_every_response_header_is_documented(served, case):
+    served.config = {"security": {"cors_origins": ["https://chat.example.com"]}}
+    if case == "no candidate":
+        served.dispatcher.error = DispatchError(503, "nobody", attempts=(), retry_after_s=4)
+    origin = {"origin": "https://chat.example.com", "access-control-request-method": "POST"}
+    answer = client(served, echo_request_id=True).request(
+        {"method": "GET", "cors": "OPTIONS"}.get(case, "POST"),
+        PATHS["chat"],
+        json=chat(stream=case == "stream"),
+        headers=origin,
+    )
+    assert answer.status_code == {"method": 405, "no candidate": 503}.get(case, 200)
+    documented = {name.lower() for name in (*RESPONSE_HEADERS, *CORS_RESPONSE_HEADERS)}
+    assert set(answer.headers) <= documented
+
+
 def test_health_answers(served):
     served.is_ready = False
     answers = client(served)
@@ -376,7 +394,7 @@ def test_other_origins_are_refused_unless_configured(served):
     assert "access-control-allow-origin" not in other.headers
 
 
-def test_a_record_tells_of_the_request(served):
+def test_a_record_describes_the_request(served):
     served.dispatcher.facts = AnswerFacts(prompt_tokens=1000, completion_tokens=500)
     assert post(served, chat(), headers={"x-session-id": "s"}).status_code == 200
     record = served.record

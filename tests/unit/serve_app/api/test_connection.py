@@ -7,7 +7,7 @@ from serve_app.contracts.errors import ApiError
 
 
 class Chunks:
-    """A client that sends its body in pieces, then leaves or says nothing more."""
+    """A client that sends its body in pieces, then disconnects or sends nothing more."""
 
     def __init__(self, *pieces, leaves=False, hangs=False):
         self.messages = [
@@ -39,7 +39,7 @@ async def settle():
         await asyncio.sleep(0)
 
 
-def test_limiter_are_given_in_order_and_the_rest_is_refused():
+def test_slots_are_assigned_in_order_and_requests_beyond_the_queue_are_refused():
     async def scenario():
         limiter, log = ConcurrencyLimiter(2, 2, 60), []
         ends = [asyncio.Event() for _ in range(5)]
@@ -79,7 +79,7 @@ def test_a_wait_ends_in_time_and_leaves_the_queue():
     asyncio.run(scenario())
 
 
-def test_a_client_that_stops_waiting_frees_its_turn():
+def test_a_client_that_stops_waiting_leaves_the_queue():
     async def scenario():
         limiter, log, end = ConcurrencyLimiter(1, 3, 60), [], asyncio.Event()
         tasks = [asyncio.create_task(hold(limiter, end, log, str(i))) for i in range(3)]
@@ -95,13 +95,13 @@ def test_a_client_that_stops_waiting_frees_its_turn():
     asyncio.run(scenario())
 
 
-def test_a_place_handed_to_a_client_that_leaves_at_that_moment_goes_on():
+def test_a_slot_assigned_to_a_disconnecting_client_is_passed_on():
     async def scenario():
         limiter, log, end = ConcurrencyLimiter(1, 3, 60), [], asyncio.Event()
         tasks = [asyncio.create_task(hold(limiter, end, log, str(i))) for i in range(3)]
         await settle()
         end.set()
-        await asyncio.sleep(0)  # the first gives its place to the second, which has not run yet
+        await asyncio.sleep(0)  # the first passes its slot to the second, which has not run yet
         tasks[1].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         assert log[-2:] == ["2 in", "2 out"]
@@ -110,7 +110,7 @@ def test_a_place_handed_to_a_client_that_leaves_at_that_moment_goes_on():
     asyncio.run(scenario())
 
 
-def test_an_error_in_a_place_frees_it():
+def test_an_error_frees_the_slot():
     async def scenario():
         limiter = ConcurrencyLimiter(1, 0, 60)
         for _ in range(3):
@@ -144,17 +144,17 @@ def test_a_body_is_read_whole_up_to_its_limit():
     assert (refused.value.status, refused.value.code) == (413, "body_too_large")
 
 
-def test_a_body_whose_client_leaves_is_none():
+def test_a_body_whose_client_disconnects_is_none():
     assert asyncio.run(read_body(Chunks(b"12345", leaves=True), 10, 60)) is None
 
 
-def test_a_body_that_does_not_come_is_408():
+def test_a_body_that_does_not_arrive_is_408():
     with pytest.raises(ApiError) as refused:
         asyncio.run(read_body(Chunks(b"1", hangs=True), 10, 0.01))
     assert refused.value.status == 408
 
 
-def test_whoever_reads_by_itself_is_limited_too():
+def test_a_handler_that_reads_the_body_itself_is_limited_too():
     async def scenario():
         receive = limited(Chunks(b"12345", b"678901"), 10)
         await receive()

@@ -25,7 +25,7 @@ def test_a_key_is_256_random_bits_and_hashed_by_sha256():
     assert hash_key("secret") == HASH
 
 
-def test_what_is_written_is_read_and_is_for_its_owner_alone(tmp_path):
+def test_a_written_file_can_be_read_by_its_owner_only(tmp_path):
     path = tmp_path / "folder" / "keys.yaml"
     keys = (
         ApiKey(name="a", sha256=HASH),
@@ -52,7 +52,7 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("entries", "told"),
+    ("entries", "message"),
     [
         ([{"name": "a"}], "keys.0.sha256"),
         ([{"name": "a", "sha256": "sk-modelsat-real-key"}], "keys.0.sha256"),
@@ -65,8 +65,8 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path):
         ("a", "keys"),
     ],
 )
-def test_what_is_wrong_is_named_without_its_value(tmp_path, entries, told):
-    with pytest.raises(ConfigError, match=told) as refused:
+def test_the_error_names_the_field_without_its_value(tmp_path, entries, message):
+    with pytest.raises(ConfigError, match=message) as refused:
         read_keys(written(tmp_path, entries))
     assert "keys.yaml" in str(refused.value)
     assert "real-key" not in str(refused.value)

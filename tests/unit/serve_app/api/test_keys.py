@@ -63,13 +63,13 @@ def test_without_a_known_key_the_answer_is_401(ring_of, header):
     assert refused.value.body["error"]["type"] == "authentication_error"
 
 
-def test_a_stolen_file_holds_nothing_that_opens(ring_of):
+def test_the_hash_of_a_key_does_not_authenticate(ring_of):
     ring, _, path = ring_of(key("a"))
     assert "sk-a" not in path.read_text()
     assert status_of(ring.authenticate, f"Bearer {key('a').sha256}", "client") == 401
 
 
-def test_roles_do_not_stand_in_for_each_other(ring_of):
+def test_a_key_of_another_role_is_refused(ring_of):
     ring, _, _ = ring_of(key("user"), key("root", role="admin"))
     assert ring.has_admin
     assert status_of(ring.authenticate, "Bearer sk-user", "admin") == 403
@@ -101,7 +101,7 @@ def test_a_changed_file_is_followed_once_a_second_has_passed(ring_of):
 
 
 @pytest.mark.parametrize("broken", ["keys: [{name: a}]", "{", None])
-def test_a_broken_file_leaves_the_keys_as_they_were(ring_of, broken, caplog):
+def test_a_malformed_file_keeps_the_previous_keys(ring_of, broken, caplog):
     ring, clock, path = ring_of(key("a"))
     if broken is None:
         path.unlink()
@@ -115,7 +115,7 @@ def test_a_broken_file_leaves_the_keys_as_they_were(ring_of, broken, caplog):
     assert ring.authenticate("Bearer sk-b", "client").name == "b"
 
 
-def test_a_file_that_stays_as_it_is_is_not_read_again(ring_of, monkeypatch):
+def test_an_unchanged_file_is_not_read_again(ring_of, monkeypatch):
     ring, clock, path = ring_of(key("a"))
     monkeypatch.setattr(keys_module, "read_keys", lambda path: pytest.fail("read"))
     clock.now_s += 5
@@ -125,12 +125,12 @@ def test_a_file_that_stays_as_it_is_is_not_read_again(ring_of, monkeypatch):
     ring.authenticate("Bearer sk-a", "client")
 
 
-def test_a_ring_needs_a_file(tmp_path):
+def test_a_key_ring_needs_a_file(tmp_path):
     with pytest.raises(ConfigError, match="cannot read"):
         KeyRing(tmp_path / "none.yaml")
 
 
-def test_a_rate_is_a_minutes_burst_and_then_even(ring_of):
+def test_the_rate_limit_allows_a_burst_of_one_minute_then_a_constant_rate(ring_of):
     ring, clock, _ = ring_of(key("a", requests_per_minute=6), key("b"))
     limited = ring.authenticate("Bearer sk-a", "client")
     assert [status_of(ring.count, limited) for _ in range(7)] == [200] * 6 + [429]
@@ -153,7 +153,7 @@ def test_replicas_share_a_rate(ring_of):
     assert [status_of(ring.count, limited) for _ in range(3)] == [200, 200, 429]
 
 
-def test_a_file_read_again_does_not_refill(ring_of):
+def test_reloading_the_file_does_not_refill_the_bucket(ring_of):
     ring, clock, path = ring_of(key("a", requests_per_minute=1))
     limited = ring.authenticate("Bearer sk-a", "client")
     ring.count(limited)
@@ -204,7 +204,7 @@ def test_probes_need_no_key(guarded, path):
     assert guarded.get(path).status_code == 200
 
 
-def test_a_key_opens_and_is_recorded_by_name(served, guarded):
+def test_a_valid_key_is_accepted_and_recorded_by_name(served, guarded):
     answer = guarded.post("/v1/chat/completions", json=CHAT, headers=bearer("user"))
     assert answer.status_code == 200
     assert served.record.key == "user"
@@ -221,7 +221,7 @@ def test_a_key_names_only_the_models_it_may(served, guarded):
     assert guarded.get("/v1/models/tiny-b", headers=bearer("some")).status_code == 404
 
 
-def test_the_router_learns_which_models_a_key_may_use(served, guarded):
+def test_the_router_receives_the_models_that_a_key_may_use(served, guarded):
     body, headers = {**CHAT, "model": "auto"}, {**bearer("some"), "x-session-id": "s"}
     assert guarded.post("/v1/chat/completions", json=body, headers=headers).status_code == 200
     headers = {**bearer("user"), "x-session-id": "s"}
@@ -231,7 +231,7 @@ def test_the_router_learns_which_models_a_key_may_use(served, guarded):
     assert some.session_id != user.session_id
 
 
-def test_too_many_requests_are_429_and_reach_nobody(served, guarded):
+def test_too_many_requests_are_429_and_reach_no_candidate(served, guarded):
     def ask():
         return guarded.post("/v1/chat/completions", json=CHAT, headers=bearer("slow"))
 

@@ -14,7 +14,7 @@ EVENTS = (b"data: 1\n\n", b"data: 2\n\n", b"data: [DONE]\n\n")
 
 
 class Client:
-    """One request to an application, and everything it answers."""
+    """One request to an application, and every message of its response."""
 
     def __init__(self, api, body=CHAT, headers=(), path=PATH, method="POST", stays=False):
         self.stays = stays
@@ -42,8 +42,8 @@ class Client:
         self.got_message.set()
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if is_last and not self.stays:
-            self.left.set()  # as servers and test clients have it
-            for _ in range(3):  # a socket that takes its time
+            self.left.set()  # as servers and test clients do
+            for _ in range(3):  # a slow socket
                 await asyncio.sleep(0)
 
     @property
@@ -77,7 +77,7 @@ async def until(condition):
 
 
 def ask(served, *, options=None, **request):
-    """Ask once and wait for the whole answer."""
+    """Send one request and wait for the whole response."""
 
     async def scenario():
         client = Client(served.build(**(options or {})), **request)
@@ -94,7 +94,7 @@ def test_a_request_id_is_echoed_where_no_proxy_does(served, given):
 
 
 @pytest.mark.parametrize("given", [None, "", "x" * 129, "two words", "caf\u00e9", "a\tb"])
-def test_a_request_id_that_is_absent_or_unfit_is_made(served, given):
+def test_a_missing_or_malformed_request_id_is_generated(served, given):
     headers = {} if given is None else {"x-request-id": given}
     answer = ask(served, options={"echo_request_id": True}, headers=headers)
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
@@ -108,7 +108,7 @@ def test_behind_a_proxy_the_id_is_recorded_and_left_to_the_proxy(served):
 
 
 @pytest.mark.parametrize("moment", ["before the answer", "inside the stream"])
-def test_a_client_that_leaves_ends_the_work_and_is_recorded(served, moment):
+def test_a_disconnected_client_ends_the_work_and_is_recorded(served, moment):
     async def scenario():
         served.dispatcher.parts = EVENTS
         if moment == "before the answer":
@@ -148,7 +148,7 @@ def test_a_cancelled_request_is_recorded_and_closed_and_stays_cancelled(served):
     assert served.dispatcher.opened[0].num_closed == 1
 
 
-def test_a_client_that_leaves_inside_its_body_is_recorded(served):
+def test_a_client_that_disconnects_inside_its_body_is_recorded(served):
     async def scenario():
         api = served.build()
         client = Client(api)
@@ -162,7 +162,7 @@ def test_a_client_that_leaves_inside_its_body_is_recorded(served):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_client_that_stays_to_the_end_did_not_leave(served, stream):
+def test_a_client_that_stays_to_the_end_is_not_recorded_as_disconnected(served, stream):
     served.dispatcher.parts = EVENTS
     for _ in range(20):
         ask(served, body={**CHAT, "stream": stream})
@@ -228,7 +228,7 @@ def test_a_time_limit_may_be_any_number_in_range(served, limit):
     assert ask(served, headers={"x-request-timeout-seconds": limit}).status == 200
 
 
-def test_beyond_places_and_queue_requests_are_refused_while_health_answers(served):
+def test_requests_beyond_slots_and_queue_are_refused_while_health_answers(served):
     served.config = {"ingress": {"max_in_flight": 2, "max_queued": 1}}
 
     async def scenario():
@@ -258,7 +258,7 @@ def test_beyond_places_and_queue_requests_are_refused_while_health_answers(serve
     assert sorted(record.status for record in served.recorder.records) == [200] * 3 + [503] * 3
 
 
-def test_a_time_limit_counts_while_a_request_waits_for_its_place(served):
+def test_the_time_limit_includes_the_wait_for_a_slot(served):
     served.config = {"ingress": {"max_in_flight": 1, "max_queued": 1}}
 
     async def scenario():
@@ -277,7 +277,7 @@ def test_a_time_limit_counts_while_a_request_waits_for_its_place(served):
 
 
 @pytest.mark.parametrize("path", [PATH, "/v1/route", "/v1/models"])
-def test_a_body_that_says_it_is_too_long_is_not_read(served, path):
+def test_a_body_whose_stated_length_is_too_large_is_not_read(served, path):
     async def scenario():
         client = Client(served.build(), b"", {"content-length": str(8 * 2**20 + 1)}, path)
         await client.task
@@ -288,7 +288,7 @@ def test_a_body_that_says_it_is_too_long_is_not_read(served, path):
     run(scenario())
 
 
-def test_a_body_that_turns_out_too_long_is_refused(served):
+def test_a_body_that_turns_out_too_large_is_refused(served):
     served.config = {"ingress": {"max_body_bytes": 1024}}
     assert ask(served, body=b" " * 1025).status == 413
     assert ask(served, body=b" " * 1024).status == 400
@@ -310,7 +310,7 @@ def test_an_observer_sees_the_trace_of_the_caller(served):
     assert served.record.trace.trace_id == trace_id
 
 
-def test_a_connection_that_breaks_is_a_client_that_left(served, caplog):
+def test_a_broken_connection_is_recorded_as_disconnected(served, caplog):
     async def broken():
         raise ConnectionError
 

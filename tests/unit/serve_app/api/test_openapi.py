@@ -1,4 +1,4 @@
-"""The document against the server: what it says is accepted is, and nothing else."""
+"""The document against the server: the server accepts what the document allows, only that."""
 
 import asyncio
 import json
@@ -91,7 +91,7 @@ async def status_of(api, path, body):
 
 
 def disagreements(api, validator, path, bodies):
-    """Bodies that the document and the server judge differently; 404 is about a name."""
+    """Bodies on which the document and the server disagree; a 404 is about a name."""
 
     async def ask():
         return [(body, await status_of(api, path, body)) for body in bodies]
@@ -139,11 +139,11 @@ def test_the_document_has_every_route_and_no_other(served, document):
         for method in getattr(route, "methods", ())
         if route.path.startswith(("/v1", "/health"))
     }
-    told = {(path, method) for path, item in document["paths"].items() for method in item}
-    assert told == routes
+    documented = {(path, method) for path, item in document["paths"].items() for method in item}
+    assert documented == routes
 
 
-def test_every_status_is_told_with_its_shape(document):
+def test_every_status_is_documented_with_its_shape(document):
     for item in document["paths"].values():
         for operation in item.values():
             for status, answer in operation["responses"].items():
@@ -152,13 +152,13 @@ def test_every_status_is_told_with_its_shape(document):
                 assert ("Retry-After" in answer.get("headers", {})) == (status in ("429", "503"))
 
 
-def test_completions_come_whole_or_as_events(document):
+def test_completions_are_documents_or_event_streams(document):
     for path in BODIES:
         content = document["paths"][path]["post"]["responses"]["200"]["content"]
         assert ("text/event-stream" in content) == path.endswith("completions")
 
 
-def test_names_of_the_zoo_stand_where_they_answer(document):
+def test_names_of_the_zoo_are_examples_of_the_endpoints_that_they_answer(document):
     def named(path):
         text = json.dumps(body_schema(document, path))
         return {name for name in ("tiny/a", "tiny-b", "embedder") if f'"{name}"' in text}
@@ -168,7 +168,7 @@ def test_names_of_the_zoo_stand_where_they_answer(document):
     assert named("/v1/route") == set()
 
 
-def test_names_of_the_zoo_are_told_to_nobody_without_a_key_where_keys_are_needed(served, tmp_path):
+def test_names_of_the_zoo_are_hidden_if_keys_are_required(served, tmp_path):
     write_keys(tmp_path / "keys.yaml", KeyFile())
     served.keys = KeyRing(tmp_path / "keys.yaml")
     text = TestClient(served.build()).get("/openapi.json").text
@@ -176,7 +176,7 @@ def test_names_of_the_zoo_are_told_to_nobody_without_a_key_where_keys_are_needed
     assert not any(name in text for name in ("tiny/a", "tiny-b", "embedder"))
 
 
-def test_a_key_is_asked_for_where_there_are_keys(served, document, tmp_path):
+def test_the_document_requires_a_key_if_there_are_keys(served, document, tmp_path):
     assert document["security"] == []
     write_keys(tmp_path / "keys.yaml", KeyFile())
     served.keys = KeyRing(tmp_path / "keys.yaml")

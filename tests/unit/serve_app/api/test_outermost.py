@@ -49,7 +49,7 @@ def error_of(sent):
     return sent[0]["status"], json.loads(b"".join(m["body"] for m in sent[1:]))["error"]
 
 
-def test_ray_loads_it_by_its_import_path():
+def test_ray_loads_the_middleware_by_its_import_path():
     from ray.serve._private.http_util import validate_http_proxy_callback_return
     from ray.serve._private.utils import call_function_from_import_path
 
@@ -57,7 +57,7 @@ def test_ray_loads_it_by_its_import_path():
     assert validate_http_proxy_callback_return(loaded)
 
 
-def test_answers_pass_as_they_are():
+def test_successful_responses_are_not_changed():
     for status, content_type in ((200, b"application/json"), (400, b"application/json")):
         app = answering(status, content_type, b"{", b"}")
         sent = call(app)
@@ -79,14 +79,14 @@ def test_rays_own_errors_get_openais_shape(status, kind, retries):
     headers = [(b"x-request-id", b"me"), (b"content-length", b"14")]
     app = answering(status, b"text/plain; charset=utf-8", b"Request", b"dropped", headers=headers)
     sent = call(app)
-    told, error = error_of(sent)
-    assert (told, error["type"]) == (status, kind)
+    sent_status, error = error_of(sent)
+    assert (sent_status, error["type"]) == (status, kind)
     assert "dropped" not in str(sent)
     assert [value for name, value in sent[0]["headers"] if name == b"x-request-id"] == [b"me"]
     assert (b"retry-after", b"1") in sent[0]["headers"] or not retries
 
 
-def test_a_replica_that_dies_before_its_answer_is_503():
+def test_a_replica_that_dies_before_its_response_is_503():
     async def silent(scope, receive, send):
         pass
 
@@ -112,12 +112,12 @@ def test_a_stream_whose_replica_dies_ends_with_an_error_event():
 
 
 @pytest.mark.parametrize("path", ["/-/healthz", "/other", "/"])
-def test_other_paths_are_left_alone(path):
+def test_other_paths_are_not_changed(path):
     sent = call(answering(503, b"text/plain", b"busy"), path=path)
     assert [message.get("body") for message in sent] == [None, b"busy"]
 
 
-def test_switches_for_ray_are_dropped_and_other_headers_stay():
+def test_headers_that_control_ray_are_removed_and_others_stay():
     kept = [(b"authorization", b"Bearer x"), (b"x-session-id", "caf\u00e9".encode())]
     dropped = [
         (b"x-request-disconnect-disabled", b"?1"),
@@ -129,6 +129,6 @@ def test_switches_for_ray_are_dropped_and_other_headers_stay():
     assert headers_seen([(b"x-request-id", b"mine")]) == [(b"x-request-id", b"mine")]
 
 
-def test_headers_that_are_no_utf8_are_made_so():
+def test_headers_that_are_not_utf8_are_converted():
     [(_, value)] = headers_seen([(b"x-request-timeout-seconds", b"5\xff")])
     assert value.decode() == "5\u00ff"

@@ -59,7 +59,7 @@ def test_what_follows_the_last_user_message_is_part_of_the_conversation():
     assert text_of(messages) == "Multiply."
 
 
-def test_a_long_tool_result_does_not_push_the_question_out():
+def test_a_long_tool_result_does_not_displace_the_question():
     messages = [user("Earlier?"), user("Multiply."), {"role": "tool", "content": "9" * 5000}]
     assert text_of(messages, "conversation", 100) == "Earlier?\nMultiply."
 
@@ -79,7 +79,7 @@ def test_nothing_but_white_space_is_no_text(rule, content):
     assert text_of([user(content)], rule) == ""
 
 
-def test_an_earlier_question_stands_for_none_that_has_no_text():
+def test_the_last_user_message_counts_even_if_it_has_no_text():
     messages = [user("Hi"), user([{"type": "image_url", "image_url": {"url": "data:,"}}])]
     assert text_of(messages) == ""
     assert text_of(messages, "user_turns") == "Hi"
@@ -139,7 +139,7 @@ def test_the_whole_prompt_holds_every_message_and_tool():
     assert all(part in text for part in [*contents, "look_up", "multiply"])
 
 
-def test_of_several_prompts_the_longest_counts():
+def test_the_longest_of_several_prompts_counts():
     assert all_text("completions", {"prompt": ["One", "Twenty", "Two"]}) == "Twenty"
 
 

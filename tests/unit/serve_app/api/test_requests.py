@@ -97,7 +97,7 @@ def test_wrong_types_are_refused_by_field_name(changes, param):
     assert param_of(parse_chat, {**CHAT, **changes}) == param
 
 
-def test_what_may_be_null_may():
+def test_optional_fields_may_be_null():
     names = ("stream", "stream_options", "tools", "max_tokens", "max_completion_tokens")
     knobs = ("tolerance", "min_p", "max_cost", "models")
     message = {"role": "assistant", "content": None, "tool_calls": None}
@@ -105,7 +105,7 @@ def test_what_may_be_null_may():
     assert asked.routing_fields == dict.fromkeys(knobs)
 
 
-def test_knobs_are_taken_out_and_override_field_by_field():
+def test_routing_fields_are_removed_and_override_the_profile():
     asked = parse(**CHAT, tolerance=1, min_p=0, max_cost=0.25, models=["a*", "b"])
     assert asked.body == CHAT
     profile = Constraints(tolerance=0.5, models=("c",))
@@ -115,7 +115,7 @@ def test_knobs_are_taken_out_and_override_field_by_field():
     assert parse(**CHAT).constraints(profile) == profile
 
 
-def test_a_long_allow_list_is_taken():
+def test_a_long_allow_list_is_accepted():
     models = [f"name-{i}" for i in range(1024 - 64)] + ["a*"] * 64
     assert parse(**CHAT, models=models).routing_fields["models"] == tuple(models)
 
@@ -127,7 +127,7 @@ NO_TEXTS = [None, 1, {}, [], ["", 1], [1, "a"], [[]], [[1], []], [-1], [1.5], [T
 @pytest.mark.parametrize(
     ("parser", "field"), [(parse_completion, "prompt"), (parse_embedding, "input")]
 )
-def test_texts_are_strings_or_token_ids_once_or_several_times(parser, field):
+def test_prompts_are_strings_or_token_ids_or_lists_of_them(parser, field):
     for value in TEXTS:
         body = {"model": "m", field: value, "dimensions": 8}
         assert parser(json.dumps(body).encode()).body == body
@@ -136,7 +136,7 @@ def test_texts_are_strings_or_token_ids_once_or_several_times(parser, field):
     assert param_of(parser, {"model": "m"}) == field
 
 
-def test_a_route_question_is_a_chat_or_a_prompt_and_names_a_profile_if_it_likes():
+def test_a_route_request_is_a_chat_or_a_prompt_with_an_optional_profile():
     asked = parse_route(json.dumps({"messages": [MESSAGE], "min_p": 0.5}).encode(), "auto")
     assert (asked.endpoint, asked.model, asked.explained) == ("chat", "auto", 3)
     assert asked.routing_fields == {"min_p": 0.5}
@@ -167,13 +167,13 @@ def test_a_route_question_is_a_chat_or_a_prompt_and_names_a_profile_if_it_likes(
         json.dumps(CHAT).encode() + b"x",
     ],
 )
-def test_what_is_no_json_object_is_refused(raw):
+def test_a_body_that_is_not_a_json_object_is_refused(raw):
     with pytest.raises(ApiError) as refused:
         parse_chat(raw)
     assert refused.value.status == 400
 
 
-def test_bodies_of_nothing_but_brackets_are_refused_before_they_are_read():
+def test_bodies_of_brackets_only_are_refused_before_they_are_parsed():
     lists = b"[" + b"[]," * 260_000 + b"[]]"
     with pytest.raises(ApiError, match="brackets") as refused:
         parse_chat(json.dumps(CHAT).encode()[:-1] + b', "x": ' + lists + b"}")
@@ -186,8 +186,8 @@ def test_bodies_of_nothing_but_brackets_are_refused_before_they_are_read():
 @pytest.mark.parametrize(
     ("depth", "status"), [(128, 200), (129, 400), (900, 400), (5000, 400), (100_000, 400)]
 )
-def test_bodies_are_nested_to_a_bounded_depth(unit, depth, status):
-    inner = depth - 1  # the body is a level itself
+def test_the_depth_of_bodies_is_bounded(unit, depth, status):
+    inner = depth - 1  # the body itself is one level
     nested = unit[0] * inner + "1" + unit[1] * inner
     raw = json.dumps(CHAT)[:-1] + f', "tools": {nested}' + "}"
     if unit[0] != "[":
@@ -195,11 +195,11 @@ def test_bodies_are_nested_to_a_bounded_depth(unit, depth, status):
     assert status_of(raw.encode()) == status
 
 
-def test_brackets_in_texts_are_no_levels():
+def test_brackets_in_texts_do_not_count_as_depth():
     assert parse(model="m", messages=[{"role": "user", "content": "[{" * 1000}])
 
 
-def test_of_a_key_given_twice_the_last_counts():
+def test_the_last_value_of_a_repeated_key_counts():
     raw = b'{"model": "a", "messages": [{"role": "user", "content": "Hi"}], "model": "b"}'
     assert parse_chat(raw).model == "b"
 
@@ -245,7 +245,7 @@ def test_any_field_types_are_accepted_or_refused_with_400(body, parser):
         (["something_new"], {"text"}),
     ],
 )
-def test_modalities_are_told_by_the_parts(parts, expected):
+def test_modalities_follow_from_the_parts(parts, expected):
     content = [{"type": kind, "text": ""} for kind in parts]
     assert parse(
         model="m", messages=[MESSAGE, {"role": "user", "content": content}]
@@ -260,7 +260,7 @@ def test_the_newer_name_of_a_limit_counts_first():
     assert parse(**CHAT).max_new_tokens == 0
 
 
-def test_fields_of_another_endpoint_mean_nothing():
+def test_fields_of_another_endpoint_are_ignored():
     body = {"model": "m", "prompt": "Hi", "messages": 5, "tools": 5, "max_completion_tokens": "a"}
     asked = parse_completion(json.dumps(body).encode())
     assert (asked.modalities, asked.has_tools, asked.max_new_tokens) == ({"text"}, False, 0)

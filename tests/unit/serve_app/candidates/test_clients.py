@@ -39,7 +39,7 @@ def askable(clients):
         ({"steady": 0, "elastic": 1}, {"elastic", "r"}),
     ],
 )
-def test_without_a_replica_only_what_scales_to_zero_is_asked(counts, expected):
+def test_without_a_replica_only_candidates_that_scale_to_zero_are_tried(counts, expected):
     async def scene():
         async with following() as clients:
             clients.count(counts)
@@ -70,8 +70,8 @@ def test_a_candidate_without_a_replica_costs_no_attempt_and_no_health():
     asyncio.run(scene())
 
 
-def test_those_who_wait_for_a_last_replica_that_died_are_let_go(monkeypatch):
-    """Of a candidate that scales to zero they wait on: the request itself starts a replica."""
+def test_requests_waiting_for_a_dead_last_replica_are_released(monkeypatch):
+    """Requests to a candidate that scales to zero keep waiting: they start a replica."""
 
     class NoReplica:
         def options(self, **_options):

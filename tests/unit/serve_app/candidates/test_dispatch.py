@@ -1,4 +1,4 @@
-"""Falling back, with clients that do as they are told; over HTTP in test_fallback_over_http."""
+"""Fallback with scripted clients; test_fallback_over_http runs it over HTTP."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ class Clock:
 
 
 class FakeParts:
-    """Yields bytes; raises exceptions; waits for ever at an Ellipsis."""
+    """Yields bytes; raises exceptions; blocks at an Ellipsis."""
 
     def __init__(self, *parts):
         self.parts = iter(parts)
@@ -58,11 +58,11 @@ class FakeParts:
 
 
 class FakeClient:
-    """Answers with its name, or as it is told, one after another."""
+    """Answers with its name, or with the scripted results, one after another."""
 
     def __init__(self, name):
         self.name = name
-        self.told = []
+        self.scripted = []
         self.always = None
         self.requests = []
         self.limits_s = []
@@ -70,11 +70,11 @@ class FakeClient:
     async def open(self, endpoint, body, *, timeout_s):
         self.requests.append((endpoint, body))
         self.limits_s.append(timeout_s)
-        told = self.told.pop(0) if self.told else self.always
-        if isinstance(told, BaseException):
-            raise told
-        if told is not None:
-            return told
+        result = self.scripted.pop(0) if self.scripted else self.always
+        if isinstance(result, BaseException):
+            raise result
+        if result is not None:
+            return result
         return Answer(200, FakeParts(self.name.encode()))
 
 
@@ -97,7 +97,7 @@ class World:
         )
 
     def outcomes(self, ranking="abcde", **kwargs):
-        """Who was asked and how it went, and the error, if nobody answered."""
+        """The attempts and their outcomes, and the error if no candidate answered."""
         try:
             sent, error = asyncio.run(self.send(ranking, **kwargs)), None
         except DispatchError as raised:
@@ -105,11 +105,11 @@ class World:
         return [(a.candidate, a.outcome) for a in sent.attempts], error
 
     def stream(self, *parts, **kwargs):
-        """Parts of a stream of ``a``, what was read of it, and its source."""
+        """Parts of a stream of ``a``, the facts read from it, and its source."""
 
         async def run():
             source, facts = FakeParts(*parts), AnswerFacts()
-            self.clients["a"].told = [Answer(200, source, facts)]
+            self.clients["a"].scripted = [Answer(200, source, facts)]
             sent = await self.send("a", stream=True, **kwargs)
             return [part async for part in sent.answer.parts], facts, source
 
@@ -136,7 +136,7 @@ def error_of(event):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_first_of_the_ranking_is_asked_and_no_other(world, stream):
+def test_only_the_first_candidate_of_the_ranking_gets_the_request(world, stream):
     assert world.outcomes("cab", stream=stream) == ([("c", "answered")], None)
     assert world.clients["c"].requests == [("chat", BODY)]
     assert not world.clients["a"].requests
@@ -146,40 +146,40 @@ def test_the_first_of_the_ranking_is_asked_and_no_other(world, stream):
 @pytest.mark.parametrize(
     "kind", ["timeout", "unreachable", "rate_limited", "overloaded", "server_error", "garbage"]
 )
-def test_a_failure_turns_to_the_next_of_the_ranking(world, kind, stream):
-    world.clients["b"].told = [failure(kind)]
+def test_a_failure_is_retried_on_the_next_candidate(world, kind, stream):
+    world.clients["b"].scripted = [failure(kind)]
     assert world.outcomes("bda", stream=stream) == ([("b", kind), ("d", "answered")], None)
 
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422])
 def test_a_refusal_is_the_answer(world, status, stream):
-    world.clients["a"].told = [refusal(status)]
+    world.clients["a"].scripted = [refusal(status)]
     assert world.outcomes(stream=stream) == ([("a", "refused")], None)
 
 
-def test_no_more_candidates_are_asked_than_allowed(world):
+def test_the_number_of_attempts_is_limited(world):
     for client in world.clients.values():
         client.always = failure("server_error")
     attempts, _error = world.outcomes("abcde")
     assert [name for name, _outcome in attempts] == ["a", "b", "c"]
 
 
-def test_candidates_that_are_gone_are_passed_over_and_take_no_attempt(world):
+def test_removed_candidates_are_skipped_without_an_attempt(world):
     for name in "abcd":
         del world.clients[name]
     assert world.outcomes("abcde") == ([("e", "answered")], None)
 
 
-def test_candidates_that_are_left_alone_are_passed_over_and_take_no_attempt(world):
+def test_candidates_in_cooldown_are_skipped_without_an_attempt(world):
     for name in "abcd":
-        world.clients[name].told = [failure("rate_limited", 429)]
+        world.clients[name].scripted = [failure("rate_limited", 429)]
     world.outcomes("ab")
     world.outcomes("cd")
     assert world.outcomes("abcde") == ([("e", "answered")], None)
 
 
-def test_attempts_last_as_long_as_they_do(world):
+def test_durations_of_attempts_are_measured(world):
     async def slow(_endpoint, _body, *, timeout_s):
         world.clock.now_s += 7
         raise failure("timeout")
@@ -210,9 +210,9 @@ def test_an_attempt_ends_at_its_own_limit_or_the_deadline(world, stream, limit_s
         (["garbage", "timeout"], 503, "no_healthy_candidate"),
     ],
 )
-def test_what_a_client_is_told_when_nobody_answers(world, failures, status, code):
+def test_the_error_if_no_candidate_answers(world, failures, status, code):
     for name, kind in zip("abc", failures, strict=False):
-        world.clients[name].told = [failure(kind)]
+        world.clients[name].scripted = [failure(kind)]
     attempts, error = world.outcomes("abc"[: len(failures)])
     assert attempts == list(zip("abc", failures, strict=False))
     assert (error.status, error.code) == (status, code)
@@ -220,8 +220,8 @@ def test_what_a_client_is_told_when_nobody_answers(world, failures, status, code
 
 
 def test_retry_after_is_when_the_first_candidate_may_be_asked_again(world):
-    world.clients["a"].told = [failure("rate_limited", 429, 30)]
-    world.clients["b"].told = [failure("rate_limited", 429, 7.2)]
+    world.clients["a"].scripted = [failure("rate_limited", 429, 30)]
+    world.clients["b"].scripted = [failure("rate_limited", 429, 7.2)]
     assert world.outcomes("ab")[1].retry_after_s == 8
     world.clock.now_s += 3
     attempts, error = world.outcomes("ab")
@@ -230,7 +230,7 @@ def test_retry_after_is_when_the_first_candidate_may_be_asked_again(world):
 
 
 def test_all_down_then_back(world):
-    """Refused without being asked while cooled; then one success restores all of it."""
+    """In cool-down requests are refused without an attempt; one success restores the candidate."""
     world.clients["a"].always = failure("unreachable")
     for _ in range(2):
         world.outcomes("a")
@@ -244,7 +244,7 @@ def test_all_down_then_back(world):
         assert world.outcomes("a") == ([("a", "answered")], None)
 
 
-@pytest.mark.parametrize("early_s", [0, 0.0012])  # uvloop's timers fire so early
+@pytest.mark.parametrize("early_s", [0, 0.0012])  # uvloop's timers fire up to 1.2 ms early
 def test_the_deadline_ends_the_search(world, early_s):
     async def slow(_endpoint, _body, *, timeout_s):
         world.clock.now_s += timeout_s - early_s
@@ -256,7 +256,7 @@ def test_the_deadline_ends_the_search(world, early_s):
     assert error.status == 504
 
 
-def test_a_limit_that_only_the_client_set_counts_against_nobody(world):
+def test_a_shorter_limit_of_the_client_counts_against_no_candidate(world):
     world.clients["a"].always = failure("timeout")
     for _ in range(5):
         world.outcomes("a", limit_s=8)
@@ -267,8 +267,8 @@ def test_a_limit_that_only_the_client_set_counts_against_nobody(world):
 
 
 @pytest.mark.parametrize("ends", [failure("timeout"), asyncio.CancelledError()])
-def test_a_candidate_that_hangs_is_left_alone_though_no_caller_waits_for_its_limit(world, ends):
-    """300 s are allowed, each caller waits 30: the second is past 50 s of silence, so 2 and 3."""
+def test_a_hanging_candidate_is_cooled_even_if_every_caller_gives_up_earlier(world, ends):
+    """Each caller waits 30 s of the 300 s allowed: the second exceeds 50 s of silence."""
 
     async def hang(_endpoint, _body, *, timeout_s):
         world.clock.now_s += 30
@@ -283,11 +283,11 @@ def test_a_candidate_that_hangs_is_left_alone_though_no_caller_waits_for_its_lim
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_caller_that_leaves_counts_against_nobody(world, stream):
-    world.clients["a"].told = [failure("rate_limited", 429)]
+def test_a_disconnected_caller_counts_against_no_candidate(world, stream):
+    world.clients["a"].scripted = [failure("rate_limited", 429)]
     world.outcomes("a")
     world.clock.now_s += 5
-    world.clients["a"].told = [asyncio.CancelledError()]
+    world.clients["a"].scripted = [asyncio.CancelledError()]
     with pytest.raises(asyncio.CancelledError):
         world.outcomes("a", stream=stream)
     assert world.health.state("a") == State.HALF_OPEN
@@ -295,10 +295,10 @@ def test_a_caller_that_leaves_counts_against_nobody(world, stream):
 
 
 def test_a_stream_passes_and_its_end_is_a_success(world):
-    world.clients["a"].told = [failure("server_error")]
+    world.clients["a"].scripted = [failure("server_error")]
     world.outcomes("a")
     assert world.stream(b"1", b"2")[0] == [b"1", b"2"]
-    world.clients["a"].told = [failure("server_error")]
+    world.clients["a"].scripted = [failure("server_error")]
     world.outcomes("a")
     assert world.health.state("a") == State.HEALTHY
 
@@ -321,27 +321,27 @@ def test_a_stream_that_breaks_ends_with_an_error_event_and_no_other_candidate(wo
         (400, "server_error", 2, False),
     ],
 )
-def test_an_error_told_in_a_stream_ends_it(world, status, kind, num_streams, cools):
-    told = UpstreamError(status, b'{"error": {"message": "giraffes are out"}}')
+def test_an_error_event_ends_the_stream(world, status, kind, num_streams, cools):
+    error = UpstreamError(status, b'{"error": {"message": "giraffes are out"}}')
     for _ in range(num_streams):
-        parts, facts, source = world.stream(b"1", told)
+        parts, facts, source = world.stream(b"1", error)
     assert error_of(parts[1])["message"] == "giraffes are out"
     assert (facts.failure, source.is_closed) == (kind, True)
     assert (world.health.state("a") == State.COOLED) is cools
 
 
-def test_an_error_told_in_a_stream_repeats_nothing_of_the_request(world):
-    told = UpstreamError(500, b'{"error": {"message": "no: how tall is a giraffe"}}')
-    parts, _facts, _source = world.stream(b"1", told)
+def test_an_error_event_repeats_no_text_of_the_request(world):
+    error = UpstreamError(500, b'{"error": {"message": "no: how tall is a giraffe"}}')
+    parts, _facts, _source = world.stream(b"1", error)
     assert "giraffe" not in error_of(parts[1])["message"]
 
 
 @pytest.mark.parametrize("quoted", ["sk-1234567890abcdef", "sk-1234567890abcd..."])
-def test_an_error_told_in_a_stream_repeats_nothing_of_the_key(world, quoted):
+def test_an_error_event_does_not_repeat_the_key(world, quoted):
     async def run():
-        told = UpstreamError(500, json.dumps({"error": {"message": f"key {quoted}"}}).encode())
-        answer = Answer(200, FakeParts(b"1", told), secret="sk-1234567890abcdef")
-        world.clients["a"].told = [answer]
+        error = UpstreamError(500, json.dumps({"error": {"message": f"key {quoted}"}}).encode())
+        answer = Answer(200, FakeParts(b"1", error), secret="sk-1234567890abcdef")
+        world.clients["a"].scripted = [answer]
         sent = await world.send("a", stream=True)
         return [part async for part in sent.answer.parts][1]
 
@@ -363,7 +363,7 @@ def test_a_pause_that_is_too_long_ends_a_stream():
     assert world.health.state("a") == State.COOLED
 
 
-def test_the_deadline_ends_a_stream_and_counts_against_nobody(world):
+def test_the_deadline_ends_a_stream_and_counts_against_no_candidate(world):
     for _ in range(2):
         parts, facts, source = world.stream(b"1", ..., limit_s=0.01)
     assert error_of(parts[1])["type"] == "timeout"
@@ -373,7 +373,7 @@ def test_the_deadline_ends_a_stream_and_counts_against_nobody(world):
 
 def test_the_deadline_also_ends_a_stream_that_never_pauses(world):
     async def run():
-        world.clients["a"].told = [Answer(200, FakeParts(*[b"1"] * 10))]
+        world.clients["a"].scripted = [Answer(200, FakeParts(*[b"1"] * 10))]
         sent = await world.send("a", stream=True, limit_s=4.5)
         parts = []
         async for part in sent.answer.parts:
@@ -387,10 +387,10 @@ def test_the_deadline_also_ends_a_stream_that_never_pauses(world):
 
 
 @pytest.mark.parametrize("num_taken", [0, 1])
-def test_closing_a_stream_early_closes_its_source_and_counts_against_nobody(world, num_taken):
+def test_closing_a_stream_early_closes_its_source_and_counts_against_no_candidate(world, num_taken):
     async def run():
         source = FakeParts(b"1", b"2")
-        world.clients["a"].told = [Answer(200, source)]
+        world.clients["a"].scripted = [Answer(200, source)]
         sent = await world.send("a", stream=True)
         for _ in range(num_taken):
             await anext(sent.answer.parts)
@@ -406,7 +406,7 @@ def test_closing_a_stream_early_closes_its_source_and_counts_against_nobody(worl
 def test_a_caller_cancelled_inside_a_stream_closes_its_source(world):
     async def run():
         source = FakeParts(...)
-        world.clients["a"].told = [Answer(200, source)]
+        world.clients["a"].scripted = [Answer(200, source)]
         sent = await world.send("a", stream=True)
         task = asyncio.create_task(anext(sent.answer.parts))
         await asyncio.sleep(0)
@@ -418,7 +418,7 @@ def test_a_caller_cancelled_inside_a_stream_closes_its_source(world):
     assert asyncio.run(run())
 
 
-def test_nobody_to_ask_is_told_apart_from_everybody_left_alone(world):
+def test_no_available_candidate_is_distinguished_from_all_in_cooldown(world):
     world.clients.clear()
     attempts, error = world.outcomes("ab")
     assert (attempts, error.status, error.retry_after_s) == ([], 503, 1)

@@ -13,7 +13,7 @@ def test_engine_message_is_kept_when_it_repeats_nothing():
 
 
 @pytest.mark.parametrize(("given_status", "status"), [(404, 404), (200, 500), (0, 500), (700, 500)])
-def test_engine_statuses_that_are_no_errors_become_500(given_status, status):
+def test_engine_statuses_that_are_not_errors_become_500(given_status, status):
     assert engine_error(given_status, "m", None, {}).status == status
 
 
@@ -51,7 +51,7 @@ TAIL = "move to B\u00f6blingen.\nIs \U0001f600 fine?"
         json.dumps(json.dumps(TAIL)),
     ],
 )
-def test_a_part_of_a_text_is_not_told_however_it_is_written(quoted):
+def test_a_part_of_a_text_is_withheld_in_every_encoding(quoted):
     assert repeats_input(f"cannot parse {quoted}", {"messages": [{"content": TEXT}]})
 
 
@@ -61,16 +61,16 @@ def test_sixteen_characters_in_a_row_are_a_part(text, message):
     assert repeats(message, [text]) is any(window in message for window in windows)
 
 
-def test_keys_that_are_texts_are_not_told_and_names_of_fields_are():
+def test_keys_that_are_texts_are_withheld_and_field_names_are_not():
     body = {"metadata": {"ada@example.org": 1}, "tell me of Ada": 1, "guided_choice": None}
     assert repeats_input("unknown key ada@example.org", body)
     assert repeats_input("unknown field: tell me of Ada", body)
     assert not repeats_input("metadata and guided_choice cannot stand together", body)
 
 
-def test_of_a_long_message_the_beginning_is_told():
+def test_a_long_message_is_truncated():
     assert len(engine_error(400, "x" * 10**6, None, {}).message) == 2000
 
 
-def test_the_models_name_may_stand_in_a_message():
+def test_a_message_may_contain_the_models_name():
     assert not repeats_input("small-model reads no images", {"model": "small-model"})

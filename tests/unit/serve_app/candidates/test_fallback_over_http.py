@@ -1,4 +1,4 @@
-"""The path from a ranking to an answer over real connections to servers that misbehave."""
+"""The path from a ranking to an answer over real connections to faulty servers."""
 
 import asyncio
 import json
@@ -65,7 +65,7 @@ async def read(sent):
 
 
 def answered(upstreams, options=OPTIONS, **kwargs):
-    """Who was asked and how it went, status and body."""
+    """The attempts and their outcomes, status and body."""
 
     async def run():
         async with dispatching(upstreams, options) as dispatcher:
@@ -104,7 +104,7 @@ async def eventually(holds):
         ({"fault": "empty"}, "garbage"),
     ],
 )
-def test_trouble_before_the_first_byte_is_made_good_by_the_next(
+def test_a_failure_before_the_first_byte_is_retried_on_the_next_candidate(
     upstreams, trouble, outcome, stream
 ):
     upstreams["first"].behave(**trouble)
@@ -126,7 +126,7 @@ def test_trouble_before_the_first_byte_is_made_good_by_the_next(
         ({"fault": "context_length"}, 400),
     ],
 )
-def test_a_refusal_is_handed_on_and_nobody_else_is_asked(upstreams, trouble, status, stream):
+def test_a_refusal_is_relayed_and_not_retried(upstreams, trouble, status, stream):
     upstreams["first"].behave(**trouble)
     attempts, answered_status, body = answered(upstreams, stream=stream)
     assert (attempts, answered_status) == ([("first", "refused")], status)
@@ -135,7 +135,7 @@ def test_a_refusal_is_handed_on_and_nobody_else_is_asked(upstreams, trouble, sta
 
 
 @BOTH_WAYS
-def test_a_candidate_that_is_down_costs_nobody_their_answer(upstreams, stream):
+def test_no_request_fails_because_one_candidate_is_down(upstreams, stream):
     async def run():
         with running_upstream("gone") as gone:
             pass
@@ -149,7 +149,7 @@ def test_a_candidate_that_is_down_costs_nobody_their_answer(upstreams, stream):
     assert num_asked(upstreams["first"]) == 20
 
 
-def test_a_hanging_candidate_keeps_the_deadline_and_leaves_nothing_running(upstreams):
+def test_a_hanging_candidate_is_cancelled_at_the_deadline(upstreams):
     for upstream in upstreams.values():
         upstream.behave(fault="silence")
 
@@ -166,7 +166,7 @@ def test_a_hanging_candidate_keeps_the_deadline_and_leaves_nothing_running(upstr
 
 
 @pytest.mark.parametrize("fault", ["close", "stall", "truncated"])
-def test_trouble_after_the_first_byte_ends_the_stream_with_an_error_event(upstreams, fault):
+def test_a_failure_after_the_first_byte_ends_the_stream_with_an_error_event(upstreams, fault):
     upstreams["first"].behave(fault=fault, after_chunks=3)
     attempts, status, body = answered(upstreams, HASTY, stream=True)
     *chunks, error, rest = body.split(b"\n\n")
@@ -177,7 +177,7 @@ def test_trouble_after_the_first_byte_ends_the_stream_with_an_error_event(upstre
     assert num_asked(upstreams["second"]) == 0
 
 
-def test_clients_that_leave_close_every_connection_of_theirs(upstreams):
+def test_disconnected_clients_close_their_upstream_connections(upstreams):
     first = upstreams["first"]
     first.behave(tokens_per_s=100, num_tokens=1000)
     before = first.num_cancelled
@@ -223,7 +223,7 @@ def test_all_down_then_back(upstreams, stream):
     asyncio.run(run())
 
 
-def test_a_zoo_that_changes_changes_who_can_be_asked(upstreams):
+def test_clients_follow_the_zoo(upstreams):
     first, second = upstreams.values()
 
     async def run():
@@ -243,7 +243,7 @@ def test_a_zoo_that_changes_changes_who_can_be_asked(upstreams):
     assert num_asked(first) == 0
 
 
-def test_a_candidate_without_its_key_is_not_asked_and_others_are(upstreams, monkeypatch):
+def test_a_candidate_without_its_key_is_skipped(upstreams, monkeypatch):
     monkeypatch.delenv("GIRAFFE_KEY", raising=False)
     first, second = upstreams.values()
     locked = remote("first", first).model_copy(update={"api_key_env": "GIRAFFE_KEY"})

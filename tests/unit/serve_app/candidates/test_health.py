@@ -49,7 +49,7 @@ def test_three_failures_in_a_row_cool_a_candidate_and_no_other(health):
     assert health.wait_s("b") == 0
 
 
-def test_a_success_between_them_starts_the_count_anew(health):
+def test_a_success_resets_the_count_of_failures(health):
     fail(health, BROKEN, BROKEN)
     health.begin("a").succeeded()
     fail(health, BROKEN, BROKEN)
@@ -72,7 +72,7 @@ def test_a_429_or_a_retry_after_cools_at_once(health, failure, wait_s):
     assert health.wait_s("a") == wait_s
 
 
-def test_a_full_queue_of_this_cluster_is_no_illness(health):
+def test_a_full_queue_of_this_cluster_is_not_a_failure_of_the_candidate(health):
     fail(health, *[CandidateFailure("overloaded")] * 10)
     assert health.state("a") == State.HEALTHY
 
@@ -142,7 +142,7 @@ def test_requests_sent_before_a_cool_down_change_nothing(health, clock):
     assert health.wait_s("a") == 5
 
 
-def test_what_went_before_says_nothing_of_a_candidate_that_was_removed(health):
+def test_removing_a_candidate_clears_its_failures(health):
     fail(health, limited())
     fail(health, limited(), name="b")
     health.keep(["b", "c"])
@@ -150,7 +150,7 @@ def test_what_went_before_says_nothing_of_a_candidate_that_was_removed(health):
     assert health.state("b") == State.COOLED
 
 
-def test_a_request_is_settled_once(health):
+def test_the_outcome_of_a_request_counts_once(health):
     trial = health.begin("a")
     for _ in range(5):
         trial.failed(BROKEN)
@@ -163,8 +163,8 @@ def give_up(health, clock, after_s, name="a"):
     trial.unanswered()
 
 
-def test_a_candidate_that_nobody_waits_out_is_cooled_after_a_while(health, clock):
-    """59.5 s each, none of them the 60 s of `attempt_timeout_s`: the next three count."""
+def test_a_candidate_whose_callers_all_give_up_is_cooled_after_a_while(health, clock):
+    """Each waits 59.5 s, less than `attempt_timeout_s` of 60 s: only the next three count."""
     for _ in range(3):
         give_up(health, clock, 59.5)
         assert health.state("a") == State.HEALTHY
@@ -172,7 +172,7 @@ def test_a_candidate_that_nobody_waits_out_is_cooled_after_a_while(health, clock
     assert health.wait_s("a") == 5
 
 
-def test_clients_that_give_up_at_once_cool_nobody(health, clock):
+def test_clients_that_give_up_at_once_cool_no_candidate(health, clock):
     waiting = [health.begin("a") for _ in range(1000)]
     clock.now_s += 1  # 1000 s together, of one second
     for trial in waiting:
@@ -181,18 +181,18 @@ def test_clients_that_give_up_at_once_cool_nobody(health, clock):
 
 
 @pytest.mark.parametrize("sign", ["answered", "succeeded"])
-def test_an_answer_to_anybody_clears_those_who_give_up(health, clock, sign):
+def test_an_answer_to_any_caller_clears_the_time_of_those_who_gave_up(health, clock, sign):
     early = health.begin("a")
     for _ in range(50):
         give_up(health, clock, 10)
         getattr(health.begin("a"), sign)()
-    early.unanswered()  # waited for 500 s, but for the last answer 0 s
+    early.unanswered()  # waited for 500 s, but 0 s since the last answer
     for _ in range(2):
         fail(health, BROKEN)
     assert health.state("a") == State.HEALTHY
 
 
-def test_a_trial_that_is_given_up_cools_again_when_those_have_waited_long_enough(health, clock):
+def test_abandoned_trials_cool_again_once_they_have_waited_long_enough(health, clock):
     fail(health, limited())
     clock.now_s += 5
     give_up(health, clock, 40)
@@ -205,7 +205,7 @@ def test_a_trial_that_is_given_up_cools_again_when_those_have_waited_long_enough
 
 
 class Circuit(RuleBasedStateMachine):
-    """Any order of requests, ends and waits, against a plain account of what was allowed."""
+    """Any order of requests, ends and waits, against a simple model of the allowed requests."""
 
     @initialize(num_failures=st.integers(1, 4))
     def start(self, num_failures):

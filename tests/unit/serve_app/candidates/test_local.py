@@ -65,7 +65,7 @@ class FakeHandle:
 
 @pytest.fixture
 def serve(monkeypatch):
-    """Handles by application name, or what asking for one raises."""
+    """Handles by application name, or the exception that getting one raises."""
     applications = {}
 
     def get_app_handle(name):
@@ -133,14 +133,14 @@ def test_a_candidate_that_cannot_answer_is_a_failure(client, parts, kind, status
     assert (failure.value.kind, failure.value.status) == (kind, status)
 
 
-def test_a_document_that_breaks_off_is_a_failure_before_anything_is_handed_on(client):
+def test_a_truncated_document_is_a_failure_before_anything_is_relayed(client):
     small, _response, _handle = client("200", json.dumps(DOCUMENT)[:9], ActorDiedError())
     with pytest.raises(CandidateFailure, match="server_error"):
         asyncio.run(collect(small))
 
 
 @pytest.mark.parametrize("body", [{}, STREAM])
-def test_a_refusal_is_handed_on(client, body):
+def test_a_refusal_is_relayed(client, body):
     refusal = {"error": {"message": "too long", "param": "n", "code": "context_length_exceeded"}}
     small, _response, _handle = client("400", json.dumps(refusal))
     status, (document,) = asyncio.run(collect(small, body))
@@ -151,7 +151,7 @@ def test_a_refusal_is_handed_on(client, body):
     }
 
 
-def test_a_candidate_that_dies_in_a_stream_is_a_failure_after_what_came(client):
+def test_a_candidate_that_dies_in_a_stream_is_a_failure_after_the_parts_received(client):
     small, _response, _handle = client("200", CHUNK, ActorDiedError())
 
     async def take():
@@ -211,11 +211,11 @@ def test_a_candidate_that_hangs_is_cancelled_at_the_limit(client, num_parts):
 
 
 @pytest.mark.parametrize("num_parts", [0, 1])
-def test_nobody_waits_for_a_candidate_that_is_given_up(client, num_parts):
+def test_no_request_waits_for_a_candidate_that_is_given_up(client, num_parts):
     async def give_up_while_waiting():
         small, response, _handle = client(*["200"] * num_parts, asyncio.Event().wait())
         waiting = asyncio.create_task(small.open("chat", {}, timeout_s=3600))
-        await asyncio.sleep(0.05)  # until it asks Ray for the handle, in a thread
+        await asyncio.sleep(0.05)  # until a thread gets the handle from Ray
         small.count_replicas(0)
         with pytest.raises(CandidateFailure, match="unreachable"):
             await waiting
@@ -224,7 +224,7 @@ def test_nobody_waits_for_a_candidate_that_is_given_up(client, num_parts):
     assert asyncio.run(give_up_while_waiting())
 
 
-def test_giving_up_leaves_answers_that_have_begun_and_later_requests(client, serve):
+def test_giving_up_does_not_affect_started_answers_and_later_requests(client, serve):
     async def give_up_between():
         small, _response, handle = client("200", CHUNK, CHUNK, DONE)
         handle.responses.append(FakeResponse("200", json.dumps(DOCUMENT)))

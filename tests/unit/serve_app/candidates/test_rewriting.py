@@ -34,7 +34,7 @@ def test_the_document_names_the_candidate(endpoint, document):
     assert json.loads(answer) == {**document, "model": 'a "b"'}
 
 
-def test_fields_leave_as_they_came():
+def test_other_fields_are_not_changed():
     odd = b'{"choices":[{"x":1.50e+1,"y":123456789012345678901234567890}],"z" : [ 1 , "\\u00e9"]}'
     answer = Rewriter("m", "chat").document(odd)
     assert b"1.50e+1" in answer
@@ -71,7 +71,7 @@ def test_every_chunk_names_the_candidate():
     ],
 )
 @pytest.mark.parametrize("read", ["document", "chunk"])
-def test_what_is_no_answer_is_garbage(content, read):
+def test_a_document_that_is_not_an_answer_is_malformed(content, read):
     with pytest.raises(CandidateFailure) as failure:
         getattr(Rewriter("m", "chat"), read)(content)
     assert failure.value.kind == "garbage"
@@ -81,7 +81,7 @@ def test_what_is_no_answer_is_garbage(content, read):
     ("endpoint", "document"),
     [("chat", {"choices": []}), ("embeddings", DOCUMENT), ("embeddings", {"data": [{}]})],
 )
-def test_a_document_must_hold_what_was_asked_for(endpoint, document):
+def test_a_document_must_hold_the_requested_kind_of_answer(endpoint, document):
     with pytest.raises(CandidateFailure, match="garbage"):
         Rewriter("m", endpoint).document(encode(document))
 
@@ -106,7 +106,7 @@ def test_a_first_chunk_may_have_no_choice_in_its_list_and_a_last_one_no_list():
         ({**DOCUMENT, "error": {"message": "m"}}, 500),
     ],
 )
-def test_an_error_is_told_from_an_answer(read, document, status):
+def test_an_error_is_distinguished_from_an_answer(read, document, status):
     with pytest.raises(UpstreamError) as error:
         getattr(Rewriter("m", "chat"), read)(encode(document))
     assert error.value.status == status
@@ -114,7 +114,7 @@ def test_an_error_is_told_from_an_answer(read, document, status):
 
 
 @pytest.mark.parametrize("fields", [{"error": None}, {"note": "error"}, {"note": {"error": 1}}])
-def test_the_word_error_alone_is_none(fields):
+def test_the_word_error_alone_is_not_an_error(fields):
     Rewriter("m", "chat").document(encode({**DOCUMENT, **fields}))
 
 
@@ -132,7 +132,7 @@ def test_the_word_error_alone_is_none(fields):
         ({"completion_tokens": 2**70}, (None, None)),
     ],
 )
-def test_usage_is_read_as_it_passes(usage, tokens):
+def test_usage_is_read_while_it_is_relayed(usage, tokens):
     rewriter = Rewriter("m", "chat")
     document = {**DOCUMENT, "usage": usage}
     assert json.loads(rewriter.document(encode(document)))["usage"] == usage

@@ -25,8 +25,8 @@ def data(*texts):
         (b"data: a\n\ndata: b\n\n", data("a", "b")),
         (b"data: a\r\n\r\ndata: b\r\n\r\n", data("a", "b")),
         (b"data: a\r\rdata: b\r\r", data("a", "b")),
-        (b"data:a\n\n", data("a")),  # the blank after the colon may be missing
-        (b"data:  a\n\n", data(" a")),  # and no more than one is dropped
+        (b"data:a\n\n", data("a")),  # the space after the colon may be missing
+        (b"data:  a\n\n", data(" a")),  # only one space is dropped
         (b"data: a\ndata: b\n\n", data("a\nb")),
         (b"data:  a \ndata:b\n\n", data(" a \nb")),
         (b"data\n\n", data("")),
@@ -52,7 +52,7 @@ def test_a_line_end_cut_between_return_and_feed_ends_one_line():
     )
 
 
-def test_an_event_is_given_out_as_soon_as_it_is_whole():
+def test_an_event_is_returned_as_soon_as_it_is_complete():
     decoder = EventDecoder(1000)
     assert decoder.feed(b"data: a") == []
     assert decoder.feed(b"\n") == []
@@ -64,8 +64,8 @@ def test_an_event_is_given_out_as_soon_as_it_is_whole():
     texts=st.lists(st.text(CHARACTERS, max_size=8), max_size=5),
     cuts=st.lists(st.integers(0, 120), max_size=12),
 )
-def test_events_do_not_depend_on_how_the_network_cuts_them(end, texts, cuts):
-    """Cuts fall anywhere, inside characters and line ends too."""
+def test_events_do_not_depend_on_packet_boundaries(end, texts, cuts):
+    """Packet boundaries fall anywhere, also inside characters and line ends."""
     stream = "".join(f"data: {text}{end}{end}" for text in texts).encode()
     ends = sorted({min(cut, len(stream)) for cut in cuts} | {0, len(stream)})
     pieces = [stream[start:stop] for start, stop in pairwise(ends)]

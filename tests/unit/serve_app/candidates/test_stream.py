@@ -13,7 +13,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 class FakeSource:
-    """Pieces of bytes; raises exceptions among them; waits for ever at an Ellipsis."""
+    """Pieces of bytes; raises exceptions among them; blocks at an Ellipsis."""
 
     def __init__(self, *pieces):
         self.pieces = list(pieces)
@@ -47,7 +47,7 @@ def names(parts):
     ]
 
 
-def test_a_part_holds_what_one_piece_completes():
+def test_a_part_holds_the_events_that_one_piece_completes():
     parts = collect(FakeSource(CHUNK + CHUNK[:9], CHUNK[9:], DONE))
     assert [names([part]) for part in parts] == [["m"], ["m"], [b"data: [DONE]"]]
 
@@ -61,7 +61,7 @@ def test_a_stream_ends_with_done_and_its_source_is_closed_once(rest):
     assert source.num_closed == 1
 
 
-def test_what_follows_done_is_read_so_that_the_connection_can_be_used_again():
+def test_data_after_done_is_read_so_that_the_connection_can_be_reused():
     source = FakeSource(CHUNK, DONE, b"0")
     collect(source)
     assert source.pieces == []
@@ -81,7 +81,7 @@ def test_a_document_over_several_lines_becomes_one_line():
 
 
 @pytest.mark.parametrize("piece", [b"x" * 60, b"data: x\n" * 20])
-def test_an_event_without_end_is_garbage(monkeypatch, piece):
+def test_an_endless_event_is_malformed(monkeypatch, piece):
     monkeypatch.setattr(stream, "_MAX_EVENT_BYTES", 100)
 
     async def run():

@@ -43,7 +43,7 @@ def test_unknown_model_lists_the_known_ones_only():
     assert "auto, small" in model_not_found(("auto", "small")).message
 
 
-def test_of_many_known_models_some_are_listed():
+def test_only_some_of_many_known_models_are_listed():
     message = model_not_found([f"m{i}" for i in range(1000)]).message
     assert "m19 and 980 more" in message
     assert "m20" not in message

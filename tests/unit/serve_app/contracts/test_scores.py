@@ -11,6 +11,6 @@ def test_a_text_is_cut_to_its_first_characters(text, max_tokens):
     assert part == text if len(text) <= 16 * max_tokens else part in text
 
 
-def test_white_space_in_front_does_not_push_the_text_out():
+def test_leading_white_space_does_not_count():
     assert readable_part(" \n" * 100 + "Why? " * 100, 1) == "Why? Why? Why? W"
     assert readable_part(" " * 100, 1) == ""

@@ -17,7 +17,7 @@ BY_NAME = {metric.name: metric for metric in METRICS}
 
 
 def metric_of(exported):
-    """The metric behind a name as Ray exports it."""
+    """The metric that Ray exports under a name."""
     name = exported.removeprefix("ray_")
     base = re.sub(r"_(bucket|sum|count)$", "", name)
     return BY_NAME.get(name) or BY_NAME.get(base)

@@ -24,7 +24,7 @@ from tests.support.serve_app.observe_parts import make_record
 
 
 def lines_of(formatter, *records, filters=()):
-    """What a handler set up like that of a replica writes."""
+    """The output of a handler that is set up like that of a replica."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter)
@@ -40,7 +40,7 @@ def lines_of(formatter, *records, filters=()):
 
 @pytest.fixture
 def filters():
-    """What Serve puts on the handler of a replica's file (2.60, JSON encoding).
+    """The formatter and filters that Serve 2.60 sets for a replica's file (JSON encoding).
 
     A request is being served, whose id Serve made itself.
     """
@@ -115,7 +115,7 @@ def test_no_second_copy_goes_to_standard_error():
     assert lines_of(JSONFormatter(), make_record(), filters=(log_to_stderr_filter,)) == []
 
 
-def test_a_refusal_has_nothing_to_say_of_candidates():
+def test_the_log_line_of_a_refusal_names_no_candidate():
     refused = make_record(
         candidate=None, attempts=[], status=400, error_code="invalid_parameter", first_byte_s=None
     )

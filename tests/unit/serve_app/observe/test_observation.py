@@ -16,7 +16,7 @@ from tests.support.serve_app.observe_parts import (
 )
 
 
-def test_a_replica_that_stops_has_told_everything(tmp_path):
+def test_a_stopping_replica_writes_and_exports_everything(tmp_path):
     instruments = PrometheusInstruments()
     state = make_state(4, "small", "large")
     options = ObservabilityOptions.model_validate(
@@ -44,7 +44,7 @@ def test_a_replica_that_stops_has_told_everything(tmp_path):
     assert read_table(ROUTING_LOG, path).num_rows == 1
 
 
-def test_spans_and_prompts_are_asked_for_only_where_they_go_somewhere(tmp_path):
+def test_spans_and_prompts_are_collected_only_if_they_are_exported(tmp_path):
     def made(**options):
         return Observation(
             ObservabilityOptions.model_validate(options),
@@ -65,7 +65,7 @@ def test_spans_and_prompts_are_asked_for_only_where_they_go_somewhere(tmp_path):
     asyncio.run(loud.close())
 
 
-def test_what_is_not_asked_for_is_not_imported():
+def test_disabled_observers_are_not_imported():
     script = (
         "import sys\n"
         "from serve_app.config import ObservabilityOptions\n"

@@ -21,7 +21,7 @@ def test_a_scorers_passes_are_counted(instruments):
     assert instruments.value("modelsat_scorer_duration_seconds_sum") == pytest.approx(0.02)
 
 
-def test_conversations_are_counted_while_they_are_remembered(instruments):
+def test_stored_sessions_are_counted(instruments):
     moment = [0.0]
     store = SessionStore(ttl_s=10, max_sessions=2, clock=lambda: moment[0])
     sessions = MeasuredSessions(store, instruments)

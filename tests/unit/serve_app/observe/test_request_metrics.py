@@ -56,7 +56,7 @@ def metrics(instruments):
     return Metrics(lambda: state, ["auto", "auto-cheap"], instruments)
 
 
-def test_names_kinds_and_labels_are_a_contract():
+def test_names_kinds_and_labels_do_not_change():
     assert {m.name: (m.kind, set(m.labels)) for m in METRICS} == CONTRACT
 
 
@@ -68,7 +68,7 @@ def test_names_follow_the_conventions_of_prometheus():
         assert bool(metric.buckets) == (metric.kind == "histogram")
 
 
-def test_a_request_with_a_fallback_is_counted_in_every_respect(metrics, instruments):
+def test_a_request_with_a_fallback_updates_every_metric(metrics, instruments):
     metrics.finished(make_record())
     value = instruments.value
     assert value("modelsat_requests_total", endpoint="chat", model="large", status="200") == 1
@@ -76,8 +76,8 @@ def test_a_request_with_a_fallback_is_counted_in_every_respect(metrics, instrume
     assert value("modelsat_attempts_total", model="large", outcome="answered") == 1
     assert value("modelsat_fallbacks_total", from_model="small", kind="timeout") == 1
     fallbacks = [one for name, one in instruments.series() if name == "modelsat_fallbacks_total"]
-    assert len(fallbacks) == 1  # who answered was passed over by nobody
-    # The candidate that was chosen, not the one that had to step in.
+    assert len(fallbacks) == 1  # the candidate that answered was not skipped
+    # The candidate that was chosen, not the fallback.
     assert value("modelsat_selections_total", model="small", reason="highest_score") == 1
     assert value("modelsat_tokens_total", model="large", direction="input") == 100
     assert value("modelsat_tokens_total", model="large", direction="output") == 20
@@ -104,7 +104,7 @@ def test_a_refusal_counts_as_rejected_and_not_as_a_selection(metrics, instrument
     assert not any(name.startswith("modelsat_selections") for name, _ in instruments.series())
 
 
-def test_a_choice_counts_also_when_nobody_answers(metrics, instruments):
+def test_a_selection_counts_even_if_no_candidate_answers(metrics, instruments):
     attempts = [("small", "timeout", 0.25), ("large", "unreachable", 0.125)]
     metrics.finished(
         make_record(candidate=None, attempts=attempts, status=503, error_code="upstream_failed")
@@ -115,7 +115,7 @@ def test_a_choice_counts_also_when_nobody_answers(metrics, instruments):
     assert not any(name.startswith("modelsat_rejected") for name, _ in instruments.series())
 
 
-def test_a_candidates_own_503_is_an_error_but_no_rejection(metrics, instruments):
+def test_a_candidates_own_503_is_an_error_but_not_a_rejection(metrics, instruments):
     metrics.finished(make_record(status=503, error_code="overloaded"))
     assert instruments.value("modelsat_errors_total", endpoint="chat", code="overloaded") == 1
     assert instruments.value("modelsat_rejected_total", endpoint="chat", code="overloaded") is None
@@ -148,7 +148,7 @@ def test_five_thousand_unknown_models_add_no_series(metrics, instruments):
     assert {one["endpoint"] for one in labels} == {"other"}
 
 
-def test_words_that_a_candidate_sends_are_bounded(metrics, instruments):
+def test_labels_from_candidates_are_bounded(metrics, instruments):
     for number in range(500):
         metrics.finished(make_record(status=400, error_code=f"code-{number}", reason=f"r{number}"))
     labels = [dict(labels) for _, labels in instruments.series()]

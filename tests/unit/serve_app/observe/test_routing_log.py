@@ -33,7 +33,7 @@ def logged(folder, *records, **changes):
 
 
 class Disk:
-    """Keeps what is written, or fails as a full disk does."""
+    """Stores the rows written, or fails as a full disk does."""
 
     def __init__(self):
         self.is_full = False
@@ -119,7 +119,7 @@ def test_prompts_are_written_only_when_asked_for(tmp_path):
     assert row["prompt"] == "my password is hunter2"
 
 
-def test_a_text_that_is_no_utf8_is_written_with_a_mark_in_its_place(tmp_path):
+def test_invalid_utf8_is_written_with_replacement_characters(tmp_path):
     (row,) = logged(tmp_path, make_record(scored_text="half \ud83d of"), with_prompts=True)
     assert row["prompt"] == "half ? of"
 
@@ -171,7 +171,7 @@ def test_decisions_wait_while_the_disk_fails_and_are_written_later(tmp_path):
     assert log.dropped == 0
 
 
-def test_what_the_disk_never_takes_is_dropped_and_counted(tmp_path):
+def test_decisions_that_can_never_be_written_are_dropped_and_counted(tmp_path):
     disk = Disk()
     disk.is_full = True
     log = RoutingLog(options(tmp_path), disk.write)
@@ -184,7 +184,7 @@ def test_what_the_disk_never_takes_is_dropped_and_counted(tmp_path):
 
 
 @pytest.mark.parametrize("tokens", [2**31, 2**70, "many"])
-def test_what_fits_no_table_is_dropped_and_counted_and_the_rest_is_written(tmp_path, tokens):
+def test_decisions_that_do_not_fit_the_schema_are_dropped_and_counted(tmp_path, tokens):
     disk = Disk()
     log = RoutingLog(options(tmp_path, rows_per_file=2), disk.write)
     for prompt_tokens in (1, tokens, 1, 1):
@@ -193,7 +193,7 @@ def test_what_fits_no_table_is_dropped_and_counted_and_the_rest_is_written(tmp_p
     assert (disk.sizes, log.dropped) == ([2], 2)
 
 
-def test_a_folder_that_cannot_be_made_costs_decisions_and_nothing_else(tmp_path):
+def test_a_folder_that_cannot_be_created_loses_only_decisions(tmp_path):
     (tmp_path / "file").write_text("in the way")
     log = RoutingLog(options(tmp_path / "file" / "log"))
     log.finished(make_record())
@@ -216,7 +216,7 @@ def test_memory_is_bounded_while_the_disk_fails(tmp_path, monkeypatch):
     assert sum(disk.sizes) == 51 - before
 
 
-def test_what_is_written_makes_room_for_more(tmp_path, monkeypatch):
+def test_written_decisions_free_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(routing_log, "MAX_WAITING_BYTES", 20_000)
     disk = Disk()
     log = RoutingLog(options(tmp_path, with_prompts=True, rows_per_file=2), disk.write)

@@ -1,4 +1,4 @@
-"""The trace that a remote candidate is told of."""
+"""The trace headers that a remote candidate receives."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ def upstream(loopback):
 
 
 def headers_received(upstream, trace):
-    """What a candidate receives with a request of this trace."""
+    """The headers that a candidate receives with a request of this trace."""
     candidate = OpenAICandidate(
         name="giraffe", engine="openai", base_url=upstream.url, model="m", context_window=8
     )
@@ -31,7 +31,7 @@ def headers_received(upstream, trace):
         async with open_session(max_connections=1, connect_timeout_s=5) as session:
             CURRENT_TRACE.set(trace)
             client = UrlClient(candidate, session)
-            # In a task of its own, as the dispatcher may ask.
+            # In a separate task, as the dispatcher may do it.
             answer = await asyncio.create_task(client.open("chat", CHAT, timeout_s=10))
             await answer.parts.aclose()
 
@@ -47,6 +47,6 @@ def test_a_candidate_joins_the_trace_under_the_requests_span(upstream):
     assert headers["tracestate"] == "congo=1"
 
 
-def test_a_request_without_a_trace_brings_none(upstream):
+def test_a_request_without_a_trace_sends_no_trace_headers(upstream):
     headers = headers_received(upstream, None)
     assert not {"traceparent", "tracestate"} & set(headers)

@@ -14,7 +14,7 @@ from tests.support.serve_app.observe_parts import make_record
 
 @pytest.fixture
 def collected(loopback):
-    """Gives records to the observer, and what reached the collector by kind or name."""
+    """Passes records to the observer; returns the spans that reached the collector."""
     collector = Collector()
     yield lambda *records: _export(collector, records)
     collector.close()
@@ -117,7 +117,7 @@ def test_a_trace_that_begins_here_has_no_parent_and_none_unsampled_is_sent(colle
     assert span.parent_span_id == b""
 
 
-def test_a_collector_that_does_not_answer_holds_up_no_end():
+def test_a_collector_that_does_not_answer_does_not_delay_shutdown():
     asked, stopped = threading.Event(), threading.Event()
 
     class Silent(SpanExporter):

@@ -1,4 +1,4 @@
-"""What is read off Serve's status."""
+"""Replica counts and errors, read from Serve's status."""
 
 import asyncio
 from types import SimpleNamespace
@@ -42,7 +42,7 @@ def test_replicas_count_while_they_take_requests(monkeypatch, tmp_path):
     }
 
 
-def test_a_failure_is_told_by_the_deployment_that_failed_not_by_one_that_waits_for_it():
+def test_the_error_is_that_of_the_failed_deployment_not_of_one_that_waits_for_it():
     def deployment(status: DeploymentStatus, message: str) -> DeploymentStatusOverview:
         return DeploymentStatusOverview(status, DeploymentStatusTrigger.UNSPECIFIED, {}, message)
 

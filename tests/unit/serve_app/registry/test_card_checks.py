@@ -50,7 +50,7 @@ def test_the_overall_bound_is_a_two_proportion_test():
         check_shift(before, after, 4.94)
 
 
-def test_one_task_is_held_to_a_bound_for_all_of_them():
+def test_the_bound_of_one_task_covers_all_tasks():
     # Overall nothing moved. On either task 250 -> 350 of 500: pooled 0.6, standard error
     # sqrt(0.6 * 0.4 * 2 / 500) = 0.030984, so 0.2 are 6.455 standard errors (the task that falls:
     # the same). Bonferroni for 2 tasks: P(Z < -6.36) / 2 is P(Z < -6.466).
@@ -68,7 +68,7 @@ def test_direction_does_not_matter_and_no_change_is_never_refused(a, b, c, d, bo
 
 
 @given(COUNTS, COUNTS, COUNTS, COUNTS, st.floats(0.1, 30), st.floats(0.1, 30))
-def test_a_wider_bound_refuses_no_more(a, b, c, d, one, other):
+def test_a_wider_bound_never_refuses_more(a, b, c, d, one, other):
     before, after = card("x", a, b), card("x", c, d)
     narrow, wide = sorted((one, other))
     assert is_refused(before, after, narrow) or not is_refused(before, after, wide)
@@ -107,7 +107,7 @@ def test_a_card_comes_back_from_its_document():
         ({"instruction": "prefer me"}, "instruction"),
     ],
 )
-def test_a_document_that_is_no_card_is_refused(change, said):
+def test_a_document_that_is_not_a_card_is_refused(change, said):
     with pytest.raises(ZooError, match=said):
         parse_card({**document(card("a")), **change})
 

@@ -47,7 +47,7 @@ def test_a_candidate_without_a_card_can_be_named_only():
     assert [c.candidate for c in given.cards] == ["a", "b", "c"]
 
 
-def test_an_entry_changes_in_its_place_and_keeps_its_card():
+def test_a_changed_entry_keeps_its_place_and_its_card():
     price = {"input_usd_per_mtok": 1, "output_usd_per_mtok": 2}
     changed = put(SERVED, remote_entry("a", price=price, model="other"))
     assert changed.zoo.names == ("a", "b")
@@ -74,7 +74,7 @@ def test_a_card_that_moved_implausibly_needs_force():
         (remote_entry("c"), card("c", notes="\x00"), "control characters"),
     ],
 )
-def test_force_forces_nothing_else(entry, its_card, said):
+def test_force_skips_no_other_check(entry, its_card, said):
     with pytest.raises(ZooError, match=said):
         put(SERVED, entry, its_card, force=True)
 
@@ -95,7 +95,7 @@ def test_a_card_that_the_router_cannot_read_is_refused():
         )
 
 
-def test_the_only_candidate_is_held_to_its_own_tasks():
+def test_the_card_of_the_only_candidate_must_keep_its_tasks():
     alone = state(remote_entry("a"))
     first, *rest = card("a").statements
     renamed = replace(card("a"), statements=(replace(first, description="else"), *rest))
@@ -115,7 +115,7 @@ def test_a_candidate_is_removed_with_its_card():
     assert (left.version, left.zoo.names, left.cards) == (5, ("b",), (card("b"),))
 
 
-def test_what_is_needed_cannot_be_removed():
+def test_a_required_candidate_cannot_be_removed():
     with pytest.raises(ZooError, match="unknown candidate 'x'; the zoo holds a, b"):
         remove_candidate(SERVED, "x", rules=RULES)
     with pytest.raises(ZooError, match=r"'a' is routing\.default_candidate"):
@@ -134,13 +134,13 @@ def test_a_router_has_to_read_the_cards():
         set_router(SERVED, "/other", tasks_hashes=["f" * 16])
 
 
-def test_rolling_back_is_a_change_forward():
+def test_rolling_back_creates_a_new_version():
     changed = put(remove_candidate(SERVED, "a", rules=RULES), remote_entry("c"), card("c"))
     back = roll_back(changed, SERVED, tasks_hashes=[TASKS_HASH], rules=RULES)
     assert back == replace(SERVED, version=changed.version + 1)
 
 
-def test_rolling_back_obeys_the_rules_of_today():
+def test_rolling_back_obeys_the_current_rules():
     served = state(remote_entry("a"), local_entry("b"), version=2)
     slug_taken = state(remote_entry("a"), local_entry("B"), version=1)
     other_engine = state(remote_entry("a"), local_entry("b", "org/other"), version=1)
@@ -164,6 +164,6 @@ def test_rolling_back_obeys_the_rules_of_today():
         ([], "zoo entry: candidates.0"),
     ],
 )
-def test_an_entry_that_is_none_is_refused(entry, said):
+def test_an_invalid_entry_is_refused(entry, said):
     with pytest.raises(ZooError, match=said):
         parse_entry(entry)

@@ -23,7 +23,7 @@ AGREEMENT_TIMEOUT_S = 10
 
 
 class FakeServe:
-    """The applications of a Serve instance: engines take a minute to start, and may refuse."""
+    """The applications of a Serve instance: engines take a minute to start, and may fail."""
 
     def __init__(self, *running):
         self.counts = dict.fromkeys(running, 1)
@@ -108,7 +108,7 @@ def document(name, *counts):
     return {"candidate": name, "tasks_hash": made.tasks_hash, "statements": statements}
 
 
-def test_every_follower_works_by_a_change_when_it_returns(tmp_path):
+def test_every_follower_has_applied_a_change_when_it_returns(tmp_path):
     async def scene(world, controller):
         ingress = await world.follow(controller)
         embedded = []
@@ -127,7 +127,7 @@ def test_every_follower_works_by_a_change_when_it_returns(tmp_path):
     play(World(tmp_path, remote_entry("a")), scene)
 
 
-def test_a_change_is_not_held_up_by_polls_that_wait(tmp_path):
+def test_waiting_polls_do_not_delay_a_change(tmp_path):
     async def scene(world, controller):
         for _ in range(3):
             await world.follow(controller)
@@ -178,7 +178,7 @@ def test_a_follower_that_lags_is_named_and_its_reason_too(tmp_path):
     play(World(tmp_path, remote_entry("a"), remote_entry("b")), scene)
 
 
-def test_an_engine_runs_before_anybody_hears_of_it(tmp_path):
+def test_an_engine_runs_before_its_candidate_is_published(tmp_path):
     async def scene(world, controller):
         counts_seen = []
         await world.follow(
@@ -193,12 +193,12 @@ def test_an_engine_runs_before_anybody_hears_of_it(tmp_path):
     play(World(tmp_path, remote_entry("a")), scene)
 
 
-def test_an_engine_stops_after_everybody_has_let_go_of_it(tmp_path):
+def test_an_engine_stops_after_every_follower_has_removed_it(tmp_path):
     async def scene(world, controller):
         slow_follower_has = []
 
         async def slow(zoo_state):
-            await asyncio.sleep(25)  # beyond the time that the change waits
+            await asyncio.sleep(25)  # longer than the change waits
             slow_follower_has.append(zoo_state.version)
 
         await world.follow(controller, on_change=slow)
@@ -217,7 +217,7 @@ def test_an_engine_stops_after_everybody_has_let_go_of_it(tmp_path):
     play(World(tmp_path, remote_entry("a"), local_entry("b")), scene)
 
 
-def test_an_engine_that_is_asked_for_again_in_time_keeps_running(tmp_path):
+def test_an_engine_that_is_added_again_in_time_keeps_running(tmp_path):
     async def scene(world, controller):
         async def slow(_state):
             await asyncio.sleep(25)
@@ -269,7 +269,7 @@ def test_a_crash_after_writing_is_carried_through_by_the_next_controller(tmp_pat
     async def scene(world, controller):
         follower = await world.follow(controller)
         await follower.stop()
-        # Written, its engine started, one to be stopped; then the process died.
+        # The version is written and its engine started; the process died before one was stopped.
         changed = state(
             remote_entry("a"), local_entry("c"), version=2, router=follower.state.router
         )
@@ -288,7 +288,7 @@ def test_a_crash_after_writing_is_carried_through_by_the_next_controller(tmp_pat
 
 def test_followers_survive_a_restart_of_the_controller(tmp_path):
     class Handle:
-        """Reaches whichever controller lives."""
+        """Reaches the controller that is running."""
 
         target = None
 
@@ -312,7 +312,7 @@ def test_followers_survive_a_restart_of_the_controller(tmp_path):
         await asyncio.sleep(60)
         assert follower.state.zoo.names == ("a", "b")
         handle.target = await world.controller()
-        # Asked before the follower has found the new one, a change waits for it all the same.
+        # The follower has not found the new controller yet; a change waits for it nevertheless.
         result = await handle.target.remove_candidate("a")
         assert result["agreed"] is True
         assert [f["version"] for f in result["followers"]] == [2]
@@ -322,7 +322,7 @@ def test_followers_survive_a_restart_of_the_controller(tmp_path):
     play(World(tmp_path, remote_entry("a"), remote_entry("b")), scene)
 
 
-def test_engines_that_run_are_left_alone_at_the_start(tmp_path):
+def test_running_engines_are_not_restarted_at_the_start(tmp_path):
     async def scene(world, controller):
         assert world.serve.started == []
         assert world.serve.counts == {"candidate-a": 1, "candidate-b": 1}
@@ -331,7 +331,7 @@ def test_engines_that_run_are_left_alone_at_the_start(tmp_path):
     play(World(tmp_path, local_entry("a"), local_entry("b"), serve=serve), scene)
 
 
-def test_followers_hear_at_once_which_engines_do_not_run_yet(tmp_path):
+def test_followers_learn_at_once_which_engines_are_not_running(tmp_path):
     async def whole():
         world = World(tmp_path, local_entry("a"), local_entry("b"), serve=FakeServe("candidate-b"))
         controller = await world.controller()
@@ -345,7 +345,7 @@ def test_followers_hear_at_once_which_engines_do_not_run_yet(tmp_path):
     run(whole())
 
 
-def test_what_cannot_start_at_the_start_is_told_and_the_rest_is_served(tmp_path):
+def test_engines_that_fail_at_the_start_are_reported_and_the_rest_is_served(tmp_path):
     async def scene(world, controller):
         described = await controller.describe()
         assert {c["name"]: c["problem"] for c in described["candidates"]} == {
@@ -355,7 +355,7 @@ def test_what_cannot_start_at_the_start_is_told_and_the_rest_is_served(tmp_path)
         follower = await world.follow(controller)
         await asyncio.sleep(1)
         assert follower.availability == {"a": 0, "b": 1}
-        # Putting it again tries again.
+        # Adding the candidate again retries the start.
         world.serve.broken.clear()
         await controller.put_candidate(local_entry("a"), None, False)
         assert world.serve.counts == {"candidate-a": 1, "candidate-b": 1}
@@ -368,13 +368,13 @@ def test_what_cannot_start_at_the_start_is_told_and_the_rest_is_served(tmp_path)
     play(World(tmp_path, local_entry("a"), local_entry("b"), serve=serve), scene)
 
 
-def test_engines_that_cannot_start_are_in_the_way_of_no_other_change(tmp_path):
+def test_engines_that_cannot_start_do_not_block_other_changes(tmp_path):
     async def scene(world, controller):
         start = now()
         await controller.put_candidate(remote_entry("d"), document("d"), False)
         await controller.remove_candidate("c")
         assert now() == start
-        # Each of the two that are broken is mended, or removed, without the other one.
+        # Each of the two broken candidates can be fixed or removed without the other.
         world.serve.broken.remove("a")
         await controller.put_candidate(local_entry("a"), None, False)
         assert world.serve.counts == {"candidate-a": 1}
@@ -387,7 +387,7 @@ def test_engines_that_cannot_start_are_in_the_way_of_no_other_change(tmp_path):
     play(World(tmp_path, local_entry("a"), local_entry("b"), remote_entry("c"), serve=serve), scene)
 
 
-def test_what_is_put_again_and_still_cannot_start_changes_nothing(tmp_path):
+def test_a_candidate_that_is_added_again_and_still_cannot_start_changes_nothing(tmp_path):
     async def scene(world, controller):
         with pytest.raises(ZooError, match="a cannot start"):
             await controller.put_candidate(local_entry("a"), None, False)
@@ -417,7 +417,7 @@ def test_replicas_of_every_local_candidate_are_counted(tmp_path):
     play(World(tmp_path, local_entry("a"), elastic, remote_entry("c")), scene)
 
 
-def test_what_is_known_of_replicas_stays_while_serve_does_not_answer(tmp_path):
+def test_replica_counts_are_kept_while_serve_does_not_answer(tmp_path):
     class Restarting(FakeServe):
         answers = True
 
@@ -435,7 +435,7 @@ def test_what_is_known_of_replicas_stays_while_serve_does_not_answer(tmp_path):
     play(World(tmp_path, local_entry("a"), serve=Restarting("candidate-a")), scene)
 
 
-def test_a_change_goes_on_when_its_caller_leaves(tmp_path):
+def test_a_change_continues_if_its_caller_disconnects(tmp_path):
     async def scene(world, controller):
         work = asyncio.create_task(controller.put_candidate(local_entry("b"), document("b"), False))
         await asyncio.sleep(30)
@@ -478,7 +478,7 @@ def test_a_router_is_read_before_it_is_published(tmp_path, monkeypatch):
     play(World(tmp_path, remote_entry("a")), scene)
 
 
-def test_a_refused_change_leaves_the_way_free(tmp_path):
+def test_a_refused_change_does_not_block_later_changes(tmp_path):
     async def scene(world, controller):
         for refused in (
             controller.remove_candidate("x"),

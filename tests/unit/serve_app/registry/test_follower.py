@@ -12,7 +12,7 @@ VERSIONS = {n: state(remote_entry("a"), version=n) for n in (1, 2, 3)}
 
 
 class FakeController:
-    """Gives out versions at stated times; counts who asks."""
+    """Publishes versions at stated times; counts the polls."""
 
     def __init__(self, *timetable):
         self.timetable = timetable
@@ -50,7 +50,7 @@ def test_a_controller_that_never_answers_fails_the_start():
     run(scene())
 
 
-def test_counts_are_handed_on_before_the_first_version_is_applied():
+def test_replica_counts_are_passed_on_before_the_first_version_is_applied():
     class Counting(FakeController):
         async def follow(self, report, timeout_s):
             update = await super().follow(report, timeout_s)
@@ -81,7 +81,7 @@ def test_a_first_version_that_cannot_be_applied_fails_the_start():
     run(scene())
 
 
-def test_versions_that_came_meanwhile_are_passed_over_for_the_newest():
+def test_intermediate_versions_are_skipped_for_the_newest():
     applied = []
 
     async def slow(new):
@@ -117,14 +117,14 @@ def test_a_newer_version_does_not_wait_for_the_next_attempt_at_a_broken_one():
         await follower.start(30)
         await asyncio.sleep(90)
         assert follower.state.version == 1
-        await asyncio.sleep(11)  # attempts at version 2 are 30 s apart by now
+        await asyncio.sleep(11)  # attempts to apply version 2 are 30 s apart by now
         assert follower.state.version == 3
         await follower.stop()
 
     run(scene())
 
 
-def test_nothing_is_left_when_it_stops():
+def test_a_stopped_follower_leaves_no_task():
     async def scene():
         controller = FakeController((0, 1))
         follower = ZooFollower(controller, "ingress", lambda state: None)

@@ -85,7 +85,7 @@ def test_a_candidate_without_a_card_is_kept_and_not_routed(files):
     assert [c.candidate for c in seed.cards] == ["a"]
 
 
-def test_what_does_not_fit_together_is_refused(files):
+def test_files_that_do_not_fit_together_are_refused(files):
     files.write_zoo(remote_entry("c"))
     with pytest.raises(ZooError, match=r"no candidate of .* has a card"):
         read_seed(files.config())

@@ -74,7 +74,7 @@ def test_a_version_that_was_not_finished_does_not_exist(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", ["version.json", "zoo.yaml", "cards.parquet"])
-def test_a_damaged_version_is_passed_over(tmp_path, damage):
+def test_a_damaged_version_is_skipped(tmp_path, damage):
     served = state(remote_entry("a"))
     store = stored(tmp_path, served)
     write(store, with_version(served, 2))
@@ -93,7 +93,7 @@ def test_a_second_writer_is_refused(tmp_path):
     assert ours.record(2).change == "theirs"
 
 
-def test_a_folder_of_another_versions_files_is_refused(tmp_path):
+def test_a_folder_with_files_of_another_version_is_refused(tmp_path):
     store = stored(tmp_path, state(remote_entry("a")))
     write(store, state(remote_entry("b"), version=2))
     folder = tmp_path / "versions"

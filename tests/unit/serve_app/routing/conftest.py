@@ -1,4 +1,4 @@
-"""A router directory for the whole run."""
+"""A router directory that all tests of this folder share."""
 
 import pytest
 

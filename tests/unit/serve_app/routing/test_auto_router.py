@@ -54,14 +54,14 @@ def test_constraints_shape_order_and_reason(router_dir, constraints, order, reas
     assert (ranking.order, ranking.reason) == (order, reason)
 
 
-def test_a_candidate_that_failed_lately_comes_last(router_dir):
+def test_a_candidate_that_failed_recently_comes_last(router_dir):
     surroundings = Surroundings()
     surroundings.cooled = {"a"}
     ranking = rank(router_dir, surroundings=surroundings)
     assert (ranking.order, ranking.reason) == (("b", "c", "a"), "highest_score_healthy")
 
 
-def test_where_all_failed_lately_the_order_is_the_policys(router_dir):
+def test_if_all_failed_recently_the_order_is_the_policys(router_dir):
     surroundings = Surroundings()
     surroundings.cooled = {"a", "b", "c"}
     assert rank(router_dir, surroundings=surroundings).order == ("a", "b", "c")
@@ -74,7 +74,7 @@ def test_a_candidate_without_a_score_is_not_chosen(router_dir):
     assert ranking.scores == pytest.approx({"b": 0.2})
 
 
-def test_nobody_left_is_refused_without_asking_the_scorer(router_dir):
+def test_a_request_without_candidates_is_refused_before_scoring(router_dir):
     async def run():
         scorer = FakeScorer(SCORES)
         router = await make_router(make_state(router_dir, ABC), scorer)
@@ -89,7 +89,7 @@ def test_nobody_left_is_refused_without_asking_the_scorer(router_dir):
 
 
 @pytest.mark.parametrize("scores", [{}, dict.fromkeys("abc", math.nan), {"a": math.inf}])
-def test_without_a_finite_score_the_best_card_answers(router_dir, scores):
+def test_without_a_finite_score_the_candidate_with_the_best_card_is_chosen(router_dir, scores):
     accuracies = {"a": 0.3, "b": 0.8, "c": 0.6}
     ranking = rank(router_dir, scores=scores, accuracies=accuracies)
     assert (ranking.order, ranking.reason) == (("b", "c", "a"), "default_no_finite_score")
@@ -102,19 +102,19 @@ def test_the_configured_default_comes_before_the_best_card(router_dir):
     assert ranking.order == ("a", "b", "c")
 
 
-def test_a_default_that_may_not_answer_is_passed_over(router_dir):
+def test_a_default_that_is_not_admitted_is_skipped(router_dir):
     asked = request(constraints=Constraints(models=("b", "c")))
     assert rank(router_dir, asked, scores={}, default_candidate="a").order == ("b", "c")
 
 
-def test_a_default_that_failed_lately_comes_last(router_dir):
+def test_a_default_that_failed_recently_comes_last(router_dir):
     surroundings = Surroundings()
     surroundings.cooled = {"a"}
     ranking = rank(router_dir, scores={}, surroundings=surroundings, default_candidate="a")
     assert ranking.order == ("b", "c", "a")
 
 
-def test_a_dead_scorer_is_said_by_the_reason(router_dir):
+def test_the_reason_states_that_the_scorer_failed(router_dir):
     async def run():
         scorer = FakeScorer(SCORES)
         scorer.is_dead = True
@@ -131,7 +131,7 @@ def test_a_request_without_text_is_routed_without_scores(router_dir):
     assert ranking.scores == {}
 
 
-def test_a_slow_scorer_is_said_by_the_reason(router_dir):
+def test_the_reason_states_that_the_scorer_timed_out(router_dir):
     async def run():
         scorer = FakeScorer(SCORES)
         scorer.gate.clear()
@@ -172,7 +172,7 @@ def test_scores_of_another_version_of_the_zoo_are_used_and_not_remembered(router
     assert asyncio.run(run()) == (("b", "a"), 2)
 
 
-# Candidates that have to be started.
+# Cold candidates.
 
 
 def ranked_with_replicas(router_dir, replicas, asked=None, **options):
@@ -189,19 +189,19 @@ def test_a_running_near_best_candidate_answers_for_a_cold_one(router_dir):
     assert (order, reason, woken) == (("b", "a", "c"), "warm_near_best", ["a"])
 
 
-def test_a_fallback_that_has_to_be_started_comes_after_running_ones_near_it(router_dir):
+def test_a_cold_fallback_comes_after_running_candidates_of_similar_score(router_dir):
     order, reason, woken = ranked_with_replicas(
         router_dir, {"b": 0}, scores={"a": 0.9, "b": 0.7, "c": 0.66}, cold_start_tolerance=0.05
     )
     assert (order, reason, woken) == (("a", "c", "b"), "highest_score", [])
 
 
-def test_a_fallback_that_is_much_better_is_started_and_waited_for(router_dir):
+def test_a_cold_fallback_that_is_much_better_keeps_its_place(router_dir):
     assert ranked_with_replicas(router_dir, {"b": 0})[0] == ("a", "b", "c")
 
 
-def test_each_cold_candidate_waits_for_the_running_ones_near_it(router_dir):
-    """b, 0.1 above all, lets nobody pass; a lets c and e pass; nobody is left for d but f."""
+def test_each_cold_candidate_comes_after_running_candidates_of_similar_score(router_dir):
+    """b leads by 0.1 and keeps its place; c and e pass a; only f is left after d, too far below."""
     scores = {"b": 0.9, "a": 0.8, "c": 0.78, "e": 0.75, "d": 0.8, "f": 0.5}
     surroundings = Surroundings()
     surroundings.replicas = {"a": 0, "b": 0, "d": 0, "c": 2}
@@ -216,7 +216,7 @@ def test_each_cold_candidate_waits_for_the_running_ones_near_it(router_dir):
     assert asyncio.run(run()).order == ("b", "c", "e", "a", "d", "f")
 
 
-def test_without_scores_the_cards_say_who_answers_for_a_cold_default(router_dir):
+def test_without_scores_a_running_candidate_with_a_similar_card_replaces_a_cold_default(router_dir):
     accuracies = {"a": 0.8, "b": 0.6, "c": 0.78}
     options = {"scores": {}, "accuracies": accuracies, "default_candidate": "a"}
     order, reason, woken = ranked_with_replicas(router_dir, {"a": 0}, **options)
@@ -237,18 +237,18 @@ def test_without_scores_the_cards_say_who_answers_for_a_cold_default(router_dir)
         ({"a": 0}, 0.06, request(constraints=Constraints(min_p=0.88))),
     ],
 )
-def test_otherwise_the_choice_stays(router_dir, replicas, tolerance, asked):
+def test_otherwise_the_choice_does_not_change(router_dir, replicas, tolerance, asked):
     order, _, woken = ranked_with_replicas(
         router_dir, replicas, asked, cold_start_tolerance=tolerance
     )
     assert (order[0], woken) == ("a", [])
 
 
-# Conversations.
+# Sessions.
 
 
 def in_session(router_dir, held, scores=SCORES, cooled=(), asked=None, margin=0.1, failed=()):
-    """Order, reason, and who is remembered when the first that has not failed answers."""
+    """Order, reason, and the stored candidate after the first that has not failed answers."""
 
     async def run():
         surroundings = Surroundings()
@@ -257,7 +257,7 @@ def in_session(router_dir, held, scores=SCORES, cooled=(), asked=None, margin=0.
         state, scorer = make_state(router_dir, ABC), FakeScorer(scores)
         router = await make_router(state, scorer, surroundings, sessions={"margin": margin})
         ranking = await router.rank(asked or request(session_id="s"))
-        assert surroundings.sessions == {"s": held}  # nobody has answered yet
+        assert surroundings.sessions == {"s": held}  # no candidate has answered yet
         answering = next(name for name in ranking.order if name not in failed)
         router.remember("s", ranking, answering)
         return ranking.order, ranking.reason, surroundings.sessions["s"]
@@ -265,48 +265,48 @@ def in_session(router_dir, held, scores=SCORES, cooled=(), asked=None, margin=0.
     return asyncio.run(run())
 
 
-def test_a_conversation_stays_on_a_candidate_within_the_margin(router_dir):
+def test_a_session_stays_on_a_candidate_within_the_margin(router_dir):
     assert in_session(router_dir, "b") == (("b", "a", "c"), "session", "b")
 
 
-def test_a_conversation_leaves_for_one_that_is_better_by_more_than_the_margin(router_dir):
+def test_a_session_moves_to_a_candidate_that_is_better_by_more_than_the_margin(router_dir):
     assert in_session(router_dir, "c") == (("a", "b", "c"), "highest_score", "a")
 
 
-def test_a_conversation_leaves_a_candidate_that_failed_or_is_gone(router_dir):
+def test_a_session_leaves_a_candidate_that_failed_or_was_removed(router_dir):
     assert in_session(router_dir, "b", cooled=["b"])[2] == "a"
     assert in_session(router_dir, "gone")[2] == "a"
     asked = request(session_id="s", constraints=Constraints(models=("a", "c")))
     assert in_session(router_dir, "b", asked=asked)[2] == "a"
 
 
-def test_a_conversation_leaves_a_candidate_below_min_p(router_dir):
+def test_a_session_leaves_a_candidate_below_min_p(router_dir):
     asked = request(session_id="s", constraints=Constraints(min_p=0.88))
     assert in_session(router_dir, "b", asked=asked)[2] == "a"
 
 
-def test_a_new_conversation_is_remembered(router_dir):
+def test_a_new_session_is_stored(router_dir):
     assert in_session(router_dir, None)[2] == "a"
 
 
-def test_a_conversation_goes_on_with_the_candidate_that_answered(router_dir):
-    """Not with the one that was asked first and failed; both ways."""
+def test_a_session_continues_with_the_candidate_that_answered(router_dir):
+    """Not with the candidate that was tried first and failed; in both orders."""
     assert in_session(router_dir, None, failed=["a"])[2] == "b"
     assert in_session(router_dir, "b", failed=["b"])[2] == "a"
 
 
-def test_a_conversation_is_not_moved_for_want_of_scores(router_dir):
+def test_a_session_does_not_move_because_scores_are_missing(router_dir):
     order, reason, kept = in_session(router_dir, "c", scores={})
     assert (order[0], reason, kept) == ("c", "default_no_finite_score", "c")
     assert in_session(router_dir, "c", scores={}, failed=["c"])[2] == "c"
 
 
-def test_without_scores_a_conversation_leaves_a_candidate_that_failed_lately(router_dir):
+def test_without_scores_a_session_leaves_a_candidate_that_failed_recently(router_dir):
     order, _, _ = in_session(router_dir, "c", scores={}, cooled=["c"])
     assert order == ("a", "b", "c")
 
 
-def test_without_scores_the_conversation_comes_before_the_default(router_dir):
+def test_without_scores_the_session_candidate_comes_before_the_default(router_dir):
     surroundings = Surroundings()
     surroundings.sessions = {"s": "c"}
     asked = request(session_id="s")
@@ -314,7 +314,7 @@ def test_without_scores_the_conversation_comes_before_the_default(router_dir):
     assert ranking.order == ("c", "b", "a")
 
 
-# Laws.
+# Invariants.
 
 PROBABILITIES = st.none() | st.just(math.nan) | st.sampled_from([0.0, 0.3, 0.35, 0.6, 0.65, 1.0])
 ZOO = [candidate(name, cost) for name, cost in zip("abcdef", [5, 4, 3, 2, 1, None], strict=True)]
@@ -337,7 +337,7 @@ NAMES = st.sets(st.sampled_from("abcdef"))
         tolerance=st.none() | st.just(0.1),
     ),
 )
-def test_laws_of_every_ranking(router_dir, scores, cooled, cold, held, margin, constraints):
+def test_invariants_of_every_ranking(router_dir, scores, cooled, cold, held, margin, constraints):
     async def run():
         surroundings = Surroundings()
         surroundings.cooled, surroundings.replicas = cooled, dict.fromkeys(cold, 0)

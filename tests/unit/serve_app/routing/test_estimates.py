@@ -23,7 +23,7 @@ def record(candidate="a", completion_tokens=100, latency_s=2.0, status=200, **fi
     )
 
 
-def test_before_anything_is_seen_there_is_the_prior():
+def test_without_observations_the_estimate_is_the_prior():
     estimates = Estimates()
     assert estimates.completion_tokens("a") == 256
     assert estimates.latency_s("a") is None
@@ -48,7 +48,7 @@ def test_old_answers_fade():
 
 
 @given(st.lists(st.tuples(st.integers(1, 5000), st.floats(0.01, 100)), min_size=1))
-def test_an_estimate_lies_between_what_was_seen(answers):
+def test_an_estimate_lies_between_the_observed_values(answers):
     estimates = Estimates()
     for tokens, latency_s in answers:
         estimates.finished(record(completion_tokens=tokens, latency_s=latency_s))
@@ -59,7 +59,7 @@ def test_an_estimate_lies_between_what_was_seen(answers):
 
 
 @pytest.mark.parametrize(
-    "told_nothing",
+    "unanswered",
     [
         record(status=503),
         record(status=499),
@@ -68,13 +68,13 @@ def test_an_estimate_lies_between_what_was_seen(answers):
         record(candidate=None),
     ],
 )
-def test_what_is_no_answer_tells_nothing(told_nothing):
+def test_requests_without_an_answer_change_no_estimate(unanswered):
     estimates = Estimates()
-    estimates.finished(told_nothing)
+    estimates.finished(unanswered)
     assert (estimates.completion_tokens("a"), estimates.latency_s("a")) == (256, None)
 
 
-def test_an_answer_without_usage_tells_its_latency_only():
+def test_an_answer_without_usage_updates_only_the_latency():
     estimates = Estimates()
     estimates.finished(record(completion_tokens=None, latency_s=2.0))
     estimates.finished(record(completion_tokens=56, latency_s=4.0))
@@ -91,7 +91,7 @@ def test_a_removed_candidate_is_forgotten():
     assert estimates.latency_s("b") == 2.0
 
 
-def test_the_cost_is_of_prompt_and_expected_answer():
+def test_the_cost_covers_the_prompt_and_the_expected_answer():
     estimates = Estimates()
     assert estimates.cost_usd("a", PRICE, 1000) == pytest.approx((2 * 1000 + 10 * 256) / 1e6)
     assert estimates.cost_usd("a", PRICE, 1000, 16) == pytest.approx((2 * 1000 + 10 * 16) / 1e6)

@@ -42,26 +42,26 @@ def explain(router_dir, asked=None, scores=SCORES, estimates=None, surroundings=
     return asyncio.run(run())
 
 
-def test_the_document_says_what_was_chosen_and_why(router_dir):
-    told = explain(router_dir)
-    assert told["selected_model"] == "best"
-    assert told["model_names"] == ["best", "cheap", "poor", "blind"]
-    assert told["confidences"] == [0.75, 0.5, 0.25, 0.875]
-    assert told["costs"] == [9, 1, 2, None]
-    assert (told["reason"], told["zoo_version"]) == ("highest_score", 1)
-    assert told["metadata"] == {
+def test_the_document_states_the_chosen_model_and_the_reason(router_dir):
+    shown = explain(router_dir)
+    assert shown["selected_model"] == "best"
+    assert shown["model_names"] == ["best", "cheap", "poor", "blind"]
+    assert shown["confidences"] == [0.75, 0.5, 0.25, 0.875]
+    assert shown["costs"] == [9, 1, 2, None]
+    assert (shown["reason"], shown["zoo_version"]) == ("highest_score", 1)
+    assert shown["metadata"] == {
         "order": ["best", "cheap", "poor"],
         "cost_unit": "usd_per_mtok",
         "prompt_tokens": 75,
     }
-    json.dumps(told, allow_nan=False)
+    json.dumps(shown, allow_nan=False)
 
 
-def by_name(told):
-    return {entry["model"]: entry for entry in told["candidates"]}
+def by_name(shown):
+    return {entry["model"]: entry for entry in shown["candidates"]}
 
 
-def test_every_candidate_is_told_of(router_dir):
+def test_every_candidate_is_described(router_dir):
     entries = by_name(explain(router_dir))
     assert entries["best"] == {
         "model": "best",
@@ -112,29 +112,29 @@ def test_a_fast_candidate_is_on_the_pareto_front(router_dir):
     assert (entries["poor"]["latency_s"], entries["poor"]["pareto"]) == (1.0, True)
 
 
-def test_candidates_of_other_keys_are_not_told_of(router_dir):
-    told = explain(router_dir, request(permitted=("best", "poor")))
-    assert list(by_name(told)) == told["model_names"] == ["best", "poor"]
+def test_candidates_that_the_key_may_not_use_are_left_out(router_dir):
+    shown = explain(router_dir, request(permitted=("best", "poor")))
+    assert list(by_name(shown)) == shown["model_names"] == ["best", "poor"]
 
 
 def test_without_scores_the_default_is_explained(router_dir):
-    told = explain(router_dir, scores=dict.fromkeys(SCORES, math.nan))
-    assert told["reason"] == "default_no_finite_score"
-    assert told["confidences"] == [None] * 4
-    json.dumps(told, allow_nan=False)
+    shown = explain(router_dir, scores=dict.fromkeys(SCORES, math.nan))
+    assert shown["reason"] == "default_no_finite_score"
+    assert shown["confidences"] == [None] * 4
+    json.dumps(shown, allow_nan=False)
 
 
-def test_explaining_remembers_and_starts_nothing(router_dir):
+def test_an_explanation_stores_no_session_and_starts_no_candidate(router_dir):
     surroundings = Surroundings()
     surroundings.replicas = {"best": 0}
     explain(router_dir, request(session_id="s"), surroundings=surroundings)
     assert (surroundings.sessions, surroundings.woken) == ({}, [])
 
 
-def test_the_constraints_count(router_dir):
-    told = explain(router_dir, request(constraints=Constraints(max_cost=2)))
-    assert told["selected_model"] == "cheap"
-    assert by_name(told)["best"]["excluded_because"] == "above_max_cost"
+def test_constraints_apply_to_explanations(router_dir):
+    shown = explain(router_dir, request(constraints=Constraints(max_cost=2)))
+    assert shown["selected_model"] == "cheap"
+    assert by_name(shown)["best"]["excluded_because"] == "above_max_cost"
 
 
 VALUES = st.sampled_from([0.0, 0.5, 1.0, math.inf])

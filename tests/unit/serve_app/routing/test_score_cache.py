@@ -4,14 +4,14 @@ from hypothesis import strategies as st
 
 from serve_app.routing.score_source import ScoreCache
 
-ENTRY = 103  # three scores, and 100 cells of its own
+ENTRY = 103  # three scores, and an overhead of 100
 
 
 def scores(value):
     return np.full(3, value, dtype=np.float32)
 
 
-def test_the_longest_unused_goes_first():
+def test_the_least_recently_used_entry_is_evicted_first():
     cache = ScoreCache(2 * ENTRY)
     cache.put(b"a", 1, scores(1))
     cache.put(b"b", 1, scores(2))
@@ -30,14 +30,14 @@ def test_an_older_version_is_forgotten_and_does_not_come_back():
     assert cache.get(b"b", 2) is not None
 
 
-def test_a_cache_of_nothing_remembers_nothing():
+def test_a_cache_of_size_zero_stores_nothing():
     cache = ScoreCache(0)
     cache.put(b"a", 1, scores(1))
     assert cache.get(b"a", 1) is None
 
 
 @given(st.lists(st.tuples(st.sampled_from([b"a", b"b", b"c", b"d"]), st.integers(1, 3))))
-def test_it_holds_the_newest_and_never_more_than_its_bound(puts):
+def test_the_cache_holds_the_newest_entries_up_to_its_size(puts):
     cache = ScoreCache(2 * ENTRY)
     kept = {}
     version = 0

@@ -46,7 +46,7 @@ def filled(clock):
     return store
 
 
-def test_the_longest_unused_is_forgotten_first():
+def test_the_least_recently_used_session_is_evicted_first():
     store = filled(Clock())
     assert store.get("a") == "A"
     store.put("d", "D")
@@ -66,7 +66,7 @@ def test_use_prolongs_a_session_and_time_ends_it():
 
 
 class FakeStore:
-    """A store out of reach, slow, or working."""
+    """A store that is unreachable, slow, or working."""
 
     def __init__(self):
         self.store = SessionStore(TTL_S, MOST, Clock())
@@ -100,7 +100,7 @@ def with_client(scenario):
     return asyncio.run(main())
 
 
-def test_what_is_put_is_got():
+def test_a_stored_candidate_is_returned():
     async def scenario(store, client, clock):
         client.put("s", "a")
         await asyncio.sleep(0)
@@ -110,7 +110,7 @@ def test_what_is_put_is_got():
 
 
 @pytest.mark.parametrize("error", [MachineError("away"), RuntimeError("a defect")])
-def test_a_store_out_of_reach_is_none_and_is_left_alone_for_a_while(error):
+def test_an_unreachable_store_returns_none_and_is_not_called_for_a_while(error):
     async def scenario(store, client, clock):
         store.error = error
         answers = [await client.get("s") for _ in range(5)]
@@ -118,7 +118,7 @@ def test_a_store_out_of_reach_is_none_and_is_left_alone_for_a_while(error):
         await asyncio.sleep(0)
         num_calls, store.error = store.num_calls, None
         clock.now_s += 5
-        client.put("s", "a")  # still left alone: only a question finds out
+        client.put("s", "a")  # does not call the store: only `get` does after a pause
         return answers, num_calls, await client.get("s"), store.num_calls
 
     assert with_client(scenario) == ([None] * 5, 3, None, 4)
@@ -132,7 +132,7 @@ def test_a_slow_store_is_not_waited_for():
     assert with_client(scenario) is None
 
 
-def test_the_store_learns_no_names_of_sessions():
+def test_the_store_receives_hashes_of_session_ids():
     async def scenario(store, client, clock):
         client.put("a name of any length" * 100, "a")
         await asyncio.sleep(0)

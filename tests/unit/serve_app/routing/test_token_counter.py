@@ -33,7 +33,7 @@ def test_tokens_are_counted_with_a_margin(counter):
     assert estimate(counter, "go " * 100) == 110 + TEMPLATE
 
 
-def test_signs_that_the_tokenizer_does_not_know_count_by_bytes(counter):
+def test_characters_unknown_to_the_tokenizer_count_by_bytes(counter):
     # One "word" of 6,000 bytes: 1,000 tokens at six bytes each.
     assert estimate(counter, "\N{GRINNING FACE}" * 1500) == 1100 + TEMPLATE
 

@@ -63,11 +63,11 @@ CHAT = {"tiny", "seeing", "handy"}
         (request(constraints=Constraints(max_cost=2)), {"tiny", "seeing"}),
     ],
 )
-def test_who_may_answer(table, asked, expected):
+def test_candidates_that_can_answer_are_admitted(table, asked, expected):
     assert admitted(table, asked) == expected
 
 
-def test_everybody_left_out_has_a_reason(table):
+def test_every_excluded_candidate_has_a_reason(table):
     asked = request(endpoint="completions", constraints=Constraints(max_cost=1.5))
     assert result(table, asked)[1] == {
         "seeing": "above_max_cost",
@@ -98,7 +98,7 @@ LIMITS = st.builds(
 
 
 @given(st.fixed_dictionaries(WISHES), LIMITS, st.none() | st.just(("*y",)))
-def test_each_wish_more_admits_nobody_more(table, wishes, constraints, permitted):
+def test_another_constraint_never_admits_more_candidates(table, wishes, constraints, permitted):
     plain = request(endpoint=wishes["endpoint"])
     wished = request(**wishes, constraints=constraints, permitted=permitted)
     names, excluded = result(table, wished)
@@ -116,7 +116,7 @@ def test_each_wish_more_admits_nobody_more(table, wishes, constraints, permitted
         (request(tools=True, modalities=frozenset({"image"})), None, "1 not taking tools"),
     ],
 )
-def test_nobody_left_is_a_refusal_that_says_why(table, asked, param, said):
+def test_no_admitted_candidate_is_an_error_with_the_reasons(table, asked, param, said):
     error = refusal(table, asked)
     assert (error.status, error.param) == (400 if param == "messages" else 404, param)
     assert said in error.message
@@ -130,7 +130,7 @@ def test_a_prompt_beyond_every_window_has_openais_code(table):
     assert "8192" in error.message
 
 
-def test_a_zoo_without_cards_is_not_the_callers_fault(router_dir):
+def test_a_zoo_without_cards_is_a_503(router_dir):
     table = build_table(make_state(router_dir, [candidate("a")], without_card=("a",)))
     error = refusal(table, request())
     assert (error.status, error.retry_after_s) == (503, 1)

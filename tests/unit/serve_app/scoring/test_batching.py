@@ -8,7 +8,7 @@ from serve_app.scoring.batching import Batcher
 
 
 class Work:
-    """Doubles numbers, one batch at a time, each when it is let."""
+    """Doubles numbers, one batch at a time, each when the test releases it."""
 
     def __init__(self):
         self.batches, self.lanes = [], []
@@ -37,7 +37,7 @@ def run(scenario, **options):
     return asyncio.run(main())
 
 
-def test_what_comes_during_a_batch_makes_up_the_next_ones():
+def test_items_that_arrive_during_a_batch_form_the_next_batches():
     async def scenario(work, batcher):
         first = asyncio.create_task(batcher(1))
         await until(lambda: work.batches)
@@ -60,14 +60,14 @@ def test_a_lone_item_does_not_wait():
 def test_with_a_waiting_time_a_full_batch_does_not_wait():
     async def scenario(work, batcher):
         work.gate.set()
-        # An hour: the test would not end if it were waited for.
+        # If the test waited for it, it would take an hour.
         await asyncio.gather(*(batcher(item) for item in (1, 2, 3)))
         return work.batches
 
     assert run(scenario, wait_timeout_s=3600) == [[1, 2, 3]]
 
 
-def test_with_a_waiting_time_an_incomplete_batch_goes_when_it_has_passed():
+def test_with_a_waiting_time_an_incomplete_batch_starts_when_it_ends():
     async def scenario(work, batcher):
         work.gate.set()
         return await asyncio.gather(batcher(1), batcher(2)), work.batches
@@ -75,7 +75,7 @@ def test_with_a_waiting_time_an_incomplete_batch_goes_when_it_has_passed():
     assert run(scenario, wait_timeout_s=0.01) == ([2, 4], [[1, 2]])
 
 
-def test_an_error_is_that_of_its_batch_alone():
+def test_an_error_fails_only_its_own_batch():
     async def scenario(work, batcher):
         work.gate.set()
         work.error = ValueError("no")
@@ -86,7 +86,7 @@ def test_an_error_is_that_of_its_batch_alone():
     assert run(scenario) == ([ValueError, ValueError], 6)
 
 
-def test_who_leaves_before_the_batch_is_not_part_of_it():
+def test_an_item_cancelled_before_its_batch_is_left_out():
     async def scenario(work, batcher):
         first = asyncio.create_task(batcher(1))
         await until(lambda: work.batches)
@@ -102,7 +102,7 @@ def test_who_leaves_before_the_batch_is_not_part_of_it():
     assert run(scenario) == ([2, 6], [[1], [3]])
 
 
-def test_who_leaves_during_the_batch_does_not_disturb_it():
+def test_an_item_cancelled_during_its_batch_does_not_affect_it():
     async def scenario(work, batcher):
         gone, stays = asyncio.create_task(batcher(1)), asyncio.create_task(batcher(2))
         await until(lambda: work.batches)
@@ -113,7 +113,7 @@ def test_who_leaves_during_the_batch_does_not_disturb_it():
     assert run(scenario) == (4, 6)
 
 
-def test_the_longest_waiting_takes_those_with_it_that_it_goes_with():
+def test_the_item_that_waited_longest_takes_compatible_items_with_it():
     async def scenario(work, batcher):
         work.gate.set()
         answers = await asyncio.gather(*(batcher(item) for item in (1, 2, 3, 5, 7, 4)))
@@ -127,7 +127,7 @@ def test_the_longest_waiting_takes_those_with_it_that_it_goes_with():
     assert batches == [[1, 3, 5], [2, 4], [7]]
 
 
-def test_a_lone_item_has_all_lanes_and_what_comes_meanwhile_is_spread_over_them():
+def test_a_single_item_has_all_lanes_and_later_items_are_spread_over_them():
     async def scenario(work, batcher):
         first = asyncio.create_task(batcher(1))
         await until(lambda: work.batches)
@@ -144,7 +144,7 @@ def test_a_lone_item_has_all_lanes_and_what_comes_meanwhile_is_spread_over_them(
     assert lanes == [None, 0, 1]
 
 
-def test_a_free_lane_takes_what_waits_while_another_works():
+def test_a_free_lane_takes_waiting_items_while_another_works():
     async def scenario(work, batcher):
         together = [asyncio.create_task(batcher(item)) for item in (1, 2)]
         await until(lambda: len(work.batches) == 2)
@@ -167,7 +167,7 @@ def test_a_free_lane_takes_what_waits_while_another_works():
     num_lanes=st.integers(1, 3),
     leaving=st.sets(st.integers(0, 20)),
 )
-def test_whoever_stays_is_answered_and_no_lane_works_twice_at_once(turns, num_lanes, leaving):
+def test_waiting_items_are_answered_and_a_lane_runs_one_batch_at_a_time(turns, num_lanes, leaving):
     busy: set[int] = set()
 
     async def work(items, lane):

@@ -76,7 +76,7 @@ def test_the_first_text_goes_at_once_and_those_that_come_meanwhile_share_calls()
         BackPressureError(num_queued_requests=1, max_queued_requests=1),
     ],
 )
-def test_whatever_becomes_of_the_replica_is_a_failure(error):
+def test_every_fault_of_the_replica_is_a_failure(error):
     client = client_of(FakeHandle(error))
     with pytest.raises(ScorerFailure):
         asyncio.run(client.score("text"))
@@ -84,12 +84,12 @@ def test_whatever_becomes_of_the_replica_is_a_failure(error):
         asyncio.run(client.explain("text", 3))
 
 
-def test_a_defect_of_ours_is_no_failure_of_the_scorer():
+def test_an_unexpected_error_is_not_a_failure_of_the_scorer():
     with pytest.raises(TypeError):
         asyncio.run(client_of(FakeHandle(TypeError("no"))).score("text"))
 
 
-def test_a_call_that_nobody_waits_for_is_cancelled_and_no_other():
+def test_only_a_call_without_waiting_callers_is_cancelled():
     async def scenario():
         handle = FakeHandle()
         client = client_of(handle)

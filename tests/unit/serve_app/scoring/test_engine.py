@@ -15,7 +15,7 @@ from serve_app.scoring.engine import ScoringEngine, padded_little
 
 
 class FakeScorer:
-    """Scores a text by its length and a card by its accuracy; waits where it is told to."""
+    """Scores a text by its length and a card by its accuracy; waits where the test says so."""
 
     def __init__(self, directory, gate=None):
         self.factor = float(directory)
@@ -81,7 +81,7 @@ def test_texts_are_scored_for_every_card():
     assert second == Scores(1, {"x": 2.0, "y": 2.0})
 
 
-def test_texts_that_come_together_take_one_pass_and_warm_up_counts_for_none():
+def test_concurrent_texts_share_one_pass_and_warm_up_is_not_counted():
     async def scenario(engine):
         before = engine.num_forward_passes
         await asyncio.gather(*(engine.score("ab") for _ in range(4)))
@@ -90,7 +90,7 @@ def test_texts_that_come_together_take_one_pass_and_warm_up_counts_for_none():
     assert run(scenario) == (0, 1)
 
 
-def test_each_pass_is_told_with_its_texts():
+def test_each_pass_reports_its_number_of_texts():
     passes = []
 
     async def main():
@@ -112,7 +112,7 @@ def test_only_the_start_of_a_long_text_is_read():
     assert run(scenario) == 0.5 * 16 * 4
 
 
-def test_other_cards_are_followed_with_the_router_that_is_loaded():
+def test_changed_cards_do_not_reload_the_router():
     loaded = []
 
     def load(directory):
@@ -127,7 +127,7 @@ def test_other_cards_are_followed_with_the_router_that_is_loaded():
     assert loaded == ["1"]
 
 
-def test_another_router_takes_over_once_it_is_loaded_and_texts_are_scored_meanwhile():
+def test_texts_are_scored_while_another_router_loads():
     may_load = threading.Event()
 
     def load(directory):
@@ -193,7 +193,7 @@ def test_a_router_is_loaded_and_asked_in_one_thread_that_ends_with_it():
     assert not first.is_alive()
 
 
-def test_a_router_that_is_refused_leaves_the_old_one():
+def test_a_refused_router_keeps_the_previous_one():
     def load(directory):
         if directory == "2":
             raise ArtifactError("router 2 is corrupt")
@@ -240,8 +240,8 @@ def test_requests_are_taken_while_a_pass_runs():
 
 
 @pytest.mark.parametrize(("even_lengths", "passes"), [(True, [2, 1]), (False, [3])])
-def test_only_texts_of_like_length_share_a_pass(even_lengths, passes):
-    told = []
+def test_only_texts_of_similar_length_share_a_pass(even_lengths, passes):
+    passed = []
 
     async def scenario(engine):
         engine._served.scorer.router.config.max_instruction_tokens = 1000
@@ -250,9 +250,9 @@ def test_only_texts_of_like_length_share_a_pass(even_lengths, passes):
         return [score.by_candidate["x"] for score in scores]
 
     scores = run(
-        scenario, even_lengths=even_lengths, on_pass=lambda num_texts, _: told.append(num_texts)
+        scenario, even_lengths=even_lengths, on_pass=lambda num_texts, _: passed.append(num_texts)
     )
-    assert (scores, told) == ([5, 150, 30], passes)
+    assert (scores, passed) == ([5, 150, 30], passes)
 
 
 @pytest.mark.parametrize(

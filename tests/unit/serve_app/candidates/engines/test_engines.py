@@ -1,4 +1,4 @@
-"""What the applications' engine modules say agrees with the library's table of engines."""
+"""The engine modules of the applications agree with the library's table of engines."""
 
 from importlib import import_module
 

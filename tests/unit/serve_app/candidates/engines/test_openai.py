@@ -8,6 +8,7 @@ import pytest
 from modelsat.errors import ZooError
 from serve_app.candidates.engines import openai
 from serve_app.contracts.answers import CandidateFailure
+from serve_app.contracts.headers import CANDIDATE_REQUEST_HEADERS
 from tests.support.serve_app.raw_upstream import (
     CHAT,
     STREAM,
@@ -78,13 +79,14 @@ def test_a_stream_names_the_candidate_in_every_chunk_and_ends_with_done(upstream
     assert facts.completion_tokens == documents[-1]["usage"]["completion_tokens"] == 8
 
 
-def test_no_header_goes_out_but_the_documented(upstream, monkeypatch):
+def test_only_documented_headers_are_sent(upstream, monkeypatch):
     monkeypatch.setenv("GIRAFFE_KEY", "sk-1")
     answer_of(upstream.url, api_key_env="GIRAFFE_KEY")
     [(_path, headers, _body)] = upstream.requests
     assert headers.pop("Authorization") == "Bearer sk-1"
-    documented = {"Host", "Accept", "Accept-Encoding", "Content-Type", "Content-Length"}
-    assert set(headers) == {*documented, "User-Agent"}
+    assert {"Authorization", "traceparent", "tracestate", *headers} == set(
+        CANDIDATE_REQUEST_HEADERS
+    )
     assert headers["User-Agent"] == "model-sat"
 
 
@@ -94,7 +96,7 @@ def test_no_key_is_sent_where_the_zoo_names_none(upstream):
 
 
 @pytest.mark.parametrize("value", [None, "", "sk-1\nX: y", "sk 1", "schl\u00fcssel"])
-def test_a_key_that_cannot_be_one_is_refused_by_the_name_of_its_variable(monkeypatch, value):
+def test_the_error_about_an_invalid_key_names_its_variable(monkeypatch, value):
     monkeypatch.delenv("GIRAFFE_KEY", raising=False)
     if value is not None:
         monkeypatch.setenv("GIRAFFE_KEY", value)
@@ -120,7 +122,7 @@ def test_cookies_are_not_sent_back():
 
     async def run():
         async with raw_server(head, heads=heads) as url:
-            # A jar would keep no cookie of a bare address.
+            # A cookie jar stores no cookies of IP addresses.
             await ask_twice(url.replace("127.0.0.1", "localhost"))
 
     asyncio.run(run())
@@ -154,7 +156,7 @@ def test_redirections_are_not_followed(upstream):
         (302, "garbage"),
     ],
 )
-def test_statuses_that_another_candidate_may_better(upstream, status, kind, body):
+def test_statuses_that_are_retried_on_another_candidate(upstream, status, kind, body):
     upstream.behave(status=status, retry_after_s=7)
     failure = failure_of(upstream.url, body)
     assert (failure.kind, failure.status) == (kind, status)
@@ -187,7 +189,7 @@ def test_retry_after_is_seconds_or_a_date(header, least, most):
 
 
 @pytest.mark.parametrize("header", ["soon", "nan", "inf", "", "1 1"])
-def test_a_retry_after_that_says_nothing_is_ignored(header):
+def test_a_malformed_retry_after_is_ignored(header):
     assert openai.failure_of(429, header).retry_after_s is None
 
 
@@ -252,7 +254,7 @@ def test_a_code_that_repeats_the_request_is_not_kept(monkeypatch):
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_refused_credentials_are_told_in_our_own_words(monkeypatch, status):
+def test_refused_credentials_have_a_message_of_their_own(monkeypatch, status):
     monkeypatch.setenv("GIRAFFE_KEY", "sk-secret")
     answered, (document,) = raw_refusal(b'{"error": {"message": "key sk-***ret"}}', status)
     error = json.loads(document)["error"]
@@ -264,12 +266,12 @@ def test_refused_credentials_are_told_in_our_own_words(monkeypatch, status):
 
 @pytest.mark.parametrize("body", [CHAT, STREAM])
 @pytest.mark.parametrize("fault", GARBAGE)
-def test_an_answer_of_another_kind_is_garbage(upstream, fault, body):
+def test_a_response_of_another_kind_is_malformed(upstream, fault, body):
     upstream.behave(fault=fault)
     assert failure_of(upstream.url, body).kind == "garbage"
 
 
-def test_an_answer_that_is_no_http_is_garbage():
+def test_a_response_that_is_not_http_is_malformed():
     async def run():
         async with raw_server(b"SSH-2.0-OpenSSH\r\n\r\n") as url:
             await ask(url)
@@ -279,13 +281,13 @@ def test_an_answer_that_is_no_http_is_garbage():
 
 
 @pytest.mark.parametrize("limit", ["_MAX_ANSWER_BYTES", "_MAX_ERROR_BYTES"])
-def test_an_answer_without_end_is_garbage(upstream, monkeypatch, limit):
+def test_an_endless_response_is_malformed(upstream, monkeypatch, limit):
     monkeypatch.setattr(openai, limit, 10)
     upstream.behave(fault="context_length" if limit == "_MAX_ERROR_BYTES" else None)
     assert failure_of(upstream.url).kind == "garbage"
 
 
-def test_nobody_at_the_port_is_unreachable(unused_tcp_port_url):
+def test_a_closed_port_is_unreachable(unused_tcp_port_url):
     assert failure_of(unused_tcp_port_url).kind == "unreachable"
 
 
@@ -308,14 +310,14 @@ def test_a_connection_closed_before_an_answer_is_unreachable(body):
         asyncio.run(run())
 
 
-def test_a_document_that_breaks_off_is_a_failure(upstream):
+def test_a_truncated_document_is_a_failure(upstream):
     upstream.behave(fault="close")
     assert failure_of(upstream.url).kind == "unreachable"
 
 
 @pytest.mark.parametrize("body", [CHAT, STREAM])
 @pytest.mark.parametrize("fault", ["silence", "stall"])
-def test_a_hanging_upstream_is_left_at_the_limit(upstream, fault, body):
+def test_a_hanging_upstream_is_cancelled_at_the_limit(upstream, fault, body):
     upstream.behave(fault=fault)
     before = upstream.num_cancelled
 

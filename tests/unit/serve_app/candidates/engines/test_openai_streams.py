@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("loopback")
 
 
 def stream_of(*pieces, hold=False):
-    """Events that a client gets of a response with these bytes, then the failure, if any."""
+    """Events that a client gets from a response with these bytes, then the failure, if any."""
 
     async def run():
         got = []
@@ -41,7 +41,7 @@ def contents(got):
     return [document["choices"][0]["delta"]["content"] for document in chunks]
 
 
-def test_chunks_pass_whatever_the_line_ends_comments_and_cuts():
+def test_chunks_are_relayed_for_any_line_ends_comments_and_packet_boundaries():
     response = events(chunk("gr\u00fc\u00df"), chunk("b", "stop"), end=b"\r\n\r\n")
     head, body = response.split(b"\r\n\r\n", 1)
     whole = head + b"\r\n\r\n: hello\r\n\r\n" + body
@@ -51,13 +51,13 @@ def test_chunks_pass_whatever_the_line_ends_comments_and_cuts():
     assert got[-1] == "data: [DONE]"
 
 
-def test_comments_keep_the_connection_alive_and_lose_their_text():
+def test_comments_are_relayed_without_their_text():
     whole = events(chunk("a"), done=False) + b": secret\n\n" + b"data: [DONE]\n\n"
     got, failure = stream_of(whole)
     assert (got[1:], failure) == ([":", "data: [DONE]"], None)
 
 
-def test_a_complete_answer_without_done_gets_it():
+def test_done_is_added_to_a_complete_answer_that_lacks_it():
     got, failure = stream_of(events(chunk("a"), chunk("b", "stop"), done=False))
     assert failure is None
     assert (contents(got), got[-1]) == (["a", "b"], "data: [DONE]")
@@ -69,25 +69,25 @@ def test_an_incomplete_answer_that_ends_is_a_failure():
     assert failure.kind == "garbage"
 
 
-def test_nothing_passes_after_done_and_nobody_waits_for_the_end():
+def test_nothing_after_done_is_relayed_or_waited_for():
     got, failure = stream_of(events(chunk("a")) + events(chunk("b")), hold=True)
     assert failure is None
     assert (contents(got), got[-1]) == (["a"], "data: [DONE]")
 
 
-def test_a_stream_of_nothing_but_done_is_garbage():
+def test_a_stream_of_done_only_is_malformed():
     with pytest.raises(CandidateFailure, match="garbage"):
         stream_of(events())
 
 
-def test_garbage_in_a_stream_ends_it_after_what_came_before():
+def test_malformed_data_ends_a_stream_after_the_chunks_before_it():
     got, failure = stream_of(events(chunk("a"), "garbage", chunk("b")))
     assert contents(got) == ["a"]
     assert failure.kind == "garbage"
 
 
 @pytest.mark.parametrize("name", [b"", b"event: error\n"])
-def test_an_error_in_a_stream_ends_it_after_what_came_before(name):
+def test_an_error_ends_a_stream_after_the_chunks_before_it(name):
     error = b'data: {"error": {"message": "m", "code": 503}}\n\n'
     got, failure = stream_of(events(chunk("a"), done=False) + name + error)
     assert contents(got) == ["a"]
@@ -95,7 +95,7 @@ def test_an_error_in_a_stream_ends_it_after_what_came_before(name):
     assert failure.status == (500 if name else 503)
 
 
-def test_a_stream_brings_the_key_that_no_error_in_it_may_repeat(monkeypatch):
+def test_a_stream_carries_the_key_that_its_errors_may_not_repeat(monkeypatch):
     monkeypatch.setenv("GIRAFFE_KEY", "sk-secret")
 
     async def run():

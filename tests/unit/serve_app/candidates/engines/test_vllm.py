@@ -33,7 +33,7 @@ def test_a_model_directory_becomes_absolute(tmp_path, monkeypatch):
     assert loading["model_source"] == str(tmp_path / "weights")
 
 
-def test_rays_open_ends_are_closed():
+def test_settings_that_ray_leaves_unlimited_get_limits():
     completed = complete(deployment_config={"autoscaling_config": {"max_replicas": 3}})
     options = CandidateOptions()
     assert completed["log_engine_metrics"] is False
@@ -49,7 +49,7 @@ def test_rays_open_ends_are_closed():
     }
 
 
-def test_what_the_zoo_states_is_kept():
+def test_settings_of_the_zoo_are_kept():
     stated = {
         "log_engine_metrics": True,
         "experimental_configs": {"stream_batching_interval_ms": 20},
@@ -70,7 +70,7 @@ def test_what_the_zoo_states_is_kept():
     assert {key: completed[key] for key in stated} == stated
 
 
-def test_the_zoos_own_mapping_is_left_alone():
+def test_the_mapping_of_the_zoo_is_not_modified():
     original = candidate(deployment_config={"autoscaling_config": {}})
     before = copy.deepcopy(original.llm_config)
     complete_llm_config(original, CandidateOptions())
@@ -108,7 +108,7 @@ def test_only_cpu_engines_get_cpu_settings(llm_config, unbound, uncompiled):
         ),
     ],
 )
-def test_cpu_engines_do_not_emulate_bfloat16_unless_told_to(monkeypatch, llm_config, sets, dtype):
+def test_cpu_engines_emulate_bfloat16_only_if_configured(monkeypatch, llm_config, sets, dtype):
     monkeypatch.setattr(processor, "local_processor", lambda device: Processor("simulated", sets))
     assert complete(**llm_config).get("engine_kwargs", {}).get("dtype") == dtype
 
