@@ -19,6 +19,7 @@ from modelsat.errors import (
     ModelSatError,
     ZooError,
 )
+from modelsat.progress import Progress
 from modelsat.zoo.zoo_file import load_zoo
 
 _CONNECT_TIMEOUT_S = 10
@@ -68,7 +69,10 @@ class AdminClient:
         """
         timeout = httpx.Timeout(_ANSWER_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S)
         try:
-            with httpx.Client(timeout=timeout, trust_env=self._trust_env) as client:
+            with (
+                httpx.Client(timeout=timeout, trust_env=self._trust_env) as client,
+                Progress("wait for the endpoint"),
+            ):
                 answer = client.request(
                     method,
                     self._base + path,

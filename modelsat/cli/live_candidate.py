@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from modelsat.errors import ConfigError, MachineError, ZooError
+from modelsat.progress import Progress
 from modelsat.zoo.api_key import read_key
 from modelsat.zoo.zoo_file import load_zoo
 
@@ -64,8 +65,13 @@ class LiveCandidate:
         with (
             httpx.Client(timeout=timeout, headers=headers, trust_env=False) as client,
             ThreadPoolExecutor(_CONCURRENCY) as threads,
+            Progress("ask the candidate", len(chats), "questions") as progress,
         ):
-            return list(threads.map(ask, chats))
+            answers = []
+            for answer in threads.map(ask, chats):
+                answers.append(answer)
+                progress.advance()
+            return answers
 
     def _ask(
         self, client: httpx.Client, body: dict[str, Any], pause: Callable[[float], None]

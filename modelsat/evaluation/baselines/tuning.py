@@ -28,6 +28,7 @@ from modelsat.evaluation.metrics import cell_auc, chosen_correct
 from modelsat.modeling.loading import load_encoder
 from modelsat.outcomes.matrix import Floats, OutcomeMatrix
 from modelsat.outcomes.splits import split_validation
+from modelsat.progress import Progress
 
 VALIDATION_FRACTION = 0.2  # of the training questions, for tuning
 
@@ -126,10 +127,12 @@ def learned_baselines(
     embeddings_QE = embed(training.instructions)
     questions = Questions(embed(matrix.instructions), matrix.tasks)
     results = {}
-    for learner in LEARNERS:
-        tuned = tune(learner, training, embeddings_QE)
-        scores_QM = tuned.predictor.scores(questions, matrix.cards)
-        correct_Q = chosen_correct(matrix.correct_QM, scores_QM.argmax(axis=1))
-        detail = f"{learner.detail}; {tuned.tuning.text()}"
-        results[learner.name] = Baseline(learner.name, correct_Q, detail, scores_QM, tuned.tuning)
+    with Progress("tune baselines", len(LEARNERS), "baselines") as progress:
+        for learner in LEARNERS:
+            fitted = tune(learner, training, embeddings_QE)
+            scores_QM = fitted.predictor.scores(questions, matrix.cards)
+            correct_Q = chosen_correct(matrix.correct_QM, scores_QM.argmax(axis=1))
+            name, detail = learner.name, f"{learner.detail}; {fitted.tuning.text()}"
+            results[name] = Baseline(name, correct_Q, detail, scores_QM, fitted.tuning)
+            progress.advance()
     return results
