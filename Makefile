@@ -10,6 +10,8 @@ WORKERS ?= 1
 DATA ?= ../shared/data
 OUT ?= runs/router-lite
 
+# Without bytecode files every process of a run would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
 # The theme advertises its successor otherwise.
 export NO_MKDOCS_2_WARNING := 1
 

@@ -8,16 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray.train
 
 from modelsat.artifacts.hashing import content_hash
 from modelsat.errors import CheckpointError
-from modelsat.training.config import StageName
-from modelsat.training.stages import STAGES
-from train_jobs.deepspeed_engine import DeepSpeedEngine
+from modelsat.training.config import STAGES, StageName
 from train_jobs.storage import PROGRESS_NAME
+
+if TYPE_CHECKING:
+    from train_jobs.deepspeed_engine import DeepSpeedEngine
 
 _SCORE = "score"
 
@@ -44,7 +45,7 @@ def retention(num_to_keep: int) -> ray.train.CheckpointConfig:
     )
 
 
-def report(engine: DeepSpeedEngine, progress: ResumePoint) -> None:
+def report(engine: "DeepSpeedEngine", progress: ResumePoint) -> None:
     """Write a checkpoint; every worker must call this after the same epoch.
 
     The engine's state is saved to the worker's local disk and uploaded to the storage while the

@@ -19,7 +19,7 @@ from modelsat.artifacts.router_description import DESCRIPTION_NAME, read_descrip
 from modelsat.cli.app_errors import interrupt_on_sigterm
 from modelsat.errors import ArtifactError, CheckpointError, ConfigError, ModelSatError
 from modelsat.modeling.card_features import statement_text
-from modelsat.modeling.tiny import TINY, write_tiny_parts
+from modelsat.modeling.config import TINY
 from train_jobs.checkpoints import retention
 from train_jobs.config import ResourcesConfig, TrainJobConfig
 from train_jobs.data import (
@@ -29,12 +29,10 @@ from train_jobs.data import (
     read_training_data,
     write_training_data,
 )
-from train_jobs.shapes import check_adapters
 from train_jobs.sharding import cpu_environment
 from train_jobs.step_bar import step_bar
 from train_jobs.storage import workers_of_run
 from train_jobs.trackers import check_trackers, tracker_variables
-from train_jobs.worker import train_loop_per_worker
 
 # Settings that are not part of a run's name, most of them without effect on the weights: a job
 # that differs only in these continues the same run.
@@ -107,7 +105,7 @@ def _trainer(
     resolved = _with_parts(absolute, data, run)
     manifest = _manifest(config, data, hashes, work_hash)
     trainer = TorchTrainer(
-        partial(train_loop_per_worker, tracker_variables(config.trackers)),
+        partial(_train_on_worker, tracker_variables(config.trackers)),
         train_loop_config={
             "config": resolved.model_dump(mode="json"),
             "made_of": absolute.model.model_dump(mode="json"),
@@ -125,6 +123,13 @@ def _trainer(
         ),
     )
     return data, trainer
+
+
+def _train_on_worker(variables: Mapping[str, str], settings: dict[str, Any]) -> None:
+    """Run the worker's loop. Only workers import DeepSpeed and the model, which takes seconds."""
+    from train_jobs.worker import train_loop_per_worker
+
+    train_loop_per_worker(variables, settings)
 
 
 def scaling_config(resources: ResourcesConfig) -> ray.train.ScalingConfig:
@@ -181,6 +186,8 @@ def _check_initial_router(config: TrainJobConfig) -> None:
 def _check_adapters(config: TrainJobConfig) -> None:
     if config.training.lora is None:
         return
+    from train_jobs.shapes import check_adapters
+
     initial = config.initial_router
     base = config.model.base if initial is None else str(initial / "base")
     check_adapters(base, config.training.lora)
@@ -267,6 +274,8 @@ def _with_parts(config: TrainJobConfig, data: TrainingData, run: str) -> TrainJo
     is_tiny = TINY in (config.model.base, config.model.encoder)
     if not is_tiny or config.initial_router is not None:
         return config
+    from modelsat.modeling.tiny import write_tiny_parts
+
     samples = [source.sample(_TINY_TEXTS, config.training.seed) for source in data.training]
     texts = [text for sample in samples for text in sample.instructions]
     texts += [statement_text(s) for sample in samples for s in sample.cards[0].statements]

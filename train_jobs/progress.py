@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 
 from modelsat.progress import LINE_INTERVAL_S
-from modelsat.training.config import StageName
+from modelsat.training.config import STAGES, StageName
 from modelsat.training.loop import StepResult
-from modelsat.training.stages import STAGES
 from train_jobs.event_file import EventFile
 from train_jobs.tracker_feed import Tracker, TrackerFeed
 from train_jobs.validation import Validation

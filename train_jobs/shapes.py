@@ -9,10 +9,10 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 from torch import Tensor, nn
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
-from modelsat.modeling.config import ModelConfig
+from modelsat.modeling.config import TINY, ModelConfig
 from modelsat.modeling.loading import load_config, set_dropout
 from modelsat.modeling.model import ModelSat
-from modelsat.modeling.tiny import TINY, base_config, encoder_config
+from modelsat.modeling.tiny import base_config, encoder_config
 from modelsat.training.adapters import add_adapters
 from modelsat.training.config import LoraConfig
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelsat.errors import ConfigError, MachineError
-from modelsat.training.stages import STAGES
+from modelsat.training.config import STAGES
 from train_jobs.config import TrackerName, TrainJobConfig
 from train_jobs.tracker_feed import Row, Tracker
 

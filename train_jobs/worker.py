@@ -18,7 +18,7 @@ from modelsat.modeling.tokenization import InstructionTokenizer
 from modelsat.outcomes.matrix import OutcomeMatrix
 from modelsat.processor import local_processor, native_dtype
 from modelsat.training.batches import BatchSampler
-from modelsat.training.config import StageName
+from modelsat.training.config import STAGES, StageName
 from modelsat.training.loop import StageRunner, StepResult
 from modelsat.training.outputs import (
     FittedOutputs,
@@ -26,7 +26,7 @@ from modelsat.training.outputs import (
     fit_outputs,
     network_scores,
 )
-from modelsat.training.stages import STAGES, adapt_for_stage, freeze_for_stage, load_trained
+from modelsat.training.stages import adapt_for_stage, freeze_for_stage, load_trained
 from train_jobs.checkpoints import ResumePoint, best_checkpoint, best_epoch, last_checkpoint, report
 from train_jobs.config import TrainJobConfig
 from train_jobs.data import TrainingData, read_training_data

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from modelsat.config import FrozenConfig
 
+TINY = "tiny"  # value of base or encoder: a small random model; see write_tiny_parts
 Layout = Literal["instruction_first", "capability_first"]
 
 

@@ -22,8 +22,6 @@ from transformers import (
 
 from modelsat.artifacts.store import atomic_directory
 
-TINY = "tiny"  # value of base or encoder in a configuration; see write_tiny_parts
-
 _WIDTH = 128
 _NUM_BASE_LAYERS = 2
 _NUM_ENCODER_LAYERS = 1

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from modelsat.config import FrozenConfig
 
 StageName = Literal["connector", "all"]
+STAGES: tuple[StageName, ...] = ("connector", "all")
 # autocast: float32 weights, bfloat16 matrix products; bf16: bfloat16 weights, with float32 master
 # copies in the optimizer.
 Precision = Literal["float32", "autocast", "bf16"]

@@ -12,9 +12,6 @@ from modelsat.modeling.model import ModelSat
 from modelsat.training.adapters import add_adapters, has_adapters, is_adapter, merge_adapters
 from modelsat.training.config import StageConfig, StageName, TrainingConfig
 
-STAGES: tuple[StageName, ...] = ("connector", "all")
-
-
 # Names of numbered layers in Hugging Face models: BERT, RoBERTa and MPNet; Llama, Phi-3 and
 # ModernBERT; GPT-2.
 _LAYER = re.compile(r"\.(?:layer|layers|h)\.(\d+)\.")

@@ -1,6 +1,11 @@
 """Unit tests reach no cluster and no network, and each has a short time limit."""
 
+import os
 from pathlib import Path
+
+# The models of unit tests are tiny, and files run side by side: threads would only wait for each
+# other. torch reads it when a test module imports it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
