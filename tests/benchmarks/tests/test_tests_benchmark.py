@@ -55,8 +55,13 @@ def test_the_plugin_counts_tests_and_seconds_of_files_run_by_workers(tmp_path):
         (tmp_path / f"test_{name}.py").write_text("def test_1(): pass\ndef test_2(): pass\n")
     times = tmp_path / "times"
     times.mkdir()
-    options = ["-p", "tests.benchmarks.tests.file_times", "-n", "1", "-c", "/dev/null"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "MODELSAT_TEST_TIMES": str(times)}
+    plugins = ["-p", "xdist", "-p", "tests.benchmarks.tests.file_times"]
+    options = [*plugins, "-n", "1", "-c", "/dev/null"]
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "MODELSAT_TEST_TIMES": str(times),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
     subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *options, f"--rootdir={tmp_path}", str(tmp_path)],
         env=environment,
