@@ -26,8 +26,12 @@ _QUIET = {
     "RAYLLM_ENABLE_REQUEST_PROMPT_LOGS": "0",
     "VLLM_NO_USAGE_STATS": "1",
 }
-# Several engines on one machine would all pin their threads to the same cores.
-_UNBOUND_THREADS = {"VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+_ON_CPUS = {
+    # Several engines on one machine would all pin their threads to the same cores.
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    # Keeps vLLM from moving the model into a third process: 10 CPU-seconds and 0.8 GB less.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+}
 # `enforce_eager` does not cover the sampler, whose first use on a CPU compiles C++ for 20 s.
 _NO_COMPILATION = {"TORCH_COMPILE_DISABLE": "1"}
 
@@ -114,7 +118,8 @@ def complete_llm_config(candidate: VllmCandidate, options: CandidateOptions) -> 
     - a replica and its queue hold a limited number of requests, and scale-up has a target;
     - a replica that stops has time to finish its streams (Serve's default of 20 s cuts them);
     - engine metrics, usage reports and prompts in logs are off;
-    - CPU engines do not pin their threads, and compile nothing if they run eagerly;
+    - CPU engines do not pin their threads, have one process beside the replica's own, and compile
+      nothing if they run eagerly;
     - CPU engines compute in float32 if the processor would emulate bfloat16, vLLM's default.
     """
     llm_config = copy.deepcopy(candidate.llm_config)
@@ -136,7 +141,7 @@ def complete_llm_config(candidate: VllmCandidate, options: CandidateOptions) -> 
     runtime_env = llm_config.setdefault("runtime_env", {})
     defaults = dict(_QUIET)
     if not _wants_accelerator(llm_config):
-        defaults.update(_UNBOUND_THREADS)
+        defaults.update(_ON_CPUS)
         if native_dtype() == "float32":
             llm_config["engine_kwargs"] = {"dtype": "float32", **candidate.engine_kwargs}
         if candidate.engine_kwargs.get("enforce_eager"):
