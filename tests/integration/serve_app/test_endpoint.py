@@ -32,7 +32,6 @@ from tests.support.serve_app.served import ELASTIC, NAMES, STEADY, Artifacts
 pytestmark = [
     pytest.mark.ray,
     # Only this field makes a replica report its load often enough for a test.
-    pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:DeprecationWarning"),
 ]
 
 DEFAULTED = "default_scorer_"  # how the reason of an answer without scores starts

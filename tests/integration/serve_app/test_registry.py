@@ -31,7 +31,6 @@ from tests.support.upstream import running_upstream
 pytestmark = [
     pytest.mark.ray,
     pytest.mark.timeout(600),
-    pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:DeprecationWarning"),
 ]
 
 REMOTE = ("remote-a", "remote-b", "remote-c")

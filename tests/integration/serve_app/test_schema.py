@@ -13,7 +13,7 @@ from tests.support.serve_app.fuzzing import CAPABLE, fuzz
 from tests.support.serve_app.in_process import served_in_process
 from tests.support.upstream import running_upstream
 
-NUM_EXAMPLES = 200
+NUM_EXAMPLES = 100
 
 
 @pytest.mark.timeout(900)

@@ -15,6 +15,7 @@ OF_ONE_MACHINE = {
     "RAY_worker_niceness",
     "RAY_SERVE_HAPROXY_METRICS_PORT",
     "RAY_SERVE_HAPROXY_STATS_PORT",
+    "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S",
 }
 
@@ -28,6 +29,14 @@ def test_cluster_and_manifest_set_the_same_variables_as_a_local_start():
     manifest = {variable["name"] for variable in head["containers"][0]["env"]}
     assert expected <= manifest
     assert all(f"{name}=" in cluster for name in expected)
+
+
+def test_haproxy_and_the_proxy_behind_it_have_ports_of_their_own():
+    environment = single_machine_environment()
+    ports = {name: int(port) for name, port in environment.items() if name.endswith("_PORT")}
+    assert set(ports) == {name for name in OF_ONE_MACHINE if name.endswith("_PORT")}
+    assert len(set(ports.values())) == len(ports)
+    assert all(20_000 <= port < 29_000 for port in ports.values())  # none is Ray's default
 
 
 def test_ray_starts_haproxy_by_the_named_executable():

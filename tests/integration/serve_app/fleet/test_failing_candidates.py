@@ -25,7 +25,6 @@ pytestmark = [
     pytest.mark.ray,
     pytest.mark.alone,
     pytest.mark.timeout(600),
-    pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:DeprecationWarning"),
 ]
 
 COOLDOWN_S = SHORT_WAITS["fallback"]["cooldown_s"]

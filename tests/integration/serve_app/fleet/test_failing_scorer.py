@@ -31,7 +31,6 @@ pytestmark = [
     pytest.mark.ray,
     pytest.mark.alone,
     pytest.mark.timeout(600),
-    pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:DeprecationWarning"),
 ]
 
 FROM_SCORES = "highest_score"
