@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import torch
 
+from modelsat.processor import native_dtype
 from modelsat.training.stages import adapt_for_stage, freeze_for_stage
 from train_jobs.config import TrainJobConfig
 from train_jobs.footprint import pass_inputs
@@ -142,7 +143,8 @@ def _train(values: dict[str, Any]) -> dict[str, Any]:
     model = build_shapes(config.model)
     adapt_for_stage(model, "all", config.training)
     freeze_for_stage(model, "all", config.training.frozen_layers)
-    engine = DeepSpeedEngine(model, "all", config.training, config.deepspeed, NUM_STEPS)
+    options = config.deepspeed.resolved(native_dtype("cuda" if on_gpu else "cpu"))
+    engine = DeepSpeedEngine(model, "all", config.training, options, NUM_STEPS)
     freeze_for_stage(model, "all", config.training.frozen_layers)
     del model
     shape = pass_shape(config, WorkLoad(values["candidates"], values["statements"]))
