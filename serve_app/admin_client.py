@@ -21,11 +21,12 @@ from modelsat.errors import (
 )
 from modelsat.progress import Progress
 from modelsat.zoo.zoo_file import load_zoo
+from serve_app.contracts.headers import TIMEOUT_S
 
 _CONNECT_TIMEOUT_S = 10
 _ANSWER_TIMEOUT_S = 3600  # an engine may take many minutes to start
 # Without this header Ray Serve applies the timeout of inference requests.
-_TIMEOUT_HEADER = {"x-request-timeout-seconds": str(_ANSWER_TIMEOUT_S)}
+_TIMEOUT_HEADER = {TIMEOUT_S: str(_ANSWER_TIMEOUT_S)}
 _ERRORS: dict[str, type[ModelSatError]] = {
     "artifact_error": ArtifactError,
     "config_error": ConfigError,
