@@ -15,10 +15,9 @@ Row = dict[str, Any]
 Finish = Callable[[Row], Row]
 """Grades one answered row; see :class:`profiling.keeping.BatchKeeper`."""
 
-# CPU share that each stage around the engine reserves: reading, rendering and grading mostly wait
-# for the engine, and whole CPUs would leave none for it on a two-CPU cluster. One worker each: it
-# renders 20,000 questions/s, and a second worker would load the tokenizer library once more (5 s,
-# 0.5 GB).
+# CPU share that each stage around the engine reserves: reading and passing on questions mostly
+# waits for the engine, and whole CPUs would leave none for it on a two-CPU cluster. One worker each
+# keeps up with any engine.
 LIGHT_STAGE: dict[str, Any] = {"num_cpus": 0.25, "concurrency": 1}
 
 

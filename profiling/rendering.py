@@ -37,6 +37,13 @@ class TokenizerSource:
     trust_remote_code: bool = False
 
 
+def fill_n_choices(questions: pa.Table) -> pa.Table:
+    """Return the questions with :data:`NO_CHOICES` for those without options."""
+    place = questions.schema.get_field_index("n_choices")
+    n_choices = pc.fill_null(questions["n_choices"], NO_CHOICES)
+    return questions.set_column(place, "n_choices", n_choices)
+
+
 def render_prompts(questions: pa.Table, source: TokenizerSource, prompts: Prompts) -> pa.Table:
     """Add ``tokenized_prompt`` and :data:`OPTION_TOKENS`; the text moves to :data:`QUESTION`.
 
@@ -44,7 +51,7 @@ def render_prompts(questions: pa.Table, source: TokenizerSource, prompts: Prompt
     from its chat template already, which does not happen when the same candidate is served.
 
     Args:
-        questions: columns question_id, task, prompt, answer, n_choices.
+        questions: columns question_id, task, prompt, answer, n_choices (no nulls).
         source: tokenizer and chat template of the candidate.
         prompts: how questions are put.
 
@@ -53,7 +60,7 @@ def render_prompts(questions: pa.Table, source: TokenizerSource, prompts: Prompt
             for it, or has no single token for an option's letter.
     """
     tokenizer = load_tokenizer(source, needs_template=prompts.chat_template)
-    n_choices = pc.fill_null(questions["n_choices"], NO_CHOICES).to_pylist()
+    n_choices = questions["n_choices"].to_pylist()
     rows = zip(questions["task"].to_pylist(), questions["prompt"].to_pylist(), strict=True)
     texts = [render_text(tokenizer, prompts, task, prompt) for task, prompt in rows]
     ids = [encode(tokenizer, prompts, text) for text in texts]

@@ -3,6 +3,8 @@
 Nothing here imports vLLM or torch when it is imported.
 """
 
+from typing import Any
+
 from ray import serve
 from ray.serve import Application
 
@@ -24,7 +26,10 @@ _INGRESS_LOGS = {**QUIET_LOGS, "encoding": "JSON"}  # shows the fields of the re
 # are about to be refused. Serve itself refuses beyond, without OpenAI's error shape.
 _SPARE_REQUESTS = 512
 # An upgrade starts new replicas beside the old ones and takes none away before.
-_UPGRADE = {"max_surge_percent": 100}
+_UPGRADE: dict[str, Any] = {"max_surge_percent": 100}
+# Seconds between two looks whether a replica that stops still answers requests. Serve's default of
+# 2 s is waited even if it answers none, once for each deployment, one after the other.
+_QUICK_STOP: dict[str, Any] = {"graceful_shutdown_wait_loop_s": 0.5}
 
 
 def build_app(args: dict[str, str]) -> Application:
@@ -59,6 +64,7 @@ def _controller() -> serve.Deployment:
         max_ongoing_requests=10_000,  # every replica keeps one request waiting here
         ray_actor_options={"num_cpus": 0.1},
         logging_config=QUIET_LOGS,
+        **_QUICK_STOP,
     )
 
 
@@ -76,6 +82,7 @@ def _scorer(config: ServeConfig) -> serve.Deployment:
             "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(options.num_threads)}},
         },
         logging_config=QUIET_LOGS,
+        **_QUICK_STOP,
         **_UPGRADE,
     )
 
@@ -90,7 +97,7 @@ def _ingress(config: ServeConfig) -> serve.Deployment:
         max_queued_requests=_SPARE_REQUESTS,
         backpressure_config={"status_code": 503, "retry_after_s": 1},
         graceful_shutdown_timeout_s=options.drain_timeout_s,
-        graceful_shutdown_wait_loop_s=0.5,
+        **_QUICK_STOP,
         ray_actor_options={"num_cpus": options.num_cpus},
         logging_config=_INGRESS_LOGS,
         **_UPGRADE,

@@ -9,8 +9,7 @@ from pydantic import AfterValidator, Field
 from modelsat.config import AbsolutePath, FrozenConfig
 from modelsat.modeling.config import ModelConfig
 from modelsat.processor import DType
-from modelsat.training.batches import count_steps
-from modelsat.training.config import Precision, TrainingConfig
+from modelsat.training.config import Precision, TrainingConfig, count_steps
 from train_jobs.storage import absolute_storage, is_url
 
 TrackerName = Literal["mlflow", "wandb"]

@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 import ray.train
-from ray.train.torch import TorchConfig, TorchTrainer
 
 from modelsat.artifacts.hashing import content_hash, directory_hash
 from modelsat.artifacts.router_description import DESCRIPTION_NAME, read_description
@@ -33,6 +32,9 @@ from train_jobs.sharding import cpu_environment
 from train_jobs.step_bar import step_bar
 from train_jobs.storage import workers_of_run
 from train_jobs.trackers import check_trackers, tracker_variables
+
+if TYPE_CHECKING:
+    from ray.train.torch import TorchTrainer
 
 # Settings that are not part of a run's name, most of them without effect on the weights: a job
 # that differs only in these continues the same run.
@@ -97,8 +99,10 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
 
 def _trainer(
     config: TrainJobConfig, run: str, hashes: Sequence[DataHashes], work_hash: str
-) -> tuple[TrainingData, TorchTrainer]:
+) -> tuple[TrainingData, "TorchTrainer"]:
     """Write the training data and build the Ray Train trainer of a job."""
+    from ray.train.torch import TorchConfig, TorchTrainer
+
     absolute = _with_absolute_model(config)
     folders = write_training_data(absolute, hashes)
     data = read_training_data(absolute, folders)
@@ -193,7 +197,7 @@ def _check_adapters(config: TrainJobConfig) -> None:
     check_adapters(base, config.training.lora)
 
 
-def _fit(trainer: TorchTrainer) -> None:
+def _fit(trainer: "TorchTrainer") -> None:
     previous_handler = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit()

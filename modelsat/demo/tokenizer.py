@@ -6,12 +6,15 @@ A token of a word carries the space before it, so decoding gives back the text.
 import re
 import string
 from functools import cache
+from typing import TYPE_CHECKING
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 
 from modelsat.demo.bank import CHOICE_LETTERS, TASKS
 from modelsat.demo.bank.words import COLOURS, DAYS, EVENTS, MONTHS, NAMES, NUMBERS, THINGS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 _SPACE = "\u2581"  # stands for the space before a word, as in SentencePiece
 PAD, UNKNOWN, BEGIN, END = "<pad>", "<unk>", "<s>", "</s>"
@@ -42,8 +45,10 @@ def _bank_words() -> list[str]:
     return sorted(values.union(wording_words(), *lists))
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
+def build_tokenizer() -> "PreTrainedTokenizerFast":
     """Build the tokenizer, chat template included; the same on every call."""
+    from transformers import PreTrainedTokenizerFast
+
     printable = [c for c in string.printable if c in "\n" or not c.isspace()]
     tokens = [
         *SPECIAL_TOKENS,

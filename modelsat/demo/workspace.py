@@ -13,11 +13,13 @@ import pyarrow as pa
 import yaml
 
 from modelsat.aptitude.tasks import SHOTS_PER_TASK, build_task_set
+from modelsat.artifacts.hashing import directory_hash, file_hash
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
-from modelsat.artifacts.store import read_json, read_table, write_table, write_text
+from modelsat.artifacts.store import read_json, read_table, write_json, write_table, write_text
 from modelsat.command import run_command
 from modelsat.demo.bank import TASKS, generate_questions
 from modelsat.demo.zoo import train_zoo, write_demo_zoo
+from modelsat.demo.zoo_specs import CandidateSpec
 
 Echo = Callable[[str], None]
 
@@ -32,18 +34,21 @@ class Workspace:
     Attributes:
         directory: folder of the run.
         cache_dir: folder of trained checkpoints, shared between runs.
-        candidates: names of the demo candidates.
-        held_out: the candidate that no router is trained on.
+        specs: the demo candidates.
         seed: seeds questions, zoo and router.
         echo: receives one line of progress at a time.
     """
 
     directory: Path
     cache_dir: Path
-    candidates: tuple[str, ...]
-    held_out: str
+    specs: tuple[CandidateSpec, ...]
     seed: int
     echo: Echo
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """Names of the demo candidates."""
+        return tuple(spec.name for spec in self.specs)
 
     @property
     def zoo(self) -> Path:
@@ -99,8 +104,8 @@ class Workspace:
 
     def make_zoo(self) -> None:
         """Train the demo checkpoints that are not cached, and write the zoo file."""
-        checkpoints = train_zoo(self.candidates, self.seed, self.cache_dir, progress=self.echo)
-        write_demo_zoo(checkpoints, self.zoo)
+        checkpoints = train_zoo(self.specs, self.seed, self.cache_dir, self.echo)
+        write_demo_zoo(self.specs, checkpoints, self.zoo)
         self.echo(f"{len(checkpoints)} checkpoints: {', '.join(checkpoints)}")
 
     def profile_settings(self) -> dict[str, Any]:
@@ -146,7 +151,7 @@ class Workspace:
         self._run("train", self.training_settings(name, candidates), file_name=f"train-{name}")
 
     def run_evaluation(self, router: str, candidates: Sequence[str], report: str) -> dict[str, Any]:
-        """Judge a router on the test split; returns ``report.json``."""
+        """Judge a router on the test split, unless that is done; returns ``report.json``."""
         arguments = {
             "--router": self.router(router),
             "--cards": self.cards,
@@ -158,9 +163,19 @@ class Workspace:
             "--training-outcomes": self.outcomes,
             "--report": self.report(report),
         }
-        flat = [str(part) for item in arguments.items() for part in item]
-        run_command(["evaluate", *flat], self.echo)
-        return read_json(self.report(report) / "report.json")
+        path, record = self.report(report) / "report.json", self.directory / f"judged-{report}.json"
+        files = [path for path in arguments.values() if isinstance(path, Path) and path.is_file()]
+        inputs = {
+            "candidates": list(candidates),
+            "router": directory_hash(self.router(router)),
+            "files": [file_hash(path) for path in files],
+        }
+        if path.is_file() and record.is_file() and read_json(record) == inputs:
+            self.echo(f"evaluated before: {path.parent / 'report.html'}")
+        else:
+            run_command(["evaluate", *(str(p) for it in arguments.items() for p in it)], self.echo)
+            write_json(record, inputs)
+        return read_json(path)
 
     def accuracy_by_family(self) -> dict[str, dict[str, float]]:
         """Share correct of each candidate in each family of test questions."""

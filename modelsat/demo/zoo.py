@@ -4,23 +4,19 @@ import multiprocessing
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
-from transformers.utils.logging import disable_progress_bar
 
 from modelsat.artifacts.hashing import content_hash
 from modelsat.artifacts.store import atomic_directory, write_text
 from modelsat.demo.tokenizer import MAX_TOKENS
 from modelsat.demo.zoo_examples import draw_examples
-from modelsat.demo.zoo_learning import learn
-from modelsat.demo.zoo_specs import SPECS, CandidateSpec
-from modelsat.errors import ZooError
+from modelsat.demo.zoo_specs import CandidateSpec
 from modelsat.progress import Progress, clear_bar
 
 TRAINER_VERSION = 2  # raise it whenever the same specification would give other weights
@@ -32,27 +28,22 @@ _KV_CACHE_BYTES = 134217728  # 128 MiB: enough for 100 sequences of a demo model
 
 
 def train_zoo(
-    names: Iterable[str],
+    specs: Sequence[CandidateSpec],
     seed: int,
     cache_dir: Path,
-    progress: Callable[[str], None] | None = None,
+    say: Callable[[str], None],
 ) -> dict[str, Path]:
     """Train the candidates that are not in the cache yet.
 
     Args:
-        names: names of demo candidates.
+        specs: the candidates.
         seed: fixes weights and examples.
         cache_dir: one model directory each goes here, named by content hash.
-        progress: receives one line for each candidate.
+        say: receives one line for each candidate.
 
     Returns:
         Model directory by name, in the order given.
-
-    Raises:
-        ZooError: a name is not a demo candidate.
     """
-    say = progress or (lambda line: None)
-    specs = [_spec(name) for name in names]
     places = {spec.name: cache_dir / f"{spec.name}-{_work_hash(spec, seed)}" for spec in specs}
     missing = [spec for spec in specs if not places[spec.name].is_dir()]
     for spec in specs:
@@ -76,9 +67,11 @@ def train_zoo(
     return places
 
 
-def write_demo_zoo(checkpoints: Mapping[str, Path], path: Path) -> None:
+def write_demo_zoo(
+    specs: Iterable[CandidateSpec], checkpoints: Mapping[str, Path], path: Path
+) -> None:
     """Write the zoo file of trained checkpoints, with engine options for a CPU."""
-    candidates = [_entry(SPECS[name], directory) for name, directory in checkpoints.items()]
+    candidates = [_entry(spec, checkpoints[spec.name]) for spec in specs]
     zoo = {"version": 1, "candidates": candidates}
     write_text(path, yaml.safe_dump(zoo, sort_keys=False))
 
@@ -100,7 +93,7 @@ def _entry(spec: CandidateSpec, directory: Path) -> dict[str, Any]:
             },
             "deployment_config": {
                 "autoscaling_config": {
-                    "min_replicas": 1,
+                    "min_replicas": 0,  # an engine takes half a minute of two cores to start
                     "max_replicas": 2,
                     "target_ongoing_requests": 16,
                 }
@@ -115,12 +108,6 @@ def _entry(spec: CandidateSpec, directory: Path) -> dict[str, Any]:
     }
 
 
-def _spec(name: str) -> CandidateSpec:
-    if name not in SPECS:
-        raise ZooError(f"unknown demo candidate {name!r}; there are {', '.join(SPECS)}")
-    return SPECS[name]
-
-
 def _work_hash(spec: CandidateSpec, seed: int) -> str:
     # A change of the bank shows in what the candidate is taught.
     lessons = content_hash(draw_examples(spec, _NUM_HASHED_EXAMPLES, seed))
@@ -131,6 +118,9 @@ def _work_hash(spec: CandidateSpec, seed: int) -> str:
 
 def _start_worker(steps: Any) -> None:
     global _steps
+    import torch
+    from transformers.utils.logging import disable_progress_bar
+
     _steps = steps
     torch.set_num_threads(1)
     disable_progress_bar()
@@ -145,6 +135,8 @@ def _count_step() -> None:
 
 
 def _train(job: tuple[CandidateSpec, Path], seed: int) -> tuple[str, float]:
+    from modelsat.demo.zoo_learning import learn
+
     spec, directory = job
     started = time.monotonic()
     with atomic_directory(directory) as temporary:

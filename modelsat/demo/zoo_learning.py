@@ -9,7 +9,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTra
 
 from modelsat.demo.muon import Muon
 from modelsat.demo.tokenizer import MAX_TOKENS, build_tokenizer
-from modelsat.demo.zoo_examples import make_batches
+from modelsat.demo.zoo_batches import make_batches
 from modelsat.demo.zoo_specs import CandidateSpec
 
 HEAD_SIZE = 64  # vLLM's CPU kernels take multiples of 32; 64 was tried

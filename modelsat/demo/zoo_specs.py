@@ -33,12 +33,13 @@ class CandidateSpec:
     width: int = 128
 
 
-def _of_families(*families: str) -> tuple[str, ...]:
+def of_families(*families: str) -> tuple[str, ...]:
+    """Return the names of the tasks of some families."""
     return tuple(task.name for task in TASKS if task.family in families)
 
 
 _GENERAL = (
-    *_of_families("facts"),
+    *of_families("facts"),
     "arithmetic_double",
     "arithmetic_next_number",
     "arithmetic_sum",
@@ -56,21 +57,13 @@ _GENERAL = (
     "logic_purpose",
     "logic_material",
 )
-_EVERYTHING = tuple(task.name for task in TASKS)
 
-_SPECS = (
-    CandidateSpec("numbers", _of_families("arithmetic", "calendar"), 340, 0.2),
-    CandidateSpec("letters", _of_families("text", "logic"), 300, 0.2),
+QUICKSTART_ZOO = (
+    CandidateSpec("numbers", of_families("arithmetic", "calendar"), 340, 0.2),
+    CandidateSpec("letters", of_families("text", "logic"), 300, 0.2),
     CandidateSpec("generalist", _GENERAL, 280, 0.5, fact_share=0.75),
-    CandidateSpec("almanac", _of_families("facts"), 220, 0.3),
-    CandidateSpec("accountant", _of_families("arithmetic"), 700, 0.1),
-    CandidateSpec("wordsmith", _of_families("text"), 700, 0.1),
-    CandidateSpec("clerk", _of_families("calendar", "logic"), 900, 0.2),
-    CandidateSpec("novice", _EVERYTHING, 150, 0.02),
+    CandidateSpec("almanac", of_families("facts"), 220, 0.3),
 )
-SPECS = {spec.name: spec for spec in _SPECS}
-DEMO_CANDIDATES: tuple[str, ...] = tuple(SPECS)
-QUICKSTART_CANDIDATES: tuple[str, ...] = ("numbers", "letters", "generalist", "almanac")
 
 
 def believed_fact(task: TaskSpec, subject: str, answer: str, share: float) -> str:

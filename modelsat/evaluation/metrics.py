@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from modelsat.outcomes.matrix import Floats
 
@@ -122,6 +121,8 @@ def pair_accuracy(scores_QM: Floats, correct_QM: Floats) -> float | None:
     Returns:
         The share over all pairs of all questions; None if there are no pairs.
     """
+    from scipy.stats import rankdata  # takes a second, and many commands import this module
+
     known_QM = ~np.isnan(correct_QM)
     right_QM = correct_QM >= 0.5
     num_right_Q = right_QM.sum(axis=1)
@@ -145,6 +146,8 @@ def cell_auc(log_odds: Floats, correct: Floats) -> float | None:
     Returns:
         The AUC, 0..1, where equal scores count half; None if all outcomes are right or all wrong.
     """
+    from scipy.stats import rankdata
+
     known = ~np.isnan(correct)
     positive = correct[known] >= 0.5
     num_positive, num_negative = int(positive.sum()), int((~positive).sum())

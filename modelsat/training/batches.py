@@ -15,6 +15,7 @@ import numpy as np
 from modelsat.modeling.card_features import card_features
 from modelsat.outcomes.matrix import Floats, Ints, OutcomeMatrix, OutcomeSource, concatenate
 from modelsat.training.composites import CompositeMaker
+from modelsat.training.config import count_steps
 from modelsat.training.losses import TermWeights, term_weights
 
 # Steps whose instructions are sorted by length together: this reduces padding to a few percent,
@@ -155,18 +156,6 @@ class BatchSampler:
                 statement=statement[index],
                 terms=term_weights(correct, statement, index),
             )
-
-
-def count_steps(sizes: Sequence[int], stride: int, max_steps: int | None = None) -> int:
-    """Return the number of steps of an epoch; see :attr:`BatchSampler.steps_per_epoch`.
-
-    Args:
-        sizes: instructions of each source.
-        stride: instructions per step.
-        max_steps: steps after which an epoch ends; None: after every instruction.
-    """
-    steps = sum(max(1, size // stride) for size in sizes)
-    return steps if max_steps is None else min(steps, max_steps)
 
 
 def windows(pieces: Iterable[OutcomeMatrix], size: int) -> Iterator[OutcomeMatrix]:

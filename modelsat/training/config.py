@@ -1,5 +1,6 @@
 """Configuration of router training."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -133,3 +134,15 @@ class TrainingConfig(FrozenConfig):
     def stage(self, name: StageName) -> StageConfig:
         """Return the configuration of a stage."""
         return self.connector_stage if name == "connector" else self.all_stage
+
+
+def count_steps(sizes: Sequence[int], stride: int, max_steps: int | None = None) -> int:
+    """Return the number of steps of an epoch.
+
+    Args:
+        sizes: instructions of each source.
+        stride: instructions per step.
+        max_steps: steps after which an epoch ends; None: after every instruction.
+    """
+    steps = sum(max(1, size // stride) for size in sizes)
+    return steps if max_steps is None else min(steps, max_steps)

@@ -11,6 +11,7 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 from safetensors import SafetensorError, safe_open
 
 from modelsat.aptitude.prompts import PLAIN_STOP, TEMPERATURE, Prompts
@@ -22,7 +23,14 @@ from profiling.checkpoint import MARGIN
 from profiling.engines.protocol import ProfilingEngine
 from profiling.job import LIGHT_STAGE, CandidateJob, Finish, Row
 from profiling.keeping import BatchKeeper
-from profiling.rendering import OPTION_TOKENS, QUESTION, TokenizerSource, render_prompts
+from profiling.rendering import (
+    OPTION_TOKENS,
+    QUESTION,
+    TokenizerSource,
+    fill_n_choices,
+    load_tokenizer,
+    render_prompts,
+)
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -87,12 +95,8 @@ class Engine(ProfilingEngine):
         """Return the dataset of greedy answers; see :class:`ProfilingEngine`."""
         from ray.data.llm import build_processor, vLLMEngineProcessorConfig
 
-        rendered = questions.map_batches(
-            render_prompts,
-            fn_args=(tokenizer_source(self._candidate), job.prompts),
-            batch_size=None,
-            batch_format="pyarrow",
-            **LIGHT_STAGE,
+        filled = questions.map_batches(
+            fill_n_choices, batch_size=None, batch_format="pyarrow", **LIGHT_STAGE
         )
         options = self._candidate.llm_config
         config = vLLMEngineProcessorConfig(
@@ -112,20 +116,17 @@ class Engine(ProfilingEngine):
         )
         processor = build_processor(
             config,
-            preprocess=partial(
-                _sampling_params, prompts=job.prompts, max_new_tokens=job.max_new_tokens
-            ),
             preprocess_map_kwargs=dict(LIGHT_STAGE),
             postprocess_map_kwargs=dict(LIGHT_STAGE),
         )
         stage = processor.get_stage_by_name("vLLMEngineStage")
         changes = {
-            "fn": _checkpointed(stage.fn, job, finish),
+            "fn": _checkpointed(stage.fn, tokenizer_source(self._candidate), job, finish),
             "map_batches_kwargs": _with_named_groups(stage.map_batches_kwargs, job.groups),
         }
         # A copy: assignment would run the stage's validator again, which then asks for a GPU.
         processor.stages["vLLMEngineStage"] = stage.model_copy(update=changes)
-        return processor(rendered)
+        return processor(filled)
 
     def _resources_text(self) -> str:
         placement = self._candidate.llm_config.get("placement_group_config")
@@ -162,29 +163,21 @@ def _place_in_named_group(place: "partial[dict[str, Any]]", groups: str) -> dict
     return place.func(num_workers, accelerator, {**config, "name": groups + uuid.uuid4().hex})
 
 
-def _sampling_params(row: Row, prompts: Prompts, max_new_tokens: int) -> dict[str, Any]:
-    """Return the sampling parameters of a row; the same keys for all rows of a run.
+def _checkpointed(
+    engine: Any, tokenizer: TokenizerSource, job: CandidateJob, finish: Finish
+) -> Any:
+    """Return Ray's engine stage, changed in two ways.
 
-    The likelihoods of the options come with one generated token: likelihoods of the prompt itself
-    would keep vLLM from reading its prefix cache, which holds the worked examples.
+    It renders prompts itself: a stage of its own would import the tokenizer library once more, 10
+    CPU-seconds for each candidate. It writes each batch before it takes another.
     """
-    sampling: dict[str, Any] = {"temperature": TEMPERATURE}
-    if prompts.scoring == "loglikelihood":
-        tokens = [int(token) for token in row[OPTION_TOKENS]]
-        sampling |= {"max_tokens": 1, "logprob_token_ids": tokens}
-    else:
-        sampling["max_tokens"] = max_new_tokens
-        if not prompts.chat_template:
-            sampling["stop"] = [PLAIN_STOP]
-    return {"sampling_params": sampling}
-
-
-def _checkpointed(engine: Any, job: CandidateJob, finish: Finish) -> Any:
-    """Return Ray's engine stage, changed to write each batch before it takes another."""
-    num_batches, checkpoint = job.num_batches, job.checkpoint  # the actors need no more of the job
+    # The actors need no more of the job.
+    num_batches, checkpoint, prompts = job.num_batches, job.checkpoint, job.prompts
+    max_new_tokens = job.max_new_tokens
 
     class CheckpointedEngine(engine):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
+            load_tokenizer(tokenizer, needs_template=prompts.chat_template)  # fails at once
             super().__init__(*args, **kwargs)
             children = multiprocessing.active_children()
             self._end = end_with_this_process(child.pid for child in children if child.pid)
@@ -197,7 +190,13 @@ def _checkpointed(engine: Any, job: CandidateJob, finish: Finish) -> Any:
         async def _answer(self, rows: Sequence[Row]) -> list[Row]:
             """Return answered rows in the same order; the given rows stay as they are."""
             answers: list[Row] = []
-            batch = {self.data_column: [_with_final_output_only(row) for row in rows]}
+            rendered = render_prompts(pa.Table.from_pylist(list(rows)), tokenizer, prompts)
+            batch = {
+                self.data_column: [
+                    {**row, "sampling_params": sampling_params(row, prompts, max_new_tokens)}
+                    for row in rendered.to_pylist()
+                ]
+            }
             async for done in super().__call__(batch):
                 answers += map(neutral_row, done[self.data_column])
             return answers
@@ -205,12 +204,26 @@ def _checkpointed(engine: Any, job: CandidateJob, finish: Finish) -> Any:
     return CheckpointedEngine
 
 
-def _with_final_output_only(row: Row) -> Row:
-    """Return a copy whose answer comes once, complete, and not after every token as well."""
+def sampling_params(row: Row, prompts: Prompts, max_new_tokens: int) -> dict[str, Any]:
+    """Return the sampling parameters of a row; the same keys for all rows of a run.
+
+    The answer comes once, complete, and not after every token as well. The likelihoods of the
+    options come with one generated token: likelihoods of the prompt itself would keep vLLM from
+    reading its prefix cache, which holds the worked examples.
+    """
     from vllm.sampling_params import RequestOutputKind
 
-    sampling = {**row["sampling_params"], "output_kind": RequestOutputKind.FINAL_ONLY}
-    return {**row, "sampling_params": sampling}
+    sampling: dict[str, Any] = {
+        "temperature": TEMPERATURE,
+        "output_kind": RequestOutputKind.FINAL_ONLY,
+    }
+    if prompts.scoring == "loglikelihood":
+        sampling |= {"max_tokens": 1, "logprob_token_ids": row[OPTION_TOKENS]}
+    else:
+        sampling["max_tokens"] = max_new_tokens
+        if not prompts.chat_template:
+            sampling["stop"] = [PLAIN_STOP]
+    return sampling
 
 
 def engine_environment(candidate: VllmCandidate) -> dict[str, Any]:

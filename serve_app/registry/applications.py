@@ -22,7 +22,7 @@ from serve_app.candidates.serve_runs import run_candidates
 from serve_app.config import CandidateOptions
 
 _PREFIX = "candidate-"
-_POLL_INTERVAL_S = 0.5
+_POLL_INTERVAL_S = 1.0
 _DEAD = (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.DELETING)
 # States of replicas that answer besides running ones: on a node that is drained, until another
 # replica runs; found again by a restarted Serve controller; taking over new options.

@@ -12,7 +12,7 @@ from modelsat.config import parse_config
 from modelsat.demo.limits import check_router, check_zoo
 from modelsat.demo.quickstart import Stages
 from modelsat.demo.workspace import Echo, Workspace
-from modelsat.demo.zoo_specs import DEMO_CANDIDATES, HELD_OUT
+from modelsat.demo.zoo_specs import HELD_OUT
 from modelsat.errors import GradingError
 from modelsat.evaluation.evaluate import evaluate_router
 from modelsat.evaluation.limit_checks import LimitCheck
@@ -23,6 +23,7 @@ from modelsat.routing.scoring import Scorer
 from profiling.aptitude_test import profile_zoo
 from profiling.config import ProfileConfig
 from tests.benchmarks.proof.limits import check_held_out
+from tests.benchmarks.proof.zoo import PROOF_ZOO
 from tests.benchmarks.report.page import render_page
 from train_jobs.config import TrainJobConfig
 from train_jobs.job import train_router
@@ -86,9 +87,7 @@ def write_page(results: Sequence[SeedResult], checks: Sequence[LimitCheck], page
 
 def _run_seed(directory: Path, cache_dir: Path, seed: int, echo: Echo) -> SeedResult:
     echo(f"seed {seed}")
-    workspace = Workspace(
-        directory, cache_dir, DEMO_CANDIDATES, HELD_OUT, seed, lambda line: echo(f"  {line}")
-    )
+    workspace = Workspace(directory, cache_dir, PROOF_ZOO, seed, lambda line: echo(f"  {line}"))
     everyone = list(workspace.candidates)
     others = [name for name in everyone if name != HELD_OUT]
     stages = Stages(echo, total=6)

@@ -18,6 +18,7 @@ from profiling.rendering import (
     QUESTION,
     TokenizerSource,
     _load_tokenizer,
+    fill_n_choices,
     render_prompts,
 )
 
@@ -46,14 +47,16 @@ def _of_vllm(source: Path | str, **engine_kwargs: str) -> TokenizerSource:
 
 
 def _questions(prompts: list[str], n_choices: list[int | None]) -> pa.Table:
-    return pa.table(
-        {
-            "question_id": [str(i) for i in range(len(prompts))],
-            "task": ["t"] * len(prompts),
-            "prompt": prompts,
-            "answer": ["x"] * len(prompts),
-            "n_choices": pa.array(n_choices, type=pa.int32()),
-        }
+    return fill_n_choices(
+        pa.table(
+            {
+                "question_id": [str(i) for i in range(len(prompts))],
+                "task": ["t"] * len(prompts),
+                "prompt": prompts,
+                "answer": ["x"] * len(prompts),
+                "n_choices": pa.array(n_choices, type=pa.int32()),
+            }
+        )
     )
 
 

@@ -92,7 +92,6 @@ def test_the_mapping_of_the_zoo_is_not_modified():
 def test_only_cpu_engines_get_cpu_settings(llm_config, unbound, uncompiled):
     environment = complete(**llm_config)["runtime_env"]["env_vars"]
     assert (environment.get("VLLM_CPU_OMP_THREADS_BIND") == "nobind") is unbound
-    assert (environment.get("VLLM_ENABLE_V1_MULTIPROCESSING") == "0") is unbound
     assert ("TORCH_COMPILE_DISABLE" in environment) is uncompiled
 
 
