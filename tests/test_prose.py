@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SUFFIXES = {".py", ".md", ".yaml", ".yml", ".j2"}
 
-# Pattern, and what to write in its place. Patterns match within a line and respect case.
+# Pattern, and what to write in its place. Patterns respect case.
 REPLACEMENTS = {
     r"\b[Aa]new\b": "again",
     r"\b[Ww]hoever\b": "the person, process or function that is meant",
@@ -56,10 +56,9 @@ def checked_files():
 
 def private_words(text):
     """Line number, words and suggestion of each private expression in a text."""
-    for number, line in enumerate(text.splitlines(), start=1):
-        for pattern, suggestion in REPLACEMENTS.items():
-            for match in re.finditer(pattern, line):
-                yield number, match[0], suggestion
+    for pattern, suggestion in REPLACEMENTS.items():
+        for match in re.finditer(pattern, text, re.MULTILINE):
+            yield text.count("\n", 0, match.start()) + 1, match[0], suggestion
 
 
 def test_words_are_those_of_the_field():
