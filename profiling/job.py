@@ -16,8 +16,8 @@ Finish = Callable[[Row], Row]
 """Grades one answered row; see :class:`profiling.keeping.BatchKeeper`."""
 
 # CPU share that each stage around the engine reserves: reading and passing on questions mostly
-# waits for the engine, and whole CPUs would leave none for it on a two-CPU cluster. One worker each
-# keeps up with any engine.
+# waits for the engine, and whole CPUs would leave none for it on a two-CPU cluster. One worker
+# each, because every worker imports Ray Data once more.
 LIGHT_STAGE: dict[str, Any] = {"num_cpus": 0.25, "concurrency": 1}
 
 

@@ -24,7 +24,7 @@ from serve_app.preflight import check_artifacts, check_port
 from serve_app.registry.applications import failure_reason
 from serve_app.throughput import single_machine_environment
 
-_POLL_INTERVAL_S = 1.0  # Serve answers in 30 ms of CPU time
+_POLL_INTERVAL_S = 1.0  # asking more often takes CPU time from the engines that start
 _CONTROLLER_TIMEOUT_S = 10
 _PROXY_MARGIN_S = 30
 # Longer than the idle time of common load balancers (60 s), so that they close first.

@@ -193,7 +193,7 @@ def _checkpointed(
             rendered = render_prompts(pa.Table.from_pylist(list(rows)), tokenizer, prompts)
             batch = {
                 self.data_column: [
-                    {**row, "sampling_params": sampling_params(row, prompts, max_new_tokens)}
+                    {**row, "sampling_params": _sampling_params(row, prompts, max_new_tokens)}
                     for row in rendered.to_pylist()
                 ]
             }
@@ -204,7 +204,7 @@ def _checkpointed(
     return CheckpointedEngine
 
 
-def sampling_params(row: Row, prompts: Prompts, max_new_tokens: int) -> dict[str, Any]:
+def _sampling_params(row: Row, prompts: Prompts, max_new_tokens: int) -> dict[str, Any]:
     """Return the sampling parameters of a row; the same keys for all rows of a run.
 
     The answer comes once, complete, and not after every token as well. The likelihoods of the

@@ -112,9 +112,14 @@ def _without_worker_process(engine: Any) -> Any:
     class CandidateEngine(engine):  # type: ignore[misc]
         def _prepare_engine_config(self, callback_ctx: Any) -> Any:
             arguments, frontend, config = super()._prepare_engine_config(callback_ctx)
+            parallel = config.parallel_config
             pins_no_thread = os.environ.get("VLLM_CPU_OMP_THREADS_BIND") == "nobind"
-            if pins_no_thread and config.parallel_config.world_size == 1:
-                config.parallel_config.distributed_executor_backend = "uni"
+            is_one_worker = (parallel.distributed_executor_backend, parallel.world_size) == (
+                "mp",
+                1,
+            )
+            if pins_no_thread and is_one_worker:
+                parallel.distributed_executor_backend = "uni"
             return arguments, frontend, config
 
     return CandidateEngine

@@ -1,4 +1,4 @@
-"""The proof's zoo: the quickstart's, three specialists with twice the training, and a novice."""
+"""The proof's zoo: the quickstart's, three specialists that learn longer, and a novice."""
 
 from modelsat.demo.bank import TASKS
 from modelsat.demo.zoo_specs import QUICKSTART_ZOO, CandidateSpec, of_families
