@@ -9,6 +9,7 @@ ModelSatError
     RoutingError       no candidate can be chosen
     MachineError       the machine lacks something (port, disk, package)
     QualityError       a measured figure misses its stated limit
+    TruncationError    too many answers were cut off before they named a result
 
 Each takes a single message, so it survives pickling between processes. The message says what
 failed, the value, what is allowed and what to do. Commands print only the message and exit
@@ -44,6 +45,12 @@ class GradingError(ModelSatError):
     """Too many answers could not be obtained or graded."""
 
     exit_code = 5
+
+
+class TruncationError(GradingError):
+    """Too many answers were cut off before they named a result."""
+
+    exit_code = 10
 
 
 class CheckpointError(ModelSatError):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelsat.cli.app_errors import interrupt_on_sigterm, report_errors
 from modelsat.config import load_config
-from modelsat.errors import GradingError, ModelSatError
+from modelsat.errors import GradingError, ModelSatError, TruncationError
 from modelsat.progress import Progress
 from profiling.candidate_log import CandidateLog
 from profiling.config import ProfileConfig
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # Logical CPUs of a Ray started here. Engines, stages and Ray's own actors each reserve some but
 # wait most of the time, so a small machine gets more than it has cores.
 _MIN_LOCAL_CPUS = 8
-_KINDS = ("correct", "incorrect", "unparsable", "failed")
+_KINDS = ("correct", "incorrect", "unparsable", "truncated", "failed")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -78,6 +78,8 @@ def run_from_file(path: str, overrides: Sequence[str], *, as_json: bool) -> None
         sys.stdout.write(json.dumps(report, indent=2) + "\n")
     if report["failures"]:
         raise _failed(report)
+    if report["truncated"]:
+        raise TruncationError("; ".join(row["reason"] for row in report["truncated"]))
     kept = [row for row in report["candidates"] if row["status"] == "reused"]
     num_profiled = len(report["candidates"]) - len(kept)
     sys.stderr.write(
@@ -90,8 +92,8 @@ def profile_zoo(config: ProfileConfig) -> dict[str, Any]:
     """Profile a zoo: outcomes, cards and report in ``output_dir``; what is done is kept.
 
     Returns:
-        The report. Candidates that could not be profiled stand under ``failures``; the others
-        are unharmed.
+        The report. Candidates that could not be profiled stand under ``failures``, those with
+        too many answers that were cut off under ``truncated``; the others are unharmed.
 
     Raises:
         ModelSatError: configuration, zoo file, questions or output folder are wrong.
@@ -110,7 +112,7 @@ def profile_zoo(config: ProfileConfig) -> dict[str, Any]:
             work.checkpoint.discard()
             reused.add(work.candidate.name)
             progress.advance(num_questions)
-            log.say(work.candidate.name, "unchanged since it was profiled; kept")
+            _keep(work, plan, log)
         else:
             todo.append(work)
     if todo:
@@ -122,8 +124,20 @@ def profile_zoo(config: ProfileConfig) -> dict[str, Any]:
     from profiling.results import merge_results
 
     done = [work for work in plan.works if work.candidate.name not in failures]
-    failures |= merge_results(done, plan, config)
-    return write_report(done, reused, failures, plan, config)
+    withheld = merge_results(done, plan, config)
+    failures |= withheld.failed
+    return write_report(done, reused, failures, withheld.truncated, plan, config)
+
+
+def _keep(work: Work, plan: Plan, log: CandidateLog) -> None:
+    from profiling.results import renew_grades
+
+    num_changed = renew_grades(work, plan)
+    if num_changed is None:
+        log.say(work.candidate.name, "unchanged since it was profiled; kept")
+    else:
+        text = f"graders have changed; its answers are graded again, {num_changed} grades differ"
+        log.say(work.candidate.name, text)
 
 
 def _profile(

@@ -31,7 +31,7 @@ MARGIN = "margin"
 # option's log-likelihood exceeds the second's, nats; null where no likelihoods are compared.
 GRADED = TableSchema(
     name="graded",
-    version=2,
+    version=3,
     fields=(
         *OUTCOMES.fields,
         pa.field(ENGINE_REQUEST, pa.int64()),

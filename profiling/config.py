@@ -63,6 +63,8 @@ class ProfileConfig(FrozenConfig):
             alone; covers scheduling, loading, answering and restarts of its engine.
         max_failed_fraction: largest share of questions (0..1) without an answer at which a
             candidate's outcomes and card are written.
+        max_truncated_fraction: largest share of answers (0..1) that were cut off before they
+            named a result at which a candidate gets a card.
         max_asking_runs: runs of an unfinished candidate that ask a failing question, each of
             them twice; after that its failure stands.
         remote: limits by name of candidates behind a URL; absent ones have the defaults.
@@ -81,6 +83,7 @@ class ProfileConfig(FrozenConfig):
     prompt: PromptConfig = Field(default_factory=PromptConfig)
     candidate_deadline_s: float = Field(default=1800.0, gt=0)
     max_failed_fraction: float = Field(default=0.05, ge=0, le=1)
+    max_truncated_fraction: float = Field(default=0.05, ge=0, le=1)
     max_asking_runs: int = Field(default=3, ge=1)
     remote: dict[str, RemoteConfig] = Field(default_factory=dict)
 

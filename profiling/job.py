@@ -15,6 +15,8 @@ Row = dict[str, Any]
 Finish = Callable[[Row], Row]
 """Grades one answered row; see :class:`profiling.keeping.BatchKeeper`."""
 
+# What a question needs to be asked and graded.
+QUESTION_COLUMNS = ["question_id", "task", "prompt", "answer", "n_choices", "grader", "grader_args"]
 # CPU share that each stage around the engine reserves: reading and passing on questions mostly
 # waits for the engine, and whole CPUs would leave none for it on a two-CPU cluster. One worker
 # each, because every worker imports Ray Data once more.

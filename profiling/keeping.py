@@ -18,8 +18,9 @@ class BatchKeeper:
 
     Args:
         num_batches: batches worked on at once.
-        finish: grades a row. The row has the question's columns question_id, prompt, answer and
-            n_choices; ``output`` (text), ``prompt_tokens`` and ``completion_tokens``;
+        finish: grades a row. The row has the question's columns question_id, prompt, answer,
+            n_choices, grader and grader_args; ``output`` (text) and ``finish_reason`` (as the
+            OpenAI API names it); ``prompt_tokens`` and ``completion_tokens``;
             ``engine_request`` (position of the request in its replica, from 0; -1 for a failed
             row); ``error`` (empty unless the row failed twice); and ``margin`` if likelihoods of
             options are compared (lead of the best option over the second, nats).

@@ -11,15 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelsat.aptitude.grading import Grade, grade_answer
 from modelsat.artifacts.schemas import QUESTIONS
-from modelsat.capability.cards import UNPARSABLE
+from modelsat.grading.graders import grade_answer, stored_grade
 from profiling.checkpoint import ENGINE_REQUEST, GRADED, MARGIN
 from profiling.engines import engine_of
-from profiling.job import LIGHT_STAGE, CandidateJob
+from profiling.job import LIGHT_STAGE, QUESTION_COLUMNS, CandidateJob
 
 SOURCE = "profiling"  # the outcomes' source column
-_QUESTION_COLUMNS = ("question_id", "task", "prompt", "answer", "n_choices")
 _MAX_REASON_CHARS = 300  # of a failed row; some engines quote the whole prompt
 
 
@@ -43,13 +41,13 @@ def build_pipeline(job: CandidateJob) -> Any:
     """Return the candidate's dataset of graded answers, not yet executed."""
     import ray.data
 
-    schema = pa.schema([f for f in QUESTIONS.fields if f.name in _QUESTION_COLUMNS])
+    schema = pa.schema([f for f in QUESTIONS.fields if f.name in QUESTION_COLUMNS])
     questions = ray.data.read_parquet(
         list(job.questions),
         schema=schema,
         partitioning=None,  # a folder named a=b is not a column
         **LIGHT_STAGE,
-    ).select_columns(list(_QUESTION_COLUMNS))
+    ).select_columns(QUESTION_COLUMNS)
     if len(job.settled):
         questions = questions.map_batches(
             drop_settled,
@@ -72,8 +70,9 @@ def drop_settled(questions: pa.Table, settled: pa.ChunkedArray) -> pa.Table:
 def grade_row(row: dict[str, Any], candidate: str) -> dict[str, Any]:
     """Return the outcomes row of one answered row.
 
-    An unparsable answer is wrong and says so in ``failure``; a row without an answer has no
-    ``correct``, and its ``failure`` is ``failed: `` and the reason.
+    An answer that names no result scores 0 and says so in ``failure``: ``unparsable``, or
+    ``truncated`` if it was cut off. A row without an answer has no ``correct``, and its
+    ``failure`` is ``failed: `` and the reason.
     """
     outcome: dict[str, Any] = {
         "question_id": row["question_id"],
@@ -83,15 +82,15 @@ def grade_row(row: dict[str, Any], candidate: str) -> dict[str, Any]:
     }
     if row["error"]:
         return {**outcome, "failure": f"failed: {one_line(row['error'])}"}
-    grade = grade_answer(row["output"], row["answer"], row["n_choices"] or None, row["prompt"])
+    grade = grade_answer(row, row["output"], row["finish_reason"])
     return {
         **outcome,
-        "correct": 1.0 if grade is Grade.CORRECT else 0.0,
+        **stored_grade(row, grade),
         "prompt_tokens": row["prompt_tokens"],
         "completion_tokens": row["completion_tokens"],
         "output": row["output"],
+        "finish_reason": row["finish_reason"],
         MARGIN: row.get(MARGIN),
-        "failure": UNPARSABLE if grade is Grade.UNPARSABLE else None,
     }
 
 

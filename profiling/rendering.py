@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 from modelsat.aptitude.prompts import ANSWER_DELIMITER, Prompts
 from modelsat.errors import ZooError
 
-# n_choices of a question without options while it passes through the engine: row stages of Ray
-# Data would turn a null among integers into NaN, and the integers into floats.
-NO_CHOICES = 0
+# Stand for nulls while a question passes through the engine: row stages of Ray Data would turn a
+# null among integers into NaN, and the integers into floats.
+_FILLED = {"n_choices": 0, "grader": "", "grader_args": ""}
 # The question's text while it passes through the engine, which overwrites a column "prompt".
 QUESTION = "question"
 # Token ids of the options' letters if their likelihoods are compared; else empty.
@@ -37,11 +37,12 @@ class TokenizerSource:
     trust_remote_code: bool = False
 
 
-def fill_n_choices(questions: pa.Table) -> pa.Table:
-    """Return the questions with :data:`NO_CHOICES` for those without options."""
-    place = questions.schema.get_field_index("n_choices")
-    n_choices = pc.fill_null(questions["n_choices"], NO_CHOICES)
-    return questions.set_column(place, "n_choices", n_choices)
+def fill_nulls(questions: pa.Table) -> pa.Table:
+    """Return the questions with 0 options, and empty texts, for what they do not state."""
+    for name, value in _FILLED.items():
+        place = questions.schema.get_field_index(name)
+        questions = questions.set_column(place, name, pc.fill_null(questions[name], value))
+    return questions
 
 
 def render_prompts(questions: pa.Table, source: TokenizerSource, prompts: Prompts) -> pa.Table:
@@ -51,7 +52,8 @@ def render_prompts(questions: pa.Table, source: TokenizerSource, prompts: Prompt
     from its chat template already, which does not happen when the same candidate is served.
 
     Args:
-        questions: columns question_id, task, prompt, answer, n_choices (no nulls).
+        questions: columns question_id, task, prompt, answer, n_choices, grader, grader_args
+            (no nulls).
         source: tokenizer and chat template of the candidate.
         prompts: how questions are put.
 
@@ -73,6 +75,8 @@ def render_prompts(questions: pa.Table, source: TokenizerSource, prompts: Prompt
             QUESTION: questions["prompt"],
             "answer": questions["answer"],
             "n_choices": pa.array(n_choices, type=pa.int32()),
+            "grader": questions["grader"],
+            "grader_args": questions["grader_args"],
             "tokenized_prompt": pa.array(ids, type=pa.list_(pa.int64())),
             OPTION_TOKENS: pa.array([letters[:n] for n in n_choices], type=pa.list_(pa.int64())),
         }

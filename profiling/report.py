@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from modelsat.aptitude.separation import wilson_interval
 from modelsat.artifacts.schemas import OUTCOMES
 from modelsat.artifacts.store import read_manifest, read_table, write_json, write_text
-from modelsat.capability.cards import UNPARSABLE, read_cards
+from modelsat.capability.cards import TRUNCATED, UNPARSABLE, read_cards
 from modelsat.zoo.candidate import Price
 from profiling.config import ProfileConfig
 from profiling.report_page import render_page
@@ -24,6 +24,7 @@ def write_report(
     done: Sequence[Work],
     reused: set[str],
     failures: Mapping[str, str],
+    truncated: Mapping[str, str],
     plan: Plan,
     config: ProfileConfig,
 ) -> dict[str, Any]:
@@ -33,6 +34,7 @@ def write_report(
         done: candidates with outcomes.
         reused: names of those whose outcomes an earlier run had written.
         failures: reason by name of candidates that could not be profiled or get no card.
+        truncated: reason by name of candidates with too many answers that were cut off.
         plan: the whole run.
         config: its configuration.
     """
@@ -42,6 +44,7 @@ def write_report(
     report = {
         "candidates": [_describe(work, work.candidate.name in reused, groups) for work in done],
         "failures": [{"candidate": name, "reason": text} for name, text in failures.items()],
+        "truncated": [{"candidate": name, "reason": text} for name, text in truncated.items()],
         "outcomes": str(config.output_dir / OUTCOMES_FILE) if done else None,
         "cards": str(cards) if has_cards else None,
         "card_accuracy": _card_accuracy(cards) if has_cards else {},
@@ -56,21 +59,27 @@ def group_by_task(plan: Plan) -> dict[str, Sequence[str]]:
     if plan.tasks is not None:
         return {core.task: core.question_ids for core in plan.tasks.tasks}
     groups: dict[str, list[str]] = {}
-    for question_id, task in zip(plan.question_ids, plan.question_tasks, strict=True):
-        groups.setdefault(task, []).append(question_id)
+    for question_id, row in plan.rows.items():
+        groups.setdefault(row["task"], []).append(question_id)
     return {**groups}
 
 
 def count_outcomes(table: pa.Table) -> dict[str, int]:
-    """Rows of an outcomes table by what became of them; the four kinds add up to all."""
+    """Rows of an outcomes table by what became of them; the kinds add up to all.
+
+    An answer with a fraction of the score counts as incorrect here.
+    """
     num_failed = table["correct"].null_count
     num_unparsable = pc.sum(pc.equal(table["failure"], UNPARSABLE)).as_py() or 0
+    num_truncated = pc.sum(pc.equal(table["failure"], TRUNCATED)).as_py() or 0
     num_correct = pc.sum(pc.equal(table["correct"], 1.0)).as_py() or 0
+    num_read = table.num_rows - num_unparsable - num_truncated - num_failed
     return {
         "num_questions": table.num_rows,
         "num_correct": num_correct,
-        "num_incorrect": table.num_rows - num_correct - num_unparsable - num_failed,
+        "num_incorrect": num_read - num_correct,
         "num_unparsable": num_unparsable,
+        "num_truncated": num_truncated,
         "num_failed": num_failed,
     }
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from modelsat.artifacts.schemas import OUTCOMES
 from modelsat.artifacts.store import read_manifest, read_table, write_table
 from modelsat.capability.cards import Card, build_cards, read_cards, write_cards
 from modelsat.errors import ArtifactError, GradingError
+from modelsat.grading.regrading import num_changed, regrade
 from profiling.checkpoint import ENGINE_REQUEST, MARGIN
 from profiling.config import ProfileConfig
-from profiling.report import count_tokens
+from profiling.report import count_outcomes, count_tokens
 from profiling.runner import Answers
 from profiling.work import CARDS_FILE, OUTCOMES_FILE, Plan, Work
 
@@ -31,7 +33,7 @@ def save_answers(answers: Answers, plan: Plan, config: ProfileConfig) -> None:
         MachineError: no disk space, or the folder cannot be written.
     """
     name = answers.work.candidate.name
-    table = _in_order(answers.table, plan.question_ids, name)
+    table = regrade(_in_order(answers.table, plan.question_ids, name), plan.rows)
     num_failed = table["correct"].null_count
     if num_failed > config.max_failed_fraction * table.num_rows:
         reason = next(text for text in table["failure"].to_pylist() if text)
@@ -43,6 +45,7 @@ def save_answers(answers: Answers, plan: Plan, config: ProfileConfig) -> None:
     manifest = {
         "candidate": name,
         "work_hash": answers.work.work_hash,
+        "graders": plan.graders,
         "max_new_tokens": config.max_new_tokens,
         "num_resumed": answers.num_resumed,
         "num_repeated": answers.work.checkpoint.num_interrupted(),
@@ -54,6 +57,34 @@ def save_answers(answers: Answers, plan: Plan, config: ProfileConfig) -> None:
     }
     write_table(OUTCOMES, table.drop_columns([ENGINE_REQUEST, MARGIN]), answers.work.path, manifest)
     answers.work.checkpoint.discard()
+
+
+def renew_grades(work: Work, plan: Plan) -> int | None:
+    """Grade a candidate's stored answers again if its graders have changed since.
+
+    Returns:
+        How many answers have another grade; None if the graders are the same.
+    """
+    manifest = read_manifest(work.path)
+    if manifest.get("graders") == plan.graders:
+        return None
+    before = read_table(OUTCOMES, work.path)
+    after = regrade(before, plan.rows)
+    write_table(OUTCOMES, after, work.path, {**manifest, "graders": plan.graders})
+    return num_changed(before, after)
+
+
+def too_many_cut(table: pa.Table, name: str, config: ProfileConfig) -> str | None:
+    """Return what is wrong and what to do if too many answers of a candidate were cut off."""
+    num_truncated = count_outcomes(table)["num_truncated"]
+    if num_truncated <= config.max_truncated_fraction * table.num_rows:
+        return None
+    return (
+        f"candidate {name!r}: {num_truncated} of {table.num_rows} answers were cut off before "
+        f"they named a result, more than max_truncated_fraction "
+        f"{config.max_truncated_fraction:g} allows; raise max_new_tokens "
+        f"({config.max_new_tokens}), or max_truncated_fraction to count them as wrong"
+    )
 
 
 def num_engines(table: pa.Table) -> int:
@@ -70,26 +101,43 @@ def num_near_ties(table: pa.Table) -> int:
     return pc.sum(pc.less(table[MARGIN], _NEAR_TIE_NATS)).as_py() or 0
 
 
-def merge_results(done: Sequence[Work], plan: Plan, config: ProfileConfig) -> dict[str, str]:
+@dataclass(frozen=True)
+class Withheld:
+    """Candidates that are done but get no card, each with the reason.
+
+    Attributes:
+        failed: too many questions failed.
+        truncated: too many answers were cut off.
+    """
+
+    failed: dict[str, str] = field(default_factory=dict)
+    truncated: dict[str, str] = field(default_factory=dict)
+
+
+def merge_results(done: Sequence[Work], plan: Plan, config: ProfileConfig) -> Withheld:
     """Write the merged outcomes and the cards of the candidates that are done.
 
     Files that would not change stay untouched.
-
-    Returns:
-        Reason by name of candidates that are done but get no card.
     """
+    withheld = Withheld()
     if not done:
-        return {}
+        return withheld
     tables = [read_table(OUTCOMES, work.path) for work in done]
     path = config.output_dir / OUTCOMES_FILE
-    manifest = {"work_hashes": {work.candidate.name: work.work_hash for work in done}}
+    manifest = {
+        "work_hashes": {work.candidate.name: work.work_hash for work in done},
+        "graders": plan.graders,
+    }
     if not path.exists() or _manifest_or_none(path) != manifest:
         write_table(OUTCOMES, pa.concat_tables(tables), path, manifest)
-    if plan.tasks is None:
-        return {}
     cards: list[Card] = []
-    without: dict[str, str] = {}
     for work, table in zip(done, tables, strict=True):
+        reason = too_many_cut(table, work.candidate.name, config)
+        if reason is not None:
+            withheld.truncated[work.candidate.name] = reason
+            continue
+        if plan.tasks is None:
+            continue
         provenance = (
             f"engine={work.candidate.engine} work={work.work_hash} "
             f"scoring={config.prompt.scoring} chat_template={config.prompt.chat_template} "
@@ -103,9 +151,9 @@ def merge_results(done: Sequence[Work], plan: Plan, config: ProfileConfig) -> di
                 provenance=provenance,
             )
         except GradingError as error:
-            without[work.candidate.name] = str(error)
+            withheld.failed[work.candidate.name] = str(error)
     _write_cards_if_changed(cards, config.output_dir / CARDS_FILE)
-    return without
+    return withheld
 
 
 def _run_tokens(answers: Answers) -> dict[str, int]:

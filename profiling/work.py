@@ -4,23 +4,28 @@ Nothing here starts Ray or an engine, so a run with nothing to do starts neither
 """
 
 import os
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelsat.aptitude.grading import GRADING_VERSION
 from modelsat.aptitude.prompts import TEMPERATURE, Prompts, load_prompts
 from modelsat.aptitude.tasks import TaskSet, load_tasks
 from modelsat.artifacts.hashing import content_hash, file_hash
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.artifacts.store import read_manifest, read_table
 from modelsat.errors import ArtifactError, ConfigError, MachineError, ModelSatError
+from modelsat.grading.graders import check_question, grader_versions
 from modelsat.zoo.candidate import Candidate
 from modelsat.zoo.zoo_file import Zoo, load_zoo
 from profiling.checkpoint import Checkpoint
 from profiling.config import ProfileConfig
 from profiling.engines import engine_of
+from profiling.job import QUESTION_COLUMNS
 
+# Part of the hash since grades were; now they are renewed from the stored answers. It stays, so
+# that the work of earlier releases counts as done.
+_HASHED_GRADING = 2
 OUTCOMES_FOLDER = "outcomes"
 CHECKPOINTS_FOLDER = "checkpoints"
 OUTCOMES_FILE = "outcomes.parquet"
@@ -60,8 +65,7 @@ class Plan:
     """A whole run.
 
     Attributes:
-        question_ids: ids of all questions, in the order of the files.
-        question_tasks: their tasks according to the tables, in the same order.
+        rows: rows of all questions by id, in the order of the files.
         questions: absolute paths of the questions tables.
         tasks: task set to write cards for, or None.
         prompts: how questions are put.
@@ -69,13 +73,22 @@ class Plan:
         refused: the other candidates: reason by name.
     """
 
-    question_ids: tuple[str, ...]
-    question_tasks: tuple[str, ...]
+    rows: dict[str, dict[str, Any]]
     questions: tuple[str, ...]
     tasks: TaskSet | None
     prompts: Prompts
     works: tuple[Work, ...]
     refused: dict[str, str]
+
+    @property
+    def question_ids(self) -> tuple[str, ...]:
+        """Ids of all questions, in the order of the files."""
+        return tuple(self.rows)
+
+    @property
+    def graders(self) -> dict[str, int]:
+        """Version of every grader that the questions want, by name."""
+        return grader_versions(self.rows.values())
 
 
 def plan_run(config: ProfileConfig) -> Plan:
@@ -85,16 +98,16 @@ def plan_run(config: ProfileConfig) -> Plan:
         ZooError: the zoo file is refused, or does not hold a named candidate.
         ConfigError: ``remote`` names a candidate that runs on this cluster, or none.
         ArtifactError: a questions table or the task set is missing or wrong, a question occurs
-            in two tables, or a core task's question in none.
+            in two tables, or a core task's question in none, or a question's gold answer is
+            wrong by its own grader.
     """
     zoo = load_zoo(config.zoo)
     _check_remote(zoo, config)
-    asked = _read_questions(config.questions)
-    question_ids = tuple(asked)
-    prompts = load_prompts(config.prompt, asked.values())
+    rows = _read_questions(config.questions)
+    prompts = load_prompts(config.prompt, rows.values())
     tasks = None if config.tasks is None else load_tasks(config.tasks)
     if tasks is not None:
-        _check_covered(tasks, question_ids, config)
+        _check_covered(tasks, rows, config)
     hashes = sorted(file_hash(path) for path in config.questions)
     works, refused = [], {}
     for candidate in zoo.select(config.candidates):
@@ -104,8 +117,7 @@ def plan_run(config: ProfileConfig) -> Plan:
         except ModelSatError as error:
             refused[candidate.name] = str(error)
     return Plan(
-        question_ids=question_ids,
-        question_tasks=tuple(row["task"] for row in asked.values()),
+        rows=rows,
         questions=tuple(str(path.resolve()) for path in config.questions),
         tasks=tasks,
         prompts=prompts,
@@ -149,7 +161,7 @@ def _plan_work(
         "questions": question_hashes,
         "max_new_tokens": config.max_new_tokens,
         "prompt": {"temperature": TEMPERATURE, "prompts": prompts.content_hash()},
-        "grading": GRADING_VERSION,
+        "grading": _HASHED_GRADING,
         **engine_of(candidate).hashed_settings(config.limits(candidate.name)),
     }
     work_hash = content_hash(settings)
@@ -163,18 +175,19 @@ def _plan_work(
 
 
 def _read_questions(paths: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
-    """Return the rows by id, in the order of the files, with the columns that prompts need."""
+    """Return the rows by id, in the order of the files."""
     found: dict[str, Path] = {}
     rows: dict[str, dict[str, Any]] = {}
     for path in paths:
         table = read_table(QUESTIONS, path)
-        for row in table.select(["question_id", "task", "prompt", "n_choices"]).to_pylist():
+        for row in table.select(QUESTION_COLUMNS).to_pylist():
             question_id = row["question_id"]
             if question_id in found:
                 raise ArtifactError(
                     f"question {question_id!r} occurs in {found[question_id]} and in {path}; "
                     "every question may occur in one table only"
                 )
+            check_question(row)
             found[question_id] = path
             rows[question_id] = row
     if not rows:
@@ -182,8 +195,7 @@ def _read_questions(paths: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def _check_covered(tasks: TaskSet, question_ids: tuple[str, ...], config: ProfileConfig) -> None:
-    known = set(question_ids)
+def _check_covered(tasks: TaskSet, known: Container[str], config: ProfileConfig) -> None:
     missing = [question_id for question_id in tasks.question_ids if question_id not in known]
     if missing:
         raise ArtifactError(

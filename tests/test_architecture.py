@@ -139,7 +139,7 @@ def test_what_a_package_imports_is_declared(package, extras):
     [
         "modelsat.zoo",
         "modelsat.artifacts.store",
-        "modelsat.aptitude.grading",
+        "modelsat.grading.graders",
         "modelsat.aptitude.tasks",
         "modelsat.capability.cards",
         "modelsat.aptitude.selection",
@@ -283,8 +283,8 @@ def test_no_model_may_bring_its_own_code():
 
 @pytest.mark.parametrize("path", shipped_yaml(), ids=name_of)
 def test_every_shipped_configuration_is_valid(path):
-    if path.parent.name in ("manifests", "bank"):
-        return  # checked below and in tests/unit/test_manifests.py, and in tests/unit/demo
+    if path.parent.name in ("manifests", "bank", "grading"):
+        return  # checked below, in tests/unit/test_manifests.py, and in tests/unit/{demo,grading}
     module, name = CONFIGURATIONS[path.relative_to(ROOT).parts[0]]
     load_config(getattr(importlib.import_module(module), name), path)
 

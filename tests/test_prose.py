@@ -35,10 +35,12 @@ REPLACEMENTS = {
     r"\b(a|the|an|each|every|one) such\b(?= *[.,;:)]|$)": "the noun that is meant",
     r"\b(Places|Circumstances|Asked|Laboratory|Guests)\b": "the term of STYLE, such as Limiter",
 }
-# Files that keep their words: the changelog, and questions in natural language.
+# Files that keep their words: the changelog, and questions and answers in natural language.
 EXEMPT = (
     "CHANGELOG.md",
     "modelsat/demo/bank/",
+    "tests/unit/grading/choice_answers.yaml",
+    "tests/unit/grading/other_answers.yaml",
     "tests/test_prose.py",
 )
 

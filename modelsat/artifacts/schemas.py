@@ -38,6 +38,8 @@ QUESTIONS = TableSchema(
         pa.field("prompt", pa.string(), nullable=False),
         pa.field("answer", pa.string(), nullable=False),
         pa.field("n_choices", pa.int32()),
+        pa.field("grader", pa.string()),
+        pa.field("grader_args", pa.string()),
         pa.field("dup_group", pa.string()),
         pa.field("category", pa.string()),
     ),
@@ -56,6 +58,8 @@ OUTCOMES = TableSchema(
         pa.field("prompt_tokens", pa.int32()),
         pa.field("completion_tokens", pa.int32()),
         pa.field("output", pa.string()),
+        pa.field("finish_reason", pa.string()),
+        pa.field("grader", pa.string()),
         pa.field("failure", pa.string()),
     ),
     key=("question_id", "candidate", "source"),
@@ -84,6 +88,8 @@ STATEMENT_TYPE = pa.struct(
         pa.field("num_shots", pa.int32(), nullable=False),
         pa.field("num_unparsable", pa.int32(), nullable=False),
         pa.field("num_failed", pa.int32(), nullable=False),
+        pa.field("num_truncated", pa.int32()),
+        pa.field("graders", pa.string()),
     ]
 )
 

@@ -13,8 +13,10 @@ from modelsat.artifacts.hashing import content_hash
 from modelsat.artifacts.schemas import CARDS
 from modelsat.artifacts.store import read_table, write_table
 from modelsat.errors import ArtifactError, GradingError, ZooError
+from modelsat.grading.grade import Kind
 
-UNPARSABLE = "unparsable"  # value of the outcomes' failure column for unparsable answers
+UNPARSABLE, TRUNCATED = Kind.UNPARSABLE.value, Kind.TRUNCATED.value  # in the column "failure"
+_LATER_FIELDS = ("num_truncated", "graders")  # of a statement; cards of earlier releases lack them
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,11 @@ class Statement:
         task: name of the core task.
         description: its five keywords.
         num_correct: correct answers; fractional if outcomes are.
-        num_shots: graded answers, including unparsable answers.
-        num_unparsable: answers that chose no option or were empty; they count as wrong.
+        num_shots: graded answers, including unparsable and truncated answers.
+        num_unparsable: complete answers that name no result; they count as wrong.
         num_failed: questions without an answer; they are not counted anywhere else.
+        num_truncated: answers that were cut off before a result; they count as wrong.
+        graders: what graded the answers if it was not the default: names, as "code, math".
     """
 
     task: str
@@ -36,6 +40,8 @@ class Statement:
     num_shots: int
     num_unparsable: int = 0
     num_failed: int = 0
+    num_truncated: int = 0
+    graders: str = ""
 
     @property
     def accuracy_fraction(self) -> float:
@@ -70,7 +76,11 @@ class Card:
         """Hash of the card's content, without the candidate's name and provenance."""
         # float: 15 and the 15.0 that is read back from a file are the same count.
         statements = [
-            {**vars(statement), "num_correct": float(statement.num_correct)}
+            {
+                name: float(value) if name == "num_correct" else value
+                for name, value in vars(statement).items()
+                if value or name not in _LATER_FIELDS
+            }
             for statement in self.statements
         ]
         return content_hash(
@@ -124,7 +134,7 @@ def build_cards(
     """
     question_ids = set(tasks.question_ids)
     answers: dict[str, dict[str, dict[str, Any]]] = {}
-    columns = outcomes.select(["candidate", "question_id", "correct", "failure"])
+    columns = outcomes.select(["candidate", "question_id", "correct", "failure", "grader"])
     for row in columns.to_pylist():
         if row["question_id"] not in question_ids:
             continue
@@ -196,6 +206,8 @@ def _build_card(
                 num_shots=len(graded),
                 num_unparsable=sum(row["failure"] == UNPARSABLE for row in graded),
                 num_failed=len(rows) - len(graded),
+                num_truncated=sum(row["failure"] == TRUNCATED for row in graded),
+                graders=", ".join(sorted({row["grader"] for row in graded if row["grader"]})),
             )
         )
     return Card(candidate, tasks.tasks_hash, tuple(statements), provenance=provenance)
@@ -225,7 +237,7 @@ def read_cards(path: str | Path, tasks_hashes: Sequence[str] | None = None) -> d
         card = Card(
             candidate=row["candidate"],
             tasks_hash=row["tasks_hash"],
-            statements=tuple(Statement(**statement) for statement in row["statements"]),
+            statements=tuple(map(_statement, row["statements"])),
             notes=row["notes"] or "",
             provenance=row["provenance"] or "",
         )
@@ -239,6 +251,10 @@ def read_cards(path: str | Path, tasks_hashes: Sequence[str] | None = None) -> d
         raise ArtifactError(f"{path} has no card")
     check_same_tasks(tuple(cards.values()), tasks_hashes, source=str(path))
     return cards
+
+
+def _statement(stored: Mapping[str, Any]) -> Statement:
+    return Statement(**{name: value for name, value in stored.items() if value is not None})
 
 
 def check_same_tasks(

@@ -208,7 +208,8 @@ def _grade_slice(
     timeout_s: float,
 ) -> dict[str, bool]:
     """Return whether each answered question was answered correctly."""
-    from modelsat.aptitude.grading import Grade, grade_answer
+    from modelsat.grading.grade import Kind
+    from modelsat.grading.graders import grade_answer
 
     outputs = live.ask_all(
         [prompts.messages(row["task"], row["prompt"]) for row in rows],
@@ -218,8 +219,7 @@ def _grade_slice(
     correct = {}
     for row, output in zip(rows, outputs, strict=True):
         if output is not None:
-            grade = grade_answer(output, row["answer"], row["n_choices"] or None, row["prompt"])
-            correct[row["question_id"]] = grade is Grade.CORRECT
+            correct[row["question_id"]] = grade_answer(row, output).kind is Kind.CORRECT
     return correct
 
 
@@ -293,6 +293,7 @@ def _print_cards(cards: "tuple[Card, ...]", path: Path, as_json: bool) -> None:
             "answers": sum(statement.num_shots for statement in card.statements),
             "accuracy": card.accuracy_fraction,
             "unparsable": sum(statement.num_unparsable for statement in card.statements),
+            "truncated": sum(statement.num_truncated for statement in card.statements),
             "failed": sum(statement.num_failed for statement in card.statements),
         }
         for card in cards

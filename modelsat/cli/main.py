@@ -28,8 +28,10 @@ LIBRARY_COMMANDS: Mapping[str, str] = MappingProxyType(
         "diagnose": "modelsat.cli.diagnose:diagnose",
         "doctor": "modelsat.cli.doctor:doctor",
         "evaluate": "modelsat.cli.evaluate:evaluate",
+        "grade": "modelsat.cli.grade:grade",
         "prepare": "modelsat.cli.prepare:prepare",
         "quickstart": "modelsat.cli.quickstart:quickstart",
+        "regrade": "modelsat.cli.grade:regrade",
         "route": "modelsat.cli.route:route",
         "tasks": "modelsat.cli.tasks:app",
     }

@@ -307,6 +307,7 @@ def _read(completion: Any) -> Row | None:
     """
     try:
         text = completion.choices[0].message.content
+        finish_reason = completion.choices[0].finish_reason
         usage = completion.usage
         counts = {
             name: getattr(usage, name) if usage else None
@@ -314,9 +315,9 @@ def _read(completion: Any) -> Row | None:
         }
     except (AttributeError, TypeError, LookupError):
         return None
-    is_right = isinstance(text, str | None)
+    is_right = isinstance(text, str | None) and isinstance(finish_reason, str | None)
     is_right &= all(isinstance(count, int | None) for count in counts.values())
-    return {"output": text or "", **counts} if is_right else None
+    return {"output": text or "", "finish_reason": finish_reason, **counts} if is_right else None
 
 
 def _message(error: "openai.APIStatusError") -> str:

@@ -59,7 +59,8 @@ class ProfilingEngine(ABC):
         without an answer becomes a failed row and does not stop the others.
 
         Args:
-            questions: columns question_id, task, prompt, answer, n_choices; one block per batch.
+            questions: columns question_id, task, prompt, answer, n_choices, grader and
+                grader_args; one block per batch.
             job: the candidate's job.
             finish: grades one answered row.
 

@@ -27,7 +27,7 @@ from profiling.rendering import (
     OPTION_TOKENS,
     QUESTION,
     TokenizerSource,
-    fill_n_choices,
+    fill_nulls,
     load_tokenizer,
     render_prompts,
 )
@@ -96,7 +96,7 @@ class Engine(ProfilingEngine):
         from ray.data.llm import build_processor, vLLMEngineProcessorConfig
 
         filled = questions.map_batches(
-            fill_n_choices, batch_size=None, batch_format="pyarrow", **LIGHT_STAGE
+            fill_nulls, batch_size=None, batch_format="pyarrow", **LIGHT_STAGE
         )
         options = self._candidate.llm_config
         config = vLLMEngineProcessorConfig(
@@ -198,7 +198,7 @@ def _checkpointed(
                 ]
             }
             async for done in super().__call__(batch):
-                answers += map(neutral_row, done[self.data_column])
+                answers += [neutral_row(row, max_new_tokens) for row in done[self.data_column]]
             return answers
 
     return CheckpointedEngine
@@ -256,15 +256,23 @@ def _wants_gpu(candidate: VllmCandidate) -> bool:
     return not asked or any(bundle.get("GPU") for bundle in asked)
 
 
-def neutral_row(row: Row) -> Row:
-    """Return the columns that ``BatchKeeper`` needs from a row with the engine's columns."""
+def neutral_row(row: Row, max_new_tokens: int) -> Row:
+    """Return the columns that ``BatchKeeper`` needs from a row with the engine's columns.
+
+    Ray's engine stage does not say why generation ended; an answer that has as many tokens as it
+    may have is taken for one that was cut off.
+    """
     output, margin = _answer(row)
+    is_cut = margin is None and (row["num_generated_tokens"] or 0) >= max_new_tokens
     return {
         "question_id": row["question_id"],
         "prompt": row[QUESTION],
         "answer": row["answer"],
         "n_choices": row["n_choices"],
+        "grader": row["grader"],
+        "grader_args": row["grader_args"],
         "output": output,
+        "finish_reason": "length" if is_cut else "stop",
         "prompt_tokens": row["num_input_tokens"],
         "completion_tokens": row["num_generated_tokens"],
         "engine_request": row["request_id"],

@@ -31,6 +31,8 @@ class _StatementDocument(FrozenConfig):
     num_shots: int = Field(ge=1, le=_MAX_COUNT)
     num_unparsable: int = Field(default=0, ge=0, le=_MAX_COUNT)
     num_failed: int = Field(default=0, ge=0, le=_MAX_COUNT)
+    num_truncated: int = Field(default=0, ge=0, le=_MAX_COUNT)
+    graders: str = Field(default="", max_length=_MAX_NAME_CHARS)
 
 
 class _CardDocument(FrozenConfig):
@@ -50,7 +52,8 @@ class _CardDocument(FrozenConfig):
         cls, statements: tuple[_StatementDocument, ...]
     ) -> tuple[_StatementDocument, ...]:
         for statement in statements:
-            if max(statement.num_correct, statement.num_unparsable) > statement.num_shots:
+            num_without = statement.num_unparsable + statement.num_truncated
+            if max(statement.num_correct, num_without) > statement.num_shots:
                 raise ValueError(
                     f"task {statement.task!r} counts more answers than its {statement.num_shots} "
                     "shots"

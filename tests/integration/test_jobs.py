@@ -133,6 +133,7 @@ def _profiling_inputs(folder: Path) -> Path:
         "tasks": str(folder / "tasks.json"),
         "output_dir": str(folder / "out"),
         "candidate_deadline_s": 200,
+        "max_truncated_fraction": 1.0,
     }
     path = folder / "profile.yaml"
     path.write_text(yaml.safe_dump(config))

@@ -7,7 +7,8 @@ import pyarrow as pa
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from modelsat.aptitude.grading import Grade, grade_answer
+from modelsat.grading.grade import Kind
+from modelsat.grading.graders import grade_answer
 
 _BATCH_SIZE = 256
 
@@ -46,6 +47,5 @@ def measure_accuracy(
     outputs = answer_prompts(directory, [row["prompt"] for row in rows])
     grades: defaultdict[str, list[bool]] = defaultdict(list)
     for row, output in zip(rows, outputs, strict=True):
-        grade = grade_answer(output, row["answer"], row["n_choices"], row["prompt"])
-        grades[row[by]].append(grade is Grade.CORRECT)
+        grades[row[by]].append(grade_answer(row, output).kind is Kind.CORRECT)
     return {name: sum(hits) / len(hits) for name, hits in grades.items()}

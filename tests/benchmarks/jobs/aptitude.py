@@ -74,6 +74,7 @@ def measure_engine_run(folder: Path, model: Path, replicas: int, num_questions: 
         [large_candidate(model)],
         large_questions(num_questions),
         max_new_tokens=NEW_TOKENS,
+        max_truncated_fraction=1.0,  # a random model never ends
         replicas=replicas,
     )
     run = run_timed(config, "large")

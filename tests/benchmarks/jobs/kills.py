@@ -18,7 +18,12 @@ KILLED_FRACTION = 0.4
 NUM_QUESTIONS = 200
 BLOCK_SIZE, BATCH_SIZE = 16, 8
 DEADLINE_S = 75  # deadline of each candidate; a URL that hangs uses all of it
-_ANSWERS = {"max_new_tokens": 12, "block_size": BLOCK_SIZE, "batch_size": BATCH_SIZE}
+_ANSWERS = {
+    "max_new_tokens": 12,
+    "max_truncated_fraction": 1.0,  # a random model never ends
+    "block_size": BLOCK_SIZE,
+    "batch_size": BATCH_SIZE,
+}
 
 
 @dataclass(frozen=True)

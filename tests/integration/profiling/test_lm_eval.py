@@ -102,6 +102,7 @@ def test_answers_are_those_of_lm_eval(
         "questions": [str(folder / "questions.parquet")],
         "output_dir": str(folder / setting["name"]),
         "max_new_tokens": MAX_NEW_TOKENS,
+        "max_truncated_fraction": 1.0,
         "candidate_deadline_s": 500,
         "prompt": prompt
         | {"examples": str(folder / "examples.parquet") if setting["shots"] else None},

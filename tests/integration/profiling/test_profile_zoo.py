@@ -42,8 +42,9 @@ NUM_TOO_LONG = 2  # the last questions do not fit the context window
 QUESTION_COUNTS = {
     "num_questions": NUM_QUESTIONS,
     "num_correct": 25,  # gold answers are what the model says
-    "num_incorrect": 24,  # gold answers are other words
-    "num_unparsable": 13,  # choices: the model's words name no letter
+    "num_incorrect": 0,
+    "num_unparsable": 0,
+    "num_truncated": 37,  # other words, and words that name no letter: the model never ends
     "num_failed": NUM_TOO_LONG,
 }
 
@@ -101,6 +102,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
         "max_parallel_candidates": 2,
         "batch_size": 4,
         "max_new_tokens": MAX_NEW_TOKENS,
+        "max_truncated_fraction": 1.0,
         "candidate_deadline_s": 300,
         "max_failed_fraction": 0.05,
     }
@@ -190,7 +192,7 @@ def test_two_replicas_share_the_questions(report: dict[str, Any]) -> None:
     assert alpha["num_engines"] == 2
 
 
-def test_failed_and_unparsable_rows_are_counted_apart(report: dict[str, Any]) -> None:
+def test_failed_and_truncated_rows_are_counted_apart(report: dict[str, Any]) -> None:
     [alpha] = report["candidates"]
     assert {key: alpha[key] for key in QUESTION_COUNTS} == QUESTION_COUNTS
 
@@ -200,8 +202,8 @@ def test_outcomes_say_what_happened_to_each_question(report: dict[str, Any], ben
     assert [row["question_id"] for row in rows] == [f"q{i:02d}" for i in range(NUM_QUESTIONS)]
     right, choice, wrong, too_long = rows[0], rows[1], rows[2], rows[-1]
     assert (right["correct"], right["failure"]) == (1.0, None)
-    assert (choice["correct"], choice["failure"]) == (0.0, "unparsable")
-    assert (wrong["correct"], wrong["failure"]) == (0.0, None)
+    assert (choice["correct"], choice["failure"]) == (0.0, "truncated")
+    assert (wrong["correct"], wrong["failure"]) == (0.0, "truncated")
     assert (too_long["correct"], too_long["output"]) == (None, None)
     assert too_long["failure"].startswith("failed: ")
     assert "context length" in too_long["failure"]
@@ -218,7 +220,7 @@ def test_card_follows_from_the_answers(report: dict[str, Any], bench: Bench) -> 
     cards = read_cards(bench.folder / "out" / "cards.parquet")
     assert list(cards) == ["alpha"]
     first = cards["alpha"].statements[0]
-    assert (first.num_correct, first.num_shots, first.num_unparsable) == (7.0, 20, 6)
+    assert (first.num_correct, first.num_shots, first.num_truncated) == (7.0, 20, 13)
 
 
 def test_a_candidate_that_does_not_load_fails_alone(report: dict[str, Any]) -> None:

@@ -57,6 +57,7 @@ def _values(folder: Path, out: str) -> dict[str, Any]:
         "block_size": BLOCK_SIZE,
         "batch_size": BATCH_SIZE,
         "max_new_tokens": MAX_NEW_TOKENS,
+        "max_truncated_fraction": 1.0,
         "candidate_deadline_s": 600,
     }
 
@@ -161,7 +162,7 @@ def _results(out: Path) -> tuple[list[dict[str, Any]], dict[str, Card]]:
 
 def test_bad_rows_are_counted_apart(scene: Scene) -> None:
     [alpha] = scene.unbroken["candidates"]
-    kinds = ("num_correct", "num_incorrect", "num_unparsable")
+    kinds = ("num_correct", "num_incorrect", "num_unparsable", "num_truncated")
     assert alpha["num_failed"] == NUM_TOO_LONG
     assert alpha["num_correct"] >= NUM_CORE / 2
     assert sum(alpha[kind] for kind in kinds) == NUM_QUESTIONS - NUM_TOO_LONG

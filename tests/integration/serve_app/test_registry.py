@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from ray import serve
 
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.artifacts.store import write_table
@@ -195,6 +196,7 @@ def write_aptitude_test(folder: Path) -> tuple[str, str]:
         "tasks": str(folder / "tasks.json"),
         "output_dir": str(folder / "profiled"),
         "max_new_tokens": 4,
+        "max_truncated_fraction": 1.0,
     }
     (folder / "profile.yaml").write_text(yaml.safe_dump(config))
     return "--profile", str(folder / "profile.yaml")
@@ -222,14 +224,24 @@ def test_a_candidate_sleeps_and_wakes_while_others_answer(endpoint: Endpoint, tm
         near = endpoint.ask("auto", models=[SLEEPER, *worse])
         assert near.json()["model"] in worse
         assert near.headers["x-modelsat-reason"] == "warm_near_best"
-        until(lambda: running_replicas(endpoint), lambda number: number == 1, timeout_s=120)
-        until(lambda: running_replicas(endpoint), lambda number: number == 0, timeout_s=120)
+        until(starting_replicas, lambda number: number == 1, timeout_s=60)
 
         # Who names it waits for it.
+        assert running_replicas(endpoint) == 0
         pinned = endpoint.ask(SLEEPER)
         assert (pinned.status_code, pinned.json()["model"]) == (200, SLEEPER)
+        until(lambda: running_replicas(endpoint), lambda number: number == 0, timeout_s=120)
         endpoint.command("remove", SLEEPER)
         requests.wait_for(10)
+
+
+def starting_replicas() -> int:
+    """Replicas of the sleeper that Serve is starting."""
+    [application] = [
+        found for name, found in serve.status().applications.items() if name.endswith(SLEEPER)
+    ]
+    states = [deployment.replica_states for deployment in application.deployments.values()]
+    return sum(found.get("STARTING", 0) for found in states)
 
 
 def running_replicas(endpoint: Endpoint) -> int | None:

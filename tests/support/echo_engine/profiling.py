@@ -65,6 +65,7 @@ class EchoReplica:
         return {
             **row,
             "output": output,
+            "finish_reason": "stop",
             "prompt_tokens": len(row["prompt"].split()),
             "completion_tokens": len(output.split()),
             "engine_request": number,

@@ -72,6 +72,7 @@ def configure(folder: Path, out: str, *candidates: dict[str, Any], **changes: An
         "block_size": BLOCK_SIZE,
         "batch_size": BATCH_SIZE,
         "max_new_tokens": MAX_NEW_TOKENS,
+        "max_truncated_fraction": 1.0,
         **changes,
     }
     path = folder / f"{out}.yaml"

@@ -9,12 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelsat.aptitude.benchmarks import BENCHMARKS
-from modelsat.aptitude.grading import Grade, grade_answer
 from modelsat.aptitude.keywords import load_keywords
 from modelsat.aptitude.sources import draw_per_task, import_benchmark, import_questions
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.artifacts.store import read_table, write_table
 from modelsat.errors import ArtifactError, ConfigError, MachineError
+from modelsat.grading.grade import Kind
+from modelsat.grading.graders import grade_answer
 
 # One row of each data set, its question as it must come out, and the text that is right.
 ROWS = {
@@ -224,9 +225,8 @@ def test_imported_questions_are_graded_by_letter_and_by_text(tmp_path):
     row, *_ = ROWS["arc_challenge"]
     file = save(tmp_path / "rows.parquet", [row])
     [question] = import_benchmark(BENCHMARKS["arc_challenge"], str(file)).questions.to_pylist()
-    for output, grade in [("C", Grade.CORRECT), ("ice", Grade.CORRECT), ("sand", Grade.INCORRECT)]:
-        own = (question["answer"], question["n_choices"], question["prompt"])
-        assert grade_answer(output, *own) is grade
+    for output, kind in [("C", Kind.CORRECT), ("ice", Kind.CORRECT), ("sand", Kind.INCORRECT)]:
+        assert grade_answer(question, output).kind is kind
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])

@@ -10,13 +10,17 @@ from modelsat.artifacts.schemas import OUTCOMES
 from modelsat.artifacts.store import read_manifest, read_table
 from modelsat.capability.cards import read_cards
 from modelsat.errors import GradingError
+from modelsat.grading.final_answer import FinalAnswer
+from modelsat.grading.grade import Grade, GradedQuestion
+from modelsat.grading.graders import GRADERS
+from modelsat.grading.text import TextGrader
 from profiling.checkpoint import GRADED
 from profiling.config import ProfileConfig
 from profiling.engines.vllm import neutral_row
 from profiling.pipeline import drop_settled, grade_row
 from profiling.rendering import OPTION_TOKENS, QUESTION
 from profiling.report import count_outcomes, write_report
-from profiling.results import merge_results, num_engines, save_answers
+from profiling.results import Withheld, merge_results, num_engines, renew_grades, save_answers
 from profiling.runner import Answers
 from profiling.work import Plan, plan_run
 from tests.support.profiling.zoo_files import QUESTION_IDS
@@ -28,6 +32,9 @@ def _row(question_id: str = "q0", **changes: Any) -> dict[str, Any]:
         "prompt": "Which?\nA) seven\nB) eight",
         "answer": question_id,
         "n_choices": 0,
+        "grader": "",
+        "grader_args": "",
+        "finish_reason": "stop",
         "output": question_id,
         "prompt_tokens": 5,
         "completion_tokens": 2,
@@ -49,7 +56,10 @@ def _answers(plan: Plan, rows: list[dict[str, Any]], index: int = 0) -> Answers:
     [
         ({}, 1.0, None),
         ({"output": "something else"}, 0.0, None),
-        ({"output": " "}, 0.0, "unparsable"),
+        ({"output": " "}, 0.0, "truncated"),
+        ({"output": "...", "finish_reason": "stop"}, 0.0, "unparsable"),
+        ({"grader": "number", "answer": "4", "output": "It is 4."}, 1.0, None),
+        ({"output": "Well, let me see if", "finish_reason": "length"}, 0.0, "truncated"),
         ({"n_choices": 4, "answer": "B", "output": "b"}, 1.0, None),
         ({"n_choices": 4, "answer": "B", "output": "eight"}, 1.0, None),
         ({"n_choices": 4, "answer": "B", "output": "seven"}, 0.0, None),
@@ -92,6 +102,7 @@ def test_outcomes_are_saved_in_the_order_of_the_questions(config: ProfileConfig)
         "num_correct": 5,
         "num_incorrect": 0,
         "num_unparsable": 0,
+        "num_truncated": 0,
         "num_failed": 1,
     }
     assert plan.works[0].is_done()
@@ -134,7 +145,7 @@ def test_saving_deletes_the_checkpoint_and_reports_repeated_rows(
     answers = _answers(plan, [_row(question_id) for question_id in QUESTION_IDS])
     save_answers(replace(answers, num_resumed=4), plan, config)
     assert not work.checkpoint.folder.parent.exists()
-    [entry] = write_report([work], set(), {}, plan, config)["candidates"]
+    [entry] = write_report([work], set(), {}, {}, plan, config)["candidates"]
     assert (entry["num_resumed"], entry["num_repeated"]) == (4, 2)
     assert entry["rows_per_s"] == 1.0  # two of six questions in two seconds
 
@@ -147,6 +158,8 @@ def _scored(question_id: str, *logprobs: float) -> dict[str, Any]:
         QUESTION: "Which?",
         "answer": "A",
         "n_choices": len(logprobs),
+        "grader": "",
+        "grader_args": "",
         OPTION_TOKENS: list(tokens),
         "logprobs": [{t: {"logprob": p} for t, p in zip(tokens, logprobs, strict=True)}],
         "generated_text": "junk",
@@ -163,7 +176,7 @@ def test_near_ties_are_counted(config: ProfileConfig) -> None:
     likely = replace(plan, prompts=replace(plan.prompts, scoring="loglikelihood"))
     logprobs = [(-1, -1), (-2, -1, -1.0005), (-1.002, -1), (-4, -9, -1), (-1,)]
     rows = [
-        neutral_row(_scored(name, *values))
+        neutral_row(_scored(name, *values), max_new_tokens=1)
         for name, values in zip(QUESTION_IDS[:5], logprobs, strict=True)
     ]
     assert [row["output"] for row in rows] == ["A", "B", "B", "C", "A"]
@@ -172,7 +185,7 @@ def test_near_ties_are_counted(config: ProfileConfig) -> None:
         save_answers(_answers(scored, rows, index), scored, config)
         work = scored.works[index]
         assert read_table(OUTCOMES, work.path).column_names == OUTCOMES.arrow.names
-        [entry] = write_report([work], set(), {}, scored, config)["candidates"]
+        [entry] = write_report([work], set(), {}, {}, scored, config)["candidates"]
         assert entry["num_near_ties"] == expected
 
 
@@ -204,7 +217,7 @@ def test_merged_tables_and_cards_follow_the_zoo_file(config: ProfileConfig) -> N
     rows = [_row(question_id) for question_id in QUESTION_IDS]
     for index in (1, 0):
         save_answers(_answers(plan, rows, index), plan, config)
-    assert merge_results(plan.works, plan, config) == {}
+    assert merge_results(plan.works, plan, config) == Withheld()
     merged = read_table(OUTCOMES, config.output_dir / "outcomes.parquet")
     assert merged["candidate"].to_pylist() == ["alpha"] * 6 + ["Beta/2"] * 6
     cards = read_cards(config.output_dir / "cards.parquet", plan.tasks and (plan.tasks.tasks_hash,))
@@ -228,10 +241,53 @@ def test_candidate_with_failed_core_questions_gets_no_card(config: ProfileConfig
     good = [_row(question_id) for question_id in QUESTION_IDS]
     save_answers(_answers(plan, good), plan, config)
     save_answers(_answers(plan, [*good[1:], _row("q0", error="boom")], 1), plan, config)
-    without = merge_results(plan.works, plan, config)
+    without = merge_results(plan.works, plan, config).failed
     assert list(without) == ["Beta/2"]
     assert "failed on 1 of 3 aptitude questions" in without["Beta/2"]
     assert list(read_cards(config.output_dir / "cards.parquet")) == ["alpha"]
+
+
+def test_candidate_whose_answers_are_cut_off_gets_no_card_unless_allowed(
+    config: ProfileConfig,
+) -> None:
+    plan = plan_run(config)
+    good = [_row(question_id) for question_id in QUESTION_IDS]
+    save_answers(_answers(plan, good), plan, config)
+    cut = _row("q0", output="Let me think: the", finish_reason="length")
+    save_answers(_answers(plan, [cut, *good[1:]], 1), plan, config)
+    withheld = merge_results(plan.works, plan, config)
+    assert "1 of 6 answers were cut off" in withheld.truncated["Beta/2"]
+    assert "raise max_new_tokens (16)" in withheld.truncated["Beta/2"]
+    assert list(read_cards(config.output_dir / "cards.parquet")) == ["alpha"]
+    report = write_report(plan.works, set(), {}, withheld.truncated, plan, config)
+    assert [row["candidate"] for row in report["truncated"]] == ["Beta/2"]
+    assert report["candidates"][1]["num_truncated"] == 1
+
+    allowed = config.model_copy(update={"max_truncated_fraction": 0.2})
+    assert merge_results(plan.works, plan, allowed) == Withheld()
+    cards = read_cards(config.output_dir / "cards.parquet")
+    assert [statement.num_truncated for statement in cards["Beta/2"].statements] == [1]
+
+
+def test_stored_answers_are_graded_anew_when_a_grader_changes(
+    config: ProfileConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_run(config)
+    save_answers(_answers(plan, [_row(question_id) for question_id in QUESTION_IDS]), plan, config)
+    work = plan.works[0]
+    assert renew_grades(work, plan) is None
+
+    class Stricter(TextGrader):
+        version = TextGrader.version + 1
+
+        def grade(self, question: GradedQuestion, answer: FinalAnswer) -> Grade:
+            return Grade.of_score(float(answer.text == "q1"))
+
+    monkeypatch.setitem(GRADERS, "text", Stricter())
+    assert renew_grades(work, plan) == len(QUESTION_IDS) - 1
+    assert read_table(OUTCOMES, work.path)["correct"].to_pylist() == [0, 1, 0, 0, 0, 0]
+    assert work.is_done()
+    assert renew_grades(work, plan) is None
 
 
 def test_report_distinguishes_profiled_reused_and_failed(config: ProfileConfig) -> None:
@@ -239,7 +295,7 @@ def test_report_distinguishes_profiled_reused_and_failed(config: ProfileConfig) 
     rows = [_row(question_id) for question_id in QUESTION_IDS]
     for index in (0, 1):
         save_answers(_answers(plan, rows, index), plan, config)
-    report = write_report(plan.works, {"alpha"}, {"gamma": "why"}, plan, config)
+    report = write_report(plan.works, {"alpha"}, {"gamma": "why"}, {}, plan, config)
     assert [entry["status"] for entry in report["candidates"]] == ["reused", "profiled"]
     assert report["candidates"][0]["prompt_tokens"] == 30
     assert report["candidates"][0]["rows_per_s"] == 3.0

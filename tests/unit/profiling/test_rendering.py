@@ -13,12 +13,11 @@ from modelsat.errors import ZooError
 from modelsat.zoo.engines.vllm import VllmCandidate
 from profiling.engines.vllm import tokenizer_source
 from profiling.rendering import (
-    NO_CHOICES,
     OPTION_TOKENS,
     QUESTION,
     TokenizerSource,
     _load_tokenizer,
-    fill_n_choices,
+    fill_nulls,
     render_prompts,
 )
 
@@ -47,7 +46,7 @@ def _of_vllm(source: Path | str, **engine_kwargs: str) -> TokenizerSource:
 
 
 def _questions(prompts: list[str], n_choices: list[int | None]) -> pa.Table:
-    return fill_n_choices(
+    return fill_nulls(
         pa.table(
             {
                 "question_id": [str(i) for i in range(len(prompts))],
@@ -55,6 +54,8 @@ def _questions(prompts: list[str], n_choices: list[int | None]) -> pa.Table:
                 "prompt": prompts,
                 "answer": ["x"] * len(prompts),
                 "n_choices": pa.array(n_choices, type=pa.int32()),
+                "grader": pa.nulls(len(prompts), pa.string()),
+                "grader_args": pa.nulls(len(prompts), pa.string()),
             }
         )
     )
@@ -71,7 +72,8 @@ def test_prompt_is_one_user_message_with_one_opening_token(tmp_path: Path) -> No
 def test_engine_rows_have_no_nulls(tmp_path: Path) -> None:
     source = _saved(tmp_path, TEMPLATE)
     rendered = render_prompts(_questions(["how", "many"], [None, 4]), source, Prompts())
-    assert rendered["n_choices"].to_pylist() == [NO_CHOICES, 4]
+    assert rendered["n_choices"].to_pylist() == [0, 4]
+    assert rendered["grader"].to_pylist() == ["", ""]
 
 
 def test_rejects_a_tokenizer_without_chat_template(tmp_path: Path) -> None:

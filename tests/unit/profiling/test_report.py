@@ -64,7 +64,7 @@ def test_cost_uses_zoo_prices_and_is_unknown_without_counts() -> None:
 
 def test_report_has_accuracy_by_core_task_tokens_and_speed(config: ProfileConfig) -> None:
     plan = _save(config, {"q0": 0.0, "q1": None, "q5": 0.0})
-    report = write_report(plan.works[:1], set(), {}, plan, config)
+    report = write_report(plan.works[:1], set(), {}, {}, plan, config)
     [row] = report["candidates"]
     assert (row["num_correct"], row["num_incorrect"], row["num_failed"]) == (3, 2, 1)
     assert row["accuracy_fraction"] == pytest.approx(3 / 5)
@@ -81,7 +81,7 @@ def test_report_has_accuracy_by_core_task_tokens_and_speed(config: ProfileConfig
 def test_tasks_come_from_the_tables_without_a_task_set(config: ProfileConfig) -> None:
     plan = _save(config.model_copy(update={"tasks": None}), {})
     config = config.model_copy(update={"tasks": None})
-    [row] = write_report(plan.works[:1], set(), {}, plan, config)["candidates"]
+    [row] = write_report(plan.works[:1], set(), {}, {}, plan, config)["candidates"]
     assert [(task["task"], task["num_questions"]) for task in row["tasks"]] == [("t", 6)]
 
 
@@ -97,7 +97,7 @@ def test_tasks_of_a_kept_candidate_are_its_own_when_tables_are_given_in_another_
     config = config.model_copy(update={"questions": config.questions[::-1]})
     plan = plan_run(config)
     assert plan.works[0].is_done()
-    [row] = write_report(plan.works[:1], {"alpha"}, {}, plan, config)["candidates"]
+    [row] = write_report(plan.works[:1], {"alpha"}, {}, {}, plan, config)["candidates"]
     found = {task["task"]: task["accuracy_fraction"] for task in row["tasks"]}
     assert found == ({"t": 0.0} if has_tasks else {"u": 1.0, "t": 0.0})
 
@@ -106,7 +106,7 @@ def test_page_shows_candidates_failures_and_the_cards(config: ProfileConfig) -> 
     plan = _save(config, {"q0": 0.0})
     merge_results(plan.works[:1], plan, config)
     failures = {"far": "candidate 'far': <script>alert(1)</script>"}
-    report = write_report(plan.works[:1], set(), failures, plan, config)
+    report = write_report(plan.works[:1], set(), failures, {}, plan, config)
     assert report["card_accuracy"] == {"alpha": {"t": pytest.approx(2 / 3)}}
     page = (config.output_dir / "report.html").read_text()
     assert "<script>" not in page
@@ -116,7 +116,7 @@ def test_page_shows_candidates_failures_and_the_cards(config: ProfileConfig) -> 
 
 
 def test_page_of_a_run_without_any_result(config: ProfileConfig) -> None:
-    report = write_report([], set(), {"alpha": "why"}, plan_run(config), config)
+    report = write_report([], set(), {"alpha": "why"}, {}, plan_run(config), config)
     assert report["card_accuracy"] == {}
     page = (config.output_dir / "report.html").read_text()
     assert "why" in page

@@ -1,0 +1,106 @@
+"""The graders by name: which one a question wants, whether it can, and what it says."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from modelsat.errors import ArtifactError
+from modelsat.grading.choice import ChoiceGrader
+from modelsat.grading.final_answer import read_answer
+from modelsat.grading.grade import Grade, GradedQuestion, Grader, Kind
+from modelsat.grading.matching import ContainsGrader, RegexGrader
+from modelsat.grading.mathematics import MathGrader, NumberGrader
+from modelsat.grading.structured import JsonSchemaGrader, ToolCallGrader
+from modelsat.grading.text import TextGrader
+
+GRADERS: dict[str, Grader] = {
+    "choice": ChoiceGrader(),
+    "text": TextGrader(),
+    "number": NumberGrader(),
+    "math": MathGrader(),
+    "contains": ContainsGrader(),
+    "regex": RegexGrader(),
+    "json_schema": JsonSchemaGrader(),
+    "tool_call": ToolCallGrader(),
+}
+
+
+_WITHOUT_RESULT = (Kind.UNPARSABLE, Kind.TRUNCATED)
+
+
+def grader_name(row: Mapping[str, Any]) -> str:
+    """Return the grader of a row of a questions table; by default that of its kind."""
+    return row.get("grader") or ("choice" if row.get("n_choices") else "text")
+
+
+def grader_versions(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the version of every grader that questions want, by name."""
+    names = sorted({grader_name(row) for row in rows})
+    return {name: GRADERS[name].version for name in names}
+
+
+def stored_grade(row: Mapping[str, Any], grade: Grade) -> dict[str, Any]:
+    """Return the columns of an outcomes table that a grade fills."""
+    is_default = grader_name(row) == grader_name({"n_choices": row.get("n_choices")})
+    return {
+        "correct": grade.score,
+        "failure": grade.kind.value if grade.kind in _WITHOUT_RESULT else None,
+        "grader": None if is_default else grader_name(row),
+    }
+
+
+def check_question(row: Mapping[str, Any]) -> None:
+    """Check that a question can be graded, and that its gold answer is right by its own grader.
+
+    Args:
+        row: of a questions table.
+
+    Raises:
+        ArtifactError: the grader is unknown, its settings or the gold answer are unusable; the
+            message names the question.
+    """
+    name = grader_name(row)
+    try:
+        if name not in GRADERS:
+            raise ValueError(f"unknown grader {name!r}; there are {', '.join(GRADERS)}")
+        question = _question(row)
+        GRADERS[name].check(question)
+        own = GRADERS[name].own_answer(question)
+        if own is not None:
+            grade = GRADERS[name].grade(question, read_answer(own))
+            if grade.kind is not Kind.CORRECT:
+                raise ValueError(
+                    f"the gold answer {row['answer']!r} is {grade.kind} by its own grader "
+                    f"{name!r} ({grade.reason})"
+                )
+    except ValueError as error:
+        raise ArtifactError(f"question {row.get('question_id')!r}: {error}") from None
+
+
+def grade_answer(row: Mapping[str, Any], output: str, finish_reason: str | None = None) -> Grade:
+    """Grade an answer to a question.
+
+    Args:
+        row: the question's row, one that passed :func:`check_question`.
+        output: what the candidate said, its reasoning included.
+        finish_reason: why generation ended, as the OpenAI API names it.
+
+    Example:
+        >>> row = {"prompt": "1 + 1?", "answer": "2", "grader": "number"}
+        >>> grade_answer(row, "<think>One and one.</think> It is 2.").kind.value
+        'correct'
+    """
+    answer = read_answer(output, finish_reason)
+    return GRADERS[grader_name(row)].grade(_question(row), answer)
+
+
+def _question(row: Mapping[str, Any]) -> GradedQuestion:
+    args = row.get("grader_args") or {}
+    if isinstance(args, str):
+        try:
+            args = json.loads(args)
+        except ValueError as error:
+            raise ValueError(f"grader_args {args!r} is not JSON: {error}") from None
+    if not isinstance(args, Mapping):
+        raise ValueError(f"grader_args {args!r} must be a JSON object")
+    return GradedQuestion(row["prompt"], row["answer"], row.get("n_choices") or None, args)

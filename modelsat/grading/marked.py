@@ -1,0 +1,111 @@
+r"""Results that an answer marks as its result: ``\boxed{}``, tags, JSON, ``####``, bold text.
+
+Every function returns what the last such mark holds, or None.
+"""
+
+import json
+import re
+from typing import Any
+
+_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
+_WRAPPER = re.compile(
+    r"\\(?:text(?:bf|it|rm|sf|tt)?|math(?:bf|rm|it|sf|tt)|boldsymbol|mbox|operatorname)\s*"
+    r"\{([^{}]*)\}"
+)
+_TAG = re.compile(
+    r"<(answer|final_answer|finalanswer|final|choice|option|result|solution)>"
+    r"((?:(?!<\1>).)*?)</\1>",
+    re.IGNORECASE | re.DOTALL,
+)
+_BOLD = re.compile(r"\*\*([^*\n]{1,100})\*\*")
+_HASHES = re.compile(r"^\s*####[ \t]*(\S.*)$", re.MULTILINE)  # as in GSM8K's solutions
+_FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
+_RESULT_KEYS = ("answer", "final_answer", "correct_answer", "choice", "option", "result")
+_MAX_BOXES = 5  # that are looked into, from the last
+_MAX_JSON_STARTS = 50  # of braces tried as the start of a document
+
+
+def boxed(text: str) -> str | None:
+    r"""Return what the last ``\boxed{...}`` holds; None as well if it is not closed."""
+    for opening in reversed([*_BOX.finditer(text)][-_MAX_BOXES:]):
+        depth = 1
+        for end in range(opening.end(), len(text)):
+            depth += {"{": 1, "}": -1}.get(text[end], 0)
+            if depth == 0:
+                return text[opening.end() : end].strip()
+    return None
+
+
+def tagged(text: str) -> str | None:
+    """Return what the last ``<answer>`` or a tag of the same meaning holds."""
+    found = _TAG.findall(text)
+    return found[-1][1].strip() if found else None
+
+
+def bold(text: str) -> str | None:
+    """Return what the last bold passage holds."""
+    found = _BOLD.findall(text)
+    return found[-1].strip() if found else None
+
+
+def after_hashes(text: str) -> str | None:
+    """Return the rest of the last line that begins with ``####``."""
+    found = _HASHES.findall(text)
+    return found[-1].strip() if found else None
+
+
+def json_result(text: str) -> str | None:
+    """Return the result that a JSON object names, such as ``{"answer": "B"}``."""
+    document = json_document(text)
+    if not isinstance(document, dict):
+        return None
+    by_key = {re.sub(r"[\s-]+", "_", key.lower()): value for key, value in document.items()}
+    for key in _RESULT_KEYS:
+        value = by_key.get(key)
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            return str(value).strip()
+    return None
+
+
+def json_document(text: str) -> Any:
+    """Return the JSON object or array of an answer: all of it, fenced, or amid prose.
+
+    Returns:
+        The last document of several; None if there is none.
+    """
+    for candidate in (text, *reversed(_FENCE.findall(text))):
+        try:
+            return json.loads(candidate)
+        except (ValueError, RecursionError):
+            continue
+    return _document_amid_prose(text)
+
+
+def _document_amid_prose(text: str) -> Any:
+    decoder, found, start, tries = json.JSONDecoder(), None, 0, 0
+    while (opening := re.compile(r"[{\[]").search(text, start)) and tries < _MAX_JSON_STARTS:
+        tries += 1
+        try:
+            document, start = decoder.raw_decode(text, opening.start())
+        except (ValueError, RecursionError):
+            start = opening.end()
+            continue
+        if isinstance(document, dict) or not isinstance(found, dict):
+            found = document
+    return found
+
+
+def unwrapped(text: str) -> str:
+    r"""Remove markup around words: ``**B**``, ``\text{B}``, ``\(B\)``, quotation marks."""
+    previous = None
+    while previous != text:
+        previous, text = text, _WRAPPER.sub(r"\1", text)
+    text = re.sub(r"\\[()\[\]]|\$", "", text)
+    text = re.sub(r"(?<!\w)'([^'\n]{1,80})'(?!\w)", r"\1", text)
+    text = re.sub(r"<(b|strong|em|i|u)>(.*?)</\1>", r"\2", text, flags=re.IGNORECASE)
+    text = re.sub(r"\u3010([^\u3011\n]*)\u3011", r"\1: ", text)  # headings between black brackets
+    return re.sub(
+        r"[*`\"\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d\u300e\u300f]|(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])",
+        "",
+        text,
+    )

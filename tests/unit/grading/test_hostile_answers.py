@@ -1,0 +1,59 @@
+"""Answers made to exhaust a grader are graded like others, and the next one as well."""
+
+import json
+
+import pytest
+
+from modelsat.grading.graders import GRADERS, grade_answer
+from modelsat.grading.symbolic import ComparisonTimeout, SymbolicComparer
+
+QUESTIONS = {
+    "choice": {"prompt": "Which?\nA. Rome\nB. Paris", "answer": "A", "n_choices": 2},
+    "text": {"prompt": "", "answer": "Paris"},
+    "number": {"prompt": "", "answer": "7"},
+    "math": {"prompt": "", "answer": r"\frac{1}{2}"},
+    "contains": {"prompt": "", "answer": "Paris"},
+    "regex": {"prompt": "", "answer": "(a+)+b"},
+    "json_schema": {"prompt": "", "answer": '{"a": 1}'},
+    "tool_call": {"prompt": "", "answer": '{"name": "f", "arguments": {}}'},
+}
+HOSTILE = {
+    "nested think": "<think>" * 20_000,
+    "options": "option " * 30_000,
+    "answers": "the answer is " * 20_000,
+    "letters": "A or B or " * 20_000,
+    "brackets": "(" * 200_000,
+    "nested JSON": "[" * 100_000,
+    "boxes": r"\boxed{" * 10_000,
+    "digits": "9" * 100_000,
+    "power tower": r"\boxed{9^{9^{9^{9}}}}",
+    "backtracking": "a" * 100_000,
+    "nulls": "\0" * 10_000,
+    "surrogate": "\ud800 is the answer",
+    "fences": "```\n" * 20_000,
+}
+
+
+@pytest.mark.parametrize("answer", HOSTILE)
+@pytest.mark.parametrize("grader", GRADERS)
+def test_a_hostile_answer_is_not_right(grader: str, answer: str) -> None:
+    question = QUESTIONS[grader] | {"grader": grader}
+    assert grade_answer(question, HOSTILE[answer]).score == 0
+
+
+def test_a_comparison_that_takes_too_long_is_ended_and_the_next_one_works() -> None:
+    comparer = SymbolicComparer()
+    assert comparer.are_equal("1", "2/2")
+    comparer._timeout_s = 0.2
+    with pytest.raises(ComparisonTimeout, match=r"more than 0\.2 s"):
+        comparer.are_equal(r"\sum_{k=1}^{10^9} \frac{1}{k^3}", r"\int_0^1 x^{x^{x}} dx")
+    comparer._timeout_s = 3.0
+    assert comparer.are_equal("1", "2/2")
+    comparer.close()
+
+
+def test_a_schema_fetches_nothing() -> None:
+    schema = json.dumps({"schema": {"$ref": "http://127.0.0.1:1/schema.json"}})
+    question = {"prompt": "", "answer": "", "grader": "json_schema", "grader_args": schema}
+    with pytest.raises(Exception, match="Unresolvable"):
+        grade_answer(question, "{}")
