@@ -57,7 +57,9 @@ class ProfileConfig(FrozenConfig):
             that are asked again when the run is killed at any point.
         batch_size: questions whose answers are kept together as soon as all are there; an
             engine works on as many such batches as fit into a block.
-        max_new_tokens: most tokens of one answer.
+        max_new_tokens: most tokens of one answer, for candidates whose zoo entry does not say;
+            None: 16 for options and short texts, 1024 for other graders, and 8192 more for
+            candidates that reason.
         prompt: how questions are put and what of an answer counts.
         candidate_deadline_s: seconds from a candidate's start to its end, after which it fails
             alone; covers scheduling, loading, answering and restarts of its engine.
@@ -79,7 +81,7 @@ class ProfileConfig(FrozenConfig):
     max_parallel_candidates: int = Field(default=1, ge=1)
     block_size: int = Field(default=256, ge=1)
     batch_size: int = Field(default=32, ge=1)
-    max_new_tokens: int = Field(default=16, ge=1)
+    max_new_tokens: int | None = Field(default=None, ge=1)
     prompt: PromptConfig = Field(default_factory=PromptConfig)
     candidate_deadline_s: float = Field(default=1800.0, gt=0)
     max_failed_fraction: float = Field(default=0.05, ge=0, le=1)

@@ -35,7 +35,7 @@ class CandidateJob:
         replicas: least and most replicas that share the questions.
         batch_size: questions per batch.
         num_batches: batches that one replica works on at once.
-        max_new_tokens: most tokens of one answer.
+        max_new_tokens: most tokens of one answer, by the name of the question's grader.
         prompts: how questions are put.
         start_timeout_s: time limit for the start of all replicas, seconds.
         limits: rate limits of a candidate that does not run on this cluster.
@@ -50,7 +50,7 @@ class CandidateJob:
     replicas: tuple[int, int]
     batch_size: int
     num_batches: int
-    max_new_tokens: int
+    max_new_tokens: dict[str, int]
     prompts: Prompts
     start_timeout_s: float
     limits: RemoteConfig

@@ -1,8 +1,10 @@
 """From a question to the token ids that an engine continues."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from string import ascii_uppercase
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -29,12 +31,14 @@ class TokenizerSource:
         source: hub id or directory.
         revision: revision of a hub id; None for the default.
         trust_remote_code: whether the tokenizer may run code of its own repository.
+        template_arguments: arguments of the chat template, such as ``enable_thinking``.
     """
 
     candidate: str
     source: str
     revision: str | None = None
     trust_remote_code: bool = False
+    template_arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 def fill_nulls(questions: pa.Table) -> pa.Table:
@@ -64,7 +68,8 @@ def render_prompts(questions: pa.Table, source: TokenizerSource, prompts: Prompt
     tokenizer = load_tokenizer(source, needs_template=prompts.chat_template)
     n_choices = questions["n_choices"].to_pylist()
     rows = zip(questions["task"].to_pylist(), questions["prompt"].to_pylist(), strict=True)
-    texts = [render_text(tokenizer, prompts, task, prompt) for task, prompt in rows]
+    arguments = source.template_arguments
+    texts = [render_text(tokenizer, prompts, task, prompt, arguments) for task, prompt in rows]
     ids = [encode(tokenizer, prompts, text) for text in texts]
     letters: list[int] = []
     if prompts.scoring == "loglikelihood" and texts:
@@ -83,12 +88,21 @@ def render_prompts(questions: pa.Table, source: TokenizerSource, prompts: Prompt
     )
 
 
-def render_text(tokenizer: Any, prompts: Prompts, task: str, prompt: str) -> str:
+def render_text(
+    tokenizer: Any,
+    prompts: Prompts,
+    task: str,
+    prompt: str,
+    template_arguments: Mapping[str, Any] = MappingProxyType({}),
+) -> str:
     """Return the text that a candidate continues with its answer."""
     if not prompts.chat_template:
         return prompts.plain_text(task, prompt)
     text: str = tokenizer.apply_chat_template(
-        prompts.messages(task, prompt), add_generation_prompt=True, tokenize=False
+        prompts.messages(task, prompt),
+        add_generation_prompt=True,
+        tokenize=False,
+        **template_arguments,
     )
     return text
 

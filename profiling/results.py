@@ -1,7 +1,7 @@
 """The results of a run: outcomes per candidate, the merged tables, the cards."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from profiling.checkpoint import ENGINE_REQUEST, MARGIN
 from profiling.config import ProfileConfig
 from profiling.report import count_outcomes, count_tokens
 from profiling.runner import Answers
-from profiling.work import CARDS_FILE, OUTCOMES_FILE, Plan, Work
+from profiling.work import CARDS_FILE, OUTCOMES_FILE, Plan, Work, max_tokens
 
 # Log-likelihoods of one question differ by less between batches, kernels and machines.
 _NEAR_TIE_NATS = 1e-3
@@ -46,7 +46,7 @@ def save_answers(answers: Answers, plan: Plan, config: ProfileConfig) -> None:
         "candidate": name,
         "work_hash": answers.work.work_hash,
         "graders": plan.graders,
-        "max_new_tokens": config.max_new_tokens,
+        "max_new_tokens": max_tokens(answers.work.candidate, plan.graders, config),
         "num_resumed": answers.num_resumed,
         "num_repeated": answers.work.checkpoint.num_interrupted(),
         "start_s": round(answers.start_s, 2),
@@ -74,7 +74,9 @@ def renew_grades(work: Work, plan: Plan) -> int | None:
     return num_changed(before, after)
 
 
-def too_many_cut(table: pa.Table, name: str, config: ProfileConfig) -> str | None:
+def too_many_cut(
+    table: pa.Table, name: str, tokens: Mapping[str, int], config: ProfileConfig
+) -> str | None:
     """Return what is wrong and what to do if too many answers of a candidate were cut off."""
     num_truncated = count_outcomes(table)["num_truncated"]
     if num_truncated <= config.max_truncated_fraction * table.num_rows:
@@ -82,9 +84,16 @@ def too_many_cut(table: pa.Table, name: str, config: ProfileConfig) -> str | Non
     return (
         f"candidate {name!r}: {num_truncated} of {table.num_rows} answers were cut off before "
         f"they named a result, more than max_truncated_fraction "
-        f"{config.max_truncated_fraction:g} allows; raise max_new_tokens "
-        f"({config.max_new_tokens}), or max_truncated_fraction to count them as wrong"
+        f"{config.max_truncated_fraction:g} allows; raise max_new_tokens ({tokens_text(tokens)}) "
+        "in the zoo file or for the run, or max_truncated_fraction to count them as wrong"
     )
+
+
+def tokens_text(tokens: Mapping[str, int]) -> str:
+    """Return the most tokens of an answer: "16", or "choice:16,math:1024" by grader."""
+    if len({*tokens.values()}) == 1:
+        return str(max(tokens.values()))
+    return ",".join(f"{grader}:{number}" for grader, number in tokens.items())
 
 
 def num_engines(table: pa.Table) -> int:
@@ -132,7 +141,8 @@ def merge_results(done: Sequence[Work], plan: Plan, config: ProfileConfig) -> Wi
         write_table(OUTCOMES, pa.concat_tables(tables), path, manifest)
     cards: list[Card] = []
     for work, table in zip(done, tables, strict=True):
-        reason = too_many_cut(table, work.candidate.name, config)
+        tokens = max_tokens(work.candidate, plan.graders, config)
+        reason = too_many_cut(table, work.candidate.name, tokens, config)
         if reason is not None:
             withheld.truncated[work.candidate.name] = reason
             continue
@@ -141,7 +151,7 @@ def merge_results(done: Sequence[Work], plan: Plan, config: ProfileConfig) -> Wi
         provenance = (
             f"engine={work.candidate.engine} work={work.work_hash} "
             f"scoring={config.prompt.scoring} chat_template={config.prompt.chat_template} "
-            f"shots={config.prompt.shots} max_new_tokens={config.max_new_tokens}"
+            f"shots={config.prompt.shots} max_new_tokens={tokens_text(tokens)}"
         )
         try:
             cards += build_cards(

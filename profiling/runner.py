@@ -21,7 +21,7 @@ from profiling.engines import engine_of
 from profiling.job import CandidateJob
 from profiling.packing import choose_next, needs
 from profiling.pipeline import answer_questions, one_line
-from profiling.work import Plan, Work
+from profiling.work import Plan, Work, max_tokens
 
 _POLL_S = 1.0  # how often deadlines are checked while nothing arrives
 # The last "SomeError: reason" of a traceback is the cause.
@@ -257,7 +257,7 @@ def make_job(
         replicas=config.replica_bounds,
         batch_size=config.batch_size,
         num_batches=config.num_batches,
-        max_new_tokens=config.max_new_tokens,
+        max_new_tokens=max_tokens(work.candidate, plan.graders, config),
         prompts=plan.prompts,
         # Longer than the deadline, whose error message says more.
         start_timeout_s=2 * config.candidate_deadline_s,

@@ -4,7 +4,7 @@ Nothing here starts Ray or an engine, so a run with nothing to do starts neither
 """
 
 import os
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,11 +109,12 @@ def plan_run(config: ProfileConfig) -> Plan:
     if tasks is not None:
         _check_covered(tasks, rows, config)
     hashes = sorted(file_hash(path) for path in config.questions)
+    graders = grader_versions(rows.values())
     works, refused = [], {}
     for candidate in zoo.select(config.candidates):
         try:
             engine_of(candidate).check(prompts)
-            works.append(_plan_work(candidate, hashes, prompts, config))
+            works.append(_plan_work(candidate, hashes, graders, prompts, config))
         except ModelSatError as error:
             refused[candidate.name] = str(error)
     return Plan(
@@ -153,13 +154,27 @@ def _check_remote(zoo: Zoo, config: ProfileConfig) -> None:
             )
 
 
+def max_tokens(
+    candidate: Candidate, graders: Iterable[str], config: ProfileConfig
+) -> dict[str, int]:
+    """Return the most tokens of a candidate's answer, by the name of the question's grader."""
+    of_run = config.max_new_tokens
+    return {grader: candidate.generation.max_tokens(grader, of_run) for grader in graders}
+
+
 def _plan_work(
-    candidate: Candidate, question_hashes: list[str], prompts: Prompts, config: ProfileConfig
+    candidate: Candidate,
+    question_hashes: list[str],
+    graders: Iterable[str],
+    prompts: Prompts,
+    config: ProfileConfig,
 ) -> Work:
+    tokens = max_tokens(candidate, graders, config)
     settings = {
         "candidate": candidate.content_hash(),
         "questions": question_hashes,
-        "max_new_tokens": config.max_new_tokens,
+        # One number where all graders have it, as before each had its own.
+        "max_new_tokens": tokens if len({*tokens.values()}) > 1 else max(tokens.values()),
         "prompt": {"temperature": TEMPERATURE, "prompts": prompts.content_hash()},
         "grading": _HASHED_GRADING,
         **engine_of(candidate).hashed_settings(config.limits(candidate.name)),

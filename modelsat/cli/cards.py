@@ -21,6 +21,7 @@ app = typer.Typer(no_args_is_help=True, help="Build, show and check capability c
 
 # Largest share of a slice that may fail before the check is rejected.
 _MAX_FAILED_FRACTION = 0.05
+_DEFAULT_NEW_TOKENS = 16  # of cards whose provenance does not say
 
 
 @app.command()
@@ -111,7 +112,10 @@ def drift(
     examples: Annotated[
         Path | None, typer.Option(help="Table of the few-shot examples (parquet).")
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option(help="Maximum tokens of an answer.")] = 16,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(help="Maximum tokens of an answer; by default those of the card's profile."),
+    ] = None,
     request_fields: Annotated[
         str,
         typer.Option(
@@ -146,9 +150,9 @@ def drift(
     prompts = prompting.load_prompts(
         parse_config(prompting.PromptConfig, values, source="options"), rows
     )
-    _check_same_prompts(card, shots, max_new_tokens)
+    limit = _check_same_prompts(card, shots, max_new_tokens)
     live = find_live_candidate(candidate, zoo, url, key_env)
-    fields = prompting.request_fields(_read_fields(request_fields), max_new_tokens)
+    fields = prompting.request_fields(_read_fields(request_fields), limit)
     correct = _grade_slice(live, rows, prompts, fields, timeout_s)
     num_failed = len(rows) - len(correct)
     if num_failed > _MAX_FAILED_FRACTION * len(rows):
@@ -186,11 +190,16 @@ def _read_fields(text: str) -> dict[str, Any]:
         ) from None
 
 
-def _check_same_prompts(card: "Card", shots: int, max_new_tokens: int) -> None:
-    """Check that the card was made with the same prompt settings, where its provenance has them."""
+def _check_same_prompts(card: "Card", shots: int, max_new_tokens: int | None) -> int:
+    """Check that the card was made with the same prompt settings, where its provenance has them.
+
+    Returns:
+        The most tokens of an answer: those of the profile, unless they are given.
+    """
     profiled = dict(part.split("=", 1) for part in card.provenance.split() if "=" in part)
-    current = {"scoring": "generated", "chat_template": "True"}
-    current |= {"shots": str(shots), "max_new_tokens": str(max_new_tokens)}
+    current = {"scoring": "generated", "chat_template": "True", "shots": str(shots)}
+    if max_new_tokens is not None:
+        current["max_new_tokens"] = str(max_new_tokens)
     for name, value in current.items():
         if profiled.get(name, value) != value:
             raise ConfigError(
@@ -198,6 +207,10 @@ def _check_same_prompts(card: "Card", shots: int, max_new_tokens: int) -> None:
                 f"check uses {name} {value}; use the settings of its profile (only cards of "
                 "generated answers with a chat template can be checked)"
             )
+    if max_new_tokens is not None:
+        return max_new_tokens
+    stated = profiled.get("max_new_tokens", str(_DEFAULT_NEW_TOKENS))  # or "choice:16,math:1024"
+    return max(int(part.rpartition(":")[2]) for part in stated.split(","))
 
 
 def _grade_slice(

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 
 from modelsat.config import FrozenConfig
 from modelsat.zoo.api_key import read_key
+from modelsat.zoo.generation import Generation
 
 Endpoint = Literal["chat", "completions", "embeddings"]
 
@@ -63,6 +64,7 @@ class Candidate(FrozenConfig, ABC):
         modalities: kinds of input that it reads.
         tools: whether requests with tools may be routed to it.
         endpoints: OpenAI endpoints that it answers.
+        generation: how it generates answers, in profiling and when it is served.
     """
 
     name: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:-]*$")
@@ -72,6 +74,8 @@ class Candidate(FrozenConfig, ABC):
     modalities: tuple[Literal["text", "image", "audio"], ...] = ("text",)
     tools: bool = False
     endpoints: tuple[Endpoint, ...] = Field(default=("chat", "completions"), min_length=1)
+
+    generation: Generation = Field(default_factory=Generation)
 
     runs_on_cluster: ClassVar[bool]
     """Whether this cluster runs it; if not, it answers elsewhere and needs no start."""

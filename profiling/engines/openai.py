@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from modelsat.aptitude.prompts import Prompts, request_fields
 from modelsat.errors import ZooError
+from modelsat.grading.graders import grader_name
 from modelsat.zoo.engines.openai import OpenAICandidate
 from profiling.checkpoint import GRADED
 from profiling.config import RemoteConfig
@@ -109,7 +110,7 @@ class UrlReplica:
         limits: rate limits of its URL.
         replicas: most replicas that share ``limits.requests_per_minute``.
         block_size: most questions that the replica works on at once.
-        max_new_tokens: most tokens of one answer.
+        max_new_tokens: most tokens of one answer, by the name of the question's grader.
         prompts: how questions are put.
         keeper: bounds and writes this replica's batches.
 
@@ -123,7 +124,7 @@ class UrlReplica:
         limits: RemoteConfig,
         replicas: int,
         block_size: int,
-        max_new_tokens: int,
+        max_new_tokens: Mapping[str, int],
         prompts: Prompts,
         keeper: BatchKeeper,
     ) -> None:
@@ -132,7 +133,8 @@ class UrlReplica:
             open_client(candidate, limits, replicas),
             candidate,
             concurrency=limits.concurrency,
-            fields=request_fields(limits.request_fields, max_new_tokens),
+            fields=limits.request_fields,
+            max_new_tokens=max_new_tokens,
             prompts=prompts,
             max_lost=block_size,
         )
@@ -150,7 +152,9 @@ class Endpoint:
         client: from :func:`open_client`; the caller closes it.
         candidate: the candidate that answers.
         concurrency: most requests open at once.
-        fields: fields of each request's body besides model and messages.
+        fields: fields of each request's body beside ours and those of the candidate's
+            generation; a null value removes a field.
+        max_new_tokens: most tokens of one answer, by the name of the question's grader.
         prompts: how questions are put.
         max_lost: most questions in a row that may fail because of the URL.
     """
@@ -162,12 +166,16 @@ class Endpoint:
         *,
         concurrency: int,
         fields: dict[str, Any],
+        max_new_tokens: Mapping[str, int],
         prompts: Prompts,
         max_lost: int,
     ) -> None:
         self._client = client
         self._candidate = candidate
-        self._fields = fields
+        own = {**candidate.generation.request_fields, **fields}
+        self._fields = {
+            grader: request_fields(own, number) for grader, number in max_new_tokens.items()
+        }
         self._prompts = prompts
         self._headers = _headers(client.api_key)
         self._slots = asyncio.Semaphore(concurrency)
@@ -194,7 +202,7 @@ class Endpoint:
                     model=self._candidate.model,
                     messages=messages,
                     extra_headers=self._headers,
-                    extra_body=self._fields,
+                    extra_body=self._fields[grader_name(row)],
                 )
             except openai.APIStatusError as error:
                 reason = f"HTTP status {error.status_code}: {_message(error)}"

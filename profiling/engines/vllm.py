@@ -5,7 +5,7 @@ The only module of this application that names vLLM.
 
 import multiprocessing
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from string import ascii_uppercase
@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from modelsat.aptitude.prompts import PLAIN_STOP, TEMPERATURE, Prompts
 from modelsat.errors import ZooError
+from modelsat.grading.graders import grader_name
 from modelsat.processes import end_with_this_process
 from modelsat.processor import native_dtype
 from modelsat.zoo.engines.vllm import VllmCandidate
@@ -145,6 +146,7 @@ def tokenizer_source(candidate: VllmCandidate) -> TokenizerSource:
         # As in vLLM: the revision of the weights, unless the tokenizer has its own.
         revision=options.get("tokenizer_revision") or options.get("revision"),
         trust_remote_code=bool(options.get("trust_remote_code", False)),
+        template_arguments=candidate.generation.template_arguments,
     )
 
 
@@ -173,7 +175,7 @@ def _checkpointed(
     """
     # The actors need no more of the job.
     num_batches, checkpoint, prompts = job.num_batches, job.checkpoint, job.prompts
-    max_new_tokens = job.max_new_tokens
+    limits, sampling = job.max_new_tokens, job.candidate.generation.sampling
 
     class CheckpointedEngine(engine):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -193,34 +195,45 @@ def _checkpointed(
             rendered = render_prompts(pa.Table.from_pylist(list(rows)), tokenizer, prompts)
             batch = {
                 self.data_column: [
-                    {**row, "sampling_params": _sampling_params(row, prompts, max_new_tokens)}
+                    {**row, "sampling_params": sampling_params(row, prompts, limits, sampling)}
                     for row in rendered.to_pylist()
                 ]
             }
             async for done in super().__call__(batch):
-                answers += [neutral_row(row, max_new_tokens) for row in done[self.data_column]]
+                answers += [
+                    neutral_row(row, limits[grader_name(row)]) for row in done[self.data_column]
+                ]
             return answers
 
     return CheckpointedEngine
 
 
-def _sampling_params(row: Row, prompts: Prompts, max_new_tokens: int) -> dict[str, Any]:
+def sampling_params(
+    row: Row, prompts: Prompts, limits: Mapping[str, int], own: Mapping[str, float]
+) -> dict[str, Any]:
     """Return the sampling parameters of a row; the same keys for all rows of a run.
 
     The answer comes once, complete, and not after every token as well. The likelihoods of the
     options come with one generated token: likelihoods of the prompt itself would keep vLLM from
     reading its prefix cache, which holds the worked examples.
+
+    Args:
+        row: a question.
+        prompts: how questions are put.
+        limits: most tokens of an answer, by the name of the question's grader.
+        own: sampling settings of the candidate.
     """
     from vllm.sampling_params import RequestOutputKind
 
     sampling: dict[str, Any] = {
         "temperature": TEMPERATURE,
+        **own,
         "output_kind": RequestOutputKind.FINAL_ONLY,
     }
     if prompts.scoring == "loglikelihood":
         sampling |= {"max_tokens": 1, "logprob_token_ids": row[OPTION_TOKENS]}
     else:
-        sampling["max_tokens"] = max_new_tokens
+        sampling["max_tokens"] = limits[grader_name(row)]
         if not prompts.chat_template:
             sampling["stop"] = [PLAIN_STOP]
     return sampling

@@ -8,6 +8,7 @@ import aiohttp
 from modelsat.errors import ZooError
 from modelsat.zoo.candidate import Candidate
 from modelsat.zoo.zoo_file import Zoo
+from serve_app.candidates.defaults import ClientWithDefaults
 from serve_app.candidates.engines import engine_of
 from serve_app.candidates.engines.protocol import EngineClient
 from serve_app.contracts.headers import ACCEPT_ENCODING, USER_AGENT
@@ -46,6 +47,8 @@ class CandidateClients:
                 continue
             try:
                 client = engine_of(candidate).open_client(self._session)
+                if fields := candidate.generation.request_fields:
+                    client = ClientWithDefaults(client, fields)
             except ZooError as error:
                 _logger.error("no request can be sent: %s", error)
                 continue

@@ -46,8 +46,12 @@ class OpenAICandidate(Candidate):
         return read_key(self.api_key_env, of=f"candidate {self.name!r}")
 
     def content_hash(self) -> str:
-        """Return a hash of URL and model name; the model behind the URL may change all the same."""
-        return content_hash({"base_url": self.base_url, "model": self.model})
+        """Return a hash of URL, model name and generation.
+
+        The model behind the URL may change all the same.
+        """
+        endpoint = {"base_url": self.base_url, "model": self.model}
+        return content_hash({**endpoint, **self.generation.content()})
 
     @property
     def http_endpoint(self) -> HttpEndpoint:

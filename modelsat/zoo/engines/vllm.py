@@ -53,9 +53,10 @@ class VllmCandidate(Candidate):
         return dict(self.llm_config.get("engine_kwargs") or {})
 
     def content_hash(self) -> str:
-        """Return a hash of the weights and the engine options."""
+        """Return a hash of the weights, the engine options and the generation."""
         weights = directory_hash(self.source) if self.is_directory else self.source
-        return content_hash({"weights": weights, "engine_kwargs": self.engine_kwargs})
+        engine = {"weights": weights, "engine_kwargs": self.engine_kwargs}
+        return content_hash({**engine, **self.generation.content()})
 
     def check_source(self) -> None:
         """Check that a local model directory holds a model; a hub id is left to the engine.

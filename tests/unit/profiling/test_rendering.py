@@ -1,5 +1,6 @@
 """Questions become token ids."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,14 @@ def test_prompt_is_one_user_message_with_one_opening_token(tmp_path: Path) -> No
     assert rendered["tokenized_prompt"].to_pylist() == [[0, 2, 4, 5, 6, 3], [0, 2, 5, 3]]
     assert rendered["question_id"].to_pylist() == ["0", "1"]
     assert rendered[QUESTION].to_pylist() == ["how many ?", "many"]
+
+
+def test_the_chat_template_gets_the_arguments_of_the_candidate(tmp_path: Path) -> None:
+    template = "{% if enable_thinking %}how {% endif %}" + TEMPLATE
+    source = replace(_saved(tmp_path, template), template_arguments={"enable_thinking": True})
+    rendered = render_prompts(_questions(["many"], [None]), source, Prompts())
+    [tokens] = rendered["tokenized_prompt"].to_pylist()
+    assert tokens[0] == WORDS.index("how")
 
 
 def test_engine_rows_have_no_nulls(tmp_path: Path) -> None:

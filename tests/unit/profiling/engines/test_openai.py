@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from modelsat.aptitude.prompts import Prompts, request_fields
+from modelsat.aptitude.prompts import Prompts
 from modelsat.errors import ZooError
 from modelsat.zoo.engines.openai import OpenAICandidate
+from modelsat.zoo.generation import Generation
 from profiling.checkpoint import Checkpoint
 from profiling.config import RemoteConfig
 from profiling.engines.openai import Endpoint, Pace, open_client
@@ -47,12 +48,14 @@ class Asking:
         prompt: str = "what is it",
         key: str | None = "TEST_KEY",
         prompts: Prompts | None = None,
+        grader: str | None = None,
         **limits: Any,
     ) -> list[dict[str, Any]]:
         """Graded rows of so many questions, asked in one batch."""
         config = RemoteConfig.model_validate({"max_retries": 0, "request_timeout_s": 5, **limits})
         candidate = self.candidate.model_copy(update={"api_key_env": key})
         question = {"task": "t", "prompt": prompt, "answer": GOLD, "n_choices": None}
+        question |= {"grader": grader}
         rows = [{"question_id": f"q{i}", **question} for i in range(number)]
 
         async def run() -> list[dict[str, Any]]:
@@ -62,7 +65,8 @@ class Asking:
                     client,
                     candidate,
                     concurrency=config.concurrency,
-                    fields=request_fields(config.request_fields, max_new_tokens=2),
+                    fields=config.request_fields,
+                    max_new_tokens={"text": 2, "math": 700},
                     prompts=prompts or Prompts(),
                     max_lost=BLOCK_SIZE,
                 )
@@ -108,6 +112,25 @@ def test_a_request_says_what_the_zoo_and_the_run_say(upstream: Upstream, asking:
         "temperature": 0.0,
         "max_completion_tokens": 9,
         "top_p": 0.5,
+    }
+
+
+def test_a_request_carries_the_generation_of_its_candidate_and_the_limit_of_its_grader(
+    upstream: Upstream, asking: Asking
+) -> None:
+    generation = Generation(
+        reasoning_effort="low", temperature=0.6, chat_template_kwargs={"enable_thinking": True}
+    )
+    candidate = asking.candidate.model_copy(update={"generation": generation})
+    Asking(candidate, asking.checkpoint).ask(grader="math", request_fields={"temperature": 0.7})
+    [(_, _, body)] = upstream.requests
+    body.pop("messages")
+    assert body == {
+        "model": "fake-model",
+        "max_tokens": 700,
+        "temperature": 0.7,
+        "reasoning_effort": "low",
+        "chat_template_kwargs": {"enable_thinking": True},
     }
 
 

@@ -12,7 +12,9 @@ from serve_app.candidates.health import CandidateHealth
 from serve_app.config import FallbackOptions
 from serve_app.contracts.answers import CandidateFailure, Deadline, DispatchError
 from tests.support.serve_app.zoos import local_entry, remote_entry, zoo
+from tests.support.upstream import running_upstream
 
+MESSAGES = [{"role": "user", "content": "Hi"}]
 ZERO = {"min_replicas": 0, "max_replicas": 2}
 ZOO = zoo(local_entry("steady"), local_entry("elastic", autoscaling_config=ZERO), remote_entry("r"))
 
@@ -51,6 +53,30 @@ def test_without_a_replica_only_candidates_that_scale_to_zero_are_tried(counts, 
             assert askable(clients) == {"steady", "elastic", "r"}
 
     asyncio.run(scene())
+
+
+def test_a_chat_request_carries_the_settings_of_its_candidate_unless_the_client_sets_them(loopback):
+    generation = {"temperature": 0.6, "reasoning_effort": "low"}
+
+    async def scene(upstream):
+        served = zoo({**remote_entry("r"), "base_url": upstream.url, "generation": generation})
+        async with following(served) as clients:
+            for endpoint, body in (
+                ("chat", {"messages": MESSAGES}),
+                ("chat", {"messages": MESSAGES, "temperature": 0.1}),
+                ("completions", {"prompt": "Hi"}),
+            ):
+                answer = await clients.get("r").open(endpoint, body, timeout_s=10)
+                await answer.parts.aclose()
+
+    with running_upstream() as upstream:
+        asyncio.run(scene(upstream))
+        bodies = [body for _, _, body in upstream.requests]
+    assert [(b.get("temperature"), b.get("reasoning_effort")) for b in bodies] == [
+        (0.6, "low"),
+        (0.1, "low"),
+        (None, None),
+    ]
 
 
 def test_a_candidate_without_a_replica_costs_no_attempt_and_no_health():
