@@ -112,10 +112,7 @@ def drift(
     examples: Annotated[
         Path | None, typer.Option(help="Table of the few-shot examples (parquet).")
     ] = None,
-    max_new_tokens: Annotated[
-        int | None,
-        typer.Option(help="Maximum tokens of an answer; by default those of the card's profile."),
-    ] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Default: as profiled.")] = None,
     request_fields: Annotated[
         str,
         typer.Option(

@@ -251,10 +251,10 @@ def test_interrupted_run_leaves_nothing_half_written_and_continues(
     report: dict[str, Any], bench: Bench, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     before = (bench.outcomes_folder / "alpha.parquet").stat().st_mtime_ns
-    # Question by question: after the first line most of them are still to come.
-    changes = ("candidates=[alpha, beta]", "replicas=1", "batch_size=1", "block_size=1")
-    selected = [word for change in changes for word in ("--set", change)]
-    run = start(*selected)
+    changes = ("candidates=[alpha, beta]", "replicas=1")
+    # Few questions at once: after the first line most of them are still to come.
+    slow = (*changes, "batch_size=2", "block_size=2")
+    run = start(*(word for change in slow for word in ("--set", change)))
     lines = []
     assert run.stderr is not None
     for line in run.stderr:
@@ -307,7 +307,7 @@ def test_no_candidate_keeps_machines_reserved_after_its_end(
         output_dir=str(tmp_path / "out"),
         candidates=["alpha"],
         replicas=1,
-        candidate_deadline_s=60,  # the group is there after 10 to 20 s
+        candidate_deadline_s=40,  # the group is there after 10 to 15 s
     )
     [failure] = profile_zoo(config)["failures"]
     assert "found no room" in failure["reason"]
