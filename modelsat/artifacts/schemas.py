@@ -57,6 +57,7 @@ OUTCOMES = TableSchema(
         pa.field("latency_s", pa.float32()),
         pa.field("prompt_tokens", pa.int32()),
         pa.field("completion_tokens", pa.int32()),
+        pa.field("cost_usd", pa.float64()),
         pa.field("output", pa.string()),
         pa.field("finish_reason", pa.string()),
         pa.field("grader", pa.string()),

@@ -61,13 +61,57 @@ def write_table(
     if not isinstance(rows, pa.Table):
         rows = _from_rows(schema, rows, names)
     table = _conform(schema, rows, source=f"{schema.name} to be written to {path}")
-    metadata = {
-        _SCHEMA_KEY: schema.name.encode(),
-        _VERSION_KEY: str(schema.version).encode(),
-        _MANIFEST_KEY: json.dumps(manifest or {}, sort_keys=True).encode(),
-    }
+    metadata = _metadata(schema, manifest or {})
     with atomic_path(path) as temporary:
         pq.write_table(table.replace_schema_metadata(metadata), temporary)
+
+
+class TableWriter:
+    """A table that is written in pieces; see :func:`open_table`."""
+
+    def __init__(self, schema: TableSchema, path: Path) -> None:
+        self._schema = schema
+        self._writer = pq.ParquetWriter(path, schema.arrow)
+        self.manifest: dict[str, Any] = {}
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write the next rows.
+
+        Raises:
+            ArtifactError: a column has a wrong type, or a required one has nulls.
+        """
+        table = _from_rows(self._schema, rows, set(self._schema.arrow.names))
+        self._writer.write_table(_conform(self._schema, table, source=self._schema.name))
+
+    def close(self) -> None:
+        """Write the footer, with the manifest as it is now."""
+        self._writer.add_key_value_metadata(_metadata(self._schema, self.manifest))
+        self._writer.close()
+
+
+@contextmanager
+def open_table(schema: TableSchema, path: str | Path) -> Iterator[TableWriter]:
+    """Write a table in pieces; it appears when the block succeeds.
+
+    The caller sets the writer's ``manifest`` before the end and keeps keys unique.
+
+    Raises:
+        MachineError: the disk is full or the folder cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        writer = TableWriter(schema, temporary)
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+
+def _metadata(schema: TableSchema, manifest: Mapping[str, Any]) -> dict[bytes, bytes]:
+    return {
+        _SCHEMA_KEY: schema.name.encode(),
+        _VERSION_KEY: str(schema.version).encode(),
+        _MANIFEST_KEY: json.dumps(manifest, sort_keys=True).encode(),
+    }
 
 
 def read_table(schema: TableSchema, path: str | Path) -> pa.Table:
@@ -84,7 +128,7 @@ def read_table(schema: TableSchema, path: str | Path) -> pa.Table:
     names = _check_readable(schema, path)
     with _read_errors(path):
         table = pq.read_table(path, columns=[n for n in schema.arrow.names if n in names])
-    _check_kind(schema, table.schema.metadata or {}, path)
+    _check_kind(schema, _footer(path), path)
     return _conform(schema, table, source=str(path))
 
 
@@ -97,8 +141,14 @@ def check_table(schema: TableSchema, path: str | Path) -> None:
     path = Path(path)
     _check_readable(schema, path)
     header = pq.read_schema(path)
-    _check_kind(schema, header.metadata or {}, path)
+    _check_kind(schema, _footer(path), path)
     _conform(schema, header.empty_table(), source=str(path))
+
+
+def _footer(path: Path) -> Mapping[bytes, bytes]:
+    """Return the facts in a parquet file's footer; those of the schema alone lack later ones."""
+    facts: Mapping[bytes, bytes] = pq.read_metadata(path).metadata or {}
+    return facts
 
 
 def _check_kind(schema: TableSchema, metadata: Mapping[bytes, bytes], path: Path) -> None:
@@ -123,8 +173,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     if not path.exists():
         raise ArtifactError(f"{path} does not exist")
     with _read_errors(path):
-        metadata = pq.read_schema(path).metadata or {}
-    manifest: dict[str, Any] = json.loads(metadata.get(_MANIFEST_KEY, b"{}"))
+        manifest: dict[str, Any] = json.loads(_footer(path).get(_MANIFEST_KEY, b"{}"))
     return manifest
 
 

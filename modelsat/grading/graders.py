@@ -6,6 +6,7 @@ from typing import Any
 
 from modelsat.errors import ArtifactError
 from modelsat.grading.choice import ChoiceGrader
+from modelsat.grading.code import CodeGrader
 from modelsat.grading.final_answer import read_answer
 from modelsat.grading.grade import Grade, GradedQuestion, Grader, Kind
 from modelsat.grading.matching import ContainsGrader, RegexGrader
@@ -22,6 +23,7 @@ GRADERS: dict[str, Grader] = {
     "regex": RegexGrader(),
     "json_schema": JsonSchemaGrader(),
     "tool_call": ToolCallGrader(),
+    "code": CodeGrader(),
 }
 
 

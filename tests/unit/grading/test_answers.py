@@ -12,6 +12,7 @@ import yaml
 
 from modelsat.grading.grade import Kind
 from modelsat.grading.graders import GRADERS, check_question, grade_answer
+from modelsat.grading.sandbox import ALLOW_VARIABLE
 
 FILES = sorted(Path(__file__).parent.glob("*_answers.yaml"))
 
@@ -35,7 +36,10 @@ CASES = list(read_cases())
     CASES,
     ids=[f"{i}-{case[0]['grader']}-{case[3]}" for i, case in enumerate(CASES)],
 )
-def test_an_answer_gets_the_grade_it_deserves(question, output, finish_reason, kind) -> None:
+def test_an_answer_gets_the_grade_it_deserves(
+    question, output, finish_reason, kind, monkeypatch
+) -> None:
+    monkeypatch.setenv(ALLOW_VARIABLE, "1")  # our own code, where a kernel has no sandbox
     check_question(question)
     grade = grade_answer(question, output, finish_reason)
     assert grade.kind is kind, grade

@@ -15,6 +15,7 @@ QUESTIONS = {
     "contains": {"prompt": "", "answer": "Paris"},
     "regex": {"prompt": "", "answer": "(a+)+b"},
     "json_schema": {"prompt": "", "answer": '{"a": 1}'},
+    "code": {"prompt": "", "answer": "assert right"},
     "tool_call": {"prompt": "", "answer": '{"name": "f", "arguments": {}}'},
 }
 HOSTILE = {

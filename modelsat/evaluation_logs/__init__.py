@@ -1,0 +1,1 @@
+"""Outcomes that people have already: logs and result files of evaluation tools."""

@@ -1,0 +1,208 @@
+"""Answers of many candidates aligned by the text of their questions, and written in pieces.
+
+Memory grows by some 100 bytes for each question and answer, not with their texts.
+"""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
+from modelsat.artifacts.store import TableWriter, open_table, read_table
+from modelsat.errors import ArtifactError
+from modelsat.evaluation_logs.answer import LeftOut, LoggedAnswer
+from modelsat.progress import Progress
+
+QUESTIONS_FILE = "questions.parquet"
+OUTCOMES_FILE = "outcomes.parquet"
+_PIECE = 20_000  # rows that are written at once
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where outcomes come from.
+
+    Attributes:
+        name: of the source, in the outcomes' column ``source``.
+        benchmark: of questions whose log names none.
+        licence: note on the terms of use, kept in the manifest.
+        candidate: name for all answers; None takes the names in the log.
+    """
+
+    name: str
+    benchmark: str
+    licence: str = ""
+    candidate: str | None = None
+
+
+@dataclass
+class Imported:
+    """What an import wrote.
+
+    Attributes:
+        num_questions: questions.
+        num_outcomes: outcomes.
+        num_by_candidate: outcomes of each candidate.
+        left_out: rows that were not used, by reason.
+    """
+
+    num_questions: int = 0
+    num_outcomes: int = 0
+    num_by_candidate: Counter[str] = field(default_factory=Counter)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+def write_outcomes(
+    answers: Iterable[LoggedAnswer],
+    source: Source,
+    out: Path,
+    left_out: LeftOut,
+    known: Path | None = None,
+) -> Imported:
+    """Write ``questions.parquet`` and ``outcomes.parquet``.
+
+    A question is its benchmark and its text, apart from white space. The first answer of a
+    candidate to a question counts. A row whose gold answer differs from that of the same question
+    before it does not align and is left out.
+
+    Args:
+        answers: as a reader yields them.
+        source: where they come from.
+        out: folder of the two tables.
+        left_out: counts what is left out, here and by the reader.
+        known: questions table to align with: only its questions are used, with their ids.
+
+    Raises:
+        ArtifactError: no row is left; nothing is written.
+    """
+    aligner = _Aligner(source, left_out, known)
+    progress = Progress("import", None, "rows")
+    with (
+        progress,
+        open_table(QUESTIONS, out / QUESTIONS_FILE) as questions,
+        open_table(OUTCOMES, out / OUTCOMES_FILE) as outcomes,
+    ):
+        pieces = _Pieces(questions), _Pieces(outcomes)
+        for answer in answers:
+            progress.advance(1)
+            question, outcome = aligner.align(answer)
+            for piece, row in zip(pieces, (question, outcome), strict=True):
+                if row is not None:
+                    piece.add(row)
+        for piece in pieces:
+            piece.flush()
+        found = aligner.imported
+        found.left_out = dict(left_out.counts)
+        if not found.num_outcomes:
+            reasons = ", ".join(f"{n} {reason}" for reason, n in left_out.counts.items())
+            raise ArtifactError(f"no outcome could be read; left out: {reasons or 'nothing'}")
+        facts = {"source": source.name, "licence": source.licence, "left_out": found.left_out}
+        questions.manifest = outcomes.manifest = facts
+    return found
+
+
+class _Pieces:
+    """Rows of a table on their way to a file."""
+
+    def __init__(self, writer: TableWriter) -> None:
+        self._writer = writer
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, row: dict[str, Any]) -> None:
+        self._rows.append(row)
+        if len(self._rows) >= _PIECE:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._rows:
+            self._writer.write(self._rows)
+            self._rows = []
+
+
+class _Aligner:
+    """Gives answers their question, and refuses what does not align."""
+
+    def __init__(self, source: Source, left_out: LeftOut, known: Path | None) -> None:
+        self._source = source
+        self._left_out = left_out
+        self._known = None if known is None else _rows_by_text(known)
+        self._gold: dict[bytes, int] = {}  # hash of the gold answer by hash of the question
+        self._answered: set[int] = set()
+        self.imported = Imported()
+
+    def align(self, answer: LoggedAnswer) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+        """Return the rows to write: the question if it is new, and the outcome."""
+        text = comparable_prompt(answer.prompt)
+        candidate = self._source.candidate or answer.candidate
+        if not text or not candidate:
+            missing = "a question's text" if not text else "a candidate's name"
+            self._left_out.add(f"rows without {missing}")
+            return None, None
+        benchmark = answer.benchmark or self._source.benchmark
+        digest = blake2b(f"{benchmark}\0{text}".encode(), digest_size=16).digest()
+        question_id = f"{benchmark}/{digest.hex()[:16]}"
+        row = _question_row(question_id, benchmark, answer)
+        if self._known is not None:
+            if text not in self._known:
+                self._left_out.add("answers to questions that the table does not hold")
+                return None, None
+            row = self._known[text]
+        gold = hash(answer.answer)
+        if self._gold.get(digest, gold) != gold:
+            self._left_out.add("answers whose question has another gold answer in another row")
+            return None, None
+        key = hash((digest, candidate))
+        if key in self._answered:
+            self._left_out.add("further answers of a candidate to the same question")
+            return None, None
+        self._answered.add(key)
+        is_new = digest not in self._gold
+        self._gold[digest] = gold
+        self.imported.num_outcomes += 1
+        self.imported.num_questions += is_new
+        self.imported.num_by_candidate[candidate] += 1
+        outcome = _outcome_row(row["question_id"], candidate, self._source.name, answer)
+        return (row if is_new else None), outcome
+
+
+def comparable_prompt(prompt: str) -> str:
+    """Return a prompt in the form in which prompts of several logs are compared."""
+    return " ".join(unicodedata.normalize("NFC", prompt).split())
+
+
+def _rows_by_text(path: Path) -> dict[str, dict[str, Any]]:
+    rows = read_table(QUESTIONS, path).to_pylist()
+    return {comparable_prompt(row["prompt"]): row for row in rows}
+
+
+def _question_row(question_id: str, benchmark: str, answer: LoggedAnswer) -> dict[str, Any]:
+    return {
+        "question_id": question_id,
+        "benchmark": benchmark,
+        "task": answer.task or benchmark,
+        "prompt": answer.prompt,
+        "answer": answer.answer,
+        "n_choices": answer.n_choices,
+        "grader": answer.grader,
+    }
+
+
+def _outcome_row(
+    question_id: str, candidate: str, source: str, answer: LoggedAnswer
+) -> dict[str, Any]:
+    return {
+        "question_id": question_id,
+        "candidate": candidate,
+        "source": source,
+        "correct": answer.score,
+        "latency_s": answer.latency_s,
+        "prompt_tokens": answer.prompt_tokens,
+        "completion_tokens": answer.completion_tokens,
+        "cost_usd": answer.cost_usd,
+        "output": answer.output,
+        "finish_reason": answer.finish_reason,
+    }

@@ -1,0 +1,123 @@
+"""One answer as an evaluation log holds it, and what was left out of a log."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedAnswer:
+    """One candidate's answer to one question.
+
+    Attributes:
+        candidate: name of the model, with its settings if they are part of the name.
+        prompt: the question's whole text.
+        score: 0 to 1.
+        task: kind of question within the benchmark.
+        benchmark: name of the benchmark; empty if the log does not say.
+        answer: gold answer as text; empty if the log has none.
+        n_choices: number of lettered options, or None.
+        grader: grader that suits the gold answer, or None for the default.
+        output: what the candidate said, or None.
+        finish_reason: why generation ended, or None.
+        prompt_tokens: tokens of the prompt, or None.
+        completion_tokens: tokens of the answer, or None.
+        latency_s: seconds until the answer was complete, or None.
+        cost_usd: price of the request in US dollars, or None.
+    """
+
+    candidate: str
+    prompt: str
+    score: float
+    task: str
+    benchmark: str = ""
+    answer: str = ""
+    n_choices: int | None = None
+    grader: str | None = None
+    output: str | None = None
+    finish_reason: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    latency_s: float | None = None
+    cost_usd: float | None = None
+
+
+class LeftOut:
+    """Counts rows of a log that are not used, by reason."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def add(self, reason: str, number: int = 1) -> None:
+        """Count rows.
+
+        Args:
+            reason: why they are left out, in words for the user.
+            number: how many.
+        """
+        self.counts[reason] += number
+
+
+class Reader(Protocol):
+    """Reads one format: a function of paths that yields answers as it reads them."""
+
+    def __call__(self, paths: Sequence[Path], left_out: LeftOut) -> Iterator[LoggedAnswer]:
+        """Yield the answers of files and folders.
+
+        Raises:
+            ArtifactError: a file is not of this format.
+        """
+
+
+def read_score(value: Any) -> float | None:
+    """Return a score between 0 and 1; None if a value is not one.
+
+    Letters are Inspect's: C correct, P partly, I incorrect, N no answer.
+    """
+    if isinstance(value, str):
+        letters = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
+        words = {"true": 1.0, "pass": 1.0, "correct": 1.0, "false": 0.0, "fail": 0.0}
+        if value in letters:
+            return letters[value]
+        if value.lower() in words:
+            return words[value.lower()]
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if not isinstance(value, bool | int | float):
+        return None
+    score = float(value)
+    return score if math.isfinite(score) and 0 <= score <= 1 else None
+
+
+def read_count(value: Any) -> int | None:
+    """Return a number of tokens; None if a value is not one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if math.isfinite(value) and value >= 0 else None
+
+
+def read_amount(value: Any) -> float | None:
+    """Return a time or a price; None if a value is not one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) and value >= 0 else None
+
+
+def read_text(value: Any) -> str | None:
+    """Return the text of a value: itself, or the last message's or part's of a chat."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return read_text(value.get("content", value.get("text", value.get("prompt"))))
+    if isinstance(value, list):
+        if value and isinstance(value[-1], dict) and "role" in value[-1]:
+            users = [message for message in value if message.get("role") == "user"]
+            return read_text(users[-1]) if users else None
+        texts = [text for part in value if (text := read_text(part)) is not None]
+        return "\n".join(texts) if texts else None
+    return None

@@ -1,0 +1,1 @@
+"""Readers of logs and result files, one module for each format."""

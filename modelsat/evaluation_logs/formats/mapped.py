@@ -1,0 +1,99 @@
+"""Any table, by the names of its columns; and tables of known routers' data, which are such tables.
+
+Columns are named ``field=column``. A column may be a path into nested values (``doc.question``).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from modelsat.errors import ConfigError
+from modelsat.evaluation_logs.answer import (
+    LeftOut,
+    LoggedAnswer,
+    read_amount,
+    read_count,
+    read_score,
+    read_text,
+)
+from modelsat.evaluation_logs.rows import files_in, table_rows, value_at
+
+_PATTERNS = ("*.csv", "*.tsv", "*.jsonl", "*.json", "*.parquet", "*.csv.gz", "*.jsonl.gz")
+REQUIRED = ("prompt", "score")
+OPTIONAL = (
+    *("candidate", "task", "benchmark", "answer", "n_choices", "output", "finish_reason"),
+    *("prompt_tokens", "completion_tokens", "latency_s", "cost_usd"),
+)
+# EmbedLLM (Zhuang et al. 2024): a row for each prompt and model.
+EMBEDLLM: Mapping[str, str] = MappingProxyType(
+    {"prompt": "prompt", "candidate": "model_name", "score": "label", "task": "category"}
+)
+
+
+def parse_columns(assignments: Sequence[str]) -> dict[str, str]:
+    """Return columns by field, from ``field=column``.
+
+    Raises:
+        ConfigError: a field is unknown, or one of :data:`REQUIRED` is missing.
+    """
+    columns = dict(part.split("=", 1) for part in assignments if "=" in part)
+    unknown = [part for part in assignments if part.split("=", 1)[0] not in REQUIRED + OPTIONAL]
+    missing = [field for field in REQUIRED if field not in columns]
+    if unknown or missing:
+        problem = f"unknown: {', '.join(unknown)}" if unknown else f"missing: {', '.join(missing)}"
+        raise ConfigError(
+            f"--column {problem}; write field=column, where fields are "
+            f"{', '.join(REQUIRED)} (required) and {', '.join(OPTIONAL)}"
+        )
+    return columns
+
+
+def read_mapped(
+    paths: Sequence[Path], left_out: LeftOut, columns: Mapping[str, str]
+) -> Iterator[LoggedAnswer]:
+    """Yield the answers of tables; without a column ``candidate`` the file's name is the name."""
+    for path in files_in(paths, *_PATTERNS):
+        for row in table_rows(path):
+            values = {field: value_at(row, column) for field, column in columns.items()}
+            answer = _answer(values, path.name.partition(".")[0])
+            if answer is None:
+                left_out.add("rows without a score between 0 and 1")
+            else:
+                yield answer
+
+
+def read_embedllm(paths: Sequence[Path], left_out: LeftOut) -> Iterator[LoggedAnswer]:
+    """Yield the answers of EmbedLLM's CSV files."""
+    return read_mapped(paths, left_out, EMBEDLLM)
+
+
+def _answer(values: Mapping[str, Any], file_name: str) -> LoggedAnswer | None:
+    score = read_score(values["score"])
+    if score is None:
+        return None
+    return LoggedAnswer(
+        candidate=str(values.get("candidate") or file_name),
+        prompt=read_text(values["prompt"]) or "",
+        score=score,
+        task=str(values.get("task") or ""),
+        benchmark=str(values.get("benchmark") or ""),
+        answer="" if values.get("answer") is None else str(values["answer"]),
+        n_choices=read_count(_number(values.get("n_choices"))),
+        output=read_text(values.get("output")),
+        finish_reason=values.get("finish_reason"),
+        prompt_tokens=read_count(_number(values.get("prompt_tokens"))),
+        completion_tokens=read_count(_number(values.get("completion_tokens"))),
+        latency_s=read_amount(_number(values.get("latency_s"))),
+        cost_usd=read_amount(_number(values.get("cost_usd"))),
+    )
+
+
+def _number(value: Any) -> Any:
+    """Return the number that a CSV field holds as text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return None

@@ -1,0 +1,142 @@
+"""Rows of tables, read one after another: CSV, TSV, JSON Lines, JSON, parquet, also with gzip."""
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from modelsat.errors import ArtifactError
+
+Row = dict[str, Any]
+_MAX_FIELD_BYTES = 64 * 2**20  # of a CSV file; a whole conversation may be one field
+_BATCH = 2_000  # rows of a parquet file that are in memory at once
+
+
+def files_in(paths: Sequence[Path], *patterns: str) -> list[Path]:
+    """Return the files that paths name: a file itself, and those of a folder that fit a pattern.
+
+    Raises:
+        ArtifactError: a path does not exist, or a folder holds no such file.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_file():
+            found.append(path)
+            continue
+        if not path.is_dir():
+            raise ArtifactError(f"{path} does not exist")
+        inside = sorted({file for pattern in patterns for file in path.rglob(pattern)})
+        if not inside:
+            raise ArtifactError(f"{path} holds no file named {' or '.join(patterns)}")
+        found += inside
+    return found
+
+
+def table_rows(path: Path) -> Iterator[Row]:
+    """Yield the rows of a table by column name; the kind of file follows from its name.
+
+    Raises:
+        ArtifactError: the file cannot be read, or is of another kind.
+    """
+    suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
+    kind = suffixes[-1].lower() if suffixes else ""
+    if kind == ".parquet":
+        yield from _parquet_rows(path)
+    elif kind in (".csv", ".tsv"):
+        yield from _csv_rows(path, "\t" if kind == ".tsv" else ",")
+    elif kind in (".jsonl", ".ndjson"):
+        yield from json_lines(path)
+    elif kind == ".json":
+        yield from json_rows(path)
+    else:
+        raise ArtifactError(f"{path} is not a .csv, .tsv, .jsonl, .json or .parquet file")
+
+
+def json_lines(path: Path) -> Iterator[Row]:
+    """Yield the objects of a JSON Lines file; a file may be compressed with gzip.
+
+    Raises:
+        ArtifactError: a line is not a JSON object; the message has its number.
+    """
+    with _opened(path) as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                try:
+                    row = json.loads(line)
+                except ValueError as error:
+                    raise ArtifactError(f"{path}, line {number}: not JSON: {error}") from None
+                if not isinstance(row, dict):
+                    raise ArtifactError(f"{path}, line {number}: not a JSON object")
+                yield row
+
+
+def json_document(path: Path) -> Any:
+    """Return a whole JSON file.
+
+    Raises:
+        ArtifactError: it is not JSON.
+    """
+    with _opened(path) as file:
+        try:
+            return json.load(file)
+        except ValueError as error:
+            raise ArtifactError(f"{path} is not JSON: {error}") from None
+
+
+def json_rows(path: Path) -> Iterator[Row]:
+    """Yield the objects of a JSON file that holds a list of them.
+
+    Raises:
+        ArtifactError: it does not.
+    """
+    document = json_document(path)
+    if not isinstance(document, list) or not all(isinstance(row, dict) for row in document):
+        raise ArtifactError(f"{path} does not hold a list of JSON objects")
+    yield from document
+
+
+def value_at(row: Any, key: str) -> Any:
+    """Return the value of a column, or of a path such as ``doc.question`` or ``resps.0.0``."""
+    if isinstance(row, dict) and key in row:
+        return row[key]
+    for part in key.split("."):
+        if isinstance(row, dict):
+            row = row.get(part)
+        elif isinstance(row, list) and part.isdecimal() and int(part) < len(row):
+            row = row[int(part)]
+        else:
+            return None
+    return row
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    try:
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=_BATCH):
+            yield from batch.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise ArtifactError(f"{path} is not a readable parquet file: {error}") from None
+
+
+def _csv_rows(path: Path, delimiter: str) -> Iterator[Row]:
+    csv.field_size_limit(_MAX_FIELD_BYTES)
+    with _opened(path) as file:
+        try:
+            for row in csv.DictReader(file, delimiter=delimiter):
+                yield {name: value for name, value in row.items() if name is not None}
+        except csv.Error as error:
+            raise ArtifactError(f"{path} is not readable: {error}") from None
+
+
+def _opened(path: Path) -> io.TextIOBase:
+    try:
+        if path.suffix == ".gz":
+            return io.TextIOWrapper(gzip.open(path), encoding="utf-8", newline="")
+        return path.open(encoding="utf-8", newline="")
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error.strerror}") from None

@@ -1,0 +1,104 @@
+"""Grade code by running given tests on it, in a sandbox."""
+
+import ast
+import re
+from typing import Any
+
+from modelsat.grading.final_answer import FinalAnswer
+from modelsat.grading.grade import Grade, GradedQuestion
+from modelsat.grading.sandbox import Limits, check_sandbox, run_code
+
+_BLOCK = re.compile(r"```[ \t]*(?:python3?|py)?[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL | re.I)
+_NUMBERS = {"timeout_s": 600, "memory_mib": 65_536}  # settings and their largest value
+
+
+class CodeGrader:
+    """The answer is Python code that passes the tests of the gold answer.
+
+    The gold answer is Python source that raises unless the code before it is right; if it defines
+    ``check``, as HumanEval's tests do, ``check(entry_point)`` is called. Settings: ``entry_point``,
+    name of the function that is asked for; ``prefix``, source before the answer's (imports, or the
+    head of the function that the answer continues); ``solution``, code that must pass;
+    ``timeout_s`` (10) and ``memory_mib`` (1024).
+    """
+
+    version = 1
+
+    def check(self, question: GradedQuestion) -> None:
+        """Check that the tests are Python and the settings are known, and that code can be run.
+
+        Raises:
+            ValueError: see :class:`modelsat.grading.grade.Grader`.
+            MachineError: the kernel cannot give the sandbox.
+        """
+        check_sandbox()
+        for name, value in question.args.items():
+            if name in _NUMBERS:
+                if isinstance(value, bool) or not isinstance(value, int | float):
+                    raise ValueError(f"{name} is {value!r}; it must be a number")
+                if not 0 < value <= _NUMBERS[name]:
+                    raise ValueError(f"{name} is {value!r}; it must be from 0 to {_NUMBERS[name]}")
+            elif name not in ("entry_point", "prefix", "solution"):
+                raise ValueError(
+                    f"unknown setting {name!r}; entry_point, prefix, solution, timeout_s, "
+                    "memory_mib"
+                )
+            elif not isinstance(value, str):
+                raise ValueError(f"{name} is {value!r}; it must be a text")
+        try:
+            tests = ast.parse(question.answer)
+        except (SyntaxError, ValueError) as error:
+            raise ValueError(f"the tests are not Python: {error}") from None
+        if not tests.body:
+            raise ValueError("the gold answer holds no test")
+        if _defines(question.answer, "check") and "entry_point" not in question.args:
+            raise ValueError("the tests define check, but entry_point is not set")
+
+    def own_answer(self, question: GradedQuestion) -> str | None:
+        """Return the solution, if there is one."""
+        solution: str | None = question.args.get("solution")
+        return solution
+
+    def grade(self, question: GradedQuestion, answer: FinalAnswer) -> Grade:
+        """Run the tests after the answer's code.
+
+        Raises:
+            MachineError: the kernel cannot give the sandbox.
+        """
+        entry_point = question.args.get("entry_point")
+        code = find_code(answer.text, entry_point)
+        if code is None:
+            return Grade.without_result(answer, "holds no code")
+        tests = question.answer
+        if entry_point and _defines(tests, "check"):
+            tests += f"\ncheck({entry_point})"
+        source = "\n\n".join([str(question.args.get("prefix", "")), code, tests])
+        settings: dict[str, Any] = {n: v for n, v in question.args.items() if n in _NUMBERS}
+        reason = run_code(source, Limits(**settings))
+        if reason is None:
+            return Grade.of_score(1.0, "passes the tests")
+        if answer.is_cut:
+            return Grade.without_result(answer, f"ends before it is complete: {reason}")
+        return Grade.of_score(0.0, f"fails: {reason}")
+
+
+def find_code(text: str, entry_point: str | None = None) -> str | None:
+    """Return the code of an answer.
+
+    The last fenced block that defines the function asked for; without one, all blocks; without
+    blocks, the whole text if it is Python.
+    """
+    blocks = [block for block in _BLOCK.findall(text) if block.strip()]
+    defining = [block for block in blocks if entry_point and _defines(block, entry_point)]
+    if defining:
+        return str(defining[-1])
+    if blocks:
+        return "\n\n".join(blocks)
+    try:
+        return text if ast.parse(text).body else None
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _defines(source: str, name: str) -> bool:
+    return bool(re.search(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{re.escape(name)}\b", source, re.M))

@@ -1,0 +1,117 @@
+"""Answers of several logs become one questions table and one outcomes table."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
+from modelsat.artifacts.store import read_manifest, read_table, write_table
+from modelsat.errors import ArtifactError
+from modelsat.evaluation_logs.alignment import Imported, Source, write_outcomes
+from modelsat.evaluation_logs.answer import LeftOut, LoggedAnswer
+
+SOURCE = Source("log", "sums", licence="CC0")
+
+
+def answer(candidate: str, prompt: str = "1 + 1?", score: float = 1.0, **more) -> LoggedAnswer:
+    return LoggedAnswer(candidate, prompt, score, **{"task": "add", "answer": "2", **more})
+
+
+def write(folder: Path, *answers: LoggedAnswer, source: Source = SOURCE, **more) -> Imported:
+    return write_outcomes(iter(answers), source, folder, LeftOut(), **more)
+
+
+def test_questions_are_aligned_by_their_text_apart_from_white_space(tmp_path: Path) -> None:
+    found = write(
+        tmp_path,
+        answer("a", output="2", prompt_tokens=5, cost_usd=0.25),
+        answer("b", prompt=" 1 +\n1? ", score=0.5),
+        answer("a", prompt="2 + 2?", answer="4"),
+    )
+    assert (found.num_questions, found.num_outcomes) == (2, 3)
+    assert found.num_by_candidate == {"a": 2, "b": 1}
+    questions = read_table(QUESTIONS, tmp_path / "questions.parquet").to_pylist()
+    assert [(q["benchmark"], q["prompt"], q["answer"]) for q in questions] == [
+        ("sums", "1 + 1?", "2"),
+        ("sums", "2 + 2?", "4"),
+    ]
+    outcomes = read_table(OUTCOMES, tmp_path / "outcomes.parquet").to_pylist()
+    ids = [question["question_id"] for question in questions]
+    assert [(o["question_id"], o["candidate"], o["correct"]) for o in outcomes] == [
+        (ids[0], "a", 1.0),
+        (ids[0], "b", 0.5),
+        (ids[1], "a", 1.0),
+    ]
+    first = outcomes[0]
+    assert (first["source"], first["output"], first["prompt_tokens"], first["cost_usd"]) == (
+        *("log", "2", 5, 0.25),
+    )
+    assert read_manifest(tmp_path / "outcomes.parquet")["licence"] == "CC0"
+
+
+def test_ids_do_not_depend_on_the_order_of_the_log(tmp_path: Path) -> None:
+    answers = [answer("a"), answer("a", prompt="2 + 2?")]
+    for folder, order in (("one", answers), ("two", answers[::-1])):
+        write(tmp_path / folder, *order)
+    found = [
+        set(
+            read_table(QUESTIONS, tmp_path / folder / "questions.parquet")[
+                "question_id"
+            ].to_pylist()
+        )
+        for folder in ("one", "two")
+    ]
+    assert found[0] == found[1]
+
+
+def test_what_does_not_align_is_left_out_and_counted(tmp_path: Path) -> None:
+    found = write(
+        tmp_path,
+        answer("a"),
+        answer("a", score=0.0),
+        answer("b", answer="3"),
+        answer("b", prompt=" "),
+        answer(""),
+    )
+    assert found.left_out == {
+        "further answers of a candidate to the same question": 1,
+        "answers whose question has another gold answer in another row": 1,
+        "rows without a question's text": 1,
+        "rows without a candidate's name": 1,
+    }
+    [outcome] = read_table(OUTCOMES, tmp_path / "outcomes.parquet").to_pylist()
+    assert (outcome["candidate"], outcome["correct"]) == ("a", 1.0)
+    assert read_manifest(tmp_path / "outcomes.parquet")["left_out"] == found.left_out
+
+
+def test_answers_to_known_questions_keep_their_ids(tmp_path: Path) -> None:
+    known = {"question_id": "q7", "benchmark": "own", "task": "t", "prompt": "1 + 1?"}
+    write_table(QUESTIONS, [known | {"answer": "2"}], tmp_path / "known.parquet")
+    found = write(
+        tmp_path / "out",
+        answer("a", prompt="1  + 1?"),
+        answer("a", prompt="2 + 2?"),
+        known=tmp_path / "known.parquet",
+    )
+    assert found.left_out == {"answers to questions that the table does not hold": 1}
+    [question] = read_table(QUESTIONS, tmp_path / "out" / "questions.parquet").to_pylist()
+    assert (question["question_id"], question["benchmark"]) == ("q7", "own")
+
+
+def test_one_name_for_all_answers(tmp_path: Path) -> None:
+    found = write(tmp_path, answer("x"), source=Source("log", "sums", candidate="mine"))
+    assert found.num_by_candidate == {"mine": 1}
+
+
+def test_nothing_is_written_without_an_outcome_or_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="no outcome could be read; left out: 1 rows without"):
+        write(tmp_path, answer("a", prompt=""))
+
+    def broken() -> Iterator[LoggedAnswer]:
+        yield answer("a")
+        raise ArtifactError("line 2 is broken")
+
+    with pytest.raises(ArtifactError, match="line 2"):
+        write_outcomes(broken(), SOURCE, tmp_path, LeftOut())
+    assert list(tmp_path.iterdir()) == []
