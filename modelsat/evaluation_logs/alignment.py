@@ -129,14 +129,15 @@ class _Aligner:
     def __init__(self, source: Source, left_out: LeftOut, known: Path | None) -> None:
         self._source = source
         self._left_out = left_out
-        self._known = None if known is None else _rows_by_text(known)
-        self._gold: dict[bytes, int] = {}  # hash of the gold answer by hash of the question
+        self._known = None if known is None else _rows_by_text_and_id(known)
+        # Hash of the gold answer by hash of the question; None where no row has stated it.
+        self._gold: dict[bytes, int | None] = {}
         self._answered: set[int] = set()
         self.imported = Imported()
 
     def align(self, answer: LoggedAnswer) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
         """Return the rows to write: the question if it is new, and the outcome."""
-        text = comparable_prompt(answer.prompt)
+        text = comparable_prompt(answer.prompt) or answer.question_id
         candidate = self._source.candidate or answer.candidate
         if not text or not candidate:
             missing = "a question's text" if not text else "a candidate's name"
@@ -146,13 +147,16 @@ class _Aligner:
         digest = blake2b(f"{benchmark}\0{text}".encode(), digest_size=16).digest()
         question_id = f"{benchmark}/{digest.hex()[:16]}"
         row = _question_row(question_id, benchmark, answer)
+        if self._known is None and not answer.prompt:
+            self._left_out.add("answers that name a question by its id; give --questions")
+            return None, None
         if self._known is not None:
             if text not in self._known:
                 self._left_out.add("answers to questions that the table does not hold")
                 return None, None
             row = self._known[text]
-        gold = hash(answer.answer)
-        if self._gold.get(digest, gold) != gold:
+        gold = hash(answer.answer) if answer.answer else None
+        if None not in (gold, self._gold.get(digest)) and gold != self._gold[digest]:
             self._left_out.add("answers whose question has another gold answer in another row")
             return None, None
         key = hash((digest, candidate))
@@ -161,7 +165,7 @@ class _Aligner:
             return None, None
         self._answered.add(key)
         is_new = digest not in self._gold
-        self._gold[digest] = gold
+        self._gold[digest] = self._gold.get(digest) or gold
         self.imported.num_outcomes += 1
         self.imported.num_questions += is_new
         self.imported.num_by_candidate[candidate] += 1
@@ -174,9 +178,10 @@ def comparable_prompt(prompt: str) -> str:
     return " ".join(unicodedata.normalize("NFC", prompt).split())
 
 
-def _rows_by_text(path: Path) -> dict[str, dict[str, Any]]:
+def _rows_by_text_and_id(path: Path) -> dict[str, dict[str, Any]]:
     rows = read_table(QUESTIONS, path).to_pylist()
-    return {comparable_prompt(row["prompt"]): row for row in rows}
+    by_id = {row["question_id"]: row for row in rows}
+    return by_id | {comparable_prompt(row["prompt"]): row for row in rows}
 
 
 def _question_row(question_id: str, benchmark: str, answer: LoggedAnswer) -> dict[str, Any]:

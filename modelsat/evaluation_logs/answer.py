@@ -27,6 +27,7 @@ class LoggedAnswer:
         completion_tokens: tokens of the answer, or None.
         latency_s: seconds until the answer was complete, or None.
         cost_usd: price of the request in US dollars, or None.
+        question_id: the benchmark's own id, where the log names questions by it alone.
     """
 
     candidate: str
@@ -43,6 +44,7 @@ class LoggedAnswer:
     completion_tokens: int | None = None
     latency_s: float | None = None
     cost_usd: float | None = None
+    question_id: str = ""
 
 
 class LeftOut:

@@ -1,9 +1,11 @@
 """Logs of Inspect (``.eval`` archives, and ``.json`` logs of older releases).
 
-Several epochs of a sample are one outcome, their mean. The first scorer counts.
+Several epochs of a sample are one outcome, their mean. The first scorer counts. Of several logs of
+one task, as retries leave them, the newest counts.
 """
 
 import json
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,11 +25,16 @@ from modelsat.evaluation_logs.answer import (
 from modelsat.evaluation_logs.rows import files_in, json_document
 
 Sample = dict[str, Any]
+# Entries of samples: one file each, in the newest releases a folder with more beside it.
+_SAMPLE = re.compile(r"samples/(?P<id>.+)_epoch_\d+(?:\.json|/sample\.json)\Z", re.DOTALL)
+_REASONS = {"max_tokens": "length", "model_length": "length", "stop": "stop"}
 
 
 def read_inspect(paths: Sequence[Path], left_out: LeftOut) -> Iterator[LoggedAnswer]:
-    """Yield one answer for each sample of a log."""
-    for path in files_in(paths, "*.eval", "*.json"):
+    """Yield one answer for each sample of the logs."""
+    # Names begin with the date: the newest log of a task comes first and counts.
+    files = files_in(paths, "*.eval", "*.json")
+    for path in sorted(files, key=lambda path: path.name, reverse=True):
         header, samples = _archive(path) if path.suffix == ".eval" else _document(path)
         facts = header.get("eval") or {}
         candidate, task = str(facts.get("model") or ""), str(facts.get("task") or "")
@@ -43,18 +50,21 @@ def _archive(path: Path) -> tuple[Sample, Iterator[list[Sample]]]:
     """Return header and samples, the epochs of one sample together, one sample in memory."""
     try:
         archive = zipfile.ZipFile(path)
-        header = json.loads(archive.read("header.json"))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ArtifactError(f"{path} is not a complete Inspect log: {error}") from None
+        names = set(archive.namelist())
+        # A run that was cancelled has no header.
+        start = "header.json" if "header.json" in names else "_journal/start.json"
+        header = json.loads(archive.read(start))
+    except (OSError, KeyError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise ArtifactError(f"{path} is not a readable Inspect log: {error}") from None
     by_sample: dict[str, list[str]] = {}
-    for name in archive.namelist():
-        if name.startswith("samples/") and name.endswith(".json"):
-            by_sample.setdefault(name.rpartition("_epoch_")[0], []).append(name)
+    for name in sorted(names):
+        if found := _SAMPLE.match(name):
+            by_sample.setdefault(found["id"], []).append(name)
 
     def read() -> Iterator[list[Sample]]:
         with archive:
-            for names in by_sample.values():
-                yield [json.loads(archive.read(name)) for name in sorted(names)]
+            for entries in by_sample.values():
+                yield [json.loads(archive.read(name)) for name in entries]
 
     return header, read()
 
@@ -81,24 +91,23 @@ def _score(sample: Sample) -> float | None:
 def _answer(sample: Sample, candidate: str, task: str, score: float) -> LoggedAnswer:
     choices = sample.get("choices") or []
     options = [f"{letter}. {text}" for letter, text in zip(ascii_uppercase, choices, strict=False)]
-    target = sample.get("target")
     output = sample.get("output") or {}
     first: Sample = next(iter(output.get("choices") or []), {})
-    usage = output.get("usage") or {}
-    limit = {"max_tokens": "length", "stop": "stop"}.get(str(first.get("stop_reason")))
+    usage = (sample.get("model_usage") or {}).get(candidate) or output.get("usage") or {}
     return LoggedAnswer(
         candidate=candidate,
         prompt="\n".join([read_text(sample.get("input")) or "", *options]).strip(),
         score=score,
         task=task,
         benchmark=task.rpartition("/")[2],
-        answer=_gold(target),
+        answer=_gold(sample.get("target")),
         n_choices=len(choices) or None,
         output=output.get("completion") or read_text(first.get("message")),
-        finish_reason=limit,
+        finish_reason=_REASONS.get(str(first.get("stop_reason"))),
         prompt_tokens=read_count(usage.get("input_tokens")),
         completion_tokens=read_count(usage.get("output_tokens")),
         latency_s=read_amount(output.get("time")),
+        cost_usd=read_amount(usage.get("total_cost")),
     )
 
 

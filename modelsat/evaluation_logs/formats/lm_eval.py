@@ -1,8 +1,9 @@
 """Sample logs of lm-evaluation-harness (``--log_samples``).
 
-A folder for each model, named like it with ``__`` for ``/``, holds ``samples_TASK_DATE.jsonl``. A
-file has a row for each question and filter. The prompt that a model got holds worked examples and
-its own chat template, so questions are aligned by the document they were made from.
+Since 0.4.3 a model's folder holds ``results_DATE.json`` and ``samples_TASK_DATE.jsonl`` for each
+task, with a row for each question and filter; before, ``results.json`` and ``..._TASK.jsonl``, each
+a JSON list. The prompt that a model got holds worked examples and its own chat template, so
+questions are aligned by the document that they were made from.
 """
 
 import re
@@ -12,9 +13,9 @@ from string import ascii_uppercase
 from typing import Any
 
 from modelsat.evaluation_logs.answer import LeftOut, LoggedAnswer, read_score, read_text
-from modelsat.evaluation_logs.rows import Row, files_in, json_lines, json_rows
+from modelsat.evaluation_logs.rows import Row, files_in, json_document, json_lines, json_rows
 
-_FILE_NAME = re.compile(r"samples_(?P<task>.+?)(?:_\d{4}-\d\d-\d\dT[\d.:-]+)?\.jsonl?\Z")
+_SAMPLES = re.compile(r"samples_(?P<task>.+?)(?:_(?P<date>\d{4}-\d\d-\d\dT[\d.:-]+))?\.jsonl?\Z")
 # Where documents of its tasks hold the question, the options, and what may stand before it.
 _QUESTIONS = ("question", "problem", "query", "prompt", "instruction", "goal", "input", "text")
 _OPTIONS = ("choices", "options", "endings")
@@ -23,28 +24,71 @@ _CONTEXTS = ("passage", "context", "ctx", "story")
 _METRICS = ("exact_match", "acc", "pass@1", "em", "correct", "prompt_level_strict_acc", "acc_norm")
 # Of several filters the one that reads most answers.
 _FILTERS = ("flexible-extract", "custom-extract", "none")
+_MODEL_ARGUMENTS = ("pretrained", "model", "path", "engine", "peft", "delta")
+_HASHES = "####"  # before the result of a solution, as in GSM8K
 
 
 def read_lm_eval(paths: Sequence[Path], left_out: LeftOut) -> Iterator[LoggedAnswer]:
-    """Yield the answers of sample files."""
-    for path in files_in(paths, "samples_*.jsonl", "samples_*.json"):
-        found = _FILE_NAME.match(path.name)
-        task = found["task"] if found else path.stem
-        candidate = path.parent.name.replace("__", "/")
-        chosen = _chosen_filter(path)
-        for row in _rows(path):
-            if row.get("filter", chosen) != chosen:
-                left_out.add("rows of further filters")
-                continue
-            score = _score(row)
-            if score is None:
-                left_out.add("rows without a metric between 0 and 1")
-            else:
-                yield _answer(row, candidate, task, score)
+    """Yield the answers of sample files; of several runs of a task the newest counts."""
+    newest: dict[tuple[Path, str], Path] = {}
+    for path in sorted(files_in(paths, "*.jsonl"), key=_date):
+        key = (path.parent, _task(path))
+        if key in newest:
+            left_out.add("files of earlier runs of a task")
+        newest[key] = path
+    candidates = {folder: _candidate(folder) for folder, _ in newest}
+    for (folder, task), path in newest.items():
+        yield from _answers(path, candidates[folder], task, left_out)
+
+
+def _answers(path: Path, candidate: str, task: str, left_out: LeftOut) -> Iterator[LoggedAnswer]:
+    chosen = _chosen_filter(path)
+    for row in _rows(path):
+        if row.get("filter", chosen) != chosen:
+            left_out.add("rows of further filters")
+            continue
+        score = _score(row)
+        if score is None:
+            left_out.add("rows without a metric between 0 and 1")
+        else:
+            yield _answer(row, candidate, task, score)
+
+
+def _date(path: Path) -> str:
+    found = _SAMPLES.match(path.name)
+    return (found and found["date"]) or ""
+
+
+def _task(path: Path) -> str:
+    """Return the task of a file; the names of older files end with one of the results' tasks."""
+    found = _SAMPLES.match(path.name)
+    if found:
+        return found["task"]
+    results = path.with_name("results.json")
+    tasks = (json_document(results).get("results") or {}) if results.exists() else {}
+    fitting = [task for task in tasks if path.stem.endswith(f"_{task}")]
+    return max(fitting, key=len, default=path.stem)
+
+
+def _candidate(folder: Path) -> str:
+    """Return the model of a folder: as its results name it, otherwise as the folder is named."""
+    for path in sorted(folder.glob("results*.json"), reverse=True):
+        results = json_document(path)
+        if isinstance(results.get("model_name"), str):
+            return str(results["model_name"])
+        arguments = (results.get("config") or {}).get("model_args") or {}
+        if isinstance(arguments, str):
+            arguments = dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)
+        named = [arguments[name] for name in _MODEL_ARGUMENTS if name in arguments]
+        if named:
+            return str(named[0])
+    return folder.name.replace("__", "/")
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    return json_lines(path) if path.suffix == ".jsonl" else json_rows(path)
+    with path.open(encoding="utf-8") as file:
+        is_list = file.read(1) == "["
+    return json_rows(path) if is_list else json_lines(path)
 
 
 def _chosen_filter(path: Path) -> str:
@@ -63,22 +107,23 @@ def _answer(row: Row, candidate: str, task: str, score: float) -> LoggedAnswer:
     doc = found if isinstance(found, dict) else {}
     options = _options(doc)
     responses = row.get("filtered_resps") or row.get("resps") or []
-    gold = row.get("target")
+    gold, grader, output = str(row.get("target", "")), None, read_text(row.get("resps")) or ""
     is_choice = bool(options) and len(responses) == len(options)
     if is_choice:
         output = ascii_uppercase[_likeliest(responses)]
-        if isinstance(gold, int) and not isinstance(gold, bool) and gold < len(options):
-            gold = ascii_uppercase[gold]
-    else:
-        output = read_text(responses) or ""
+        if gold.isdecimal() and int(gold) < len(options):
+            gold = ascii_uppercase[int(gold)]
+    elif _HASHES in gold:
+        gold, grader = gold.rpartition(_HASHES)[2].strip(), "math"
     return LoggedAnswer(
         candidate=candidate,
         prompt=_question(doc, options) or _first_argument(row),
         score=score,
         task=task,
         benchmark=task.partition("_")[0],
-        answer=str(gold or ""),
+        answer=gold,
         n_choices=len(options) if is_choice else None,
+        grader=grader,
         output=output,
     )
 
@@ -104,8 +149,11 @@ def _options(doc: Mapping[str, Any]) -> list[str]:
 
 def _likeliest(responses: Sequence[Any]) -> int:
     """Return the option with the greatest log-likelihood; the first of equals, as lm-eval does."""
-    values = [response[0] if isinstance(response, list) else response for response in responses]
-    numbers = [float(value) for value in values]
+    numbers = []
+    for response in responses:
+        while isinstance(response, list):
+            response = response[0]
+        numbers.append(float(response))
     return numbers.index(max(numbers))
 
 

@@ -4,6 +4,7 @@ Columns are named ``field=column``. A column may be a path into nested values (`
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -28,6 +29,7 @@ OPTIONAL = (
 # EmbedLLM (Zhuang et al. 2024): a row for each prompt and model.
 EMBEDLLM: Mapping[str, str] = MappingProxyType(
     {"prompt": "prompt", "candidate": "model_name", "score": "label", "task": "category"}
+    | {"benchmark": "category"}
 )
 
 
@@ -64,8 +66,9 @@ def read_mapped(
 
 
 def read_embedllm(paths: Sequence[Path], left_out: LeftOut) -> Iterator[LoggedAnswer]:
-    """Yield the answers of EmbedLLM's CSV files."""
-    return read_mapped(paths, left_out, EMBEDLLM)
+    """Yield the answers of EmbedLLM's CSV files, whose names have ``__`` for ``/``."""
+    for answer in read_mapped(paths, left_out, EMBEDLLM):
+        yield replace(answer, candidate=answer.candidate.replace("__", "/"))
 
 
 def _answer(values: Mapping[str, Any], file_name: str) -> LoggedAnswer | None:

@@ -115,3 +115,20 @@ def test_nothing_is_written_without_an_outcome_or_after_an_error(tmp_path: Path)
     with pytest.raises(ArtifactError, match="line 2"):
         write_outcomes(broken(), SOURCE, tmp_path, LeftOut())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_questions_named_by_id_need_a_table_that_holds_them(tmp_path: Path) -> None:
+    by_id = answer("a", prompt="", answer="", question_id="HumanEval/0")
+    with pytest.raises(ArtifactError, match="name a question by its id; give --questions"):
+        write(tmp_path, by_id)
+    known = {"question_id": "HumanEval/0", "benchmark": "own", "task": "t", "prompt": "def f():"}
+    write_table(QUESTIONS, [known | {"answer": "x"}], tmp_path / "known.parquet")
+    write(tmp_path / "out", by_id, known=tmp_path / "known.parquet")
+    [question] = read_table(QUESTIONS, tmp_path / "out" / "questions.parquet").to_pylist()
+    [outcome] = read_table(OUTCOMES, tmp_path / "out" / "outcomes.parquet").to_pylist()
+    assert (question["prompt"], outcome["question_id"]) == ("def f():", "HumanEval/0")
+
+
+def test_a_gold_answer_that_only_some_rows_state_is_no_conflict(tmp_path: Path) -> None:
+    found = write(tmp_path, answer("a", answer=""), answer("b"), answer("c", answer="3"))
+    assert found.num_by_candidate == {"a": 1, "b": 1}
