@@ -9,6 +9,7 @@ from modelsat.grading.choice import ChoiceGrader
 from modelsat.grading.code import CodeGrader
 from modelsat.grading.final_answer import read_answer
 from modelsat.grading.grade import Grade, GradedQuestion, Grader, Kind
+from modelsat.grading.instructions import InstructionsGrader
 from modelsat.grading.matching import ContainsGrader, RegexGrader
 from modelsat.grading.mathematics import MathGrader, NumberGrader
 from modelsat.grading.structured import JsonSchemaGrader, ToolCallGrader
@@ -24,6 +25,7 @@ GRADERS: dict[str, Grader] = {
     "json_schema": JsonSchemaGrader(),
     "tool_call": ToolCallGrader(),
     "code": CodeGrader(),
+    "instructions": InstructionsGrader(),
 }
 
 

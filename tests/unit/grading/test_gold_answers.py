@@ -50,6 +50,25 @@ def test_a_choice_states_its_gold_answer_in_any_usual_form(gold: str) -> None:
             "does not fit the schema",
         ),
         ({"answer": '{"town": "Ulm"}', "grader": "tool_call"}, "must be calls"),
+        ({"answer": "def", "grader": "code"}, "the tests are not Python"),
+        ({"answer": "", "grader": "code"}, "holds no test"),
+        ({"answer": "def check(f): pass", "grader": "code"}, "entry_point is not set"),
+        (
+            {"answer": "assert f() == 1", "grader": "code"}
+            | {"grader_args": '{"solution": "def f(): return 2"}'},
+            "is incorrect by its own grader 'code'",
+        ),
+        ({"answer": "", "grader": "instructions"}, "a list of at least one object"),
+        (
+            {"answer": "", "grader": "instructions"}
+            | {"grader_args": '{"constraints": [{"kind": "rhymes"}]}'},
+            "has no known kind",
+        ),
+        (
+            {"answer": "", "grader": "instructions"}
+            | {"grader_args": '{"constraints": [{"kind": "keyword"}]}'},
+            "keyword needs `of`",
+        ),
     ],
 )
 def test_what_cannot_be_graded_is_refused(row: dict[str, Any], reason: str) -> None:

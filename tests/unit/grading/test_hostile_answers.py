@@ -15,6 +15,11 @@ QUESTIONS = {
     "contains": {"prompt": "", "answer": "Paris"},
     "regex": {"prompt": "", "answer": "(a+)+b"},
     "json_schema": {"prompt": "", "answer": '{"a": 1}'},
+    "instructions": {
+        "prompt": "",
+        "answer": "",
+        "grader_args": '{"constraints": [{"kind": "keyword", "of": "rain"}]}',
+    },
     "code": {"prompt": "", "answer": "assert right"},
     "tool_call": {"prompt": "", "answer": '{"name": "f", "arguments": {}}'},
 }
