@@ -27,6 +27,8 @@ _SPECIAL = re.compile(
 )
 
 
+# Says nothing, and takes patterns that look for space before a word quadratic time.
+_LONG_SPACE = re.compile(r"\s{200,}")
 # Models without a chat template go on with a question of their own.
 _NEXT_QUESTION = re.compile(
     r"(?<=\S)\s*\n\s*(?:Question|Problem|Q|User|Human|Instruction)(?:\s*\d+)?\s*[:.](?=\s)"
@@ -61,7 +63,7 @@ def read_answer(output: str, finish_reason: str | None = None) -> FinalAnswer:
         FinalAnswer(text='Paris', is_cut=False)
     """
     text, is_open = _without_channels(output)
-    text = _BARE_CHANNEL.sub("", text)
+    text = _LONG_SPACE.sub("\n\n", _BARE_CHANNEL.sub("", text))
     while _BLOCK.search(text):
         text = _BLOCK.sub("", text)
     # A chat template may open the block in the prompt, so that only its end is in the output.

@@ -97,6 +97,8 @@ def _document_amid_prose(text: str) -> Any:
 
 def unwrapped(text: str) -> str:
     r"""Remove markup around words: ``**B**``, ``\text{B}``, ``\(B\)``, quotation marks."""
+    # Patterns that look for space before a word would otherwise take quadratic time.
+    text = re.sub(r"\n[ \n]*\n", "\n\n", re.sub(r"[^\S\n]+", " ", text))
     previous = None
     while previous != text:
         previous, text = text, _WRAPPER.sub(r"\1", text)

@@ -28,6 +28,8 @@ HOSTILE = {
     "options": "option " * 30_000,
     "answers": "the answer is " * 20_000,
     "letters": "A or B or " * 20_000,
+    "spaces": "x" + " " * 10_000 + "x",
+    "lines": "x" + "\n \n" * 10_000 + "x",
     "brackets": "(" * 200_000,
     "nested JSON": "[" * 100_000,
     "boxes": r"\boxed{" * 10_000,
