@@ -96,7 +96,7 @@ def test_interrupted_job_resumes_with_the_same_result(tmp_path, start, noisy_tab
 
     # A terminal sends SIGINT to all processes; the quickstart below gets SIGTERM.
     run = start("train", "--config", str(path))
-    output = stop_at(run, "stage all, epoch 0: training loss", signal.SIGINT)
+    output = stop_at(run, "stage all, epoch 1: training loss", signal.SIGINT)
     assert run.returncode == 130, output
     assert MESSAGE in output.splitlines()
 
