@@ -27,6 +27,7 @@ pytestmark = [
 def continuing_job(folder: Path, earlier: Path) -> TrainJobConfig:
     values = job_values(write_toy_tables(folder / "tables"), folder)
     values["initial_router"] = str(earlier)
+    values["resources"] = {"num_workers": 1}
     values["training"]["connector_stage"]["epochs"] = 1
     values["training"]["all_stage"]["epochs"] = 1
     return TrainJobConfig.model_validate(values)

@@ -42,6 +42,7 @@ def folders(tmp_path, monkeypatch) -> Path:
 def job(tables: Path, out: Path, **changes) -> TrainJobConfig:
     """Three epochs on toy tables, logged to both trackers."""
     values = {**job_values(tables, out), "trackers": ["mlflow", "wandb"], **changes}
+    values["resources"] = {"num_workers": 1}
     values["training"]["validate_every_steps"] = 5
     values["training"]["connector_stage"]["epochs"] = 1
     values["training"]["all_stage"]["epochs"] = 2
@@ -79,7 +80,7 @@ def test_trackers_have_the_same_scalars_as_the_event_files(folders, noisy_tables
 
     parameters = run.data.params
     assert parameters["training.all_stage.learning_rate"] == "0.002"
-    assert parameters["resources.num_workers"] == "2"
+    assert parameters["resources.num_workers"] == "1"
     assert config.model.inquiry not in parameters.values()
     shown, project, configuration = read_run(file)
     assert (shown, project) == (name, "routers")
