@@ -18,6 +18,7 @@ from modelsat.aptitude.benchmarks import Benchmark, MultipleChoiceQuestion, Row,
 from modelsat.artifacts.hashing import content_hash, file_hash
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.errors import ArtifactError, ConfigError, MachineError
+from modelsat.grading.graders import stated_question
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _SUFFIXES = (".parquet", ".csv", ".jsonl")
@@ -94,7 +95,8 @@ def import_questions(path: str | Path) -> ImportedQuestions:
         path: parquet, CSV or JSONL file; in a CSV file an empty cell is a null.
 
     Raises:
-        ArtifactError: the file cannot be read, or a numeric column has another value.
+        ArtifactError: the file cannot be read, a numeric column has another value, or a gold
+            answer is wrong by its own grader.
     """
     path = Path(path)
     if not path.is_file():
@@ -120,6 +122,7 @@ def import_questions(path: str | Path) -> ImportedQuestions:
     if missing or not rows:
         problem = f"lacks the questions columns {missing}" if missing else "has no rows"
         raise ArtifactError(f"{path} {problem}")
+    rows = [_stated(path, number, row) for number, row in enumerate(rows, start=1)]
     try:
         table = pa.Table.from_pylist(rows, schema=QUESTIONS.arrow)
     except (pa.ArrowException, TypeError) as error:
@@ -127,6 +130,13 @@ def import_questions(path: str | Path) -> ImportedQuestions:
         raise ArtifactError(f"{path} is not a questions table: {reason}") from None
     manifest = {"source": str(path), "files_hash": content_hash([file_hash(path)])}
     return ImportedQuestions(table, manifest)
+
+
+def _stated(path: Path, number: int, row: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return stated_question(row)
+    except ArtifactError as error:
+        raise ArtifactError(f"{path}, row {number}: {error}") from None
 
 
 def draw_per_task(questions: pa.Table, per_task: int, seed: int) -> pa.Table:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from modelsat.errors import ArtifactError
-from modelsat.grading.choice import ChoiceGrader
+from modelsat.grading.choice import ChoiceGrader, gold_letter
 from modelsat.grading.code import CodeGrader
 from modelsat.grading.final_answer import read_answer
 from modelsat.grading.grade import Grade, GradedQuestion, Grader, Kind
@@ -79,6 +79,29 @@ def check_question(row: Mapping[str, Any]) -> None:
                 )
     except ValueError as error:
         raise ArtifactError(f"question {row.get('question_id')!r}: {error}") from None
+
+
+def stated_question(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a question as the table holds it, from a row as people write it.
+
+    Gold answers and settings may be JSON values in place of their text, and the gold answer of a
+    choice its number from 0, its letter in any form, or its text.
+
+    Raises:
+        ArtifactError: as :func:`check_question`.
+    """
+    row = dict(row)
+    for name in ("answer", "grader_args"):
+        value = row.get(name)
+        if isinstance(value, list | dict):
+            row[name] = json.dumps(value)
+        elif value is not None:
+            row[name] = str(value)
+    row["answer"] = row.get("answer") or ""
+    check_question(row)
+    if grader_name(row) == "choice":
+        row["answer"] = gold_letter(_question(row))
+    return row
 
 
 def grade_answer(row: Mapping[str, Any], output: str, finish_reason: str | None = None) -> Grade:

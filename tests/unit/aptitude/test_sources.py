@@ -272,3 +272,27 @@ def test_draw_per_task_does_not_depend_on_order():
     assert draw_per_task(table, 3, seed=2)["question_id"].to_pylist() != drawn
     with pytest.raises(ConfigError, match="0 questions per task"):
         draw_per_task(table, 0, seed=1)
+
+
+def test_gold_answers_of_an_own_table_are_normalised(tmp_path):
+    row = {"benchmark": "mine", "task": "towns", "prompt": "Capital?\nA. Rome\nB. Paris"}
+    stated = [("B", 2), ("(b)", 2), ("B.", 2), (1, 2), ("Paris", 2), (["Paris", "Lutetia"], None)]
+    rows = [
+        row | {"question_id": f"q{i}", "answer": answer, "n_choices": n_choices}
+        for i, (answer, n_choices) in enumerate(stated)
+    ]
+    rows.append(
+        row | {"question_id": "n", "answer": 3, "grader": "number", "grader_args": {"tolerance": 1}}
+    )
+    imported = import_questions(save(tmp_path / "mine.jsonl", rows)).questions.to_pylist()
+    assert [question["answer"] for question in imported[:5]] == ["B"] * 5
+    assert grade_answer(imported[5], "Lutetia").kind is Kind.CORRECT
+    assert grade_answer(imported[6], "4").kind is Kind.CORRECT
+
+
+@pytest.mark.parametrize(("answer", "n_choices"), [("C", 2), ("London", 2), ("7", 2), ("", None)])
+def test_a_gold_answer_that_cannot_be_right_is_refused_with_its_row(tmp_path, answer, n_choices):
+    row = {"question_id": "q1", "benchmark": "mine", "task": "t", "prompt": "?\nA. x\nB. y"}
+    rows = [row | {"answer": answer, "n_choices": n_choices}]
+    with pytest.raises(ArtifactError, match=r"mine\.jsonl, row 1: question 'q1': the gold answer"):
+        import_questions(save(tmp_path / "mine.jsonl", rows))
