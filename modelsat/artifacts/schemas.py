@@ -61,6 +61,7 @@ OUTCOMES = TableSchema(
         pa.field("output", pa.string()),
         pa.field("finish_reason", pa.string()),
         pa.field("grader", pa.string()),
+        pa.field("judgement", pa.string()),
         pa.field("failure", pa.string()),
     ),
     key=("question_id", "candidate", "source"),

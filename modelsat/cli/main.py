@@ -29,6 +29,7 @@ LIBRARY_COMMANDS: Mapping[str, str] = MappingProxyType(
         "doctor": "modelsat.cli.doctor:doctor",
         "evaluate": "modelsat.cli.evaluate:evaluate",
         "grade": "modelsat.cli.grade:grade",
+        "judge": "modelsat.cli.judge:judge",
         "outcomes": "modelsat.cli.outcomes:app",
         "prepare": "modelsat.cli.prepare:prepare",
         "quickstart": "modelsat.cli.quickstart:quickstart",
