@@ -22,6 +22,7 @@ _ASIDE = re.compile(
     r",\s*(?=not\b|of course\b|which\b|because\b|since\b|as\b|it\b|the\b|a\b)"
     r"|\s+(?=because\b|since\b|which\b|\()"
 )
+_PROSE_WORD = re.compile(r"[^\W\d_]{2,}(?:['\u2019][^\W\d_]+)?")
 _RELATIVE = re.compile(r",\s*(?:which|who|whose|where)\b[^,.;]*")
 # What stands before an answer in a sentence; any other word would make it part of a longer name.
 _BEFORE_NAME = re.compile(
@@ -109,7 +110,9 @@ def _said(text: str) -> Iterator[str]:
 
 def _is_named(reference: str, text: str) -> bool:
     """Return whether a sentence names a reference: as words, not denied, not one of several."""
-    if len(words(text)) > _MAX_SENTENCE_WORDS or not set(words(text)) - set(words(reference)):
+    others = {*words(text)} - {*words(reference)}
+    is_prose = any(map(_PROSE_WORD.fullmatch, others)) or CJK.search(text)
+    if len(words(text)) > _MAX_SENTENCE_WORDS or not is_prose:
         return False
     main = _RELATIVE.sub(" ", CONCEDED.sub(" ", text))
     if CJK.search(reference):

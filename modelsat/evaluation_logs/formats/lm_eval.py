@@ -105,13 +105,13 @@ def _score(row: Row) -> float | None:
 def _answer(row: Row, candidate: str, task: str, score: float) -> LoggedAnswer:
     found = row.get("doc")
     doc = found if isinstance(found, dict) else {}
-    options = _options(doc)
     responses = row.get("filtered_resps") or row.get("resps") or []
     gold, grader, output = str(row.get("target", "")), None, read_text(row.get("resps")) or ""
-    is_choice = bool(options) and len(responses) == len(options)
+    is_choice = 1 < len(responses) <= len(ascii_uppercase) and all(map(_is_likelihood, responses))
+    options = _options(doc, row) if is_choice else []
     if is_choice:
         output = ascii_uppercase[_likeliest(responses)]
-        if gold.isdecimal() and int(gold) < len(options):
+        if gold.isdecimal() and int(gold) < len(responses):
             gold = ascii_uppercase[int(gold)]
     elif _HASHES in gold:
         gold, grader = gold.rpartition(_HASHES)[2].strip(), "math"
@@ -122,7 +122,7 @@ def _answer(row: Row, candidate: str, task: str, score: float) -> LoggedAnswer:
         task=task,
         benchmark=task.partition("_")[0],
         answer=gold,
-        n_choices=len(options) if is_choice else None,
+        n_choices=len(responses) if is_choice else None,
         grader=grader,
         output=output,
     )
@@ -138,13 +138,35 @@ def _question(doc: Mapping[str, Any], options: Sequence[str]) -> str:
     return "\n".join([*contexts, *([stem] if stem else []), *lines])
 
 
-def _options(doc: Mapping[str, Any]) -> list[str]:
+def _options(doc: Mapping[str, Any], row: Row) -> list[str]:
+    """Return the texts of the options: of the document, otherwise what was tried as an answer.
+
+    None if what was tried are letters, whose texts the question holds.
+    """
     value = next((doc[name] for name in _OPTIONS if doc.get(name)), None)
     if isinstance(value, dict):  # {"text": [...], "label": [...]}
         value = value.get("text")
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        return []
-    return value[: len(ascii_uppercase)]
+    if isinstance(value, list) and all(isinstance(text, str) for text in value):
+        return value
+    tried = [str(argument.get("arg_1", "")).strip() for argument in _arguments(row)]
+    return [] if all(len(text) == 1 for text in tried) else tried
+
+
+def _arguments(row: Row) -> list[dict[str, Any]]:
+    """Return what the model was asked, of either form: context and continuation by ``arg_N``."""
+    arguments = row.get("arguments") or []
+    if isinstance(arguments, dict):
+        return [one for one in arguments.values() if isinstance(one, dict)]
+    return [{f"arg_{i}": part for i, part in enumerate(one)} for one in arguments]
+
+
+def _is_likelihood(response: Any) -> bool:
+    """Return whether a response is the log-likelihood of an option, and whether it is greedy."""
+    while isinstance(response, list) and len(response) == 1:
+        response = response[0]
+    return (
+        isinstance(response, list) and len(response) == 2 and str(response[1]) in ("True", "False")
+    )
 
 
 def _likeliest(responses: Sequence[Any]) -> int:
@@ -158,13 +180,6 @@ def _likeliest(responses: Sequence[Any]) -> int:
 
 
 def _first_argument(row: Row) -> str:
-    """Return the text that the model got: of either form of ``arguments``."""
-    arguments = row.get("arguments")
-    first: Any = None
-    if isinstance(arguments, dict):
-        first = next(iter(arguments.values()), None)
-        first = first.get("arg_0") if isinstance(first, dict) else first
-    elif isinstance(arguments, list) and arguments:
-        first = arguments[0]
-        first = first[0] if isinstance(first, list) and first else first
+    """Return the text that the model got."""
+    first = next(iter(_arguments(row)), {}).get("arg_0")
     return read_text(first) or ""

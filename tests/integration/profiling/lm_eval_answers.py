@@ -1,7 +1,8 @@
 """What lm-eval makes of a local model and task; run as a script beside its packages.
 
 ``python lm_eval_answers.py MODEL FOLDER``: FOLDER holds ``questions.jsonl``, ``examples.jsonl`` and
-``asked.json``, a list of settings; ``answers.json`` comes beside them, a list for each setting.
+``asked.json``, a list of settings; ``answers.json`` comes beside them, a list for each setting, and
+lm-eval's own sample logs in ``logs``.
 """
 
 import json
@@ -54,6 +55,7 @@ def task(folder: Path, setting: dict[str, Any]) -> dict[str, Any]:
 def main(model: str, folder: Path) -> None:
     """Evaluate every setting with one loaded model."""
     from lm_eval.evaluator import simple_evaluate
+    from lm_eval.loggers import EvaluationTracker
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
@@ -62,6 +64,11 @@ def main(model: str, folder: Path) -> None:
         (folder / f"{setting['name']}.yaml").write_text(yaml.safe_dump(task(folder, setting)))
     manager = TaskManager(include_path=str(folder), include_defaults=False)
     language_model = HFLM(pretrained=model, dtype="float32", device="cpu", batch_size=1)
+    tracker = EvaluationTracker(output_path=str(folder / "logs"))
+    tracker.general_config_tracker.log_experiment_args(
+        "hf", "pretrained=org/tiny", None, None, False
+    )
+    tracker.date_id = "2026-01-01T00-00-00.000000"
     answers = []
     for setting in settings:
         results = simple_evaluate(
@@ -79,6 +86,7 @@ def main(model: str, folder: Path) -> None:
             answers.append([[float(r[0]) for r in s["filtered_resps"]] for s in samples])
         else:
             answers.append([s["filtered_resps"][0] for s in samples])
+        tracker.save_results_samples(setting["name"], samples)
     (folder / "answers.json").write_text(json.dumps(answers))
 
 

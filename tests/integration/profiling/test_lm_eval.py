@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,10 @@ import yaml
 
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import read_table, write_table
+from modelsat.evaluation_logs.alignment import Source, write_outcomes
+from modelsat.evaluation_logs.answer import LeftOut
+from modelsat.evaluation_logs.readers import open_reader
+from modelsat.grading.regrading import regrade
 from profiling.aptitude_test import profile_zoo
 from profiling.config import ProfileConfig
 from tests.integration.profiling import lm_eval_answers
@@ -28,6 +33,12 @@ SETTINGS: list[dict[str, Any]] = [
     {"name": "plain_options", "chat_template": False, "scoring": "loglikelihood", "shots": SHOTS},
     {"name": "chat_options", "chat_template": True, "scoring": "loglikelihood", "shots": SHOTS},
     {"name": "plain_text", "chat_template": False, "scoring": "generated", "shots": 0},
+]
+# What only lm-eval is asked, for its logs.
+LOGGED: list[dict[str, Any]] = [
+    *SETTINGS,
+    {"name": "plain_shots", "chat_template": False, "scoring": "generated", "shots": SHOTS},
+    {"name": "chat_text", "chat_template": True, "scoring": "generated", "shots": 0},
 ]
 # Two engines add in another order; what lies closer than this may come out either way.
 TIE = 1e-3
@@ -68,7 +79,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_table(QUESTIONS, rows, folder / f"{name}.parquet")
         lines = [json.dumps({**row, "answer_index": LETTERS.index(row["answer"])}) for row in rows]
         (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
-    (folder / "asked.json").write_text(json.dumps(SETTINGS))
+    (folder / "asked.json").write_text(json.dumps(LOGGED))
     return folder
 
 
@@ -90,6 +101,34 @@ def theirs(folder: Path) -> list[list[Any]]:
     assert run.returncode == 0, run.stderr
     answers: list[list[Any]] = json.loads((folder / "answers.json").read_text())
     return answers
+
+
+def test_its_sample_logs_are_imported_and_graded_alike(
+    folder: Path, theirs: list[list[Any]], tmp_path: Path
+) -> None:
+    """Each of its five tasks; its metrics compare options, or whole texts."""
+    for setting in LOGGED:
+        left_out = LeftOut()
+        logs = next((folder / "logs").rglob(f"samples_{setting['name']}_*.jsonl"))
+        (tmp_path / setting["name"] / "org__tiny").mkdir(parents=True)
+        shutil.copy(logs, tmp_path / setting["name"] / "org__tiny")
+        answers = open_reader("lm_eval", ())([tmp_path / setting["name"]], left_out)
+        out = tmp_path / setting["name"] / "out"
+        found = write_outcomes(answers, Source("lm_eval", "words"), out, left_out)
+        assert (found.num_outcomes, found.left_out) == (NUM_QUESTIONS, {}), setting
+        questions = read_table(QUESTIONS, out / "questions.parquet").to_pylist()
+        before = read_table(OUTCOMES, out / "outcomes.parquet")
+        after = regrade(before, {row["question_id"]: row for row in questions})
+        differing = [
+            (one["output"], one["correct"], other["correct"])
+            for one, other in zip(before.to_pylist(), after.to_pylist(), strict=True)
+            if one["correct"] != other["correct"]
+        ]
+        assert differing == [], setting
+        outputs = [text.strip() for text in before["output"].to_pylist()]
+        if setting["scoring"] == "generated":
+            expected = theirs[LOGGED.index(setting)]
+            assert outputs == [text.strip() for text in expected]
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting["name"])
