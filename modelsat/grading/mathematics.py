@@ -115,7 +115,7 @@ class MathGrader:
         if number(gold) is None:
             try:
                 _comparer.are_equal(_latex(gold), "0")
-            except ValueError as error:
+            except (ValueError, ComparisonTimeout) as error:
                 raise ValueError(f"the gold answer {question.answer!r}: {error}") from None
 
     def own_answer(self, question: GradedQuestion) -> str | None:

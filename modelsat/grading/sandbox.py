@@ -18,12 +18,14 @@ import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from math import ceil
 from pathlib import Path
 
 from modelsat.errors import MachineError
 
 ALLOW_VARIABLE = "MODELSAT_RUN_CODE_WITHOUT_SANDBOX"
-_UNAVAILABLE = 100  # exit code of the process
+_UNAVAILABLE, _OUT_OF_TIME = 100, 101  # exit codes of the process
+_WALL_PER_CPU = 3
 _CHILD = Path(__file__).with_name("sandboxed.py")
 _MAX_REASON_CHARS = 300
 
@@ -33,7 +35,8 @@ class Limits:
     """What code may use.
 
     Attributes:
-        timeout_s: wall time and CPU time.
+        timeout_s: processor time; by the clock it is three times as long, so that a busy
+            machine changes no grade.
         memory_mib: address space.
         file_mib: size of a file.
     """
@@ -89,7 +92,7 @@ def _run(code: str, limits: Limits, folder: str, *, sandboxed: bool) -> tuple[st
         "sandboxed": sandboxed,
         "memory_bytes": limits.memory_mib * 2**20,
         "file_bytes": limits.file_mib * 2**20,
-        "cpu_s": int(limits.timeout_s) + 1,
+        "cpu_s": ceil(limits.timeout_s),
     }
     try:
         # Errors go to a file, whose size is limited; a pipe would fill this process's memory.
@@ -104,7 +107,8 @@ def _run(code: str, limits: Limits, folder: str, *, sandboxed: bool) -> tuple[st
                 env={"PATH": os.defpath, "HOME": folder, "LANG": "C.UTF-8"},
                 start_new_session=True,
             )
-            status = _wait(process, json.dumps(request).encode(), limits.timeout_s)
+            wall_s = _WALL_PER_CPU * limits.timeout_s
+            status = _wait(process, json.dumps(request).encode(), wall_s)
             os.close(give)
             give = -1
             said = os.read(result, 2 * len(token)).decode(errors="replace")
@@ -114,7 +118,7 @@ def _run(code: str, limits: Limits, folder: str, *, sandboxed: bool) -> tuple[st
         os.close(result)
         if give >= 0:
             os.close(give)
-    if status is None:
+    if status in (None, _OUT_OF_TIME):
         return f"took more than {limits.timeout_s:g} s", 1
     if status == 0 and said == token:
         return None, 0

@@ -16,7 +16,7 @@ import struct
 import sys
 from typing import Any, NoReturn
 
-PASSED, FAILED, UNAVAILABLE = 0, 1, 100  # exit codes
+PASSED, FAILED, UNAVAILABLE, OUT_OF_TIME = 0, 1, 100, 101  # exit codes
 _CLONE_NEW = 0x10000000 | 0x40000000 | 0x20000000 | 0x08000000 | 0x00020000 | 0x04000000
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_FILTER = 1, 38, 22, 2
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446  # on every architecture
@@ -58,6 +58,8 @@ def main() -> NoReturn:
         os._exit(_run(request))
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
+    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+        sys.exit(OUT_OF_TIME)
     sys.exit(code if code >= 0 else FAILED)
 
 
@@ -114,7 +116,7 @@ def _limit(request: dict[str, Any]) -> None:
     memory = request["memory_bytes"]
     for kind, value in (
         (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_CPU, request["cpu_s"]),
+        (resource.RLIMIT_CPU, request["cpu_s"]),  # SIGXCPU, or SIGKILL where it is ignored
         (resource.RLIMIT_FSIZE, request["file_bytes"]),
         (resource.RLIMIT_NOFILE, 64),
         (resource.RLIMIT_CORE, 0),
