@@ -30,7 +30,7 @@ from train_jobs.data import (
 )
 from train_jobs.sharding import cpu_environment
 from train_jobs.step_bar import step_bar
-from train_jobs.storage import workers_of_run
+from train_jobs.storage import absolute_storage, delete_incomplete, workers_of_run
 from train_jobs.trackers import check_trackers, tracker_variables
 
 if TYPE_CHECKING:
@@ -90,7 +90,11 @@ def train_router(config: TrainJobConfig) -> TrainSummary:
     with connected_ray():
         data, trainer = _trainer(config, run, hashes, work_hash)
         with step_bar(run, config.num_steps([len(source) for source in data.training])):
-            _fit(trainer)
+            try:
+                _fit(trainer)
+            except CheckpointError:
+                delete_incomplete(absolute_storage(config.storage_path), run)
+                raise
     trained = _finished_history(config, work_hash)
     if trained is None:
         raise CheckpointError(f"training ended without writing {config.router_dir}; retry")

@@ -1,6 +1,7 @@
 """Storage of a run's checkpoints: a folder, or a URL that pyarrow or fsspec can open."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from pyarrow.fs import FileSelector, FileSystem, FileType
@@ -58,6 +59,22 @@ def workers_of_run(storage_path: str, run: str) -> int | None:
             "from this machine, and run the same command again"
         ) from None
     return None
+
+
+def delete_incomplete(storage_path: str, run: str) -> None:
+    """Delete the checkpoints of a failed run that were not written to their end.
+
+    Workers write parts of one checkpoint. When one of them fails, the part of another may come
+    after the failed one has cleaned up.
+    """
+    filesystem, folder = open_run(storage_path, run)
+    with suppress(OSError):  # the run's own error says more
+        for found in filesystem.get_file_info(FileSelector(folder, allow_not_found=True)):
+            is_checkpoint = found.base_name.startswith("checkpoint_")
+            if not is_checkpoint or found.type != FileType.Directory:
+                continue
+            if filesystem.get_file_info(f"{found.path}/{PROGRESS_NAME}").type != FileType.File:
+                filesystem.delete_dir(found.path)
 
 
 def _first_line(error: Exception) -> str:
