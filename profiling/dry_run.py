@@ -4,7 +4,7 @@ from typing import Any
 
 from profiling.config import ProfileConfig
 from profiling.packing import needs
-from profiling.work import Plan, Work
+from profiling.work import Plan, Work, max_tokens, tokens_text
 
 
 def describe_plan(plan: Plan, config: ProfileConfig) -> dict[str, Any]:
@@ -54,6 +54,7 @@ def _describe(work: Work, plan: Plan, config: ProfileConfig) -> dict[str, Any]:
         "state": "kept" if is_done else "asked",
         "num_settled": num_settled,
         "num_to_ask": num_questions - num_settled,
+        "max_new_tokens": max_tokens(work.candidate, plan.graders, config),
         "replicas": list(config.replica_bounds),
         "needs": needs(work.candidate, config.replica_bounds[0]),
         "work_hash": work.work_hash,
@@ -68,6 +69,7 @@ def _text(row: dict[str, Any]) -> str:
     low, high = row["replicas"]
     needed = ", ".join(f"{amount:g} {name}" for name, amount in sorted(row["needs"].items()))
     return (
-        f"{row['num_to_ask']} questions to ask, {row['num_settled']} settled by an earlier run; "
+        f"{row['num_to_ask']} questions to ask, {row['num_settled']} settled by an earlier run, "
+        f"answers of at most {tokens_text(row['max_new_tokens'])} tokens; "
         f"{low if low == high else f'{low} to {high}'} replica(s), starting with {needed}"
     )

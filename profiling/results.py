@@ -18,7 +18,7 @@ from profiling.checkpoint import ENGINE_REQUEST, MARGIN
 from profiling.config import ProfileConfig
 from profiling.report import count_outcomes, count_tokens
 from profiling.runner import Answers
-from profiling.work import CARDS_FILE, OUTCOMES_FILE, Plan, Work, max_tokens
+from profiling.work import CARDS_FILE, OUTCOMES_FILE, Plan, Work, max_tokens, tokens_text
 
 # Log-likelihoods of one question differ by less between batches, kernels and machines.
 _NEAR_TIE_NATS = 1e-3
@@ -87,13 +87,6 @@ def too_many_cut(
         f"{config.max_truncated_fraction:g} allows; raise max_new_tokens ({tokens_text(tokens)}) "
         "in the zoo file or for the run, or max_truncated_fraction to count them as wrong"
     )
-
-
-def tokens_text(tokens: Mapping[str, int]) -> str:
-    """Return the most tokens of an answer: "16", or "choice:16,math:1024" by grader."""
-    if len({*tokens.values()}) == 1:
-        return str(max(tokens.values()))
-    return ",".join(f"{grader}:{number}" for grader, number in tokens.items())
 
 
 def num_engines(table: pa.Table) -> int:

@@ -4,7 +4,7 @@ Nothing here starts Ray or an engine, so a run with nothing to do starts neither
 """
 
 import os
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,6 +160,13 @@ def max_tokens(
     """Return the most tokens of a candidate's answer, by the name of the question's grader."""
     of_run = config.max_new_tokens
     return {grader: candidate.generation.max_tokens(grader, of_run) for grader in graders}
+
+
+def tokens_text(tokens: Mapping[str, int]) -> str:
+    """Return the most tokens of an answer: "16", or "choice:16,math:1024" by grader."""
+    if len({*tokens.values()}) == 1:
+        return str(max(tokens.values()))
+    return ",".join(f"{grader}:{number}" for grader, number in tokens.items())
 
 
 def _plan_work(

@@ -212,7 +212,7 @@ def _rows(file: Path, headerless_columns: tuple[str, ...]) -> Iterator[Row]:
         elif file.suffix == ".csv":
             yield from _csv_rows(file, headerless_columns)
         else:
-            with file.open(encoding="utf-8") as lines:
+            with file.open(encoding="utf-8-sig") as lines:
                 yield from (_mapping(json.loads(line)) for line in lines if line.strip())
     except (pa.ArrowException, OSError, ValueError, csv.Error) as error:
         reason = " ".join(str(error).split())[:200]
@@ -220,7 +220,7 @@ def _rows(file: Path, headerless_columns: tuple[str, ...]) -> Iterator[Row]:
 
 
 def _csv_rows(file: Path, headerless_columns: tuple[str, ...]) -> Iterator[Row]:
-    with file.open(encoding="utf-8", newline="") as lines:
+    with file.open(encoding="utf-8-sig", newline="") as lines:
         reader = csv.reader(lines, strict=True)
         header = next(reader, [])
         names = headerless_columns

@@ -26,7 +26,10 @@ _VERSION_KEY = b"modelsat.schema_version"
 _MANIFEST_KEY = b"modelsat.manifest"
 # EEXIST and EISDIR: a file is in the place of a folder, or a folder in the place of the file.
 _UNWRITABLE = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
+    {
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR),
+        *(errno.ENOENT, errno.EINVAL, errno.ENAMETOOLONG),  # of file systems such as /proc
+    }
 )
 
 

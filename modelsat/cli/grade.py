@@ -7,10 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from modelsat.cli.output import AsJson, print_json, print_table
+from modelsat.cli.output import AsJson, check_output, print_json, print_table
 from modelsat.errors import ArtifactError, GradingError
 
 _NEEDED = ("prompt", "answer", "output")
+_TYPES: dict[str, Any] = {
+    "prompt": str,
+    "output": str | None,
+    "n_choices": int | None,
+    "grader": str | None,
+    "finish_reason": str | None,
+    "expect": str | None,
+}
 
 
 def grade(
@@ -65,6 +73,7 @@ def regrade(
     from modelsat.grading.regrading import num_changed
     from modelsat.grading.regrading import regrade as regrade_table
 
+    check_output(out or outcomes, questions)
     rows = {row["question_id"]: row for row in read_table(QUESTIONS, questions).to_pylist()}
     for row in rows.values():
         check_question(row)
@@ -89,7 +98,8 @@ def regrade(
 
 def _read_rows(file: Path) -> list[dict[str, Any]]:
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        # Not splitlines, which also ends a line at separators that texts may hold.
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ArtifactError(f"cannot read {file}: {error}") from None
     rows = []
@@ -98,11 +108,14 @@ def _read_rows(file: Path) -> list[dict[str, Any]]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
-            raise ArtifactError(f"{file}, line {number}: no JSON: {error}") from None
+        except (ValueError, RecursionError) as error:
+            raise ArtifactError(f"{file}, line {number}: not valid JSON: {error}") from None
         missing = [name for name in _NEEDED if not isinstance(row, dict) or name not in row]
         if missing:
-            raise ArtifactError(f"{file}, line {number}: lacks {', '.join(missing)}")
+            raise ArtifactError(f"{file}, line {number}: missing fields: {', '.join(missing)}")
+        for name, kinds in _TYPES.items():
+            if isinstance(row.get(name), bool) or not isinstance(row.get(name), kinds):
+                raise ArtifactError(f"{file}, line {number}: {name} is {str(row[name])[:50]!r}")
         rows.append({**row, "line": number})
     if not rows:
         raise ArtifactError(f"{file} has no row; give at least one")

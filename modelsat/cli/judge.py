@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelsat.cli.output import AsJson, print_json
-from modelsat.errors import ArtifactError, ConfigError, GradingError
+from modelsat.artifacts.hashing import content_hash
+from modelsat.cli.output import AsJson, check_output, print_json
+from modelsat.errors import ArtifactError, GradingError
+from modelsat.grading.grade import JUDGE
 
 if TYPE_CHECKING:
     from modelsat.cli.live_candidate import LiveCandidate
@@ -36,8 +39,10 @@ def judge(
     allow_itself: Annotated[
         bool, typer.Option("--allow-itself", help="Let the judge grade its own answers.")
     ] = False,
-    max_new_tokens: Annotated[int, typer.Option(help="Maximum tokens of a reply.")] = 512,
-    timeout_s: Annotated[float, typer.Option(help="Read timeout of a request.")] = 120.0,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Maximum tokens of a reply.")] = 512,
+    timeout_s: Annotated[
+        float, typer.Option(min=1, max=86_400, help="Read timeout of a request.")
+    ] = 120.0,
     as_json: AsJson = False,
 ) -> None:
     """Grade answers by another model, for questions whose answers no program can check.
@@ -50,9 +55,8 @@ def judge(
     from modelsat.cli.live_candidate import find_live_candidate
     from modelsat.grading.judging import DEFAULT_RUBRIC, agreement
 
-    if outcomes.resolve() == out.resolve():
-        raise ConfigError("--out is the file of --outcomes; keep the grades that are there")
-    text = rubric.read_text(encoding="utf-8") if rubric is not None else DEFAULT_RUBRIC
+    check_output(out, outcomes, questions, rubric)
+    text = _read_rubric(rubric) if rubric is not None else DEFAULT_RUBRIC
     known = {row["question_id"]: row for row in read_table(QUESTIONS, questions).to_pylist()}
     rows = read_table(OUTCOMES, outcomes).to_pylist()
     asked = _to_judge(rows, known, None if allow_itself else name)
@@ -60,13 +64,15 @@ def judge(
     journal = out.with_name(f"{out.name}.judgements.jsonl")
     fields = {"temperature": 0.0, "max_tokens": max_new_tokens}
     before = [row["correct"] for row in asked]
-    _judge_all(asked, known, live, text, journal, fields, timeout_s)
+    asking = _Asking(live, known, text, fields, timeout_s)
+    _judge_all(asked, asking, journal)
     judged = [i for i, row in enumerate(asked) if row["failure"] is None]
     num_failed = len(asked) - len(judged)
     if num_failed > _MAX_FAILED_FRACTION * len(asked):
         raise GradingError(
-            f"{num_failed} of {len(asked)} replies of {name!r} have no score; read {journal}, give "
-            "a larger --max-new-tokens or another judge, delete the file, and run again"
+            f"{name!r} gave no score for {num_failed} of {len(asked)} answers; its replies are in "
+            f"{journal}: give a larger --max-new-tokens or another judge, delete the file, and run "
+            "again"
         )
     pairs = [(asked[i]["correct"], before[i]) for i in judged if before[i] is not None]
     agreeing = agreement(*zip(*pairs, strict=True)) if pairs else None
@@ -103,49 +109,85 @@ def _to_judge(rows: Sequence[Row], known: dict[str, Row], judge: str | None) -> 
     return found
 
 
-def _judge_all(
-    rows: Sequence[Row],
-    known: dict[str, Row],
-    live: "LiveCandidate",
-    rubric: str,
-    journal: Path,
-    fields: dict[str, Any],
-    timeout_s: float,
-) -> None:
+@dataclass(frozen=True)
+class _Asking:
+    """What changes a judge's reply, besides the answer.
+
+    Attributes:
+        live: the judge.
+        known: questions by id.
+        rubric: what scores mean.
+        fields: fields of each request.
+        timeout_s: read timeout of a request.
+    """
+
+    live: "LiveCandidate"
+    known: dict[str, Row]
+    rubric: str
+    fields: dict[str, Any]
+    timeout_s: float
+
+    def chats(self, row: Row) -> list[list[dict[str, str]]]:
+        """Return what is asked about an answer."""
+        from modelsat.grading.judging import judge_chats
+
+        return judge_chats(self.known[row["question_id"]], row["output"], self.rubric)
+
+    def key(self, row: Row) -> str:
+        """Return a hash of everything that is asked, and of the judge."""
+        judge = [self.live.base_url, self.live.model, self.fields]
+        return content_hash([*judge, self.chats(row)])
+
+
+def _judge_all(rows: Sequence[Row], asking: _Asking, journal: Path) -> None:
     """Put the judge's grades into the rows; asks only what the journal does not hold."""
-    from modelsat.grading.judging import judge_chats, read_judgement
+    from modelsat.grading.judging import read_judgement
 
     journal.parent.mkdir(parents=True, exist_ok=True)
     said = dict(_read_journal(journal))
-    missing = [row for row in rows if _key(row) not in said]
+    keys = [asking.key(row) for row in rows]
+    missing = [row for row, key in zip(rows, keys, strict=True) if key not in said]
     for start in range(0, len(missing), _PIECE):
         piece = missing[start : start + _PIECE]
-        chats = [judge_chats(known[row["question_id"]], row["output"], rubric) for row in piece]
+        chats = [asking.chats(row) for row in piece]
         replies = iter(
-            live.ask_all([c for own in chats for c in own], fields=fields, timeout_s=timeout_s)
+            asking.live.ask_all(
+                [chat for own in chats for chat in own],
+                fields=asking.fields,
+                timeout_s=asking.timeout_s,
+            )
         )
         with journal.open("a", encoding="utf-8") as file:
             for row, own in zip(piece, chats, strict=True):
-                said[_key(row)] = [next(replies) for _ in own]
-                file.write(json.dumps([*_key(row), said[_key(row)]]) + "\n")
-    for row in rows:
-        judgement = read_judgement(said[_key(row)])
+                said[asking.key(row)] = [_utf8(next(replies)) for _ in own]
+                # On a line of its own, also after one that a killed run has left unfinished.
+                file.write("\n" + json.dumps([asking.key(row), said[asking.key(row)]]))
+    for row, key in zip(rows, keys, strict=True):
+        judgement = read_judgement(said[key])
         row["judgement"] = judgement.text
-        row["grader"] = "judge"
+        row["grader"] = JUDGE
         row["correct"] = judgement.score
         row["failure"] = None if judgement.score is not None else "failed: no score in the reply"
 
 
-def _key(row: Row) -> tuple[str, str, str]:
-    return row["question_id"], row["candidate"], row["source"] or ""
+def _utf8(reply: str | None) -> str | None:
+    return None if reply is None else reply.encode("utf-8", "replace").decode()
 
 
-def _read_journal(path: Path) -> Iterator[tuple[tuple[str, str, str], list[str | None]]]:
+def _read_journal(path: Path) -> Iterator[tuple[str, list[str | None]]]:
     if not path.exists():
         return
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").split("\n"):
         try:
-            question_id, candidate, source, replies = json.loads(line)
-        except ValueError:  # the last line of a run that was killed
+            key, replies = json.loads(line)
+        except (ValueError, TypeError):  # empty, or the last line of a run that was killed
             continue
-        yield (question_id, candidate, source), replies
+        if isinstance(key, str) and isinstance(replies, list):
+            yield key, replies
+
+
+def _read_rubric(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"cannot read the rubric {path}: {error}") from None

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from modelsat.cli.output import AsJson, print_json, print_table
+from modelsat.cli.output import AsJson, check_output, print_json, print_table
 from modelsat.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="Import outcomes that were measured elsewhere.")
@@ -55,12 +55,19 @@ def import_outcomes(
     What is left out is counted, with the reason. The tables go into `prepare`, `train`, `evaluate`
     and `cards build`.
     """
-    from modelsat.evaluation_logs.alignment import OUTCOMES_FILE, Source, write_outcomes
+    from modelsat.evaluation_logs.alignment import (
+        OUTCOMES_FILE,
+        QUESTIONS_FILE,
+        Source,
+        write_outcomes,
+    )
     from modelsat.evaluation_logs.answer import LeftOut
     from modelsat.evaluation_logs.readers import open_reader
 
     if questions is not None and not questions.exists():
         raise ConfigError(f"--questions {questions} does not exist")
+    for name in (OUTCOMES_FILE, QUESTIONS_FILE):
+        check_output(out / name, questions, *paths)
     left_out = LeftOut()
     answers = open_reader(log_format, column or [])(paths, left_out)
     described = Source(source or log_format, benchmark, licence, candidate)

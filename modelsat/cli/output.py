@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from modelsat.errors import ConfigError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -24,6 +27,19 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     for line in lines:
         cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
         typer.echo("  ".join(cells).rstrip())
+
+
+def check_output(out: Path, *inputs: Path | None) -> None:
+    """Check that a command does not write over what it reads.
+
+    Raises:
+        ConfigError: the output is one of the inputs, or a folder.
+    """
+    if out.is_dir():
+        raise ConfigError(f"the output {out} is a folder; name a file")
+    for path in inputs:
+        if path is not None and path.resolve() == out.resolve():
+            raise ConfigError(f"the output {out} is also an input; name another file")
 
 
 def _format(value: Any) -> str:

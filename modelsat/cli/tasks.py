@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from modelsat.cli.output import AsJson, print_json, print_table
+from modelsat.cli.output import AsJson, check_output, print_json, print_table
 from modelsat.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def import_(
     from modelsat.artifacts.schemas import QUESTIONS
     from modelsat.artifacts.store import write_table
 
+    check_output(out, None if source is None else Path(source))
     imported = _import(benchmark, source, split, revision, per_task, seed)
     manifest = {"imported": benchmark, "per_task": per_task, "seed": seed} | imported.manifest
     write_table(QUESTIONS, imported.questions, out, manifest)

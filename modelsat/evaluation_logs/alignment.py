@@ -5,8 +5,8 @@ Memory grows by some 100 bytes for each question and answer, not with their text
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ def write_outcomes(
         open_table(OUTCOMES, out / OUTCOMES_FILE) as outcomes,
     ):
         pieces = _Pieces(questions), _Pieces(outcomes)
-        for answer in answers:
+        for answer in _well_formed(answers):
             progress.advance(1)
             question, outcome = aligner.align(answer)
             for piece, row in zip(pieces, (question, outcome), strict=True):
@@ -103,6 +103,21 @@ def write_outcomes(
         facts = {"source": source.name, "licence": source.licence, "left_out": found.left_out}
         questions.manifest = outcomes.manifest = facts
     return found
+
+
+def _well_formed(answers: Iterable[LoggedAnswer]) -> Iterator[LoggedAnswer]:
+    """Yield answers; values of another shape than a format has are one readable error."""
+    try:
+        for answer in answers:
+            texts = {
+                name: value.encode("utf-8", "replace").decode()
+                for name in ("candidate", "prompt", "answer", "output", "task", "benchmark")
+                if isinstance(value := getattr(answer, name), str)
+            }
+            yield replace(answer, **texts)  # type: ignore[arg-type]
+    except (AttributeError, TypeError, KeyError, IndexError, ValueError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise ArtifactError(f"the log has not the shape of its format ({reason})") from None
 
 
 class _Pieces:
@@ -148,13 +163,20 @@ class _Aligner:
         question_id = f"{benchmark}/{digest.hex()[:16]}"
         row = _question_row(question_id, benchmark, answer)
         if self._known is None and not answer.prompt:
-            self._left_out.add("answers that name a question by its id; give --questions")
+            self._left_out.add(
+                "answers that name a question by its id; give --questions with these ids"
+            )
             return None, None
         if self._known is not None:
             if text not in self._known:
                 self._left_out.add("answers to questions that the table does not hold")
                 return None, None
             row = self._known[text]
+            digest = blake2b(row["question_id"].encode(), digest_size=16).digest()
+            stated = (row["answer"].strip().casefold(), answer.answer.strip().casefold())
+            if all(stated) and stated[0] != stated[1]:
+                self._left_out.add("answers whose gold answer is not the table's")
+                return None, None
         gold = hash(answer.answer) if answer.answer else None
         if None not in (gold, self._gold.get(digest)) and gold != self._gold[digest]:
             self._left_out.add("answers whose question has another gold answer in another row")

@@ -92,7 +92,10 @@ def read_score(value: Any) -> float | None:
             return None
     if not isinstance(value, bool | int | float):
         return None
-    score = float(value)
+    try:
+        score = float(value)
+    except OverflowError:
+        return None
     return score if math.isfinite(score) and 0 <= score <= 1 else None
 
 

@@ -4,7 +4,9 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +71,7 @@ def json_lines(path: Path) -> Iterator[Row]:
             if line.strip():
                 try:
                     row = json.loads(line)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     raise ArtifactError(f"{path}, line {number}: not JSON: {error}") from None
                 if not isinstance(row, dict):
                     raise ArtifactError(f"{path}, line {number}: not a JSON object")
@@ -85,7 +87,7 @@ def json_document(path: Path) -> Any:
     with _opened(path) as file:
         try:
             return json.load(file)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ArtifactError(f"{path} is not JSON: {error}") from None
 
 
@@ -133,10 +135,13 @@ def _csv_rows(path: Path, delimiter: str) -> Iterator[Row]:
             raise ArtifactError(f"{path} is not readable: {error}") from None
 
 
-def _opened(path: Path) -> io.TextIOBase:
+@contextmanager
+def _opened(path: Path) -> Iterator[io.TextIOBase]:
+    """Open a text, compressed or not, with or without the mark that some editors put first."""
     try:
-        if path.suffix == ".gz":
-            return io.TextIOWrapper(gzip.open(path), encoding="utf-8", newline="")
-        return path.open(encoding="utf-8", newline="")
-    except OSError as error:
-        raise ArtifactError(f"cannot read {path}: {error.strerror}") from None
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            yield io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    except UnicodeDecodeError as error:
+        raise ArtifactError(f"{path} is not a text in UTF-8: {error}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise ArtifactError(f"cannot read {path}: {error}") from None

@@ -9,7 +9,7 @@ from modelsat.grading.grade import Grade, GradedQuestion
 from modelsat.grading.sandbox import Limits, check_sandbox, run_code
 
 _BLOCK = re.compile(r"```[ \t]*(?:python3?|py)?[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL | re.I)
-_NUMBERS = {"timeout_s": 600, "memory_mib": 65_536}  # settings and their largest value
+_NUMBERS = {"timeout_s": (1, 600), "memory_mib": (64, 65_536)}  # settings, least and largest value
 
 
 class CodeGrader:
@@ -34,10 +34,12 @@ class CodeGrader:
         check_sandbox()
         for name, value in question.args.items():
             if name in _NUMBERS:
-                if isinstance(value, bool) or not isinstance(value, int | float):
-                    raise ValueError(f"{name} is {value!r}; it must be a number")
-                if not 0 < value <= _NUMBERS[name]:
-                    raise ValueError(f"{name} is {value!r}; it must be from 0 to {_NUMBERS[name]}")
+                low, high = _NUMBERS[name]
+                is_whole = isinstance(value, int) and not isinstance(value, bool)
+                if not is_whole or not low <= value <= high:
+                    raise ValueError(
+                        f"{name} is {value!r}; it must be a whole number from {low} to {high}"
+                    )
             elif name not in ("entry_point", "prefix", "solution"):
                 raise ValueError(
                     f"unknown setting {name!r}; entry_point, prefix, solution, timeout_s, "
@@ -49,6 +51,8 @@ class CodeGrader:
             tests = ast.parse(question.answer)
         except (SyntaxError, ValueError) as error:
             raise ValueError(f"the tests are not Python: {error}") from None
+        if not str(question.args.get("entry_point", "f")).isidentifier():
+            raise ValueError(f"entry_point {question.args['entry_point']!r} is not a name")
         if not tests.body:
             raise ValueError("the gold answer holds no test")
         if _defines(question.answer, "check") and "entry_point" not in question.args:

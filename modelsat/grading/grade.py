@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from modelsat.grading.final_answer import FinalAnswer
 
+JUDGE = "judge"  # in the column ``grader`` of outcomes: a model has graded, not a program
+
 
 class Kind(StrEnum):
     """The kind of a grade. A failed request has no answer and thus no grade."""

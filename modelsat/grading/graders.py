@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from referencing.exceptions import Unresolvable
+
 from modelsat.errors import ArtifactError
 from modelsat.grading.choice import ChoiceGrader, gold_letter
 from modelsat.grading.code import CodeGrader
@@ -29,6 +31,10 @@ GRADERS: dict[str, Grader] = {
 }
 
 
+# What a table's values may raise, and what an answer may raise however it is read.
+_UNUSABLE = (ValueError, TypeError, ArithmeticError, RecursionError, MemoryError, Unresolvable)
+_UNREADABLE = (ArithmeticError, RecursionError, MemoryError, UnicodeError, Unresolvable)
+_MAX_REASON_CHARS = 500
 _WITHOUT_RESULT = (Kind.UNPARSABLE, Kind.TRUNCATED)
 
 
@@ -77,8 +83,11 @@ def check_question(row: Mapping[str, Any]) -> None:
                     f"the gold answer {row['answer']!r} is {grade.kind} by its own grader "
                     f"{name!r} ({grade.reason})"
                 )
-    except ValueError as error:
-        raise ArtifactError(f"question {row.get('question_id')!r}: {error}") from None
+    except _UNUSABLE as error:
+        reason = str(error) or type(error).__name__
+        raise ArtifactError(
+            f"question {row.get('question_id')!r}: {reason[:_MAX_REASON_CHARS]}"
+        ) from None
 
 
 def stated_question(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,7 +127,10 @@ def grade_answer(row: Mapping[str, Any], output: str, finish_reason: str | None 
         'correct'
     """
     answer = read_answer(output, finish_reason)
-    return GRADERS[grader_name(row)].grade(_question(row), answer)
+    try:
+        return GRADERS[grader_name(row)].grade(_question(row), answer)
+    except _UNREADABLE as error:
+        return Grade.of_score(0.0, f"cannot be read: {type(error).__name__}")
 
 
 def _question(row: Mapping[str, Any]) -> GradedQuestion:

@@ -4,27 +4,29 @@ A fresh process without network, other processes in sight, files outside its fol
 or programs, and with limits on time, memory and files; :mod:`modelsat.grading.sandboxed` says how.
 
 It protects this machine from code that a model wrote by mistake or was talked into. It does not
-protect from faults of the kernel, nor the result from code that searches its own process for the
-way to fake it: who must trust every point of a score reads such answers.
+protect against faults of the kernel, nor the result against code that fakes it: that searches its
+own process, or returns objects that equal everything. Read such answers where every point counts.
 """
 
 import json
 import os
+import platform
 import secrets
 import signal
 import subprocess
 import sys
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from math import ceil
 from pathlib import Path
 
 from modelsat.errors import MachineError
+from modelsat.grading.system_calls import BY_MACHINE
 
 ALLOW_VARIABLE = "MODELSAT_RUN_CODE_WITHOUT_SANDBOX"
-_UNAVAILABLE, _OUT_OF_TIME = 100, 101  # exit codes of the process
+_OUT_OF_TIME = 101  # exit code of the process
 _WALL_PER_CPU = 3
 _CHILD = Path(__file__).with_name("sandboxed.py")
 _MAX_REASON_CHARS = 300
@@ -47,13 +49,24 @@ class Limits:
 
 
 @cache
-def check_sandbox() -> None:
-    """Check once that code can be run here.
+def check_sandbox() -> bool:
+    """Decide once how code runs here, with code of our own: answers must not decide it.
+
+    Returns:
+        Whether code runs in the sandbox; if not, that is allowed in so many words.
 
     Raises:
         MachineError: as :func:`run_code`.
     """
-    run_code("", Limits())
+    reason, status = _run("", Limits(), sandboxed=True)
+    if status == 0:
+        return True
+    if os.environ.get(ALLOW_VARIABLE) == "1":
+        return False
+    raise MachineError(
+        f"code of answers cannot be run safely here: {reason}; use a machine with user namespaces "
+        f"and Landlock (Linux 5.13), or set {ALLOW_VARIABLE}=1 to run it unprotected"
+    )
 
 
 def run_code(code: str, limits: Limits) -> str | None:
@@ -69,21 +82,19 @@ def run_code(code: str, limits: Limits) -> str | None:
     Raises:
         MachineError: the kernel cannot give the sandbox, and ``ALLOW_VARIABLE`` is not set to 1.
     """
+    return _run(code, limits, sandboxed=check_sandbox())[0]
+
+
+def _run(code: str, limits: Limits, *, sandboxed: bool) -> tuple[str | None, int]:
+    """Return what went wrong, if anything, and the exit code."""
     with tempfile.TemporaryDirectory(prefix="modelsat-code-") as folder:
-        reason, status = _run(code, limits, folder, sandboxed=True)
-        if status == _UNAVAILABLE and os.environ.get(ALLOW_VARIABLE) == "1":
-            reason, status = _run(code, limits, folder, sandboxed=False)
-    if status == _UNAVAILABLE:
-        raise MachineError(
-            f"code of answers cannot be run safely here: {reason}; use a machine with user "
-            f"namespaces and Landlock (Linux 5.13), or set {ALLOW_VARIABLE}=1 to run it unprotected"
-        )
-    return reason
+        return _run_in(folder, code, limits, sandboxed=sandboxed)
 
 
-def _run(code: str, limits: Limits, folder: str, *, sandboxed: bool) -> tuple[str | None, int]:
+def _run_in(folder: str, code: str, limits: Limits, *, sandboxed: bool) -> tuple[str | None, int]:
     token = secrets.token_hex(16)
     result, give = os.pipe()
+    calls = BY_MACHINE.get(platform.machine())
     request = {
         "code": code,
         "folder": folder,
@@ -93,6 +104,7 @@ def _run(code: str, limits: Limits, folder: str, *, sandboxed: bool) -> tuple[st
         "memory_bytes": limits.memory_mib * 2**20,
         "file_bytes": limits.file_mib * 2**20,
         "cpu_s": ceil(limits.timeout_s),
+        "calls": None if calls is None else asdict(calls) | {"allowed": sorted(calls.allowed)},
     }
     try:
         # Errors go to a file, whose size is limited; a pipe would fill this process's memory.
@@ -111,7 +123,11 @@ def _run(code: str, limits: Limits, folder: str, *, sandboxed: bool) -> tuple[st
             status = _wait(process, json.dumps(request).encode(), wall_s)
             os.close(give)
             give = -1
-            said = os.read(result, 2 * len(token)).decode(errors="replace")
+            os.set_blocking(result, False)
+            try:
+                said = os.read(result, 2 * len(token)).decode(errors="replace")
+            except BlockingIOError:
+                said = ""
             errors.seek(0)
             words = " ".join(errors.read(4096).decode(errors="replace").split())
     finally:

@@ -37,12 +37,13 @@ class JsonSchemaGrader:
             gold = _gold(question)
             if schema is not None:
                 jsonschema.validators.validator_for(schema).check_schema(schema)
+                list(_validator(schema).iter_errors({}))  # resolves references, or raises
                 if question.answer.strip():
                     _validator(schema).validate(gold)
         except ValueError as error:
             raise ValueError(f"the gold answer {question.answer!r} is not JSON: {error}") from None
         except jsonschema.SchemaError as error:
-            raise ValueError(f"the schema is none: {error.message}") from None
+            raise ValueError(f"the schema is not a valid JSON Schema: {error.message}") from None
         except jsonschema.ValidationError as error:
             raise ValueError(f"the gold answer does not fit the schema: {error.message}") from None
 
@@ -127,8 +128,10 @@ def _share_of_fields(gold: Any, document: Any) -> float:
     if not isinstance(gold, dict) or not isinstance(document, dict):
         return float(_same(gold, document))
     keys = gold.keys() | document.keys()
+    if not keys:
+        return 1.0
     equal = [key for key in keys if key in gold and key in document]
-    return sum(_same(gold[key], document[key]) for key in equal) / max(1, len(keys))
+    return sum(_same(gold[key], document[key]) for key in equal) / len(keys)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from modelsat.errors import ConfigError
+from modelsat.errors import ArtifactError, ConfigError
 from modelsat.evaluation_logs.answer import (
     LeftOut,
     LoggedAnswer,
@@ -18,7 +18,7 @@ from modelsat.evaluation_logs.answer import (
     read_score,
     read_text,
 )
-from modelsat.evaluation_logs.rows import files_in, table_rows, value_at
+from modelsat.evaluation_logs.rows import Row, files_in, table_rows, value_at
 
 _PATTERNS = ("*.csv", "*.tsv", "*.jsonl", "*.json", "*.parquet", "*.csv.gz", "*.jsonl.gz")
 REQUIRED = ("prompt", "score")
@@ -56,7 +56,9 @@ def read_mapped(
 ) -> Iterator[LoggedAnswer]:
     """Yield the answers of tables; without a column ``candidate`` the file's name is the name."""
     for path in files_in(paths, *_PATTERNS):
-        for row in table_rows(path):
+        for number, row in enumerate(table_rows(path)):
+            if number == 0:
+                _check_columns(row, columns, path)
             values = {field: value_at(row, column) for field, column in columns.items()}
             answer = _answer(values, path.name.partition(".")[0])
             if answer is None:
@@ -71,12 +73,22 @@ def read_embedllm(paths: Sequence[Path], left_out: LeftOut) -> Iterator[LoggedAn
         yield replace(answer, candidate=answer.candidate.replace("__", "/"))
 
 
+def _check_columns(row: Row, columns: Mapping[str, str], path: Path) -> None:
+    missing = [
+        name for name in columns.values() if name not in row and name.split(".")[0] not in row
+    ]
+    if missing:
+        raise ArtifactError(
+            f"{path} has no column {', '.join(missing)}; its columns are {', '.join(map(str, row))}"
+        )
+
+
 def _answer(values: Mapping[str, Any], file_name: str) -> LoggedAnswer | None:
     score = read_score(values["score"])
     if score is None:
         return None
     return LoggedAnswer(
-        candidate=str(values.get("candidate") or file_name),
+        candidate=_name(values.get("candidate")) or file_name,
         prompt=read_text(values["prompt"]) or "",
         score=score,
         task=str(values.get("task") or ""),
@@ -90,6 +102,12 @@ def _answer(values: Mapping[str, Any], file_name: str) -> LoggedAnswer | None:
         latency_s=read_amount(_number(values.get("latency_s"))),
         cost_usd=read_amount(_number(values.get("cost_usd"))),
     )
+
+
+def _name(value: Any) -> str:
+    if value is not None and not isinstance(value, str | int):
+        raise ArtifactError(f"a candidate is named {value!r}; a name must be a text")
+    return str(value or "")
 
 
 def _number(value: Any) -> Any:

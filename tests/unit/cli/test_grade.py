@@ -48,8 +48,8 @@ def test_expected_grades_decide_the_exit_code(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ("", "has no row"),
-        ("{", "line 1: no JSON"),
-        ('{"prompt": "x"}', "line 1: lacks answer, output"),
+        ("{", "line 1: not valid JSON"),
+        ('{"prompt": "x"}', "line 1: missing fields: answer, output"),
         ('{"prompt": "", "answer": "x", "output": "y", "grader": "no"}', "line 1': unknown grader"),
     ],
 )

@@ -112,7 +112,7 @@ def test_an_interrupted_run_asks_only_what_is_missing(tables: Path) -> None:
     with judging(fair) as (url, bodies):
         run(tables, url)
         journal = tables / "judged.parquet.judgements.jsonl"
-        first, second = journal.read_text().splitlines()
+        first, second = journal.read_text().strip().splitlines()
         journal.write_text(f"{first}\n{second[:20]}")  # killed while it wrote
         (tables / "judged.parquet").unlink()
         run(tables, url)
@@ -123,7 +123,7 @@ def test_an_interrupted_run_asks_only_what_is_missing(tables: Path) -> None:
 def test_a_judge_that_talks_nonsense_is_named_and_nothing_is_written(tables: Path) -> None:
     with judging(lambda _text: "What a question!") as (url, _):
         said = run(tables, url, exit_code=5)
-    assert "2 of 2 replies of 'judge' have no score" in said
+    assert "'judge' gave no score for 2 of 2 answers" in said
     assert not (tables / "judged.parquet").exists()
 
 
@@ -135,4 +135,23 @@ def test_a_judge_that_cannot_be_reached_is_one_line(tables: Path) -> None:
 def test_grades_that_are_there_are_not_overwritten(tables: Path) -> None:
     outcomes = str(tables / "outcomes.parquet")
     said = run(tables, "http://127.0.0.1:9/v1", "--out", outcomes, exit_code=2)
-    assert "--out is the file of --outcomes" in said
+    assert "outcomes.parquet is also an input; name another file" in said
+
+
+def test_another_judge_or_rubric_is_asked_again(tables: Path) -> None:
+    with judging(fair) as (url, bodies):
+        run(tables, url)
+        rubric = tables / "rubric.txt"
+        rubric.write_text("10: right")
+        run(tables, url, "--rubric", str(rubric))
+        assert len(bodies) == 8
+        run(tables, url, "--rubric", str(rubric))
+        assert len(bodies) == 8
+
+
+def test_a_judges_grades_stay_when_others_are_graded_again(tables: Path) -> None:
+    with judging(fair) as (url, _):
+        run(tables, url)
+    judged = str(tables / "judged.parquet")
+    words = ["regrade", "--questions", str(tables / "questions.parquet"), "--outcomes", judged]
+    assert "0 of 2 grades changed" in CliRunner().invoke(app, words).stdout

@@ -119,7 +119,9 @@ def test_nothing_is_written_without_an_outcome_or_after_an_error(tmp_path: Path)
 
 def test_questions_named_by_id_need_a_table_that_holds_them(tmp_path: Path) -> None:
     by_id = answer("a", prompt="", answer="", question_id="HumanEval/0")
-    with pytest.raises(ArtifactError, match="name a question by its id; give --questions"):
+    with pytest.raises(
+        ArtifactError, match="name a question by its id; give --questions with these ids"
+    ):
         write(tmp_path, by_id)
     known = {"question_id": "HumanEval/0", "benchmark": "own", "task": "t", "prompt": "def f():"}
     write_table(QUESTIONS, [known | {"answer": "x"}], tmp_path / "known.parquet")
@@ -132,3 +134,27 @@ def test_questions_named_by_id_need_a_table_that_holds_them(tmp_path: Path) -> N
 def test_a_gold_answer_that_only_some_rows_state_is_no_conflict(tmp_path: Path) -> None:
     found = write(tmp_path, answer("a", answer=""), answer("b"), answer("c", answer="3"))
     assert found.num_by_candidate == {"a": 1, "b": 1}
+
+
+def test_a_table_with_one_text_in_two_benchmarks_gets_each_outcome_once(tmp_path: Path) -> None:
+    known = {"question_id": "q7", "benchmark": "own", "task": "t", "prompt": "1 + 1?"}
+    write_table(QUESTIONS, [known | {"answer": "2"}], tmp_path / "known.parquet")
+    found = write(
+        tmp_path / "out",
+        answer("a", benchmark="one"),
+        answer("a", benchmark="two"),
+        answer("b", answer="3"),
+        known=tmp_path / "known.parquet",
+    )
+    assert found.num_outcomes == 1
+    assert found.left_out["answers whose gold answer is not the table's"] == 1
+    assert read_table(OUTCOMES, tmp_path / "out" / "outcomes.parquet").num_rows == 1
+
+
+def test_values_of_another_shape_are_one_readable_error(tmp_path: Path) -> None:
+    def broken() -> Iterator[LoggedAnswer]:
+        yield answer("a", output="a lone \ud800")
+        raise AttributeError("'list' object has no attribute 'get'")
+
+    with pytest.raises(ArtifactError, match="has not the shape of its format"):
+        write_outcomes(broken(), SOURCE, tmp_path, LeftOut())

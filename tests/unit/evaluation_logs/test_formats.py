@@ -330,3 +330,26 @@ def test_a_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
     shutil.copytree(SAMPLES / "helm", tmp_path / "helm")
     with pytest.raises(ArtifactError, match="nowhere does not exist"):
         read("helm", tmp_path / "nowhere")
+
+
+def test_a_column_that_does_not_exist_is_named_with_those_that_do(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("question,model,ok\n1 + 1?,a,1\n")
+    columns = ("prompt=question", "candidate=modle", "score=ok")
+    with pytest.raises(ArtifactError, match="no column modle; its columns are question, model, ok"):
+        read(TABLE, tmp_path / "rows.csv", *columns)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\x00", b"\x1f\x8b broken", "m\u00fcde".encode("latin-1")]
+)
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz"])
+def test_bytes_that_are_no_text_are_named(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ArtifactError, match=name):
+        read(TABLE, tmp_path / name, "prompt=p", "score=s")
+
+
+def test_a_mark_of_the_byte_order_is_no_part_of_a_column(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("\ufeffp,s\n1 + 1?,1\n", encoding="utf-8")
+    answers, _ = read(TABLE, tmp_path / "rows.csv", "prompt=p", "score=s")
+    assert [answer.prompt for answer in answers] == ["1 + 1?"]

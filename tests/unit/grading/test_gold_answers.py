@@ -43,7 +43,7 @@ def test_a_choice_states_its_gold_answer_in_any_usual_form(gold: str) -> None:
         ({"answer": "", "grader": "json_schema"}, "neither a schema nor a gold answer"),
         (
             {"answer": "1", "grader": "json_schema", "grader_args": '{"schema": {"type": "no"}}'},
-            "the schema is none",
+            "not a valid JSON Schema",
         ),
         (
             {"answer": "1", "grader": "json_schema", "grader_args": '{"schema": {"type": "null"}}'},

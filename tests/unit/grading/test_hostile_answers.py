@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from modelsat.grading.graders import GRADERS, grade_answer
+from modelsat.errors import ArtifactError
+from modelsat.grading.graders import GRADERS, check_question, grade_answer
 from modelsat.grading.symbolic import ComparisonTimeout, SymbolicComparer
 
 QUESTIONS = {
@@ -63,5 +64,6 @@ def test_a_comparison_that_takes_too_long_is_ended_and_the_next_one_works() -> N
 def test_a_schema_fetches_nothing() -> None:
     schema = json.dumps({"schema": {"$ref": "http://127.0.0.1:1/schema.json"}})
     question = {"prompt": "", "answer": "", "grader": "json_schema", "grader_args": schema}
-    with pytest.raises(Exception, match="Unresolvable"):
-        grade_answer(question, "{}")
+    with pytest.raises(ArtifactError, match="Unresolvable"):
+        check_question(question)
+    assert grade_answer(question, "{}").score == 0

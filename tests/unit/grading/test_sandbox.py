@@ -15,6 +15,7 @@ from modelsat.grading.sandbox import Limits, run_code
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is Linux's")
 
+CALL = "import ctypes\nassert ctypes.CDLL(None).syscall"  # by number, on x86-64
 LIMITS = Limits(timeout_s=5, memory_mib=512, file_mib=4)
 ENDLESS = Limits(timeout_s=1)
 
@@ -47,6 +48,17 @@ def kernel() -> None:
         ("for i in range(99): open(str(i), 'wb').write(b'x' * 2**20)", "No space left"),
         ("for i in range(10**6): open(str(i), 'w')", "No space left"),
         ("import os\nos._exit(0)", "ended with 0 before its end"),
+        ("import os\nos._exit(100)", "ended with 100 before its end"),
+        ("import os\nos.chmod('/tmp', 0o777)", "PermissionError"),
+        ("import os\nos.utime('/tmp')", "PermissionError"),
+        ("import os\nos.setxattr('/tmp', 'user.x', b'1')", "PermissionError"),
+        ("import os\nos.setsid()", "PermissionError"),
+        ("import os\nos.memfd_create('x')", "PermissionError"),
+        (f"{CALL}(425, 8, 0) != -1", "AssertionError"),  # io_uring_setup
+        (f"{CALL}(29, 0, 1 << 20, 0o1600) != -1", "AssertionError"),  # shmget
+        (f"{CALL}(254) != -1", "AssertionError"),  # inotify_add_watch
+        (f"{CALL}(248, b'user', b'k', b'v', 1, -3) != -1", "AssertionError"),  # add_key
+        (f"{CALL}(157, 1, 0) != -1", "AssertionError"),  # prctl
         ("import sys\nsys.exit(0)", "SystemExit"),
         ("def f(): f()\nf()", "RecursionError"),
         (
@@ -81,6 +93,25 @@ def test_endless_code_is_ended_with_all_its_processes(code: str) -> None:
     while {process.pid for process in psutil.Process().children(recursive=True)} - before:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_code_cannot_leave_its_session_and_hold_up_the_grader() -> None:
+    code = (
+        "import ctypes, os, time\nctypes.CDLL(None).prctl(1, 0, 0, 0, 0)\n"
+        "try: os.setsid()\nexcept OSError: pass\nos.closerange(0, 64)\ntime.sleep(99)"
+    )
+    assert run_code(code, ENDLESS) == "took more than 1 s"
+
+
+def test_event_loops_and_threads_work() -> None:
+    code = (
+        "import asyncio, threading, tempfile, json\n"
+        "async def f():\n    await asyncio.sleep(0)\n"
+        "    return await asyncio.to_thread(len, 'ab')\n"
+        "assert asyncio.run(f()) == 2\n"
+        "with tempfile.TemporaryDirectory(dir='.') as d: open(d + '/f', 'w').write('x')"
+    )
+    assert run_code(code, LIMITS) is None
 
 
 def test_code_reaches_no_network(loopback: None) -> None:
