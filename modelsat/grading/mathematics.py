@@ -10,10 +10,10 @@ from fractions import Fraction
 
 from modelsat.grading import marked
 from modelsat.grading.answer_phrases import ANNOUNCED
+from modelsat.grading.bounded_work import WORKER, LimitExceeded
 from modelsat.grading.final_answer import FinalAnswer
 from modelsat.grading.grade import Grade, GradedQuestion
 from modelsat.grading.plain_numbers import is_percent, leading_number, number, numbers_in
-from modelsat.grading.symbolic import ComparisonTimeout, SymbolicComparer
 
 _MAX_CHARS = 10_000  # of an answer that are read, counted from its end
 _MARKS = (marked.boxed, marked.tagged, marked.after_hashes, marked.json_result)
@@ -57,7 +57,6 @@ _SIGNS = {  # of plain notation
     "\u2208": r"\in ",
 }
 _ROUNDING = Fraction(1, 10**6)  # relative; as math-verify rounds
-_comparer = SymbolicComparer()
 
 
 class NumberGrader:
@@ -114,8 +113,8 @@ class MathGrader:
         gold = _clean(question.answer)
         if number(gold) is None:
             try:
-                _comparer.are_equal(_latex(gold), "0")
-            except (ValueError, ComparisonTimeout) as error:
+                WORKER.are_equal(_latex(gold), "0")
+            except (ValueError, LimitExceeded) as error:
                 raise ValueError(f"the gold answer {question.answer!r}: {error}") from None
 
     def own_answer(self, question: GradedQuestion) -> str | None:
@@ -135,8 +134,8 @@ class MathGrader:
             )
             return Grade.of_score(float(is_right), f"states {stated[:100]}")
         try:
-            is_equal = _comparer.are_equal(_latex(gold), _latex(stated))
-        except ComparisonTimeout as error:
+            is_equal = WORKER.are_equal(_latex(gold), _latex(stated))
+        except LimitExceeded as error:
             return Grade.of_score(0.0, str(error))
         if not is_equal and gold_number is not None and not answer.is_cut:
             named = numbers_in(stated) if _PROSE.search(stated) else []

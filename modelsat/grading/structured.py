@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
-from referencing import Registry
 
 from modelsat.grading import marked
+from modelsat.grading.bounded_work import WORKER, LimitExceeded
 from modelsat.grading.final_answer import FinalAnswer
 from modelsat.grading.grade import Grade, GradedQuestion
+from modelsat.grading.schema import validator
 
 _Call = tuple[str, dict[str, Any]]  # name and arguments
 _TOOL_CALL = re.compile(r"<tool_call>\s*(.*?)\s*(?:</tool_call>|\Z)", re.DOTALL)
@@ -37,9 +38,9 @@ class JsonSchemaGrader:
             gold = _gold(question)
             if schema is not None:
                 jsonschema.validators.validator_for(schema).check_schema(schema)
-                list(_validator(schema).iter_errors({}))  # resolves references, or raises
+                list(validator(schema).iter_errors({}))  # resolves references, or raises
                 if question.answer.strip():
-                    _validator(schema).validate(gold)
+                    validator(schema).validate(gold)
         except ValueError as error:
             raise ValueError(f"the gold answer {question.answer!r} is not JSON: {error}") from None
         except jsonschema.SchemaError as error:
@@ -58,9 +59,12 @@ class JsonSchemaGrader:
             return Grade.without_result(answer, "has no JSON document")
         schema = question.args.get("schema")
         if schema is not None:
-            first = next(iter(_validator(schema).iter_errors(document)), None)
-            if first is not None:
-                return Grade.of_score(0.0, f"does not fit the schema: {first.message[:200]}")
+            try:
+                error = WORKER.schema_error(schema, document)
+            except LimitExceeded as exceeded:
+                error = str(exceeded)
+            if error is not None:
+                return Grade.of_score(0.0, f"does not fit the schema: {error}")
         if not question.answer.strip():
             return Grade.of_score(1.0, "fits the schema")
         share = _share_of_fields(_gold(question), document)
@@ -112,11 +116,6 @@ class ToolCallGrader:
         if said:
             return Grade.of_score(0.0, f"also calls {said[0][0]!r}")
         return Grade.of_score(1.0, "calls what is wanted")
-
-
-def _validator(schema: Any) -> Any:
-    """Return a validator that fetches no schema that another one refers to."""
-    return jsonschema.validators.validator_for(schema)(schema, registry=Registry())
 
 
 def _gold(question: GradedQuestion) -> Any:

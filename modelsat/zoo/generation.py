@@ -4,6 +4,7 @@ The same model at two efforts stands in a zoo as two candidates: its card must s
 will get.
 """
 
+import json
 from typing import Any
 
 from pydantic import Field, field_validator
@@ -32,13 +33,13 @@ class Generation(FrozenConfig):
         min_p: least probability of a sampled token, relative to the likeliest one.
     """
 
-    reasons: bool = False
-    max_new_tokens: int | None = Field(default=None, ge=1)
+    reasons: bool = Field(default=False, strict=True)
+    max_new_tokens: int | None = Field(default=None, ge=1, strict=True)
     reasoning_effort: str | None = Field(default=None, min_length=1, max_length=32)
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
-    temperature: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    temperature: float | None = Field(default=None, ge=0, allow_inf_nan=False, strict=True)
     top_p: float | None = Field(default=None, gt=0, le=1)
-    top_k: int | None = Field(default=None, ge=1)
+    top_k: int | None = Field(default=None, ge=1, strict=True)
     min_p: float | None = Field(default=None, ge=0, le=1)
 
     @field_validator("chat_template_kwargs")
@@ -47,6 +48,10 @@ class Generation(FrozenConfig):
         reserved = sorted({"messages", "conversation", "chat_template", "tokenize"} & kwargs.keys())
         if reserved:
             raise ValueError(f"{reserved} cannot be set; name arguments of the model's template")
+        try:
+            json.dumps(kwargs, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"cannot be sent as JSON: {error}") from None
         return kwargs
 
     @property

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from modelsat.errors import ArtifactError
+from modelsat.grading.bounded_work import BoundedWorker, LimitExceeded
 from modelsat.grading.graders import GRADERS, check_question, grade_answer
-from modelsat.grading.symbolic import ComparisonTimeout, SymbolicComparer
 
 QUESTIONS = {
     "choice": {"prompt": "Which?\nA. Rome\nB. Paris", "answer": "A", "n_choices": 2},
@@ -50,15 +50,31 @@ def test_a_hostile_answer_is_not_right(grader: str, answer: str) -> None:
     assert grade_answer(question, HOSTILE[answer]).score == 0
 
 
-def test_a_comparison_that_takes_too_long_is_ended_and_the_next_one_works() -> None:
-    comparer = SymbolicComparer()
-    assert comparer.are_equal("1", "2/2")
-    comparer._cpu_limit_s = 0.2
-    with pytest.raises(ComparisonTimeout, match=r"more than 0\.2 s"):
-        comparer.are_equal(r"\sum_{k=1}^{10^9} \frac{1}{k^3}", r"\int_0^1 x^{x^{x}} dx")
-    comparer._cpu_limit_s = 3.0
-    assert comparer.are_equal("1", "2/2")
-    comparer.close()
+def test_work_that_takes_too_long_is_ended_and_the_next_one_works() -> None:
+    worker = BoundedWorker()
+    assert worker.are_equal("1", "2/2")
+    worker._cpu_limit_s = 0.2
+    with pytest.raises(LimitExceeded, match=r"more than 0\.2 s"):
+        worker.are_equal(r"\sum_{k=1}^{10^9} \frac{1}{k^3}", r"\int_0^1 x^{x^{x}} dx")
+    worker._cpu_limit_s = 3.0
+    assert worker.are_equal("1", "2/2")
+    worker.close()
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer"),
+    [
+        ({"properties": {"a": {"pattern": "^(a+)+$"}}}, json.dumps({"a": "a" * 60 + "b"})),
+        ({"properties": {"a": {"$ref": "#"}}}, '{"a": ' * 400 + "1" + "}" * 400),
+        ({"properties": {"a": {"multipleOf": 0.01}}}, '{"a": 5e999999999}'),
+    ],
+)
+def test_a_document_that_a_schema_cannot_be_applied_to_is_not_right(schema, answer) -> None:
+    args = json.dumps({"schema": schema | {"required": ["b"]}})
+    question = {"prompt": "", "answer": "", "grader": "json_schema", "grader_args": args}
+    check_question(question)
+    assert grade_answer(question, answer).score == 0
+    assert grade_answer(question, '{"b": 1}').score == 1
 
 
 def test_a_schema_fetches_nothing() -> None:

@@ -64,6 +64,10 @@ def test_two_efforts_are_two_candidates_and_no_setting_keeps_older_hashes():
         {"temperature": -1},
         {"temperature": float("nan")},
         {"effort": "high"},
+        {"reasons": "yes"},
+        {"max_new_tokens": True},
+        {"temperature": True},
+        {"chat_template_kwargs": {"depth": float("inf")}},
     ],
 )
 def test_wrong_settings_are_refused_by_name(settings):

@@ -1,8 +1,9 @@
-"""Compares mathematical expressions with math-verify, in a process of its own.
+"""Work on answers that could take for ever, in a process of its own.
 
-What a model says is untrusted: ``9**9**9`` would keep a computer algebra system busy for ever. So
-the comparison runs in a child with limits on time and memory, which is started when it is first
-needed, answers one line after another, and is replaced when it exceeds a limit.
+What a model says is untrusted: ``9**9**9`` would keep a computer algebra system busy, and a pattern
+in a JSON Schema may backtrack without end. So a child with limits on processor time and memory
+compares expressions (with math-verify) and validates documents (with jsonschema). It is started
+when it is first needed, answers one line after another, and is replaced when it exceeds a limit.
 """
 
 import atexit
@@ -18,25 +19,25 @@ from typing import Any
 
 import psutil
 
-CPU_LIMIT_S = 3.0  # of one comparison: a busy machine must not change a grade
-_WALL_LIMIT_S = 120.0  # of one comparison, and of the start, whose imports take 2 s when idle
+CPU_LIMIT_S = 3.0  # of one piece of work: a busy machine must not change a grade
+_WALL_LIMIT_S = 120.0  # of one piece, and of the start, whose imports take 2 s when idle
 _LOOK_EVERY_S = 0.1
 _MAX_MEMORY_BYTES = 2 * 1024**3
 _MAX_CHARS = 1_000  # of an expression; a longer text is not a result
 
 
-class ComparisonTimeout(Exception):
-    """Two expressions took too long, or too much memory, to compare."""
+class LimitExceeded(Exception):
+    """The work took too long, or too much memory."""
 
 
-class SymbolicComparer:
-    """Says whether two expressions are equal; safe to use from several threads."""
+class BoundedWorker:
+    """Compares expressions and validates documents; safe to use from several threads."""
 
     def __init__(self, cpu_limit_s: float = CPU_LIMIT_S) -> None:
         """Start nothing yet.
 
         Args:
-            cpu_limit_s: processor time that one comparison may take.
+            cpu_limit_s: processor time that one piece of work may take.
         """
         self._cpu_limit_s = cpu_limit_s
         self._child: subprocess.Popen[str] | None = None
@@ -50,7 +51,7 @@ class SymbolicComparer:
             None if ``given`` is not an expression, or is too long for one.
 
         Raises:
-            ComparisonTimeout: it took too long.
+            LimitExceeded: it took too long.
             ValueError: ``gold`` is not an expression.
         """
         if len(gold) > _MAX_CHARS:
@@ -58,7 +59,7 @@ class SymbolicComparer:
         if len(given) > _MAX_CHARS:
             return None
         with self._lock:
-            answer = self._ask(json.dumps([gold, given]))
+            answer = self._ask({"gold": gold, "given": given})
         if "error" in answer:
             raise ValueError(answer["error"])
         is_equal: bool | None = answer["equal"]
@@ -71,17 +72,27 @@ class SymbolicComparer:
             self._child.communicate()
             self._child = None
 
-    def _ask(self, line: str) -> dict[str, Any]:
+    def schema_error(self, schema: Any, document: Any) -> str | None:
+        """Return the first error of a document against a JSON Schema; None if it fits.
+
+        Raises:
+            LimitExceeded: it took too long.
+        """
+        with self._lock:
+            error: str | None = self._ask({"schema": schema, "document": document})["error"]
+            return error
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         if self._child is None:
             self._child = _start_child()
             self._answer(_WALL_LIMIT_S)
         assert self._child.stdin is not None
         try:
-            self._child.stdin.write(line + "\n")
+            self._child.stdin.write(json.dumps(request) + "\n")
             self._child.stdin.flush()
         except OSError:
             self.close()
-            raise ComparisonTimeout("the process that compares has ended") from None
+            raise LimitExceeded("the process that does the work has ended") from None
         found: dict[str, Any] = json.loads(self._answer(self._cpu_limit_s))
         return found
 
@@ -99,7 +110,7 @@ class SymbolicComparer:
             is_over = time.monotonic() - started_s > _WALL_LIMIT_S
             if not line and (ready or is_over or _cpu_s(process) - before_s > cpu_limit_s):
                 self.close()
-                raise ComparisonTimeout(f"comparing took more than {cpu_limit_s:g} s or 2 GiB")
+                raise LimitExceeded(f"it took more than {cpu_limit_s:g} s or 2 GiB")
         return line
 
 
@@ -112,7 +123,7 @@ def _cpu_s(process: psutil.Process) -> float:
 
 def _start_child() -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "modelsat.grading.symbolic"],
+        [sys.executable, "-m", "modelsat.grading.bounded_work"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -123,27 +134,38 @@ def _start_child() -> subprocess.Popen[str]:
 
 def _serve() -> None:
     """Say that it is ready, then answer lines until the parent closes the pipe."""
-    from math_verify import parse, verify
-
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer = _compare(**request) if "gold" in request else _validate(**request)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def _compare(gold: str, given: str) -> dict[str, object]:
+    from math_verify import parse, verify
 
     def expression(text: str) -> list[Any]:
         boxed = "\\boxed{" + text + "}"
         found: list[Any] = parse(boxed, parsing_timeout=None, fallback_mode="no_fallback")
         return found
 
-    for line in sys.stdin:
-        gold, given = (expression(text) for text in json.loads(line))
-        answer: dict[str, object] = {"equal": None}
-        if not gold:
-            answer = {"error": "it is not a mathematical expression"}
-        elif given:
-            options = {"allow_set_relation_comp": True, "timeout_seconds": None}
-            answer = {"equal": verify(gold, given, **options)}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+    left, right = expression(gold), expression(given)
+    if not left:
+        return {"error": "it is not a mathematical expression"}
+    options = {"allow_set_relation_comp": True, "timeout_seconds": None}
+    return {"equal": verify(left, right, **options) if right else None}
+
+
+def _validate(schema: Any, document: Any) -> dict[str, object]:
+    from modelsat.grading.schema import first_error
+
+    return {"error": first_error(schema, document)}
+
+
+WORKER = BoundedWorker()  # one for all graders of a process
 
 
 if __name__ == "__main__":
