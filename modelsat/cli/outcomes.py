@@ -1,4 +1,4 @@
-"""``modelsat outcomes``: outcomes that are there already, from logs of evaluation tools."""
+"""``modelsat outcomes``: import outcomes from the logs of evaluation tools."""
 
 from pathlib import Path
 from typing import Annotated
@@ -52,8 +52,8 @@ def import_outcomes(
 ) -> None:
     """Import outcomes: questions aligned by their text, one outcome for each candidate.
 
-    What is left out is counted, with the reason. The tables go into `prepare`, `train`, `evaluate`
-    and `cards build`.
+    Rows that cannot be imported are counted by reason. `prepare`, `train`, `evaluate` and
+    `cards build` read the tables.
     """
     from modelsat.evaluation_logs.alignment import (
         OUTCOMES_FILE,

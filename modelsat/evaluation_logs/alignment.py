@@ -1,6 +1,7 @@
 """Answers of many candidates aligned by the text of their questions, and written in pieces.
 
-Memory grows by some 100 bytes for each question and answer, not with their texts.
+Memory grows by about 80 bytes for each answer and 140 for each question, whatever their length
+(measured with tracemalloc).
 """
 
 import unicodedata
@@ -73,7 +74,7 @@ def write_outcomes(
         answers: as a reader yields them.
         source: where they come from.
         out: folder of the two tables.
-        left_out: counts what is left out, here and by the reader.
+        left_out: counts the rows that are not imported, here and by the reader.
         known: questions table to align with: only its questions are used, with their ids.
 
     Raises:

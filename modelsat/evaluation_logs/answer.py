@@ -1,4 +1,4 @@
-"""One answer as an evaluation log holds it, and what was left out of a log."""
+"""One answer of an evaluation log, and the count of rows that are not imported."""
 
 import math
 from collections import Counter
@@ -47,8 +47,15 @@ class LoggedAnswer:
     question_id: str = ""
 
 
+# Both words of each pair: a table that lost only its wrong answers would raise every score.
+_SCORE_WORDS = {
+    **dict.fromkeys(("true", "pass", "passed", "correct", "yes"), 1.0),
+    **dict.fromkeys(("false", "fail", "failed", "incorrect", "wrong", "no"), 0.0),
+}
+
+
 class LeftOut:
-    """Counts rows of a log that are not used, by reason."""
+    """Counts the rows of a log that are not imported, by reason."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -57,7 +64,7 @@ class LeftOut:
         """Count rows.
 
         Args:
-            reason: why they are left out, in words for the user.
+            reason: why they are not imported, in words for the user.
             number: how many.
         """
         self.counts[reason] += number
@@ -75,21 +82,17 @@ class Reader(Protocol):
 
 
 def read_score(value: Any) -> float | None:
-    """Return a score between 0 and 1; None if a value is not one.
+    """Return a score between 0 and 1; None if the value is not a score.
 
-    Letters are Inspect's: C correct, P partly, I incorrect, N no answer.
+    Inspect writes letters: C correct, P partially correct, I incorrect, N no answer.
     """
     if isinstance(value, str):
         letters = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
-        words = {"true": 1.0, "pass": 1.0, "correct": 1.0, "false": 0.0, "fail": 0.0}
         if value in letters:
             return letters[value]
-        if value.lower() in words:
-            return words[value.lower()]
-        try:
-            value = float(value)
-        except ValueError:
-            return None
+        if value.lower() in _SCORE_WORDS:
+            return _SCORE_WORDS[value.lower()]
+        value = _number(value)
     if not isinstance(value, bool | int | float):
         return None
     try:
@@ -100,17 +103,29 @@ def read_score(value: Any) -> float | None:
 
 
 def read_count(value: Any) -> int | None:
-    """Return a number of tokens; None if a value is not one."""
+    """Return a count of tokens or options; None if the value is not a count."""
+    value = _number(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return int(value) if math.isfinite(value) and value >= 0 else None
 
 
 def read_amount(value: Any) -> float | None:
-    """Return a time or a price; None if a value is not one."""
+    """Return a time or a price; None if the value is negative or not a number."""
+    value = _number(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if math.isfinite(value) and value >= 0 else None
+
+
+def _number(value: Any) -> Any:
+    """Return the number in a text, as CSV files hold numbers; any other value as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return None
 
 
 def read_text(value: Any) -> str | None:

@@ -94,13 +94,13 @@ def _answer(values: Mapping[str, Any], file_name: str) -> LoggedAnswer | None:
         task=str(values.get("task") or ""),
         benchmark=str(values.get("benchmark") or ""),
         answer="" if values.get("answer") is None else str(values["answer"]),
-        n_choices=read_count(_number(values.get("n_choices"))),
+        n_choices=read_count(values.get("n_choices")),
         output=read_text(values.get("output")),
         finish_reason=values.get("finish_reason"),
-        prompt_tokens=read_count(_number(values.get("prompt_tokens"))),
-        completion_tokens=read_count(_number(values.get("completion_tokens"))),
-        latency_s=read_amount(_number(values.get("latency_s"))),
-        cost_usd=read_amount(_number(values.get("cost_usd"))),
+        prompt_tokens=read_count(values.get("prompt_tokens")),
+        completion_tokens=read_count(values.get("completion_tokens")),
+        latency_s=read_amount(values.get("latency_s")),
+        cost_usd=read_amount(values.get("cost_usd")),
     )
 
 
@@ -108,13 +108,3 @@ def _name(value: Any) -> str:
     if value is not None and not isinstance(value, str | int):
         raise ArtifactError(f"a candidate is named {value!r}; a name must be a text")
     return str(value or "")
-
-
-def _number(value: Any) -> Any:
-    """Return the number that a CSV field holds as text."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return float(value)
-    except ValueError:
-        return None

@@ -21,7 +21,7 @@ SUM, COLOUR = "What is 2 + 2?", "Which of these is a colour?\nA. stone\nB. blue\
 DAYS = "How many days are in a week?\nA. five\nB. six\nC. seven\nD. eight"
 SPIDER, PENS = "How many legs has a spider?", "A box holds 3 pens. How many pens do 2 boxes hold?"
 
-# Format, folder, scores by candidate and the start of the question (or its id), what is left out.
+# Format; folder; scores by candidate and start of the question (or its id); rows not imported.
 CASES: list[tuple[str, str, dict[str, dict[str, float]], dict[str, int]]] = [
     (
         "lm_eval",
