@@ -29,17 +29,15 @@ from modelsat.grading.answer_phrases import (
 )
 from modelsat.grading.final_answer import FinalAnswer
 from modelsat.grading.grade import Grade, GradedQuestion
+from modelsat.grading.normal_text import SENTENCE_END
 from modelsat.grading.options import MAX_CHOICES, Options, is_denied
 
-_MAX_CHARS = 10_000  # of an answer that are read, counted from its end
 _MAX_STATEMENTS = 50  # that are looked at, from the last
 _MAX_SENTENCE = 500
-_MARKS = (marked.boxed, marked.json_result, marked.tagged, marked.after_hashes)
 _NOUN = re.compile(
     r"\A\s*(?:(?:the\s+)?(?:final\s+|correct\s+)?(?:option|choice|answer|letter)\s*(?:is\b)?\s*:?)?\s*",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"(?<=[^\s.][.!?])\s+|(?<=[\u3002\uff01\uff1f\u0964])|\n+")
 _COPULA = re.compile(r"\b(?:is|are|was|were|be|equals|est|ist|es|\u00e9|\u00e8)\b|=", re.IGNORECASE)
 _LEADING_END = re.compile(r"\s*[(.:,\-\u2013\u2014]|\s*\Z|[ \t]*\n|(?<=[)\]])")
 _CONCLUSION_END = re.compile(
@@ -107,15 +105,14 @@ def gold_letter(question: GradedQuestion) -> str | None:
 
 def _named(answer: FinalAnswer, options: Options) -> set[str]:
     """Return the options that an answer names as its answer."""
-    raw = answer.text[-_MAX_CHARS:]
-    for mark in _MARKS:
-        value = mark(raw)
-        found = _whole(options.prepared(value), options) if value else set()
+    raw = answer.ending
+    for value in marked.results(raw):
+        found = _whole(options.prepared(value), options)
         if found:
             return found
     text = options.prepared(raw)
     found = _whole(text, options) or _stated(text, options) or _at_an_edge(text, options)
-    sentences = [part for part in _SENTENCE_END.split(text) if part.strip()]
+    sentences = [part for part in SENTENCE_END.split(text) if part.strip()]
     if found or answer.is_cut or not sentences or REFUSED.search(text):
         return found
     ends_with_option = _LIST_LINE.match(text.splitlines()[-1])
@@ -199,7 +196,7 @@ def _is_doubted(text: str, start: int) -> bool:
 
 
 def _sentence_at(text: str, start: int) -> str:
-    return _SENTENCE_END.split(text[start : start + _MAX_SENTENCE].lstrip(), maxsplit=1)[0]
+    return SENTENCE_END.split(text[start : start + _MAX_SENTENCE].lstrip(), maxsplit=1)[0]
 
 
 def _at_an_edge(text: str, options: Options) -> set[str]:

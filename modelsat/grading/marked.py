@@ -1,10 +1,11 @@
 r"""Results that an answer marks as its result: ``\boxed{}``, tags, JSON, ``####``, bold text.
 
-Every function returns what the last such mark holds, or None.
+Functions for one kind of mark return what the last mark of that kind holds, or None.
 """
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
@@ -23,6 +24,14 @@ _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
 _RESULT_KEYS = ("answer", "final_answer", "correct_answer", "choice", "option", "result")
 _MAX_BOXES = 5  # that are looked into, from the last
 _MAX_JSON_STARTS = 50  # of braces tried as the start of a document
+
+
+def results(text: str) -> Iterator[str]:
+    """Yield what each kind of mark holds, the most certain kind first."""
+    for mark in (boxed, json_result, tagged, after_hashes):
+        value = mark(text)
+        if value:
+            yield value
 
 
 def boxed(text: str) -> str | None:

@@ -15,7 +15,6 @@ from modelsat.grading.final_answer import FinalAnswer
 from modelsat.grading.grade import Grade, GradedQuestion
 from modelsat.grading.plain_numbers import is_percent, leading_number, number, numbers_in
 
-_MAX_CHARS = 10_000  # of an answer that are read, counted from its end
 _MARKS = (marked.boxed, marked.tagged, marked.after_hashes, marked.json_result)
 _SENTENCE_END = re.compile(r"(?<=[^\s.])[.!?](?:\s|\Z)|[\u3002\uff01\uff1f\u0964]|\n")
 _MATH_MARKS = re.compile(
@@ -88,7 +87,7 @@ class NumberGrader:
         stated = stated_result(answer)
         given = None if stated is None else number(stated)
         if given is None and not answer.is_cut:
-            *_, last = "", *numbers_in(stated or answer.text[-_MAX_CHARS:])
+            *_, last = "", *numbers_in(stated or answer.ending)
             given = number(last)
         if given is None:
             return Grade.without_result(answer, "states no number")
@@ -147,7 +146,7 @@ class MathGrader:
 
 def stated_result(answer: FinalAnswer) -> str | None:
     """Return the result that an answer states last; None if it was cut off before it did."""
-    text = answer.text[-_MAX_CHARS:]
+    text = answer.ending
     for mark in _MARKS:
         value = mark(text)
         if value:

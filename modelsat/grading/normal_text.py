@@ -6,6 +6,8 @@ import unicodedata
 _WORD = re.compile(r"[^\W_]+(?:[.,'\u2019/-][^\W_]+)*")
 _INITIALS = re.compile(r"(?<![^\W_])([^\W\d_])\.(?=[^\W\d_](?![^\W_])|\s|\Z)")  # "U.S.A."
 CJK = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")  # no spaces between words
+# White space after a full stop, or nothing after a stop of a script without spaces; line ends.
+SENTENCE_END = re.compile(r"(?<=[^\s.][.!?])\s+|(?<=[\u3002\uff01\uff1f\u0964])|\n+")
 _ARTICLES = frozenset({"a", "an", "the"})
 _SIGNS = str.maketrans("\u2212\u2013\u2014\u2019\u2018\u201c\u201d", "---''\"\"")
 

@@ -9,13 +9,10 @@ from modelsat.grading import marked
 from modelsat.grading.answer_phrases import ANNOUNCED, CONCEDED, LISTED
 from modelsat.grading.final_answer import FinalAnswer
 from modelsat.grading.grade import Grade, GradedQuestion
-from modelsat.grading.normal_text import CJK, comparable, words
+from modelsat.grading.normal_text import CJK, SENTENCE_END, comparable, words
 from modelsat.grading.options import is_denied
 
-_MARKS = (marked.boxed, marked.json_result, marked.tagged, marked.after_hashes)
-_MAX_CHARS = 10_000  # of an answer that are read, counted from its end
 _MAX_MORE_WORDS = 5  # of a first line than of the longest reference, to count as an answer
-_SENTENCE_END = re.compile(r"(?<=[^\s.][.!?])\s+|(?<=[\u3002\uff01\uff1f\u0964])|\n+")
 _MAX_SENTENCE_WORDS = 40  # of an answer that is searched for a reference
 # "Paris, not London", "Paris because it is", "Paris (France)".
 _ASIDE = re.compile(
@@ -60,8 +57,8 @@ class TextGrader:
     def grade(self, question: GradedQuestion, answer: FinalAnswer) -> Grade:
         """Compare every reading of the answer with every reference."""
         wanted = {comparable(reference) for reference in references(question.answer)}
-        text = marked.unwrapped(answer.text[-_MAX_CHARS:])
-        certain = {comparable(part) for part in _certain(answer.text[-_MAX_CHARS:], text)}
+        text = marked.unwrapped(answer.ending)
+        certain = {comparable(part) for part in _certain(answer.ending, text)}
         if not any(certain) and not words(text):
             return Grade.without_result(answer, "says nothing")
         if wanted & {*certain, *map(comparable, _said(text))}:
@@ -90,14 +87,11 @@ def references(answer: str) -> tuple[str, ...]:
 
 def _certain(raw: str, text: str) -> Iterator[str]:
     """Yield the texts that are marked or announced as the answer."""
-    for mark in _MARKS:
-        value = mark(raw)
-        if value:
-            yield marked.unwrapped(value)
+    yield from map(marked.unwrapped, marked.results(raw))
     for phrase in ANNOUNCED.finditer(text):
         rest = text[phrase.end() :]
         if phrase.group()[-1:].isspace() or not phrase.group()[-1:].isalnum():
-            yield _SENTENCE_END.split(rest.lstrip(), maxsplit=1)[0]
+            yield SENTENCE_END.split(rest.lstrip(), maxsplit=1)[0]
 
 
 def _said(text: str) -> Iterator[str]:
