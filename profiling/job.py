@@ -15,7 +15,7 @@ Row = dict[str, Any]
 Finish = Callable[[Row], Row]
 """Grades one answered row; see :class:`profiling.keeping.BatchKeeper`."""
 
-# What a question needs to be asked and graded.
+# Columns that asking and grading a question need.
 QUESTION_COLUMNS = ["question_id", "task", "prompt", "answer", "n_choices", "grader", "grader_args"]
 # CPU share that each stage around the engine reserves: reading and passing on questions mostly
 # waits for the engine, and whole CPUs would leave none for it on a two-CPU cluster. One worker

@@ -42,7 +42,7 @@ class TokenizerSource:
 
 
 def fill_nulls(questions: pa.Table) -> pa.Table:
-    """Return the questions with 0 options, and empty texts, for what they do not state."""
+    """Return the questions with nulls replaced: 0 options, empty texts."""
     for name, value in _FILLED.items():
         place = questions.schema.get_field_index(name)
         questions = questions.set_column(place, name, pc.fill_null(questions[name], value))

@@ -65,7 +65,7 @@ def group_by_task(plan: Plan) -> dict[str, Sequence[str]]:
 
 
 def count_outcomes(table: pa.Table) -> dict[str, int]:
-    """Rows of an outcomes table by what became of them; the kinds add up to all.
+    """Count the rows of an outcomes table by kind of grade; the counts add up to all rows.
 
     An answer with a fraction of the score counts as incorrect here.
     """

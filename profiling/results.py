@@ -79,7 +79,7 @@ def renew_grades(work: Work, plan: Plan) -> int | None:
 def too_many_cut(
     table: pa.Table, name: str, tokens: Mapping[str, int], config: ProfileConfig
 ) -> str | None:
-    """Return what is wrong and what to do if too many answers of a candidate were cut off."""
+    """Return the error message if too many answers of a candidate were cut off, otherwise None."""
     num_truncated = count_outcomes(table)["num_truncated"]
     if num_truncated <= config.max_truncated_fraction * table.num_rows:
         return None

@@ -1,4 +1,4 @@
-"""``modelsat grade`` and ``modelsat regrade``: grade answers that are there already."""
+"""``modelsat grade`` and ``modelsat regrade``: grade stored answers."""
 
 import json
 from collections import Counter
@@ -32,7 +32,7 @@ def grade(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Grade the answers of a file, and say what became of them.
+    """Grade the answers of a file and count them by kind of grade.
 
     Where rows state the grade that they expect, the exit code is 5 unless all agree.
     """
@@ -66,7 +66,7 @@ def regrade(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Grade stored answers again, as the questions table says now, without asking anybody."""
+    """Grade stored answers again with the questions table as it is now; no model is called."""
     from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
     from modelsat.artifacts.store import read_manifest, read_table, write_table
     from modelsat.grading.graders import check_question, grader_versions

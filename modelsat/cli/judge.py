@@ -128,7 +128,7 @@ class _Asking:
     timeout_s: float
 
     def chats(self, row: Row) -> list[list[dict[str, str]]]:
-        """Return what is asked about an answer."""
+        """Return the chats that ask for a grade of an answer."""
         from modelsat.grading.judging import judge_chats
 
         return judge_chats(self.known[row["question_id"]], row["output"], self.rubric)
@@ -140,7 +140,7 @@ class _Asking:
 
 
 def _judge_all(rows: Sequence[Row], asking: _Asking, journal: Path) -> None:
-    """Put the judge's grades into the rows; asks only what the journal does not hold."""
+    """Put the judge's grades into the rows; chats whose replies are in the journal are not sent."""
     from modelsat.grading.judging import read_judgement
 
     journal.parent.mkdir(parents=True, exist_ok=True)

@@ -42,7 +42,7 @@ class Source:
 
 @dataclass
 class Imported:
-    """What an import wrote.
+    """Counts of an import.
 
     Attributes:
         num_questions: questions.

@@ -21,7 +21,7 @@ class LoggedAnswer:
         answer: gold answer as text; empty if the log has none.
         n_choices: number of lettered options, or None.
         grader: grader that suits the gold answer, or None for the default.
-        output: what the candidate said, or None.
+        output: the candidate's output, or None.
         finish_reason: why generation ended, or None.
         prompt_tokens: tokens of the prompt, or None.
         completion_tokens: tokens of the answer, or None.

@@ -26,7 +26,7 @@ class Format:
     """A format that can be imported.
 
     Attributes:
-        describes: what it is, for people.
+        describes: one line for `modelsat outcomes formats`.
         read: its reader; None for :data:`TABLE`, whose reader needs the names of columns.
     """
 

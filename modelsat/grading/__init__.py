@@ -1,1 +1,1 @@
-"""Grading: from what a model said to a grade, one module for each way to grade."""
+"""Graders of model outputs, one module for each kind of answer."""

@@ -1,4 +1,4 @@
-"""Work on answers that could take for ever, in a process of its own.
+"""A child process with CPU and memory limits, for work that an answer could prolong.
 
 What a model says is untrusted: ``9**9**9`` would keep a computer algebra system busy, and a pattern
 in a JSON Schema may backtrack without end. So a child with limits on processor time and memory

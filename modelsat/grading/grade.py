@@ -1,4 +1,4 @@
-"""What is graded, and the grade: a score from 0 to 1, its kind, and the reason."""
+"""A question as graders see it, and the grade: a score from 0 to 1, its kind, and the reason."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ class Grade:
 
 @dataclass(frozen=True)
 class GradedQuestion:
-    """What a grader may know of a question.
+    """A question as graders see it.
 
     Attributes:
         prompt: the question as the candidate read it.
@@ -74,7 +74,7 @@ class Grader(Protocol):
     version: int
 
     def check(self, question: GradedQuestion) -> None:
-        """Check what the questions table states.
+        """Check the gold answer and the settings in the questions table.
 
         Raises:
             ValueError: the gold answer or the settings are unusable, in words for the user.

@@ -1,4 +1,4 @@
-"""The graders by name: which one a question wants, whether it can, and what it says."""
+"""The graders by name: choose the grader of a question, check the question, grade an answer."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -31,7 +31,7 @@ GRADERS: dict[str, Grader] = {
 }
 
 
-# What a table's values may raise, and what an answer may raise however it is read.
+# Exceptions that values of a table may raise; exceptions that any answer may raise.
 _UNUSABLE = (ValueError, TypeError, ArithmeticError, RecursionError, MemoryError, Unresolvable)
 _UNREADABLE = (ArithmeticError, RecursionError, MemoryError, UnicodeError, Unresolvable)
 _MAX_REASON_CHARS = 500
@@ -118,7 +118,7 @@ def grade_answer(row: Mapping[str, Any], output: str, finish_reason: str | None 
 
     Args:
         row: the question's row, one that passed :func:`check_question`.
-        output: what the candidate said, its reasoning included.
+        output: the candidate's output, reasoning included.
         finish_reason: why generation ended, as the OpenAI API names it.
 
     Example:

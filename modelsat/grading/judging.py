@@ -33,7 +33,7 @@ Chat = list[dict[str, str]]
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a judge made of an answer.
+    """A judge's grade of an answer.
 
     Attributes:
         score: 0 to 1, the mean over the orders; None if a reply could not be read.
@@ -45,11 +45,11 @@ class Judgement:
 
 
 def judge_chats(question: Mapping[str, Any], output: str, rubric: str) -> list[Chat]:
-    """Return what the judge is asked about an answer: one chat, or two if there is a reference.
+    """Return the chats to send to the judge: one, or two if there is a reference.
 
     Args:
         question: row of a questions table; ``answer`` is the reference, or empty.
-        output: what a candidate said; its reasoning is removed.
+        output: the candidate's output; its reasoning is removed.
         rubric: what scores mean.
     """
     answer = read_answer(output).text[:_MAX_ANSWER_CHARS]

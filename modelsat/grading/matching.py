@@ -1,4 +1,4 @@
-"""Grade by what an answer contains: given texts, or a regular expression."""
+"""Grade whether an answer contains given texts, or matches a regular expression."""
 
 import unicodedata
 
@@ -8,7 +8,7 @@ from modelsat.grading.final_answer import FinalAnswer
 from modelsat.grading.grade import Grade, GradedQuestion
 from modelsat.grading.text import references
 
-_MATCH_TIMEOUT_S = 2.0  # of one expression; a bad one backtracks for ever
+_MATCH_TIMEOUT_S = 2.0  # of one expression; some backtrack without end
 
 
 class ContainsGrader:
@@ -52,9 +52,9 @@ class ContainsGrader:
         else:
             is_right = not missing
         if is_right:
-            return Grade.of_score(1.0, "contains what is wanted")
+            return Grade.of_score(1.0, "contains the gold text")
         if answer.is_cut:
-            return Grade.without_result(answer, "ends before it contains what is wanted")
+            return Grade.without_result(answer, "ends before it contains the gold text")
         return Grade.of_score(0.0, f"lacks {len(missing)} of {num_wanted} texts")
 
 

@@ -217,7 +217,7 @@ def _after_equals(text: str) -> str:
 
 
 def _readings(value: Fraction, text: str) -> tuple[Fraction, ...]:
-    """Return what a number may mean: 50 % is 50 and .5."""
+    """Return the values that a number may have: 50 % is 50 and .5."""
     return (value, value / 100) if is_percent(text) else (value,)
 
 

@@ -1,4 +1,4 @@
-"""Grade stored answers again, without asking anybody."""
+"""Grade stored answers again without a request to a model."""
 
 from collections.abc import Mapping
 from typing import Any

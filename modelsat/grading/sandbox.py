@@ -50,10 +50,11 @@ class Limits:
 
 @cache
 def check_sandbox() -> bool:
-    """Decide once how code runs here, with code of our own: answers must not decide it.
+    """Return whether the sandbox works here; tried once, with an empty program, never an answer.
 
     Returns:
-        Whether code runs in the sandbox; if not, that is allowed in so many words.
+        True if code runs in the sandbox; False if it runs unprotected, as ``ALLOW_VARIABLE``
+            allows.
 
     Raises:
         MachineError: as :func:`run_code`.

@@ -115,7 +115,7 @@ class ToolCallGrader:
             del said[place]
         if said:
             return Grade.of_score(0.0, f"also calls {said[0][0]!r}")
-        return Grade.of_score(1.0, "calls what is wanted")
+        return Grade.of_score(1.0, "makes the expected calls")
 
 
 def _gold(question: GradedQuestion) -> Any:

@@ -95,7 +95,7 @@ def _certain(raw: str, text: str) -> Iterator[str]:
 
 
 def _said(text: str) -> Iterator[str]:
-    """Yield what a text may be as a whole: all of it, its first line, its first words."""
+    """Yield the parts of a text that may be the answer: the whole, first line, first words."""
     lines = [line for line in text.splitlines() if line.strip()]
     for part in (text, *lines[:1]):
         yield part

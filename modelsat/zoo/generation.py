@@ -83,7 +83,7 @@ class Generation(FrozenConfig):
 
         Args:
             grader: name of the question's grader.
-            of_run: what the profiling run says, or None.
+            of_run: limit of the profiling run, or None.
         """
         if self.max_new_tokens is not None:
             return self.max_new_tokens
@@ -93,5 +93,8 @@ class Generation(FrozenConfig):
         return _TOKENS_OF_REASONING + answer if self.reasons else answer
 
     def content(self) -> dict[str, Any]:
-        """Return what is set, for hashes; empty by default, so that older hashes hold."""
+        """Return the settings that differ from the defaults, for hashes.
+
+        Empty by default, so that hashes of earlier releases hold.
+        """
         return self.model_dump(exclude_defaults=True)
