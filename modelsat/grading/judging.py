@@ -27,6 +27,8 @@ _INSTRUCTIONS = (
 )
 _SCORE = re.compile(r'"?score"?\s*[:=]\s*"?(\d+(?:\.\d+)?)', re.IGNORECASE)
 _MAX_ANSWER_CHARS = 20_000
+# An answer that closed its own part of the prompt could add a reference of its own.
+_DELIMITER = re.compile(r"</?\s*(?:question|answer|reference)\s*>", re.IGNORECASE)
 
 Chat = list[dict[str, str]]
 
@@ -49,10 +51,11 @@ def judge_chats(question: Mapping[str, Any], output: str, rubric: str) -> list[C
 
     Args:
         question: row of a questions table; ``answer`` is the reference, or empty.
-        output: the candidate's output; its reasoning is removed.
+        output: the candidate's output; its reasoning and the tags of this prompt are removed,
+            and only the first 20,000 characters count.
         rubric: what scores mean.
     """
-    answer = read_answer(output).text[:_MAX_ANSWER_CHARS]
+    answer = _DELIMITER.sub(" ", read_answer(output).text[:_MAX_ANSWER_CHARS])
     parts = [f"<answer>\n{answer}\n</answer>"]
     known = references(question["answer"])
     if known:
