@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # Logical CPUs of a Ray started here. Engines, stages and Ray's own actors each reserve some but
 # wait most of the time, so a small machine gets more than it has cores.
 _MIN_LOCAL_CPUS = 8
-_KINDS = ("correct", "incorrect", "unparsable", "truncated", "failed")
+_KINDS = ("correct", "incorrect", "unparsable", "truncated", "ungraded", "failed")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -96,12 +96,13 @@ def profile_zoo(config: ProfileConfig) -> dict[str, Any]:
         too many answers that were cut off under ``truncated``; the others are unharmed.
 
     Raises:
-        ModelSatError: configuration, zoo file, questions or output folder are wrong.
+        ModelSatError: configuration, zoo file, questions or output folder are wrong, or the judge
+            cannot be reached.
     """
     plan = plan_run(config)
-    num_questions = len(plan.question_ids)
-    progress = Progress("profile", num_questions * len(plan.works), "questions")
-    log = CandidateLog(num_questions, progress)
+    total = sum(len(work.question_ids) for work in plan.works)
+    progress = Progress("profile", total, "questions")
+    log = CandidateLog(len(plan.rows), progress)
     failures = dict(plan.refused)
     for name, reason in failures.items():
         log.say(name, reason)
@@ -111,7 +112,7 @@ def profile_zoo(config: ProfileConfig) -> dict[str, Any]:
         if work.is_done():
             work.checkpoint.discard()
             reused.add(work.candidate.name)
-            progress.advance(num_questions)
+            progress.advance(len(work.question_ids))
             _keep(work, plan, log)
         else:
             todo.append(work)
@@ -120,10 +121,12 @@ def profile_zoo(config: ProfileConfig) -> dict[str, Any]:
         with progress:
             failures |= _profile(todo, plan, config, log)
 
+    from profiling.later_grades import grade_later
     from profiling.report import write_report
     from profiling.results import merge_results
 
     done = [work for work in plan.works if work.candidate.name not in failures]
+    grade_later(done, plan, config, log)
     withheld = merge_results(done, plan, config)
     failures |= withheld.failed
     return write_report(done, reused, failures, withheld.truncated, plan, config)
@@ -180,7 +183,7 @@ def _ends(
         num_settled = settled[name].num_rows
         if num_settled:
             log.settled(name, num_settled)
-        if num_settled == len(plan.question_ids):
+        if num_settled == len(work.question_ids):
             yield Answers(work, settled[name], num_resumed=num_settled)
         else:
             unfinished.append(work)

@@ -23,6 +23,7 @@ import pyarrow as pa
 from modelsat.artifacts.schemas import OUTCOMES, TableSchema
 from modelsat.artifacts.store import read_json, read_table, write_json, write_table
 from modelsat.errors import ArtifactError
+from modelsat.grading.graders import has_failed
 
 ENGINE_REQUEST = "engine_request"
 MARGIN = "margin"
@@ -63,13 +64,14 @@ class Checkpoint:
 
         Args:
             key: from :meth:`begin_batch`.
-            rows: columns of :data:`GRADED`; a row without ``correct`` failed.
+            rows: columns of :data:`GRADED`; a row without ``correct`` failed, unless its answer
+                waits for a judge or a vote.
 
         Raises:
             MachineError: no disk space, or the folder cannot be written.
         """
-        failed = [row for row in rows if row.get("correct") is None]
-        answered = [row for row in rows if row.get("correct") is not None]
+        failed = [row for row in rows if has_failed(row)]
+        answered = [row for row in rows if not has_failed(row)]
         if failed:
             write_table(GRADED, failed, self.folder / "failed" / f"{key}.parquet")
         write_table(GRADED, answered, self.folder / "answered" / f"{key}.parquet")

@@ -37,6 +37,29 @@ class RemoteConfig(FrozenConfig):
         return check_request_fields(fields)
 
 
+class JudgeConfig(FrozenConfig):
+    """The model that grades answers to questions whose grader is ``judge``.
+
+    Attributes:
+        name: a candidate of the zoo that answers at a URL, or a model that ``url`` serves.
+        url: endpoint that serves the judge; None: the URL of its zoo entry.
+        api_key_env: environment variable with the key; None: that of its zoo entry, or none.
+        rubric: text file that says what scores from 0 to 10 mean, for questions without a rubric
+            of their own; None: the built-in rubric.
+        allow_itself: whether the judge grades its own answers.
+        max_new_tokens: most tokens of a reply.
+        request_timeout_s: longest silence of the URL in one request, seconds.
+    """
+
+    name: str = Field(min_length=1)
+    url: str | None = None
+    api_key_env: str | None = None
+    rubric: Path | None = None
+    allow_itself: bool = False
+    max_new_tokens: int = Field(default=512, ge=1)
+    request_timeout_s: float = Field(default=120.0, gt=0)
+
+
 class ProfileConfig(FrozenConfig):
     """One profiling run: which candidates answer which questions, and with what means.
 
@@ -70,6 +93,7 @@ class ProfileConfig(FrozenConfig):
         max_asking_runs: runs of an unfinished candidate that ask a failing question, each of
             them twice; after that its failure stands.
         remote: limits by name of candidates behind a URL; absent ones have the defaults.
+        judge: what grades answers to questions whose grader is ``judge``.
     """
 
     zoo: Path
@@ -88,6 +112,7 @@ class ProfileConfig(FrozenConfig):
     max_truncated_fraction: float = Field(default=0.05, ge=0, le=1)
     max_asking_runs: int = Field(default=3, ge=1)
     remote: dict[str, RemoteConfig] = Field(default_factory=dict)
+    judge: JudgeConfig | None = None
 
     def limits(self, candidate: str) -> RemoteConfig:
         """How hard a candidate behind a URL may be asked."""

@@ -25,7 +25,7 @@ def describe_plan(plan: Plan, config: ProfileConfig) -> dict[str, Any]:
     ]
     return {
         "config": config.model_dump(mode="json"),
-        "num_questions": len(plan.question_ids),
+        "num_questions": len(plan.rows),
         "candidates": [*(_describe(work, plan, config) for work in plan.works), *refused],
     }
 
@@ -44,7 +44,7 @@ def plan_lines(described: dict[str, Any]) -> list[str]:
 
 
 def _describe(work: Work, plan: Plan, config: ProfileConfig) -> dict[str, Any]:
-    num_questions = len(plan.question_ids)
+    num_questions = len(work.question_ids)
     is_done = work.is_done()
     num_settled = num_questions
     if not is_done:
@@ -54,6 +54,7 @@ def _describe(work: Work, plan: Plan, config: ProfileConfig) -> dict[str, Any]:
         "state": "kept" if is_done else "asked",
         "num_settled": num_settled,
         "num_to_ask": num_questions - num_settled,
+        "num_not_read": len(plan.rows) - num_questions,
         "max_new_tokens": max_tokens(work.candidate, plan.graders, config),
         "replicas": list(config.replica_bounds),
         "needs": needs(work.candidate, config.replica_bounds[0]),
@@ -68,8 +69,10 @@ def _text(row: dict[str, Any]) -> str:
         return "unchanged since it was profiled; kept"
     low, high = row["replicas"]
     needed = ", ".join(f"{amount:g} {name}" for name, amount in sorted(row["needs"].items()))
+    not_read = f", {row['num_not_read']} that it does not read" if row["num_not_read"] else ""
     return (
-        f"{row['num_to_ask']} questions to ask, {row['num_settled']} settled by an earlier run, "
+        f"{row['num_to_ask']} questions to ask, {row['num_settled']} settled by an earlier run"
+        f"{not_read}, "
         f"answers of at most {tokens_text(row['max_new_tokens'])} tokens; "
         f"{low if low == high else f'{low} to {high}'} replica(s), starting with {needed}"
     )

@@ -16,7 +16,16 @@ Finish = Callable[[Row], Row]
 """Grades one answered row; see :class:`profiling.keeping.BatchKeeper`."""
 
 # Columns that asking and grading a question need.
-QUESTION_COLUMNS = ["question_id", "task", "prompt", "answer", "n_choices", "grader", "grader_args"]
+QUESTION_COLUMNS = [
+    "question_id",
+    "task",
+    "prompt",
+    "answer",
+    "n_choices",
+    "grader",
+    "grader_args",
+    "request",
+]
 # CPU share that each stage around the engine reserves: reading and passing on questions mostly
 # waits for the engine, and whole CPUs would leave none for it on a two-CPU cluster. One worker
 # each, because every worker imports Ray Data once more.
@@ -30,7 +39,7 @@ class CandidateJob:
     Attributes:
         candidate: the candidate that answers.
         questions: absolute paths of the questions tables.
-        settled: ids of the questions that need no answer.
+        settled: ids of the questions that need no answer, or that the candidate cannot read.
         checkpoint: where finished batches are written.
         replicas: least and most replicas that share the questions.
         batch_size: questions per batch.

@@ -15,7 +15,7 @@ from modelsat.errors import ZooError
 
 # Stand for nulls while a question passes through the engine: row stages of Ray Data would turn a
 # null among integers into NaN, and the integers into floats.
-_FILLED = {"n_choices": 0, "grader": "", "grader_args": ""}
+_FILLED = {"n_choices": 0, "grader": "", "grader_args": "", "request": ""}
 # The question's text while it passes through the engine, which overwrites a column "prompt".
 QUESTION = "question"
 # Token ids of the options' letters if their likelihoods are compared; else empty.
@@ -56,8 +56,8 @@ def render_prompts(questions: pa.Table, source: TokenizerSource, prompts: Prompt
     from its chat template already, which does not happen when the same candidate is served.
 
     Args:
-        questions: columns question_id, task, prompt, answer, n_choices, grader, grader_args
-            (no nulls).
+        questions: columns question_id, task, prompt, answer, n_choices, grader, grader_args,
+            request (no nulls).
         source: tokenizer and chat template of the candidate.
         prompts: how questions are put.
 
@@ -67,9 +67,8 @@ def render_prompts(questions: pa.Table, source: TokenizerSource, prompts: Prompt
     """
     tokenizer = load_tokenizer(source, needs_template=prompts.chat_template)
     n_choices = questions["n_choices"].to_pylist()
-    rows = zip(questions["task"].to_pylist(), questions["prompt"].to_pylist(), strict=True)
-    arguments = source.template_arguments
-    texts = [render_text(tokenizer, prompts, task, prompt, arguments) for task, prompt in rows]
+    rows = questions.select(["task", "prompt", "request"]).to_pylist()
+    texts = [render_text(tokenizer, prompts, row, source.template_arguments) for row in rows]
     ids = [encode(tokenizer, prompts, text) for text in texts]
     letters: list[int] = []
     if prompts.scoring == "loglikelihood" and texts:
@@ -82,6 +81,7 @@ def render_prompts(questions: pa.Table, source: TokenizerSource, prompts: Prompt
             "n_choices": pa.array(n_choices, type=pa.int32()),
             "grader": questions["grader"],
             "grader_args": questions["grader_args"],
+            "request": questions["request"],
             "tokenized_prompt": pa.array(ids, type=pa.list_(pa.int64())),
             OPTION_TOKENS: pa.array([letters[:n] for n in n_choices], type=pa.list_(pa.int64())),
         }
@@ -91,15 +91,16 @@ def render_prompts(questions: pa.Table, source: TokenizerSource, prompts: Prompt
 def render_text(
     tokenizer: Any,
     prompts: Prompts,
-    task: str,
-    prompt: str,
+    row: Mapping[str, Any],
     template_arguments: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
-    """Return the text that a candidate continues with its answer."""
+    """Return the text that a candidate continues with its answer to a question."""
     if not prompts.chat_template:
-        return prompts.plain_text(task, prompt)
+        return prompts.plain_text(row["task"], row["prompt"])
+    chat = prompts.chat(row)
     text: str = tokenizer.apply_chat_template(
-        prompts.messages(task, prompt),
+        chat["messages"],
+        tools=chat.get("tools"),
         add_generation_prompt=True,
         tokenize=False,
         **template_arguments,

@@ -11,6 +11,7 @@ from modelsat.aptitude.separation import wilson_interval
 from modelsat.artifacts.schemas import OUTCOMES
 from modelsat.artifacts.store import read_manifest, read_table, write_json, write_text
 from modelsat.capability.cards import TRUNCATED, UNPARSABLE, read_cards
+from modelsat.grading.grade import Kind
 from modelsat.zoo.candidate import Price
 from profiling.config import ProfileConfig
 from profiling.report_page import render_page
@@ -69,19 +70,27 @@ def count_outcomes(table: pa.Table) -> dict[str, int]:
 
     An answer with a fraction of the score counts as incorrect here.
     """
-    num_failed = table["correct"].null_count
+    num_ungraded = pc.sum(_is_ungraded(table)).as_py() or 0
+    num_failed = table["correct"].null_count - num_ungraded
     num_unparsable = pc.sum(pc.equal(table["failure"], UNPARSABLE)).as_py() or 0
     num_truncated = pc.sum(pc.equal(table["failure"], TRUNCATED)).as_py() or 0
     num_correct = pc.sum(pc.equal(table["correct"], 1.0)).as_py() or 0
-    num_read = table.num_rows - num_unparsable - num_truncated - num_failed
+    num_without_result = num_unparsable + num_truncated + num_ungraded + num_failed
+    num_read = table.num_rows - num_without_result
     return {
         "num_questions": table.num_rows,
         "num_correct": num_correct,
         "num_incorrect": num_read - num_correct,
         "num_unparsable": num_unparsable,
         "num_truncated": num_truncated,
+        "num_ungraded": num_ungraded,
         "num_failed": num_failed,
     }
+
+
+def _is_ungraded(table: pa.Table) -> pa.ChunkedArray:
+    """Rows with an answer that waits for a judge or a vote."""
+    return pc.starts_with(pc.fill_null(table["failure"], ""), pattern=Kind.UNGRADED.value)
 
 
 def count_tokens(table: pa.Table) -> dict[str, int]:
@@ -96,7 +105,7 @@ def cost_usd(table: pa.Table, price: Price | None) -> float | None:
 
     Failed requests count nothing: whether a provider charges for them is not known.
     """
-    answered = table.filter(pc.is_valid(table["correct"]))
+    answered = table.filter(pc.or_(pc.is_valid(table["correct"]), _is_ungraded(table)))
     counts = [answered["prompt_tokens"], answered["completion_tokens"]]
     if price is None or any(column.null_count for column in counts):
         return None
@@ -124,7 +133,11 @@ def _describe(work: Work, reused: bool, groups: Mapping[str, Sequence[str]]) -> 
     wall_s, num_resumed = manifest["wall_s"], manifest.get("num_resumed", 0)
     # By id: an earlier run may have been given the questions in another order.
     places = {question_id: i for i, question_id in enumerate(table["question_id"].to_pylist())}
-    tasks = {task: table.take([places[i] for i in ids]) for task, ids in groups.items()}
+    tasks = {
+        task: table.take([places[i] for i in ids if i in places])
+        for task, ids in groups.items()
+        if any(i in places for i in ids)  # a candidate is not asked questions that it cannot read
+    }
     return {
         "candidate": work.candidate.name,
         "status": "reused" if reused else "profiled",

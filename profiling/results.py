@@ -13,6 +13,8 @@ from modelsat.artifacts.schemas import OUTCOMES
 from modelsat.artifacts.store import read_manifest, read_table, write_table
 from modelsat.capability.cards import Card, build_cards, read_cards, write_cards
 from modelsat.errors import ArtifactError, GradingError
+from modelsat.grading.grade import Kind
+from modelsat.grading.graders import has_failed
 from modelsat.grading.regrading import num_changed, regrade
 from profiling.checkpoint import ENGINE_REQUEST, MARGIN
 from profiling.config import ProfileConfig
@@ -33,12 +35,12 @@ def save_answers(answers: Answers, plan: Plan, config: ProfileConfig) -> None:
         MachineError: no disk space, or the folder cannot be written.
     """
     name = answers.work.candidate.name
-    table = _in_order(answers.table, plan.question_ids, name)
+    table = _in_order(answers.table, answers.work.question_ids, name)
     if answers.num_resumed:  # an earlier release may have graded the answers of an earlier run
         table = regrade(table, plan.rows)
-    num_failed = table["correct"].null_count
+    num_failed = count_outcomes(table)["num_failed"]
     if num_failed > config.max_failed_fraction * table.num_rows:
-        reason = next(text for text in table["failure"].to_pylist() if text)
+        reason = next(row["failure"] for row in table.to_pylist() if has_failed(row))
         raise GradingError(
             f"candidate {name!r}: {num_failed} of {table.num_rows} questions failed, more than "
             f"max_failed_fraction {config.max_failed_fraction:g} allows; "
@@ -91,6 +93,22 @@ def too_many_cut(
     )
 
 
+def too_few_graded(table: pa.Table, name: str, config: ProfileConfig) -> str | None:
+    """Return the error message if too many answers of a candidate have no grade, else None.
+
+    The judge's own answers do not count: they get no grade on purpose.
+    """
+    num_waiting = pc.sum(pc.equal(table["failure"], Kind.UNGRADED.value)).as_py() or 0
+    if num_waiting <= config.max_failed_fraction * table.num_rows:
+        return None
+    return (
+        f"candidate {name!r}: {num_waiting} of {table.num_rows} answers have no grade, more than "
+        f"max_failed_fraction {config.max_failed_fraction:g} allows: the judge gave no score, or "
+        "fewer than three candidates answered where they vote; run again with another judge or "
+        "more candidates"
+    )
+
+
 def num_engines(table: pa.Table) -> int:
     """How many engines answered: each numbers its requests from 0.
 
@@ -110,7 +128,7 @@ class Withheld:
     """Candidates that are done but get no card, each with the reason.
 
     Attributes:
-        failed: too many questions failed.
+        failed: too many questions failed, or too many answers have no grade.
         truncated: too many answers were cut off.
     """
 
@@ -132,14 +150,17 @@ def merge_results(done: Sequence[Work], plan: Plan, config: ProfileConfig) -> Wi
         "work_hashes": {work.candidate.name: work.work_hash for work in done},
         "graders": plan.graders,
     }
-    if not path.exists() or _manifest_or_none(path) != manifest:
-        write_table(OUTCOMES, pa.concat_tables(tables), path, manifest)
+    _write_outcomes_if_changed(pa.concat_tables(tables), path, manifest)
     cards: list[Card] = []
     for work, table in zip(done, tables, strict=True):
         tokens = max_tokens(work.candidate, plan.graders, config)
         reason = too_many_cut(table, work.candidate.name, tokens, config)
         if reason is not None:
             withheld.truncated[work.candidate.name] = reason
+            continue
+        reason = too_few_graded(table, work.candidate.name, config)
+        if reason is not None:
+            withheld.failed[work.candidate.name] = reason
             continue
         if plan.tasks is None:
             continue
@@ -168,7 +189,7 @@ def _run_tokens(answers: Answers) -> dict[str, int]:
 
 
 def _next_run(work: Work, num_failed: int, config: ProfileConfig) -> str:
-    num_final = work.checkpoint.load(config.max_asking_runs)["correct"].null_count
+    num_final = count_outcomes(work.checkpoint.load(config.max_asking_runs))["num_failed"]
     if num_final < num_failed:
         return f"the next run asks {num_failed - num_final} of them again"
     return (
@@ -190,11 +211,13 @@ def _in_order(table: pa.Table, question_ids: tuple[str, ...], name: str) -> pa.T
     return table.take([position[question_id] for question_id in question_ids])
 
 
-def _manifest_or_none(path: Path) -> dict[str, Any] | None:
+def _write_outcomes_if_changed(table: pa.Table, path: Path, manifest: dict[str, Any]) -> None:
     try:
-        return read_manifest(path)
+        if read_manifest(path) == manifest and read_table(OUTCOMES, path).equals(table):
+            return
     except ArtifactError:
-        return None
+        pass
+    write_table(OUTCOMES, table, path, manifest)
 
 
 def _write_cards_if_changed(cards: list[Card], path: Path) -> None:

@@ -237,6 +237,12 @@ def _answers(run: _Run) -> Answers:
     )
 
 
+def _left_out(work: Work, kept: pa.Table, plan: Plan) -> pa.ChunkedArray:
+    asked = set(work.question_ids)
+    not_read = [question_id for question_id in plan.rows if question_id not in asked]
+    return pa.chunked_array([*kept["question_id"].chunks, pa.array(not_read, pa.string())])
+
+
 def make_job(
     work: Work, kept: pa.Table, plan: Plan, config: ProfileConfig, groups: str
 ) -> CandidateJob:
@@ -252,7 +258,7 @@ def make_job(
     return CandidateJob(
         candidate=work.candidate,
         questions=plan.questions,
-        settled=kept["question_id"],
+        settled=_left_out(work, kept, plan),
         checkpoint=work.checkpoint,
         replicas=config.replica_bounds,
         batch_size=config.batch_size,

@@ -9,13 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modelsat.aptitude.own_requests import read_request
 from modelsat.aptitude.prompts import TEMPERATURE, Prompts, load_prompts
 from modelsat.aptitude.tasks import TaskSet, load_tasks
 from modelsat.artifacts.hashing import content_hash, file_hash
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.artifacts.store import read_manifest, read_table
-from modelsat.errors import ArtifactError, ConfigError, MachineError, ModelSatError
-from modelsat.grading.graders import check_question, grader_versions
+from modelsat.errors import (
+    ArtifactError,
+    ConfigError,
+    MachineError,
+    ModelSatError,
+    ZooError,
+)
+from modelsat.grading.grade import JUDGE
+from modelsat.grading.graders import check_question, grader_name, grader_versions
 from modelsat.zoo.candidate import Candidate
 from modelsat.zoo.zoo_file import Zoo, load_zoo
 from profiling.checkpoint import Checkpoint
@@ -41,12 +49,15 @@ class Work:
         path: file of its outcomes.
         work_hash: hash of everything that changes them.
         checkpoint: its finished batches until the outcomes are written.
+        question_ids: questions that it reads, in the order of the files; it is not asked others,
+            such as those with tools or images.
     """
 
     candidate: Candidate
     path: Path
     work_hash: str
     checkpoint: Checkpoint
+    question_ids: tuple[str, ...]
 
     def is_done(self) -> bool:
         """Return whether ``path`` holds exactly this work; a corrupt file does not."""
@@ -81,11 +92,6 @@ class Plan:
     refused: dict[str, str]
 
     @property
-    def question_ids(self) -> tuple[str, ...]:
-        """Ids of all questions, in the order of the files."""
-        return tuple(self.rows)
-
-    @property
     def graders(self) -> dict[str, int]:
         """Version of every grader that the questions want, by name."""
         return grader_versions(self.rows.values())
@@ -96,7 +102,8 @@ def plan_run(config: ProfileConfig) -> Plan:
 
     Raises:
         ZooError: the zoo file is refused, or does not hold a named candidate.
-        ConfigError: ``remote`` names a candidate that runs on this cluster, or none.
+        ConfigError: ``remote`` names a candidate that runs on this cluster, or none; or
+            questions want a judge, and none is configured.
         ArtifactError: a questions table or the task set is missing or wrong, a question occurs
             in two tables, or a core task's question in none, or a question's gold answer is
             wrong by its own grader.
@@ -104,17 +111,20 @@ def plan_run(config: ProfileConfig) -> Plan:
     zoo = load_zoo(config.zoo)
     _check_remote(zoo, config)
     rows = _read_questions(config.questions)
+    _check_judge(rows, config)
     prompts = load_prompts(config.prompt, rows.values())
     tasks = None if config.tasks is None else load_tasks(config.tasks)
     if tasks is not None:
         _check_covered(tasks, rows, config)
     hashes = sorted(file_hash(path) for path in config.questions)
-    graders = grader_versions(rows.values())
+    requests = {question_id: read_request(row) for question_id, row in rows.items()}
     works, refused = [], {}
     for candidate in zoo.select(config.candidates):
         try:
-            engine_of(candidate).check(prompts)
-            works.append(_plan_work(candidate, hashes, graders, prompts, config))
+            engine = engine_of(candidate)
+            engine.check(prompts)
+            readable = tuple(name for name, request in requests.items() if engine.reads(request))
+            works.append(_plan_work(candidate, readable, rows, hashes, prompts, config))
         except ModelSatError as error:
             refused[candidate.name] = str(error)
     return Plan(
@@ -154,6 +164,15 @@ def _check_remote(zoo: Zoo, config: ProfileConfig) -> None:
             )
 
 
+def _check_judge(rows: Mapping[str, Mapping[str, Any]], config: ProfileConfig) -> None:
+    judged = [name for name, row in rows.items() if grader_name(row) == JUDGE]
+    if judged and config.judge is None:
+        raise ConfigError(
+            f"{len(judged)} questions have the grader 'judge', the first is {judged[0]!r}, but the "
+            "configuration names no judge; set judge.name"
+        )
+
+
 def max_tokens(
     candidate: Candidate, graders: Iterable[str], config: ProfileConfig
 ) -> dict[str, int]:
@@ -171,12 +190,13 @@ def tokens_text(tokens: Mapping[str, int]) -> str:
 
 def _plan_work(
     candidate: Candidate,
+    question_ids: tuple[str, ...],
+    rows: Mapping[str, Mapping[str, Any]],
     question_hashes: list[str],
-    graders: Iterable[str],
     prompts: Prompts,
     config: ProfileConfig,
 ) -> Work:
-    tokens = max_tokens(candidate, graders, config)
+    tokens = max_tokens(candidate, grader_versions(rows.values()), config)
     settings = {
         "candidate": candidate.content_hash(),
         "questions": question_hashes,
@@ -186,6 +206,10 @@ def _plan_work(
         "grading": _HASHED_GRADING,
         **engine_of(candidate).hashed_settings(config.limits(candidate.name)),
     }
+    if not question_ids:
+        raise ZooError(f"candidate {candidate.name!r} reads none of the questions; leave it out")
+    if len(question_ids) < len(rows):
+        settings["read"] = content_hash(question_ids)
     work_hash = content_hash(settings)
     checkpoints = config.output_dir.resolve() / CHECKPOINTS_FOLDER
     return Work(
@@ -193,6 +217,7 @@ def _plan_work(
         path=config.output_dir / OUTCOMES_FOLDER / f"{candidate.slug}.parquet",
         work_hash=work_hash,
         checkpoint=Checkpoint(checkpoints / candidate.slug / work_hash),
+        question_ids=question_ids,
     )
 
 

@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from modelsat.chats import TextRule
 from modelsat.config import AbsolutePath, FrozenConfig
 from modelsat.routing.constraints import Constraints, Probability
 from modelsat.zoo.candidate import AUTO_MODEL
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-TextRule = Literal["last_user", "user_turns", "conversation"]
 
 
 class ScorerOptions(FrozenConfig):
@@ -116,7 +116,7 @@ class RoutingOptions(FrozenConfig):
         profiles: model names that ask for routing, each with what it accepts by default; a
             request's own fields take precedence. ``auto`` exists whether listed or not.
         text: which messages are scored: the last user message, all user messages, or
-            all messages (``serve_app/api/requests.py`` has the rules in full).
+            all messages (:func:`modelsat.chats.text_to_score` has the rules in full).
         turns_chars: most characters that are scored if ``text`` is one of the latter two; the
             newest messages that fit are kept. The default is about what the router reads: 256
             tokens of 4 characters.

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from modelsat.aptitude.own_requests import read_request
 from modelsat.artifacts.hashing import content_hash
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.artifacts.store import read_table
@@ -14,7 +15,7 @@ from modelsat.config import FrozenConfig
 from modelsat.errors import ArtifactError
 
 Scoring = Literal["generated", "loglikelihood"]
-Message = dict[str, str]  # of a chat: role and content
+Message = dict[str, Any]  # of a chat: role and content
 
 _CUE = "Answer:"  # ends a plain prompt, as in lm-eval's MMLU
 # Between the cue and the answer: a space in plain text, nothing in a chat.
@@ -88,6 +89,15 @@ class Prompts:
         """Hash everything that changes a prompt or its score."""
         return content_hash({**vars(self), "examples": dict(self.examples)})
 
+    def chat(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields of the chat request that asks a question, ``messages`` among them.
+
+        Args:
+            row: question with task and prompt; its ``request``, if it has one, is sent as it is.
+        """
+        request = read_request(row)
+        return request or {"messages": self.messages(row["task"], row["prompt"])}
+
     def messages(self, task: str, prompt: str) -> list[Message]:
         """Return the chat messages of a question, its few-shot examples first."""
         chat = []
@@ -107,14 +117,20 @@ def load_prompts(config: PromptConfig, questions: Iterable[Mapping[str, Any]]) -
 
     Args:
         config: format, scoring and examples.
-        questions: rows with question_id, task, prompt and n_choices.
+        questions: rows with question_id, task, prompt, n_choices and request.
 
     Raises:
         ArtifactError: the table of examples is invalid, has too few examples of a task, or
             contains one of the questions; or loglikelihood scoring meets a question without
-            options.
+            options, or plain text one that brings a chat request.
     """
     rows = list(questions)
+    own = [row["question_id"] for row in rows if row.get("request")]
+    if own and not config.chat_template:
+        raise ArtifactError(
+            f"question {own[0]!r} brings a chat request, and so do {len(own)} of {len(rows)}; "
+            "profile with prompt.chat_template: true"
+        )
     if config.scoring == "loglikelihood":
         without = [row["question_id"] for row in rows if not row["n_choices"]]
         if without:

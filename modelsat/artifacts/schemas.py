@@ -40,6 +40,7 @@ QUESTIONS = TableSchema(
         pa.field("n_choices", pa.int32()),
         pa.field("grader", pa.string()),
         pa.field("grader_args", pa.string()),
+        pa.field("request", pa.string()),
         pa.field("dup_group", pa.string()),
         pa.field("category", pa.string()),
     ),

@@ -222,7 +222,7 @@ def _grade_slice(
     from modelsat.grading.graders import grade_answer
 
     outputs = live.ask_all(
-        [prompts.messages(row["task"], row["prompt"]) for row in rows],
+        [prompts.chat(row)["messages"] for row in rows],
         fields=fields,
         timeout_s=timeout_s,
     )

@@ -74,14 +74,18 @@ class ChoiceGrader:
 
     def grade(self, question: GradedQuestion, answer: FinalAnswer) -> Grade:
         """Grade by the option that the answer names."""
-        options = Options.of_prompt(question.prompt, question.n_choices or 0)
-        named = _named(answer, options)
+        named = named_options(question, answer)
         if len(named) != 1:
             several = " and ".join(sorted(named))
             reason = f"names {several}" if named else "names no option"
             return Grade.without_result(answer, reason)
         [letter] = named
         return Grade.of_score(float(letter == gold_letter(question)), f"names {letter}")
+
+
+def named_options(question: GradedQuestion, answer: FinalAnswer) -> set[str]:
+    """Return the letters of the options that an answer names as its answer."""
+    return _named(answer, Options.of_prompt(question.prompt, question.n_choices or 0))
 
 
 def gold_letter(question: GradedQuestion) -> str | None:

@@ -7,7 +7,9 @@ from typing import Any, Protocol
 
 from modelsat.grading.final_answer import FinalAnswer
 
-JUDGE = "judge"  # in the column ``grader`` of outcomes: a model has graded, not a program
+# Graders that do not read an answer alone; in the column ``grader`` of questions and outcomes.
+JUDGE = "judge"  # another model grades
+VOTE = "vote"  # the other candidates' answers grade
 
 
 class Kind(StrEnum):
@@ -18,6 +20,7 @@ class Kind(StrEnum):
     INCORRECT = "incorrect"
     UNPARSABLE = "unparsable"  # the answer is complete, but names no result
     TRUNCATED = "truncated"  # the answer ended before it named a result
+    UNGRADED = "ungraded"  # complete; a judge or the other candidates have yet to grade it
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from modelsat.errors import ArtifactError
 from modelsat.grading.choice import ChoiceGrader, gold_letter
 from modelsat.grading.code import CodeGrader
 from modelsat.grading.final_answer import read_answer
-from modelsat.grading.grade import Grade, GradedQuestion, Grader, Kind
+from modelsat.grading.grade import JUDGE, VOTE, Grade, GradedQuestion, Grader, Kind
 from modelsat.grading.instructions import InstructionsGrader
+from modelsat.grading.later import JudgeGrader, VoteGrader
 from modelsat.grading.matching import ContainsGrader, RegexGrader
 from modelsat.grading.mathematics import MathGrader, NumberGrader
 from modelsat.grading.structured import JsonSchemaGrader, ToolCallGrader
@@ -28,6 +29,8 @@ GRADERS: dict[str, Grader] = {
     "tool_call": ToolCallGrader(),
     "code": CodeGrader(),
     "instructions": InstructionsGrader(),
+    JUDGE: JudgeGrader(),
+    VOTE: VoteGrader(),
 }
 
 
@@ -35,7 +38,7 @@ GRADERS: dict[str, Grader] = {
 _UNUSABLE = (ValueError, TypeError, ArithmeticError, RecursionError, MemoryError, Unresolvable)
 _UNREADABLE = (ArithmeticError, RecursionError, MemoryError, UnicodeError, Unresolvable)
 _MAX_REASON_CHARS = 500
-_WITHOUT_RESULT = (Kind.UNPARSABLE, Kind.TRUNCATED)
+_NOTED_KINDS = (Kind.UNPARSABLE, Kind.TRUNCATED, Kind.UNGRADED)  # in the column ``failure``
 
 
 def grader_name(row: Mapping[str, Any]) -> str:
@@ -53,10 +56,16 @@ def stored_grade(row: Mapping[str, Any], grade: Grade) -> dict[str, Any]:
     """Return the columns of an outcomes table that a grade fills."""
     is_default = grader_name(row) == grader_name({"n_choices": row.get("n_choices")})
     return {
-        "correct": grade.score,
-        "failure": grade.kind.value if grade.kind in _WITHOUT_RESULT else None,
+        "correct": None if grade.kind is Kind.UNGRADED else grade.score,
+        "failure": grade.kind.value if grade.kind in _NOTED_KINDS else None,
         "grader": None if is_default else grader_name(row),
     }
+
+
+def has_failed(row: Mapping[str, Any]) -> bool:
+    """Return whether a row of an outcomes table holds no answer, and not merely no grade."""
+    is_waiting = (row.get("failure") or "").startswith(Kind.UNGRADED.value)
+    return row.get("correct") is None and not is_waiting
 
 
 def check_question(row: Mapping[str, Any]) -> None:
@@ -73,7 +82,7 @@ def check_question(row: Mapping[str, Any]) -> None:
     try:
         if name not in GRADERS:
             raise ValueError(f"unknown grader {name!r}; there are {', '.join(GRADERS)}")
-        question = _question(row)
+        question = graded_question(row)
         GRADERS[name].check(question)
         own = GRADERS[name].own_answer(question)
         if own is not None:
@@ -109,7 +118,7 @@ def stated_question(row: Mapping[str, Any]) -> dict[str, Any]:
     row["answer"] = row.get("answer") or ""
     check_question(row)
     if grader_name(row) == "choice":
-        row["answer"] = gold_letter(_question(row))
+        row["answer"] = gold_letter(graded_question(row))
     return row
 
 
@@ -128,12 +137,17 @@ def grade_answer(row: Mapping[str, Any], output: str, finish_reason: str | None 
     """
     answer = read_answer(output, finish_reason)
     try:
-        return GRADERS[grader_name(row)].grade(_question(row), answer)
+        return GRADERS[grader_name(row)].grade(graded_question(row), answer)
     except _UNREADABLE as error:
         return Grade.of_score(0.0, f"cannot be read: {type(error).__name__}")
 
 
-def _question(row: Mapping[str, Any]) -> GradedQuestion:
+def graded_question(row: Mapping[str, Any]) -> GradedQuestion:
+    """Return a row of a questions table as graders see it.
+
+    Raises:
+        ValueError: ``grader_args`` is not a JSON object.
+    """
     args = row.get("grader_args") or {}
     if isinstance(args, str):
         try:

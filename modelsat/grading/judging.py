@@ -12,6 +12,7 @@ from statistics import mean
 from typing import Any
 
 from modelsat.grading.final_answer import read_answer
+from modelsat.grading.grade import JUDGE
 from modelsat.grading.marked import json_document
 from modelsat.grading.text import references
 
@@ -44,6 +45,15 @@ class Judgement:
 
     score: float | None
     text: str
+
+    def stored(self) -> dict[str, Any]:
+        """Return the columns of an outcomes table that a judgement fills."""
+        return {
+            "correct": self.score,
+            "failure": None if self.score is not None else "failed: no score in the reply",
+            "grader": JUDGE,
+            "judgement": self.text,
+        }
 
 
 def judge_chats(question: Mapping[str, Any], output: str, rubric: str) -> list[Chat]:

@@ -84,11 +84,7 @@ class NumberGrader:
         """Compare the last stated number with the gold answer."""
         gold = number(_clean(question.answer))
         assert gold is not None  # checked
-        stated = stated_result(answer)
-        given = None if stated is None else number(stated)
-        if given is None and not answer.is_cut:
-            *_, last = "", *numbers_in(stated or answer.ending)
-            given = number(last)
+        stated, given = stated_number(answer)
         if given is None:
             return Grade.without_result(answer, "states no number")
         allowed = max(
@@ -98,6 +94,16 @@ class NumberGrader:
         values = _readings(given, stated or "")
         is_right = any(abs(value - gold) <= allowed for value in values)
         return Grade.of_score(float(is_right), f"states {stated or given}")
+
+
+def stated_number(answer: FinalAnswer) -> tuple[str | None, Fraction | None]:
+    """Return the result that an answer states as text, and its number; None for what it lacks."""
+    stated = stated_result(answer)
+    given = None if stated is None else number(stated)
+    if given is None and not answer.is_cut:
+        *_, last = "", *numbers_in(stated or answer.ending)
+        given = number(last)
+    return stated, given
 
 
 class MathGrader:

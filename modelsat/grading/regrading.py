@@ -5,15 +5,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from modelsat.grading.grade import JUDGE
+from modelsat.grading.grade import JUDGE, VOTE
 from modelsat.grading.graders import grade_answer, stored_grade
 
 
 def regrade(outcomes: pa.Table, questions: Mapping[str, Mapping[str, Any]]) -> pa.Table:
     """Grade every stored answer again.
 
-    Rows without an answer (failed requests, imported outcomes without text), rows that a judge
-    graded, and rows of other questions stay as they are.
+    Rows without an answer (failed requests, imported outcomes without text), rows that a judge or
+    a vote graded, and rows of other questions stay as they are.
 
     Args:
         outcomes: outcomes table, or one with more columns.
@@ -25,7 +25,7 @@ def regrade(outcomes: pa.Table, questions: Mapping[str, Mapping[str, Any]]) -> p
     rows = outcomes.to_pylist()
     for row in rows:
         question = questions.get(row["question_id"])
-        is_ours = row["correct"] is not None and row["grader"] != JUDGE
+        is_ours = row["correct"] is not None and row["grader"] not in (JUDGE, VOTE)
         if question is not None and row["output"] is not None and is_ours:
             grade = grade_answer(question, row["output"], row["finish_reason"])
             row.update(stored_grade(question, grade))

@@ -13,6 +13,7 @@ from modelsat.grading.normal_text import CJK, SENTENCE_END, comparable, words
 from modelsat.grading.options import is_denied
 
 _MAX_MORE_WORDS = 5  # of a first line than of the longest reference, to count as an answer
+_MAX_STATED_WORDS = 12  # of a text that two candidates can give alike
 _MAX_SENTENCE_WORDS = 40  # of an answer that is searched for a reference
 # "Paris, not London", "Paris because it is", "Paris (France)".
 _ASIDE = re.compile(
@@ -71,6 +72,15 @@ class TextGrader:
         if answer.is_cut and not any(certain) and not _is_line(text, wanted):
             return Grade.without_result(answer, "ends before it is complete")
         return Grade.of_score(0.0, "is not a reference")
+
+
+def stated_text(answer: FinalAnswer) -> str | None:
+    """Return the text that an answer states as its answer, comparable; None if it is long prose."""
+    text = marked.unwrapped(answer.ending)
+    for part in (*_certain(answer.ending, text), text):
+        if words(part) and len(words(part)) <= _MAX_STATED_WORDS:
+            return comparable(part)
+    return None
 
 
 def references(answer: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ names.
 """
 
 import asyncio
+import json
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from modelsat.aptitude.own_requests import can_answer
 from modelsat.aptitude.prompts import Prompts, request_fields
 from modelsat.errors import ZooError
 from modelsat.grading.graders import grader_name
@@ -63,6 +65,10 @@ class Engine(ProfilingEngine):
                 "prompt.chat_template: true and prompt.scoring: generated, or leave it out with "
                 "candidates: [...]"
             )
+
+    def reads(self, request: Mapping[str, Any] | None) -> bool:
+        """Return whether the zoo file says so; images and sound are sent as they are."""
+        return can_answer(self._candidate, request)
 
     def hashed_settings(self, limits: RemoteConfig) -> Mapping[str, Any]:
         """Return the fields that requests carry beside ours."""
@@ -195,14 +201,15 @@ class Endpoint:
     async def _ask(self, row: Row) -> Row:
         import openai
 
-        messages: Any = self._prompts.messages(row["task"], row["prompt"])
+        chat: Any = self._prompts.chat(row)
+        own = {name: value for name, value in chat.items() if name != "messages"}
         async with self._slots:
             try:
                 completion = await self._client.chat.completions.create(
                     model=self._candidate.model,
-                    messages=messages,
+                    messages=chat["messages"],
                     extra_headers=self._headers,
-                    extra_body=self._fields[grader_name(row)],
+                    extra_body={**self._fields[grader_name(row)], **own},
                 )
             except openai.APIStatusError as error:
                 reason = f"HTTP status {error.status_code}: {_message(error)}"
@@ -311,10 +318,12 @@ def _headers(key: str) -> Any:
 def _read(completion: Any) -> Row | None:
     """Return the answer columns of a chat completion; None if it is something else.
 
-    The client accepts any JSON and checks no type.
+    The client accepts any JSON and checks no type. Calls of tools become part of the text.
     """
     try:
-        text = completion.choices[0].message.content
+        message = completion.choices[0].message
+        text = message.content
+        calls = message.tool_calls
         finish_reason = completion.choices[0].finish_reason
         usage = completion.usage
         counts = {
@@ -324,8 +333,19 @@ def _read(completion: Any) -> Row | None:
     except (AttributeError, TypeError, LookupError):
         return None
     is_right = isinstance(text, str | None) and isinstance(finish_reason, str | None)
+    is_right &= isinstance(calls, list | None)
     is_right &= all(isinstance(count, int | None) for count in counts.values())
-    return {"output": text or "", "finish_reason": finish_reason, **counts} if is_right else None
+    if not is_right:
+        return None
+    if calls:
+        text = "\n".join(filter(None, [text, _calls_text(calls)]))
+    return {"output": text or "", "finish_reason": finish_reason, **counts}
+
+
+def _calls_text(calls: Any) -> str:
+    """Return calls of tools as the JSON that the grader ``tool_call`` reads."""
+    plain = [call.model_dump() if hasattr(call, "model_dump") else call for call in calls]
+    return json.dumps({"tool_calls": plain}, default=str)
 
 
 def _message(error: "openai.APIStatusError") -> str:

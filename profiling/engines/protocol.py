@@ -31,6 +31,14 @@ class ProfilingEngine(ABC):
                 cannot be loaded.
         """
 
+    @abstractmethod
+    def reads(self, request: Mapping[str, Any] | None) -> bool:
+        """Return whether the candidate reads everything in a question's own request.
+
+        Args:
+            request: from :func:`modelsat.aptitude.own_requests.read_request`.
+        """
+
     def hashed_settings(self, limits: RemoteConfig) -> Mapping[str, Any]:
         """Return run settings of this engine that change answers.
 
@@ -59,8 +67,8 @@ class ProfilingEngine(ABC):
         without an answer becomes a failed row and does not stop the others.
 
         Args:
-            questions: columns question_id, task, prompt, answer, n_choices, grader and
-                grader_args; one block per batch.
+            questions: columns question_id, task, prompt, answer, n_choices, grader,
+                grader_args and request; one block per batch.
             job: the candidate's job.
             finish: grades one answered row.
 

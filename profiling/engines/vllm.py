@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from safetensors import SafetensorError, safe_open
 
+from modelsat.aptitude.own_requests import can_answer, read_request
 from modelsat.aptitude.prompts import PLAIN_STOP, TEMPERATURE, Prompts
+from modelsat.chats import modalities
 from modelsat.errors import ZooError
 from modelsat.grading.graders import grader_name
 from modelsat.processes import end_with_this_process
@@ -68,6 +70,12 @@ class Engine(ProfilingEngine):
                     f"candidate {self._candidate.name!r}: {weights} is corrupt or cut short "
                     f"({error}); copy the model directory again"
                 ) from None
+
+    def reads(self, request: Mapping[str, Any] | None) -> bool:
+        """Return whether the zoo file says so; images and sound are not sent to these engines."""
+        if not can_answer(self._candidate, request):
+            return False
+        return request is None or modalities(request["messages"]) == {"text"}
 
     def replica_resources(self) -> dict[str, float]:
         """Return what one replica reserves: its placement group, else one GPU per worker."""
@@ -211,7 +219,7 @@ def _checkpointed(
 def sampling_params(
     row: Row, prompts: Prompts, limits: Mapping[str, int], own: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Return the sampling parameters of a row; the same keys for all rows of a run.
+    """Return the sampling parameters of a row.
 
     The answer comes once, complete, and not after every token as well. The likelihoods of the
     options come with one generated token: likelihoods of the prompt itself would keep vLLM from
@@ -234,9 +242,23 @@ def sampling_params(
         sampling |= {"max_tokens": 1, "logprob_token_ids": row[OPTION_TOKENS]}
     else:
         sampling["max_tokens"] = limits[grader_name(row)]
+        structure = answer_structure((read_request(row) or {}).get("response_format"))
+        if structure is not None:
+            sampling["structured_outputs"] = structure
         if not prompts.chat_template:
             sampling["stop"] = [PLAIN_STOP]
     return sampling
+
+
+def answer_structure(response_format: Any) -> dict[str, Any] | None:
+    """Return vLLM's form of an OpenAI ``response_format``; None if the answer is free text."""
+    if not isinstance(response_format, Mapping):
+        return None
+    if response_format.get("type") == "json_object":
+        return {"json_object": True}
+    described = response_format.get("json_schema")
+    schema = described.get("schema") if isinstance(described, Mapping) else None
+    return {"json": schema} if isinstance(schema, Mapping) else None
 
 
 def engine_environment(candidate: VllmCandidate) -> dict[str, Any]:

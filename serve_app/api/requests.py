@@ -6,11 +6,12 @@ becomes the candidate's name. ``serve_app.api.openapi`` publishes the rules that
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
+from modelsat.chats import message_text, text_to_score
 from modelsat.routing.constraints import FIELDS
 from modelsat.zoo.candidate import Endpoint
 from serve_app.api.prompts import check_prompt, is_integer, longest_prompt, prompt_text
@@ -99,17 +100,9 @@ PARSERS: Mapping[str, Callable[[bytes], ParsedRequest]] = {
 def text_to_route(endpoint: Endpoint, body: Mapping[str, Any], options: RoutingOptions) -> str:
     """Return the text of a request that is scored.
 
-    Chat: by one of three rules. The content of a message is the string itself; of a list of
-    parts, the texts of the parts of type ``text`` are joined by line breaks, and other parts
-    hold no text.
-
-    - ``last_user``: the last message whose role is ``user``. Earlier turns, answers and the
-      system prompt do not count: cards say how well a candidate answers single questions.
-    - ``user_turns``: all messages whose role is ``user``, in order.
-    - ``conversation``: all messages, in order.
-
-    The latter two keep the last user message and the newest other messages that together fit in
-    ``turns_chars`` characters, as the router reads only the beginning of a text.
+    Chat: see :func:`modelsat.chats.text_to_score`. The default is the last user message, since
+    cards say how well a candidate answers single questions; several messages are limited, as the
+    router reads only the beginning of a text.
 
     Completions and embeddings: ``prompt`` or ``input``; a list of strings is joined by line
     breaks. A request without text, such as an image alone, is routed without scores.
@@ -127,7 +120,7 @@ def text_to_route(endpoint: Endpoint, body: Mapping[str, Any], options: RoutingO
     """
     field = _TEXT_FIELDS[endpoint]
     if endpoint == "chat":
-        text = _chat_text(body[field], options)
+        text = text_to_score(body[field], options.text, options.turns_chars)
     else:
         text = prompt_text(field, body[field])
     return text if text.strip() else ""
@@ -142,7 +135,7 @@ def all_text(endpoint: Endpoint, body: Mapping[str, Any]) -> str:
     value = body[_TEXT_FIELDS[endpoint]]
     if endpoint != "chat":
         return value if isinstance(value, str) else longest_prompt(value)
-    texts = [f"<|{message['role']}|>\n{_message_text(message)}" for message in value]
+    texts = [f"<|{message['role']}|>\n{message_text(message)}" for message in value]
     extra = [message["tool_calls"] for message in value if message.get("tool_calls")]
     extra += [body[name] for name in ("tools", "functions") if body.get(name)]
     if extra:
@@ -247,36 +240,3 @@ def _take_routing_fields(body: dict[str, Any]) -> dict[str, Any]:
         return read_fields(given)
     except ConstraintError as error:
         refuse(str(error), error.field)
-
-
-def _chat_text(messages: Sequence[Mapping[str, Any]], options: RoutingOptions) -> str:
-    is_user = [message["role"] == "user" for message in messages]
-    if not any(is_user):
-        return ""
-    last_user = len(messages) - 1 - is_user[::-1].index(True)
-    question = _message_text(messages[last_user])
-    if options.text == "last_user":
-        return question
-    wanted = [place for place, user in enumerate(is_user) if user or options.text == "conversation"]
-    kept: list[str] = []
-    num_chars = len(question)
-    for place in reversed(wanted):
-        if place == last_user:
-            kept.append(question)
-            continue
-        text = _message_text(messages[place])
-        if num_chars + 1 + len(text) <= options.turns_chars:
-            kept.append(text)
-            num_chars += 1 + len(text)
-        elif place < last_user:
-            break
-    return "\n".join(text for text in reversed(kept) if text.strip())
-
-
-def _message_text(message: Mapping[str, Any]) -> str:
-    content = message.get("content") or ""
-    return content if isinstance(content, str) else "\n".join(_part_texts(content))
-
-
-def _part_texts(parts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    return (part["text"] for part in parts if part.get("type") == "text")

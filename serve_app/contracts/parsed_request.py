@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from modelsat.chats import modalities
 from modelsat.routing.constraints import Constraints
 from modelsat.zoo.candidate import Endpoint
 
@@ -13,7 +14,6 @@ ANSWER_LIMITS: Mapping[str, tuple[str, ...]] = {
     "chat": ("max_completion_tokens", "max_tokens"),
     "completions": ("max_tokens",),
 }
-_MODALITIES = {"image_url": "image", "input_audio": "audio", "audio_url": "audio"}
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,7 @@ class ParsedRequest:
     @property
     def modalities(self) -> frozenset[str]:
         """Kinds of input in the request."""
-        found = {"text"}
-        for message in self.body["messages"] if self.endpoint == "chat" else ():
-            content = message.get("content")
-            if isinstance(content, list):
-                found.update(_MODALITIES.get(part["type"], "text") for part in content)
-        return frozenset(found)
+        return modalities(self.body["messages"] if self.endpoint == "chat" else ())
 
     @property
     def max_new_tokens(self) -> int:

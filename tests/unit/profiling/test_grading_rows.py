@@ -103,6 +103,7 @@ def test_outcomes_are_saved_in_the_order_of_the_questions(config: ProfileConfig)
         "num_incorrect": 0,
         "num_unparsable": 0,
         "num_truncated": 0,
+        "num_ungraded": 0,
         "num_failed": 1,
     }
     assert plan.works[0].is_done()

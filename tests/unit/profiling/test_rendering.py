@@ -1,5 +1,6 @@
 """Questions become token ids."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from modelsat.aptitude.prompts import Prompts
 from modelsat.errors import ZooError
 from modelsat.zoo.engines.vllm import VllmCandidate
-from profiling.engines.vllm import tokenizer_source
+from profiling.engines.vllm import answer_structure, tokenizer_source
 from profiling.rendering import (
     OPTION_TOKENS,
     QUESTION,
@@ -57,6 +58,7 @@ def _questions(prompts: list[str], n_choices: list[int | None]) -> pa.Table:
                 "n_choices": pa.array(n_choices, type=pa.int32()),
                 "grader": pa.nulls(len(prompts), pa.string()),
                 "grader_args": pa.nulls(len(prompts), pa.string()),
+                "request": pa.nulls(len(prompts), pa.string()),
             }
         )
     )
@@ -76,6 +78,35 @@ def test_the_chat_template_gets_the_arguments_of_the_candidate(tmp_path: Path) -
     rendered = render_prompts(_questions(["many"], [None]), source, Prompts())
     [tokens] = rendered["tokenized_prompt"].to_pylist()
     assert tokens[0] == WORDS.index("how")
+
+
+def test_a_questions_own_request_is_rendered_with_its_tools(tmp_path: Path) -> None:
+    source = _saved(tmp_path, "{% if tools %}how {% endif %}" + TEMPLATE)
+    request = {"messages": [{"role": "user", "content": "many"}], "tools": [{"name": "f"}]}
+    asked = _questions(["how", "how"], [None, None])
+    place = asked.schema.get_field_index("request")
+    asked = asked.set_column(place, "request", pa.array(["", json.dumps(request)]))
+    rendered = render_prompts(asked, source, Prompts())
+    _, tokens = rendered["tokenized_prompt"].to_pylist()
+    assert [WORDS[token] for token in tokens] == ["how", "<s>", "<user>", "many", "<assistant>"]
+
+
+@pytest.mark.parametrize(
+    ("response_format", "structure"),
+    [
+        (None, None),
+        ({"type": "text"}, None),
+        ({"type": "json_object"}, {"json_object": True}),
+        (
+            {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}},
+            {"json": {"type": "object"}},
+        ),
+    ],
+)
+def test_a_response_format_becomes_structured_output(
+    response_format: Any, structure: dict[str, Any] | None
+) -> None:
+    assert answer_structure(response_format) == structure
 
 
 def test_engine_rows_have_no_nulls(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a run finds to do, and what it refuses before any engine starts."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import read_table, write_table
 from modelsat.errors import ArtifactError, ConfigError, MachineError, ZooError
 from profiling import work as work_module
+from profiling.checkpoint import GRADED
 from profiling.config import ProfileConfig, RemoteConfig
+from profiling.dry_run import describe_plan
+from profiling.runner import make_job
 from profiling.work import Work, check_writable, plan_run
 from tests.support.profiling.zoo_files import QUESTION_IDS, questions
 
@@ -31,7 +35,7 @@ def _write_outcomes(work: Work, **manifest: str) -> None:
 
 def test_plan_covers_every_candidate_and_question(config: ProfileConfig) -> None:
     plan = plan_run(config)
-    assert plan.question_ids == QUESTION_IDS
+    assert tuple(plan.rows) == QUESTION_IDS
     assert [work.path.name for work in plan.works] == ["alpha.parquet", "beta-2.parquet"]
     assert plan.refused == {}
     assert all(Path(path).is_absolute() for path in plan.questions)
@@ -241,3 +245,21 @@ def test_rejects_an_output_folder_that_cannot_be_created(tmp_path: Path) -> None
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(MachineError, match="cannot create output_dir"):
         check_writable(tmp_path / "file" / "out")
+
+
+def test_a_candidate_is_not_asked_questions_that_it_cannot_read(config: ProfileConfig) -> None:
+    tool = {"type": "function", "function": {"name": "add", "parameters": {}}}
+    request = {"messages": [{"role": "user", "content": "1 + 1?"}], "tools": [tool]}
+    rows = read_table(QUESTIONS, config.questions[1]).to_pylist()
+    rows[0]["request"] = json.dumps(request)
+    write_table(QUESTIONS, rows, config.questions[1])
+    zoo = yaml.safe_load(config.zoo.read_text())
+    zoo["candidates"][0]["tools"] = True
+    config.zoo.write_text(yaml.safe_dump(zoo))
+    with_tools, without = plan_run(config).works
+    assert with_tools.question_ids == QUESTION_IDS
+    assert without.question_ids == (*QUESTION_IDS[:3], *QUESTION_IDS[4:])
+    described = describe_plan(plan_run(config), config)
+    assert [row["num_not_read"] for row in described["candidates"]] == [0, 1]
+    job = make_job(without, GRADED.arrow.empty_table(), plan_run(config), config, "g")
+    assert job.settled.to_pylist() == ["q3"]

@@ -1,6 +1,7 @@
 """One replica of a candidate behind a URL, against a server that misbehaves on command."""
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Iterator
@@ -49,13 +50,14 @@ class Asking:
         key: str | None = "TEST_KEY",
         prompts: Prompts | None = None,
         grader: str | None = None,
+        request: str | None = None,
         **limits: Any,
     ) -> list[dict[str, Any]]:
         """Graded rows of so many questions, asked in one batch."""
         config = RemoteConfig.model_validate({"max_retries": 0, "request_timeout_s": 5, **limits})
         candidate = self.candidate.model_copy(update={"api_key_env": key})
         question = {"task": "t", "prompt": prompt, "answer": GOLD, "n_choices": None}
-        question |= {"grader": grader}
+        question |= {"grader": grader, "request": request}
         rows = [{"question_id": f"q{i}", **question} for i in range(number)]
 
         async def run() -> list[dict[str, Any]]:
@@ -277,3 +279,24 @@ def test_repeated_requests_keep_the_pace(upstream: Upstream, asking: Asking) -> 
     asking.ask(max_retries=2, requests_per_minute=1200)
     assert upstream.num_requests["/v1/chat/completions"] == 3
     assert time.monotonic() - started_s >= 2 * 60 / 1200  # however fast the machine is
+
+
+def test_a_questions_own_request_is_sent_and_calls_of_tools_are_answers(
+    upstream: Upstream, asking: Asking
+) -> None:
+    tool = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+    messages = [
+        {"role": "system", "content": "Use tools."},
+        {"role": "user", "content": "1 + 1?"},
+    ]
+    request = {"messages": messages, "tools": [tool], "tool_choice": "required"}
+    [row] = asking.ask(request=json.dumps(request), prompts=Prompts(examples={"t": (("a", "b"),)}))
+    [(_, _, body)] = upstream.requests
+    assert body == {
+        **request,
+        "model": "fake-model",
+        "temperature": 0.0,
+        "max_tokens": 2,
+    }
+    [call] = json.loads(row["output"])["tool_calls"]
+    assert call["function"]["name"] == "add"
