@@ -102,7 +102,7 @@ def profile_zoo(config: ProfileConfig) -> dict[str, Any]:
     plan = plan_run(config)
     total = sum(len(work.question_ids) for work in plan.works)
     progress = Progress("profile", total, "questions")
-    log = CandidateLog(len(plan.rows), progress)
+    log = CandidateLog(progress)
     failures = dict(plan.refused)
     for name, reason in failures.items():
         log.say(name, reason)

@@ -9,12 +9,10 @@ class CandidateLog:
     """Prints what happens to each candidate and counts answers.
 
     Args:
-        total: questions of one candidate.
         progress: counts the answers of all candidates together.
     """
 
-    def __init__(self, total: int, progress: Progress) -> None:
-        self._total = total
+    def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._answering: set[str] = set()
 
@@ -29,15 +27,16 @@ class CandidateLog:
         self._progress.advance(num_answers)
         self.say(candidate, f"{num_answers} questions are settled by an earlier run")
 
-    def answered(self, candidate: str, num_new: int, num_all: int) -> None:
+    def answered(self, candidate: str, num_new: int, num_all: int, total: int) -> None:
         """Count answers, and print a line about a candidate's first ones.
 
         Args:
             candidate: its name.
             num_new: answers that have just come.
             num_all: answers so far, those of earlier runs included.
+            total: questions that the candidate is asked.
         """
         self._progress.advance(num_new)
         if candidate not in self._answering:
             self._answering.add(candidate)
-            self.say(candidate, f"{num_all}/{self._total} questions answered")
+            self.say(candidate, f"{num_all}/{total} questions answered")

@@ -1,4 +1,4 @@
-"""Configuration of one profiling run."""
+"""Configuration of one profiling run, and of any run that asks candidates."""
 
 from pathlib import Path
 from typing import Any, Self
@@ -60,16 +60,13 @@ class JudgeConfig(FrozenConfig):
     request_timeout_s: float = Field(default=120.0, gt=0)
 
 
-class ProfileConfig(FrozenConfig):
-    """One profiling run: which candidates answer which questions, and with what means.
+class AskingConfig(FrozenConfig):
+    """How the candidates of a zoo are asked.
 
     Attributes:
         zoo: zoo file.
-        questions: questions tables (parquet), all answered in one engine session per candidate;
-            on a cluster of several machines, on storage that every machine sees.
-        tasks: task set (JSON) to write cards for; None writes outcomes only.
-        output_dir: where outcomes, cards, report and checkpoints go; on a cluster of several
-            machines, on storage that every machine sees.
+        output_dir: folder of the results; on a cluster of several machines, on storage that every
+            machine sees.
         candidates: names to profile; None profiles the whole zoo.
         replicas: engines per candidate that share its questions; behind a URL, processes that
             ask it. Two numbers are bounds: it begins with as many as the first, and others join
@@ -83,7 +80,6 @@ class ProfileConfig(FrozenConfig):
         max_new_tokens: most tokens of one answer, for candidates whose zoo entry does not say;
             None: 16 for options and short texts, 1024 for other graders, and 8192 more for
             candidates that reason.
-        prompt: how questions are put and what of an answer counts.
         candidate_deadline_s: seconds from a candidate's start to its end, after which it fails
             alone; covers scheduling, loading, answering and restarts of its engine.
         max_failed_fraction: largest share of questions (0..1) without an answer at which a
@@ -97,8 +93,6 @@ class ProfileConfig(FrozenConfig):
     """
 
     zoo: Path
-    questions: tuple[Path, ...] = Field(min_length=1)
-    tasks: Path | None = None
     output_dir: Path
     candidates: tuple[str, ...] | None = None
     replicas: PositiveInt | tuple[PositiveInt, PositiveInt] = 1
@@ -106,7 +100,6 @@ class ProfileConfig(FrozenConfig):
     block_size: int = Field(default=256, ge=1)
     batch_size: int = Field(default=32, ge=1)
     max_new_tokens: int | None = Field(default=None, ge=1)
-    prompt: PromptConfig = Field(default_factory=PromptConfig)
     candidate_deadline_s: float = Field(default=1800.0, gt=0)
     max_failed_fraction: float = Field(default=0.05, ge=0, le=1)
     max_truncated_fraction: float = Field(default=0.05, ge=0, le=1)
@@ -117,14 +110,6 @@ class ProfileConfig(FrozenConfig):
     def limits(self, candidate: str) -> RemoteConfig:
         """How hard a candidate behind a URL may be asked."""
         return self.remote.get(candidate) or RemoteConfig()
-
-    @field_validator("questions")
-    @classmethod
-    def _parquet(cls, questions: tuple[Path, ...]) -> tuple[Path, ...]:
-        for path in questions:
-            if path.suffix != ".parquet":  # Ray Data passes over files of other names
-                raise ValueError(f"{path} is not called *.parquet; rename it")
-        return questions
 
     @field_validator("replicas")
     @classmethod
@@ -161,3 +146,26 @@ class ProfileConfig(FrozenConfig):
             if len(set(candidates)) < len(candidates):
                 raise ValueError("a candidate is named twice; name each once")
         return candidates
+
+
+class ProfileConfig(AskingConfig):
+    """One profiling run: which candidates answer which questions, and with what means.
+
+    Attributes:
+        questions: questions tables (parquet), all answered in one engine session per candidate;
+            on a cluster of several machines, on storage that every machine sees.
+        tasks: task set (JSON) to write cards for; None writes outcomes only.
+        prompt: how questions are put and what of an answer counts.
+    """
+
+    questions: tuple[Path, ...] = Field(min_length=1)
+    tasks: Path | None = None
+    prompt: PromptConfig = Field(default_factory=PromptConfig)
+
+    @field_validator("questions")
+    @classmethod
+    def _parquet(cls, questions: tuple[Path, ...]) -> tuple[Path, ...]:
+        for path in questions:
+            if path.suffix != ".parquet":  # Ray Data passes over files of other names
+                raise ValueError(f"{path} is not called *.parquet; rename it")
+        return questions

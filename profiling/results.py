@@ -13,7 +13,7 @@ from modelsat.artifacts.schemas import OUTCOMES
 from modelsat.artifacts.store import read_manifest, read_table, write_table
 from modelsat.capability.cards import Card, build_cards, read_cards, write_cards
 from modelsat.errors import ArtifactError, GradingError
-from modelsat.grading.grade import Kind
+from modelsat.grading.grade import JUDGE, Kind
 from modelsat.grading.graders import has_failed
 from modelsat.grading.regrading import num_changed, regrade
 from profiling.checkpoint import ENGINE_REQUEST, MARGIN
@@ -93,12 +93,16 @@ def too_many_cut(
     )
 
 
-def too_few_graded(table: pa.Table, name: str, config: ProfileConfig) -> str | None:
+def too_few_graded(table: pa.Table, name: str, plan: Plan, config: ProfileConfig) -> str | None:
     """Return the error message if too many answers of a candidate have no grade, else None.
 
-    The judge's own answers do not count: they get no grade on purpose.
+    The judge's own answers do not count: they get no grade on purpose. A vote without enough
+    candidates counts only if there is a card to build.
     """
-    num_waiting = pc.sum(pc.equal(table["failure"], Kind.UNGRADED.value)).as_py() or 0
+    is_waiting = pc.equal(table["failure"], Kind.UNGRADED.value)
+    if plan.tasks is None:
+        is_waiting = pc.and_(is_waiting, pc.equal(table["grader"], JUDGE))
+    num_waiting = pc.sum(is_waiting).as_py() or 0
     if num_waiting <= config.max_failed_fraction * table.num_rows:
         return None
     return (
@@ -158,7 +162,7 @@ def merge_results(done: Sequence[Work], plan: Plan, config: ProfileConfig) -> Wi
         if reason is not None:
             withheld.truncated[work.candidate.name] = reason
             continue
-        reason = too_few_graded(table, work.candidate.name, config)
+        reason = too_few_graded(table, work.candidate.name, plan, config)
         if reason is not None:
             withheld.failed[work.candidate.name] = reason
             continue

@@ -195,7 +195,8 @@ def _advance(run: _Run, config: ProfileConfig, log: CandidateLog) -> Answers | F
         run.has_room = True
         run.tables.append(table)
         run.num_rows += table.num_rows
-        log.answered(name, table.num_rows, run.settled.num_rows + run.num_rows)
+        num_all = run.settled.num_rows + run.num_rows
+        log.answered(name, table.num_rows, num_all, len(run.work.question_ids))
     elapsed_s = time.monotonic() - run.started_s
     if elapsed_s > config.candidate_deadline_s:
         ray.cancel(run.stream, force=True)

@@ -25,7 +25,9 @@ PACKAGES = ("modelsat", *APPLICATIONS)
 MODULES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 TEST_FILES = sorted((ROOT / "tests").rglob("*.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
+# By the name of the file, if it has a kind of its own, or by package.
 CONFIGURATIONS = {
+    "collect": ("profiling.collect_config", "CollectConfig"),
     "modelsat": ("modelsat.preparation.recipe", "Recipe"),  # except the demo bank's wordings
     "profiling": ("profiling.config", "ProfileConfig"),
     "train_jobs": ("train_jobs.config", "TrainJobConfig"),
@@ -285,7 +287,8 @@ def test_no_model_may_bring_its_own_code():
 def test_every_shipped_configuration_is_valid(path):
     if path.parent.name in ("manifests", "bank", "grading"):
         return  # checked below, in tests/unit/test_manifests.py, and in tests/unit/{demo,grading}
-    module, name = CONFIGURATIONS[path.relative_to(ROOT).parts[0]]
+    package = path.relative_to(ROOT).parts[0]
+    module, name = CONFIGURATIONS.get(path.stem) or CONFIGURATIONS[package]
     load_config(getattr(importlib.import_module(module), name), path)
 
 

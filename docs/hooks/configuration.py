@@ -10,6 +10,7 @@ from modelsat.preparation.recipe import Recipe
 from modelsat.zoo.candidate import Candidate
 from modelsat.zoo.engines import CANDIDATE_TYPES
 from modelsat.zoo.zoo_file import Zoo
+from profiling.collect_config import CollectConfig
 from profiling.config import ProfileConfig
 from serve_app.config import ServeConfig
 from serve_app.settings_reference import Setting, describe_config, markdown_table
@@ -19,6 +20,7 @@ from train_jobs.config import TrainJobConfig
 FILES: tuple[tuple[str, str, type[BaseModel], str], ...] = (
     ("recipe", "Recipe", Recipe, "prepare"),
     ("profiling", "Profiling configuration", ProfileConfig, "profile"),
+    ("collecting", "Collection configuration", CollectConfig, "collect"),
     ("training", "Training configuration", TrainJobConfig, "train"),
     ("serving", "Serving configuration", ServeConfig, "serve"),
 )

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -166,6 +167,16 @@ def _check_kind(schema: TableSchema, metadata: Mapping[bytes, bytes], path: Path
         )
 
 
+def read_kind(path: str | Path) -> str | None:
+    """Return the kind of a table, such as ``questions``; None if the file does not say.
+
+    Raises:
+        ArtifactError: missing or unreadable file.
+    """
+    kind = _footer(Path(path)).get(_SCHEMA_KEY)
+    return None if kind is None else kind.decode()
+
+
 def read_manifest(path: str | Path) -> dict[str, Any]:
     """Read the manifest stored by :func:`write_table`; empty for other software's tables.
 
@@ -184,18 +195,18 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary sibling of ``path``; rename it into place if the block succeeds.
 
+    Its permissions are those that the process's umask leaves, as for any new file.
+
     Raises:
         MachineError: the disk is full or the folder cannot be written.
     """
     path = Path(path)
     with _write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        temporary = _sibling(path)
+        temporary.touch(exist_ok=False)
         try:
             yield temporary
-            temporary.chmod(0o644)
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -211,10 +222,10 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     with _write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        temporary = _sibling(path)
+        temporary.mkdir()
         try:
             yield temporary
-            temporary.chmod(0o755)
             if path.exists():
                 backup = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
                 os.replace(path, backup / path.name)
@@ -229,6 +240,10 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
                 os.replace(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sibling(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -12,6 +12,7 @@ from modelsat.cli.main import app
 from modelsat.config import parse_config
 from modelsat.preparation.recipe import Recipe
 from modelsat.zoo.zoo_file import Zoo
+from profiling.collect_config import CollectConfig
 from profiling.config import ProfileConfig
 from serve_app.config import ServeConfig
 from tests.support.documents import DOCUMENTS, ROOT, blocks_of, run_in, write_workspace
@@ -21,6 +22,7 @@ BLOCKS = [block for document in DOCUMENTS for block in blocks_of(document)]
 MODELS = {
     "zoo.yaml": Zoo,
     "profile.yaml": ProfileConfig,
+    "collect.yaml": CollectConfig,
     "train.yaml": TrainJobConfig,
     "recipe.yaml": Recipe,
     "serve.yaml": ServeConfig,

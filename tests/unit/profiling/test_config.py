@@ -7,15 +7,18 @@ import pytest
 import profiling
 from modelsat.config import load_config, parse_config
 from modelsat.errors import ConfigError
-from profiling.config import ProfileConfig
+from profiling.collect_config import CollectConfig
+from profiling.config import AskingConfig, ProfileConfig
 
 CONFIGS = Path(profiling.__file__).parent / "configs"
 MINIMAL = {"zoo": "zoo.yaml", "questions": ["q.parquet"], "output_dir": "out"}
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
-def test_shipped_configuration_loads(path: Path) -> None:
-    config = load_config(ProfileConfig, path, ["candidates=[a, b]", "replicas=2"])
+@pytest.mark.parametrize(
+    ("name", "model"), [("aptitude_test.yaml", ProfileConfig), ("collect.yaml", CollectConfig)]
+)
+def test_shipped_configuration_loads(name: str, model: type[AskingConfig]) -> None:
+    config = load_config(model, CONFIGS / name, ["candidates=[a, b]", "replicas=2"])
     assert config.candidates == ("a", "b")
     assert config.replicas == 2
 

@@ -24,7 +24,7 @@ from profiling.work import Plan, plan_run
 from tests.support.judge_server import fair, judging
 from tests.support.profiling.zoo_files import save_model
 
-LOG = CandidateLog(6, Progress("profile", 6, "questions"))
+LOG = CandidateLog(Progress("profile", 6, "questions"))
 
 
 def _questions(config: ProfileConfig, grader: str, answer: str) -> ProfileConfig:

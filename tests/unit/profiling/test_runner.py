@@ -38,12 +38,12 @@ def test_a_candidates_first_answers_are_printed_and_all_are_counted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     progress = Progress("profile", total=200, unit="questions")
-    log = CandidateLog(100, progress)
+    log = CandidateLog(progress)
     log.say("a", "starting")
     log.settled("b", 40)
-    log.answered("a", 10, 10)
-    log.answered("a", 20, 30)
-    log.answered("b", 10, 50)
+    log.answered("a", 10, 10, 100)
+    log.answered("a", 20, 30, 100)
+    log.answered("b", 10, 50, 100)
     assert capsys.readouterr().err.splitlines() == [
         "profile: a: starting",
         "profile: b: 40 questions are settled by an earlier run",

@@ -1,0 +1,1 @@
+"""Own traffic: prompts that people have sent, and the sample that candidates are asked."""

@@ -1,0 +1,126 @@
+"""Prompts from routing logs, from OpenAI requests in JSON Lines, and from questions tables."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelsat.aptitude.own_requests import FIELDS, check_request
+from modelsat.artifacts.schemas import QUESTIONS, ROUTING_LOG
+from modelsat.artifacts.store import read_kind, read_table
+from modelsat.chats import TextRule, text_to_score
+from modelsat.errors import ArtifactError
+from modelsat.grading.graders import stated_question
+from modelsat.traffic.prompt import TrafficPrompt
+
+_SUFFIXES = (".parquet", ".jsonl")
+_GRADED = ("answer", "grader", "grader_args", "n_choices")
+
+
+class PromptReader:
+    """Reads prompts and counts the rows that hold none.
+
+    Args:
+        rule: the messages of a chat that the router reads, as the endpoint is configured.
+        turns_chars: most characters of several messages.
+
+    Attributes:
+        left_out: number of rows left out, by reason.
+    """
+
+    def __init__(self, rule: TextRule = "last_user", turns_chars: int = 1024) -> None:
+        self._rule: TextRule = rule
+        self._turns_chars = turns_chars
+        self.left_out: Counter[str] = Counter()
+
+    def read(self, paths: Sequence[Path]) -> Iterator[TrafficPrompt]:
+        """Yield the prompts of files and folders.
+
+        Args:
+            paths: routing logs or questions tables (``*.parquet``), OpenAI requests
+                (``*.jsonl``), or folders of them.
+
+        Raises:
+            ArtifactError: a file is missing, is of another kind, or holds a line that is not JSON.
+        """
+        for path in prompt_files(paths):
+            if path.suffix == ".jsonl":
+                yield from self._requests(path)
+            elif read_kind(path) == ROUTING_LOG.name:
+                yield from self._logged(path)
+            else:
+                yield from self._questions(path)
+
+    def _logged(self, path: Path) -> Iterator[TrafficPrompt]:
+        for text in read_table(ROUTING_LOG, path)["prompt"].to_pylist():
+            if text is None:
+                self.left_out["a decision without its prompt"] += 1
+            elif text.strip():
+                yield TrafficPrompt(text)
+            else:
+                self.left_out["no text"] += 1
+
+    def _questions(self, path: Path) -> Iterator[TrafficPrompt]:
+        for row in read_table(QUESTIONS, path).to_pylist():
+            graded = {name: row[name] for name in _GRADED if row[name] is not None}
+            request = json.loads(row["request"]) if row["request"] else None
+            yield TrafficPrompt(row["prompt"], request, graded, row["question_id"])
+
+    def _requests(self, path: Path) -> Iterator[TrafficPrompt]:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line)
+                except (ValueError, RecursionError):
+                    raise ArtifactError(f"{path}, line {number}: not valid JSON") from None
+                prompt = self._requested(row, f"{path}, line {number}")
+                if prompt is not None:
+                    yield prompt
+
+    def _requested(self, row: Any, where: str) -> TrafficPrompt | None:
+        """Return the prompt of a line: a request, or a line of OpenAI's batch format."""
+        body = row.get("body", row) if isinstance(row, Mapping) else None
+        if not isinstance(body, Mapping):
+            self.left_out["not a request"] += 1
+            return None
+        if isinstance(body.get("prompt"), str) and "messages" not in body:
+            body = {"messages": [{"role": "user", "content": body["prompt"]}]}
+        request = {name: body[name] for name in FIELDS if body.get(name) is not None}
+        try:
+            check_request(request)
+        except ValueError as error:
+            self.left_out[f"not a chat request: {error}"] += 1
+            return None
+        text = text_to_score(request["messages"], self._rule, self._turns_chars)
+        if not text.strip():
+            self.left_out["no text of a user"] += 1
+            return None
+        graded = {name: row[name] for name in _GRADED if row.get(name) is not None}
+        if graded.keys() & {"answer", "grader"}:
+            stated = stated_question({"question_id": where, "prompt": text, **graded})
+            graded = {name: stated[name] for name in graded}
+        is_plain = request == {"messages": [{"role": "user", "content": text}]}
+        return TrafficPrompt(text, None if is_plain else request, graded)
+
+
+def prompt_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """Yield the files that are read, those of a folder in the order of their names.
+
+    Raises:
+        ArtifactError: a path does not exist, or no file has a known suffix.
+    """
+    for path in paths:
+        if path.is_dir():
+            found = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES)
+            if not found:
+                raise ArtifactError(f"{path} holds no *.parquet and no *.jsonl file")
+            yield from found
+        elif not path.is_file():
+            raise ArtifactError(f"{path} does not exist; give a file or folder with prompts")
+        elif path.suffix not in _SUFFIXES:
+            raise ArtifactError(f"{path} must be called *.parquet or *.jsonl")
+        else:
+            yield path
