@@ -115,8 +115,7 @@ class Meter:
         return total
 
     def _readers(self, question: Question) -> list[Candidate]:
-        request = read_request(question)
-        return [one for one in self._candidates if engine_of(one).reads(request)]
+        return [one for one in self._candidates if engine_of(one).reads(question)]
 
     def _limit(self, question: Question, candidate: Candidate) -> int:
         of_run = self._config.max_new_tokens
@@ -142,9 +141,10 @@ def _usage(prompt_tokens: int, completion_tokens: int, price: Price | None) -> U
 
 def _most_prompt_tokens(question: Question) -> int:
     request = read_request(question)
+    num_files = len(question.get("images") or ())
     if request is None:
-        return len(question["prompt"].encode()) + _TEMPLATE_TOKENS
-    num_files = 0
+        num_bytes = len(question["prompt"].encode())
+        return num_bytes + _TEMPLATE_TOKENS + _IMAGE_TOKENS * num_files
     messages = []
     for message in request["messages"]:
         content = message.get("content")

@@ -25,6 +25,7 @@ QUESTION_COLUMNS = [
     "grader",
     "grader_args",
     "request",
+    "images",
 ]
 # CPU share that each stage around the engine reserves: reading and passing on questions mostly
 # waits for the engine, and whole CPUs would leave none for it on a two-CPU cluster. One worker
@@ -48,6 +49,7 @@ class CandidateJob:
         prompts: how questions are put.
         start_timeout_s: time limit for the start of all replicas, seconds.
         limits: rate limits of a candidate that does not run on this cluster.
+        folders: folders of the questions tables, for images.
         groups: prefix for the names of placement groups that the engine creates; the runner
             removes them when the job ends.
     """
@@ -63,4 +65,5 @@ class CandidateJob:
     prompts: Prompts
     start_timeout_s: float
     limits: RemoteConfig
+    folders: tuple[str, ...]
     groups: str

@@ -1,6 +1,6 @@
 """From a question to the token ids that an engine continues."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from string import ascii_uppercase
@@ -10,12 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modelsat.aptitude.images import embedded_images
 from modelsat.aptitude.prompts import ANSWER_DELIMITER, Prompts
 from modelsat.errors import ZooError
 
 # Stand for nulls while a question passes through the engine: row stages of Ray Data would turn a
 # null among integers into NaN, and the integers into floats.
 _FILLED = {"n_choices": 0, "grader": "", "grader_args": "", "request": ""}
+_BETWEEN_IMAGES = "\n"
 # The question's text while it passes through the engine, which overwrites a column "prompt".
 QUESTION = "question"
 # Token ids of the options' letters if their likelihoods are compared; else empty.
@@ -42,14 +44,19 @@ class TokenizerSource:
 
 
 def fill_nulls(questions: pa.Table) -> pa.Table:
-    """Return the questions with nulls replaced: 0 options, empty texts."""
+    """Return the questions with nulls replaced: 0 options, empty texts, images as one text."""
+    place = questions.schema.get_field_index("images")
+    images = pc.fill_null(pc.binary_join(questions["images"], _BETWEEN_IMAGES), "")
+    questions = questions.set_column(place, "images", images)
     for name, value in _FILLED.items():
         place = questions.schema.get_field_index(name)
         questions = questions.set_column(place, name, pc.fill_null(questions[name], value))
     return questions
 
 
-def render_prompts(questions: pa.Table, source: TokenizerSource, prompts: Prompts) -> pa.Table:
+def render_prompts(
+    questions: pa.Table, source: TokenizerSource, prompts: Prompts, folders: Sequence[str] = ()
+) -> tuple[pa.Table, list[list[bytes]]]:
     """Add ``tokenized_prompt`` and :data:`OPTION_TOKENS`; the text moves to :data:`QUESTION`.
 
     The engine receives token ids, not text: it would add special tokens to a text that has them
@@ -57,9 +64,13 @@ def render_prompts(questions: pa.Table, source: TokenizerSource, prompts: Prompt
 
     Args:
         questions: columns question_id, task, prompt, answer, n_choices, grader, grader_args,
-            request (no nulls).
+            request, images, as :func:`fill_nulls` makes them.
         source: tokenizer and chat template of the candidate.
         prompts: how questions are put.
+        folders: folders of the questions tables, for images.
+
+    Returns:
+        The table, and the content of the images of each question, in their order.
 
     Raises:
         ZooError: the tokenizer cannot be loaded, has no chat template although ``prompts`` asks
@@ -67,13 +78,15 @@ def render_prompts(questions: pa.Table, source: TokenizerSource, prompts: Prompt
     """
     tokenizer = load_tokenizer(source, needs_template=prompts.chat_template)
     n_choices = questions["n_choices"].to_pylist()
-    rows = questions.select(["task", "prompt", "request"]).to_pylist()
-    texts = [render_text(tokenizer, prompts, row, source.template_arguments) for row in rows]
+    rows = questions.select(["task", "prompt", "request", "images"]).to_pylist()
+    arguments = source.template_arguments
+    rendered = [render_text(tokenizer, prompts, row, arguments, folders) for row in rows]
+    texts = [text for text, _ in rendered]
     ids = [encode(tokenizer, prompts, text) for text in texts]
     letters: list[int] = []
     if prompts.scoring == "loglikelihood" and texts:
         letters = _letter_tokens(tokenizer, prompts, texts[0], max(n_choices), source.candidate)
-    return pa.table(
+    table = pa.table(
         {
             "question_id": questions["question_id"],
             QUESTION: questions["prompt"],
@@ -86,6 +99,7 @@ def render_prompts(questions: pa.Table, source: TokenizerSource, prompts: Prompt
             OPTION_TOKENS: pa.array([letters[:n] for n in n_choices], type=pa.list_(pa.int64())),
         }
     )
+    return table, [images for _, images in rendered]
 
 
 def render_text(
@@ -93,19 +107,31 @@ def render_text(
     prompts: Prompts,
     row: Mapping[str, Any],
     template_arguments: Mapping[str, Any] = MappingProxyType({}),
-) -> str:
-    """Return the text that a candidate continues with its answer to a question."""
+    folders: Sequence[str] = (),
+) -> tuple[str, list[bytes]]:
+    """Return the text that a candidate continues with its answer, and the images in it."""
     if not prompts.chat_template:
-        return prompts.plain_text(row["task"], row["prompt"])
-    chat = prompts.chat(row)
+        return prompts.plain_text(row["task"], row["prompt"]), []
+    names = row["images"].split(_BETWEEN_IMAGES) if row.get("images") else None
+    chat = prompts.chat({**row, "images": names}, folders)
     text: str = tokenizer.apply_chat_template(
-        chat["messages"],
+        [_with_placeholders(message) for message in chat["messages"]],
         tools=chat.get("tools"),
         add_generation_prompt=True,
         tokenize=False,
         **template_arguments,
     )
-    return text
+    return text, embedded_images(chat["messages"]) or []
+
+
+def _with_placeholders(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a message in the form of chat templates: an image is a part without its content."""
+    if not isinstance(message.get("content"), list):
+        return message
+    parts = [
+        {"type": "image"} if part["type"] == "image_url" else part for part in message["content"]
+    ]
+    return {**message, "content": parts}
 
 
 def encode(tokenizer: Any, prompts: Prompts, text: str) -> list[int]:

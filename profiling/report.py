@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modelsat.aptitude.images import read_image
 from modelsat.aptitude.separation import wilson_interval
 from modelsat.artifacts.schemas import OUTCOMES
 from modelsat.artifacts.store import read_manifest, read_table, write_json, write_text
@@ -14,11 +15,12 @@ from modelsat.capability.cards import TRUNCATED, UNPARSABLE, read_cards
 from modelsat.grading.grade import Kind
 from modelsat.zoo.candidate import Price
 from profiling.config import ProfileConfig
-from profiling.report_page import render_page
+from profiling.report_page import render_page, thumbnail
 from profiling.work import CARDS_FILE, OUTCOMES_FILE, Plan, Work
 
 REPORT_FILE = "report.json"
 PAGE_FILE = "report.html"
+_NUM_THUMBNAILS = 3  # of each task with images
 
 
 def write_report(
@@ -51,8 +53,21 @@ def write_report(
         "card_accuracy": _card_accuracy(cards) if has_cards else {},
     }
     write_json(config.output_dir / REPORT_FILE, report)
-    write_text(config.output_dir / PAGE_FILE, render_page(report))
+    page = render_page(report, _thumbnails(groups, plan))
+    write_text(config.output_dir / PAGE_FILE, page)
     return report
+
+
+def _thumbnails(groups: Mapping[str, Sequence[str]], plan: Plan) -> dict[str, list[str]]:
+    """The first images of each task that has images."""
+    shown = {}
+    for task, question_ids in groups.items():
+        images = [name for i in question_ids for name in plan.rows[i]["images"] or ()]
+        if images:
+            shown[task] = [
+                thumbnail(read_image(name, plan.folders)) for name in images[:_NUM_THUMBNAILS]
+            ]
+    return shown
 
 
 def group_by_task(plan: Plan) -> dict[str, Sequence[str]]:

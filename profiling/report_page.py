@@ -1,27 +1,45 @@
 """The report as a page: one HTML file with its heat map inside, readable offline."""
 
-from collections.abc import Mapping
+import base64
+import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
+from PIL import Image
 
 from modelsat.evaluation.report import svg_text
 
 _CELL_IN = 0.26  # height and least width of a cell of the heat map, inches
+_THUMBNAIL_PIXELS = (96, 96)
 _MARGIN_IN = 1.6  # for names
 
 
-def render_page(report: Mapping[str, Any]) -> str:
-    """The page of a report; every text in it is escaped."""
+def render_page(report: Mapping[str, Any], thumbnails: Mapping[str, Sequence[str]]) -> str:
+    """The page of a report; every text in it is escaped.
+
+    Args:
+        report: the report.
+        thumbnails: small images of each task that has images, from :func:`thumbnail`.
+    """
     environment = Environment(
         loader=PackageLoader("profiling"), autoescape=True, undefined=StrictUndefined
     )
     environment.filters["percent"] = _percent
     heat_map = draw_heat_map(report["card_accuracy"]) if report["card_accuracy"] else None
     template = environment.get_template("report.html.j2")
-    return template.render(report=report, heat_map=heat_map)
+    return template.render(report=report, heat_map=heat_map, thumbnails=thumbnails)
+
+
+def thumbnail(data: bytes) -> str:
+    """Return a small version of an image as a ``data:`` URL."""
+    small = io.BytesIO()
+    with Image.open(io.BytesIO(data)) as image:
+        image.thumbnail(_THUMBNAIL_PIXELS)
+        image.convert("RGB").save(small, "JPEG")
+    return f"data:image/jpeg;base64,{base64.b64encode(small.getvalue()).decode()}"
 
 
 def draw_heat_map(card_accuracy: Mapping[str, Mapping[str, float]]) -> str:

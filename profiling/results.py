@@ -177,6 +177,7 @@ def merge_results(done: Sequence[Work], plan: Plan, config: ProfileConfig) -> Wi
             cards += build_cards(
                 table,
                 plan.tasks,
+                not_for_all=plan.rows.keys() - set(work.question_ids),
                 max_failed_fraction=config.max_failed_fraction,
                 provenance=provenance,
             )

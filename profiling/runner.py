@@ -269,5 +269,6 @@ def make_job(
         # Longer than the deadline, whose error message says more.
         start_timeout_s=2 * config.candidate_deadline_s,
         limits=config.limits(work.candidate.name),
+        folders=plan.folders,
         groups=groups,
     )

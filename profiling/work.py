@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelsat.aptitude.own_requests import read_request
+from modelsat.aptitude.images import read_image
 from modelsat.aptitude.prompts import TEMPERATURE, Prompts, load_prompts
 from modelsat.aptitude.tasks import TaskSet, load_tasks
 from modelsat.artifacts.hashing import content_hash, file_hash
@@ -92,6 +92,11 @@ class Plan:
     refused: dict[str, str]
 
     @property
+    def folders(self) -> tuple[str, ...]:
+        """Folders of the questions tables, each once."""
+        return tuple(dict.fromkeys(str(Path(path).parent) for path in self.questions))
+
+    @property
     def graders(self) -> dict[str, int]:
         """Version of every grader that the questions want, by name."""
         return grader_versions(self.rows.values())
@@ -106,7 +111,7 @@ def plan_run(config: ProfileConfig) -> Plan:
             questions want a judge, and none is configured.
         ArtifactError: a questions table or the task set is missing or wrong, a question occurs
             in two tables, or a core task's question in none, or a question's gold answer is
-            wrong by its own grader.
+            wrong by its own grader, or an image is missing.
     """
     zoo = load_zoo(config.zoo)
     _check_remote(zoo, config)
@@ -117,13 +122,12 @@ def plan_run(config: ProfileConfig) -> Plan:
     if tasks is not None:
         _check_covered(tasks, rows, config)
     hashes = sorted(file_hash(path) for path in config.questions)
-    requests = {question_id: read_request(row) for question_id, row in rows.items()}
     works, refused = [], {}
     for candidate in zoo.select(config.candidates):
         try:
             engine = engine_of(candidate)
             engine.check(prompts)
-            readable = tuple(name for name, request in requests.items() if engine.reads(request))
+            readable = tuple(name for name, row in rows.items() if engine.reads(row))
             works.append(_plan_work(candidate, readable, rows, hashes, prompts, config))
         except ModelSatError as error:
             refused[candidate.name] = str(error)
@@ -235,6 +239,8 @@ def _read_questions(paths: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
                     "every question may occur in one table only"
                 )
             check_question(row)
+            for image in row["images"] or ():
+                read_image(image, [str(path.parent)])
             found[question_id] = path
             rows[question_id] = row
     if not rows:

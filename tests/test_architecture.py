@@ -123,6 +123,7 @@ def test_what_a_package_imports_is_declared(package, extras):
     known = {Requirement(line).name.replace("-", "_") for line in declared}
     known |= {"yaml"} if "pyyaml" in known else set()
     known |= {"sklearn"} if "scikit_learn" in known else set()
+    known |= {"PIL"} if "pillow" in known else set()
     known |= {"opentelemetry"} if "opentelemetry_api" in known else set()
     known |= {"mlflow"} if "mlflow_skinny" in known else set()
     # vllm is named by no extra: which of its two packages fits, only the machine tells.

@@ -17,7 +17,7 @@ from modelsat.artifacts.hashing import content_hash, directory_hash
 from modelsat.artifacts.router_description import DESCRIPTION_NAME, read_description
 from modelsat.cli.app_errors import interrupt_on_sigterm
 from modelsat.errors import ArtifactError, CheckpointError, ConfigError, ModelSatError
-from modelsat.modeling.card_features import statement_text
+from modelsat.modeling.card_features import card_features
 from modelsat.modeling.config import TINY
 from train_jobs.checkpoints import retention
 from train_jobs.config import ResourcesConfig, TrainJobConfig
@@ -286,7 +286,7 @@ def _with_parts(config: TrainJobConfig, data: TrainingData, run: str) -> TrainJo
 
     samples = [source.sample(_TINY_TEXTS, config.training.seed) for source in data.training]
     texts = [text for sample in samples for text in sample.instructions]
-    texts += [statement_text(s) for sample in samples for s in sample.cards[0].statements]
+    texts += [text for sample in samples for text in card_features(sample.cards).texts]
     directory = config.shared_folder / f"{run}-parts"
     base, encoder = write_tiny_parts(directory, texts, config.training.seed)
     parts = {"base": base, "encoder": encoder}

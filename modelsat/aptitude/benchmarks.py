@@ -5,6 +5,7 @@ ours; this file contains no benchmark text. Columns follow the dataset cards on 
 hub.
 """
 
+import ast
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class MultipleChoiceQuestion:
         answer_index: index of the correct option.
         key: unique key within the benchmark; None numbers the question within its task.
         category: a coarser grouping than the task, if the benchmark has it.
+        images: its images as the dataset has them, for :meth:`.images.ImageWriter.store`.
     """
 
     task: str
@@ -38,6 +40,7 @@ class MultipleChoiceQuestion:
     answer_index: int
     key: str | None = None
     category: str | None = None
+    images: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,11 @@ class Benchmark:
 
     Attributes:
         name: value of the questions' column ``benchmark``.
-        hub_id: its dataset on the Hugging Face hub.
+        hub_id: its dataset on the Hugging Face hub; empty if it is only published as a file.
         split: default split, with published answers.
         folder: folder of its files in the dataset; empty for the root.
-        convert: converts a row, given the split and the stem of the row's file name.
+        convert: converts a row, given the split and the stem of the row's file name; None for a
+            question without options.
         headerless_columns: columns of its CSV files if these have no header line.
     """
 
@@ -57,12 +61,13 @@ class Benchmark:
     hub_id: str
     split: str
     folder: str
-    convert: Callable[[Row, str, str], MultipleChoiceQuestion]
+    convert: Callable[[Row, str, str], MultipleChoiceQuestion | None]
     headerless_columns: tuple[str, ...] = ()
 
     def patterns(self, split: str) -> tuple[str, ...]:
         """Return glob patterns for the files of a split, the most likely first."""
-        at_root = (f"{split}-*.parquet", f"{split}.parquet", f"{split}.csv", f"{split}.jsonl")
+        suffixes = ("-*.parquet", ".parquet", ".csv", ".tsv", ".jsonl")
+        at_root = tuple(f"{split}{suffix}" for suffix in suffixes)
         in_folder = tuple(f"{self.folder}/{name}" for name in at_root) if self.folder else ()
         # The original MMLU archive: one file per subject in a folder of the split.
         by_task = (f"{split}/*_{split}.csv", f"*_{split}.csv") if self.headerless_columns else ()
@@ -175,6 +180,48 @@ def _mnli(row: Row, split: str, _file: str) -> MultipleChoiceQuestion:
     )
 
 
+def _mmmu(row: Row, split: str, _file: str) -> MultipleChoiceQuestion | None:
+    """A question of MMMU; some are open, and an option may be an image (``<image 2>``)."""
+    if row.get("question_type") == "open":
+        return None
+    options = _texts(_literal(row["options"]))
+    key = _text(row, "id")  # validation_Accounting_12
+    return MultipleChoiceQuestion(
+        task=key.removeprefix(f"{split}_").rpartition("_")[0].lower(),
+        stem=_text(row, "question"),
+        options=options,
+        answer_index=_position(row, "answer", ascii_uppercase[: len(options)]),
+        key=key,
+        category=row.get("subfield") or None,
+        images=tuple(row[f"image_{i}"] for i in range(1, 8) if row.get(f"image_{i}") is not None),
+    )
+
+
+def _ai2d(row: Row, _split: str, _file: str) -> MultipleChoiceQuestion:
+    options = _texts(row["options"])
+    positions = [str(i) for i in range(len(options))]
+    return MultipleChoiceQuestion(
+        task="ai2d",
+        stem=_text(row, "question"),
+        options=options,
+        answer_index=_position(row, "answer", positions),
+        images=(row["image"],),
+    )
+
+
+def _ccbench(row: Row, _split: str, _file: str) -> MultipleChoiceQuestion:
+    """A row of CCBench's table, in the form of MMBench: an image in base64, options A to D."""
+    letters = [letter for letter in "ABCD" if str(row.get(letter) or "").strip()]
+    return MultipleChoiceQuestion(
+        task=_text(row, "category"),
+        stem=_text(row, "question"),
+        options=tuple(str(row[letter]).strip() for letter in letters),
+        answer_index=_position(row, "answer", letters),
+        key=str(row["index"]),
+        images=(row["image"],),
+    )
+
+
 BENCHMARKS: dict[str, Benchmark] = {
     benchmark.name: benchmark
     for benchmark in (
@@ -195,6 +242,9 @@ BENCHMARKS: dict[str, Benchmark] = {
         ),
         Benchmark("mrpc", "nyu-mll/glue", "validation", "mrpc", _mrpc),
         Benchmark("mnli", "nyu-mll/glue", "validation_matched", "mnli", _mnli),
+        Benchmark("mmmu", "MMMU/MMMU", "validation", "*", _mmmu),
+        Benchmark("ai2d", "lmms-lab/ai2d", "test", "data", _ai2d),
+        Benchmark("ccbench", "", "test", "", _ccbench),
     )
 }
 
@@ -217,6 +267,16 @@ def _texts(value: Any) -> tuple[str, ...]:
     if not all(isinstance(text, str) for text in texts):
         raise UnusableRow("an option is not text")
     return tuple(text.strip() for text in texts)
+
+
+def _literal(value: Any) -> Any:
+    """Return a list; MMMU writes it as Python does, with single quotes."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise UnusableRow("the options are not a list of texts") from None
 
 
 def _parsed(value: Any) -> Any:

@@ -5,7 +5,7 @@ question without it is one user message, its prompt.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from modelsat.chats import modalities
@@ -60,12 +60,21 @@ def check_request(request: Any) -> None:
         raise ValueError("tools must be a list of objects")
 
 
-def can_answer(candidate: Candidate, request: Mapping[str, Any] | None) -> bool:
-    """Return whether a candidate reads everything that a question's request holds."""
-    if request is None:
-        return True
-    reads = modalities(request["messages"]) <= set(candidate.modalities)
-    return reads and (candidate.tools or not request.get("tools"))
+def can_answer(candidate: Candidate, row: Mapping[str, Any]) -> bool:
+    """Return whether a candidate reads everything in a question, as its zoo entry says.
+
+    Args:
+        candidate: a candidate.
+        row: of a questions table.
+    """
+    request = read_request(row) or {"messages": []}
+    inputs = modalities(request["messages"]) | ({"image"} if row.get("images") else set())
+    return inputs <= set(candidate.modalities) and (candidate.tools or not request.get("tools"))
+
+
+def questions_not_for_all(rows: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the ids of questions that some candidates cannot read: with images or tools."""
+    return {row["question_id"] for row in rows if row.get("images") or row.get("request")}
 
 
 def _check_message(message: Any) -> None:

@@ -1,12 +1,13 @@
 """Prompts: a question with few-shot examples, as chat messages or as plain text."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from modelsat.aptitude.images import read_image, with_images
 from modelsat.aptitude.own_requests import read_request
 from modelsat.artifacts.hashing import content_hash
 from modelsat.artifacts.schemas import QUESTIONS
@@ -89,14 +90,24 @@ class Prompts:
         """Hash everything that changes a prompt or its score."""
         return content_hash({**vars(self), "examples": dict(self.examples)})
 
-    def chat(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def chat(self, row: Mapping[str, Any], folders: Sequence[str] = ()) -> dict[str, Any]:
         """Return the fields of the chat request that asks a question, ``messages`` among them.
 
         Args:
             row: question with task and prompt; its ``request``, if it has one, is sent as it is.
+            folders: folders of the questions tables, for the question's images.
+
+        Raises:
+            ArtifactError: an image is missing or was changed.
         """
         request = read_request(row)
-        return request or {"messages": self.messages(row["task"], row["prompt"])}
+        if request is not None:
+            return request
+        messages = self.messages(row["task"], row["prompt"])
+        if row.get("images"):
+            images = [read_image(name, folders) for name in row["images"]]
+            messages[-1] = {"role": "user", "content": with_images(row["prompt"], images)}
+        return {"messages": messages}
 
     def messages(self, task: str, prompt: str) -> list[Message]:
         """Return the chat messages of a question, its few-shot examples first."""
@@ -122,14 +133,14 @@ def load_prompts(config: PromptConfig, questions: Iterable[Mapping[str, Any]]) -
     Raises:
         ArtifactError: the table of examples is invalid, has too few examples of a task, or
             contains one of the questions; or loglikelihood scoring meets a question without
-            options, or plain text one that brings a chat request.
+            options, or plain text one that brings images or a chat request.
     """
     rows = list(questions)
-    own = [row["question_id"] for row in rows if row.get("request")]
+    own = [row["question_id"] for row in rows if row.get("request") or row.get("images")]
     if own and not config.chat_template:
         raise ArtifactError(
-            f"question {own[0]!r} brings a chat request, and so do {len(own)} of {len(rows)}; "
-            "profile with prompt.chat_template: true"
+            f"{len(own)} of {len(rows)} questions bring images or a chat request, the first is "
+            f"{own[0]!r}; profile with prompt.chat_template: true"
         )
     if config.scoring == "loglikelihood":
         without = [row["question_id"] for row in rows if not row["n_choices"]]

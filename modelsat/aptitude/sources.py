@@ -15,13 +15,14 @@ import pyarrow.parquet as pq
 
 from modelsat.aptitude.answers import draw
 from modelsat.aptitude.benchmarks import Benchmark, MultipleChoiceQuestion, Row, UnusableRow
+from modelsat.aptitude.images import MAX_BYTES, ImageWriter, UnusableImage
 from modelsat.artifacts.hashing import content_hash, file_hash
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.errors import ArtifactError, ConfigError, MachineError
 from modelsat.grading.graders import stated_question
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_SUFFIXES = (".parquet", ".csv", ".jsonl")
+_SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl")
 _INTEGERS = frozenset(f.name for f in QUESTIONS.fields if pa.types.is_integer(f.type))
 
 
@@ -31,7 +32,8 @@ class ImportedQuestions:
 
     Attributes:
         questions: questions table.
-        manifest: source, split, hub revision or None, hash of the files.
+        manifest: source, split, hub revision or None, hash of the files, number of questions
+            that were left out because they have no options.
     """
 
     questions: pa.Table
@@ -42,6 +44,7 @@ def import_benchmark(
     benchmark: Benchmark,
     source: str | None = None,
     *,
+    images: ImageWriter,
     split: str | None = None,
     revision: str | None = None,
 ) -> ImportedQuestions:
@@ -49,8 +52,9 @@ def import_benchmark(
 
     Args:
         benchmark: the benchmark that the rows belong to.
-        source: hub id of a dataset, a folder with the same layout, or a parquet, CSV or JSONL
-            file; None uses the benchmark's own hub id.
+        source: hub id of a dataset, a folder with the same layout, or a parquet, CSV, TSV or
+            JSONL file; None uses the benchmark's own hub id.
+        images: stores the questions' images.
         split: split to read; for a single file, the split that its questions are labelled with.
         revision: branch, tag or commit on the hub.
 
@@ -60,6 +64,8 @@ def import_benchmark(
         MachineError: the hub cannot be reached or does not have the dataset.
     """
     source, split = source or benchmark.hub_id, split or benchmark.split
+    if not source:
+        raise ConfigError(f"{benchmark.name} has no dataset on the hub; pass its file as --source")
     local = Path(source).expanduser()
     found_revision = None
     if local.exists():
@@ -76,7 +82,8 @@ def import_benchmark(
         raise ConfigError(
             f"{source} is neither an existing file or folder nor a hub id such as owner/name"
         )
-    rows = [row for file in files for row in _convert(benchmark, file, split)]
+    found = [(file, item) for file in files for item in _convert(benchmark, file, split)]
+    rows = [(file, item) for file, item in found if item is not None]
     if not rows:
         raise ArtifactError(f"{source} has no question of split {split}")
     manifest = {
@@ -84,15 +91,18 @@ def import_benchmark(
         "split": split,
         "revision": found_revision,
         "files_hash": content_hash([file_hash(file) for file in files]),
+        "num_without_options": len(found) - len(rows),
     }
-    return ImportedQuestions(_questions_table(benchmark.name, split, rows), manifest)
+    return ImportedQuestions(_questions_table(benchmark.name, split, rows, images), manifest)
 
 
-def import_questions(path: str | Path) -> ImportedQuestions:
+def import_questions(path: str | Path, images: ImageWriter) -> ImportedQuestions:
     """Read a user's table with the columns of the questions schema.
 
     Args:
-        path: parquet, CSV or JSONL file; in a CSV file an empty cell is a null.
+        path: parquet, CSV, TSV or JSONL file; in a CSV file an empty cell is a null. A column
+            ``images`` or ``image`` holds bytes, URLs, or paths relative to the file's folder.
+        images: stores the questions' images.
 
     Raises:
         ArtifactError: the file cannot be read, a numeric column has another value, or a gold
@@ -115,6 +125,7 @@ def import_questions(path: str | Path) -> ImportedQuestions:
                         "integer or leave it empty"
                     ) from None
             values[column] = value
+        values["images"] = _own_images(path, number, row, images)
         rows.append(values)
     missing = [
         f.name for f in QUESTIONS.fields if not f.nullable and any(f.name not in r for r in rows)
@@ -130,6 +141,21 @@ def import_questions(path: str | Path) -> ImportedQuestions:
         raise ArtifactError(f"{path} is not a questions table: {reason}") from None
     manifest = {"source": str(path), "files_hash": content_hash([file_hash(path)])}
     return ImportedQuestions(table, manifest)
+
+
+def _own_images(
+    path: Path, number: int, row: Mapping[str, Any], images: ImageWriter
+) -> list[str] | None:
+    stated = row.get("images") or row.get("image")
+    if not stated:
+        return None
+    if isinstance(stated, str) and stated.startswith("["):
+        stated = json.loads(stated)  # a list in a cell of a CSV file
+    values = stated if isinstance(stated, list) else [stated]
+    try:
+        return [images.store(value, path.parent) for value in values]
+    except UnusableImage as error:
+        raise ArtifactError(f"{path}, row {number}: image {error}") from None
 
 
 def _stated(path: Path, number: int, row: dict[str, Any]) -> dict[str, Any]:
@@ -186,11 +212,13 @@ def _fetch(hub_id: str, patterns: Iterable[str], revision: str | None) -> Path:
         ) from None
 
 
-def _convert(benchmark: Benchmark, file: Path, split: str) -> Iterator[MultipleChoiceQuestion]:
+def _convert(
+    benchmark: Benchmark, file: Path, split: str
+) -> Iterator[MultipleChoiceQuestion | None]:
     for number, row in enumerate(_rows(file, benchmark.headerless_columns), start=1):
         try:
             item = benchmark.convert(row, split, file.stem)
-            if len(item.options) > len(ascii_uppercase):
+            if item is not None and len(item.options) > len(ascii_uppercase):
                 raise UnusableRow(f"{len(item.options)} options; at most {len(ascii_uppercase)}")
         except KeyError as error:
             raise ArtifactError(
@@ -209,7 +237,7 @@ def _rows(file: Path, headerless_columns: tuple[str, ...]) -> Iterator[Row]:
         if file.suffix == ".parquet":
             for batch in pq.ParquetFile(file).iter_batches():
                 yield from batch.to_pylist()
-        elif file.suffix == ".csv":
+        elif file.suffix in (".csv", ".tsv"):
             yield from _csv_rows(file, headerless_columns)
         else:
             with file.open(encoding="utf-8-sig") as lines:
@@ -220,8 +248,10 @@ def _rows(file: Path, headerless_columns: tuple[str, ...]) -> Iterator[Row]:
 
 
 def _csv_rows(file: Path, headerless_columns: tuple[str, ...]) -> Iterator[Row]:
+    csv.field_size_limit(2 * MAX_BYTES)  # an image in base64 is one field
+    delimiter = "\t" if file.suffix == ".tsv" else ","
     with file.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.reader(lines, strict=True)
+        reader = csv.reader(lines, strict=True, delimiter=delimiter)
         header = next(reader, [])
         names = headerless_columns
         if names and len(header) == len(names) and "question" not in header:
@@ -241,11 +271,16 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value
 
 
-def _questions_table(benchmark: str, split: str, items: list[MultipleChoiceQuestion]) -> pa.Table:
+def _questions_table(
+    benchmark: str,
+    split: str,
+    items: list[tuple[Path, MultipleChoiceQuestion]],
+    images: ImageWriter,
+) -> pa.Table:
     numbers: Counter[str] = Counter()
-    first_of: dict[str, str] = {}
+    first_of: dict[tuple[str, ...], str] = {}
     rows = []
-    for item in items:
+    for file, item in items:
         key = item.key
         if key is None:
             key = f"{item.task}/{split}/{numbers[item.task]}"
@@ -254,6 +289,11 @@ def _questions_table(benchmark: str, split: str, items: list[MultipleChoiceQuest
         prompt = "\n".join(
             [item.stem, *(f"{x}. {o}" for x, o in zip(ascii_uppercase, item.options, strict=False))]
         )
+        try:
+            stored = [images.store(value, file.parent) for value in item.images]
+        except UnusableImage as error:
+            raise ArtifactError(f"{file}, question {question_id}: image {error}") from None
+        text = " ".join(prompt.lower().split())
         rows.append(
             {
                 "question_id": question_id,
@@ -263,7 +303,8 @@ def _questions_table(benchmark: str, split: str, items: list[MultipleChoiceQuest
                 "prompt": prompt,
                 "answer": ascii_uppercase[item.answer_index],
                 "n_choices": len(item.options),
-                "dup_group": first_of.setdefault(" ".join(prompt.lower().split()), question_id),
+                "images": stored or None,
+                "dup_group": first_of.setdefault((text, *stored), question_id),
                 "category": item.category,
             }
         )

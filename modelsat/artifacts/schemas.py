@@ -41,6 +41,7 @@ QUESTIONS = TableSchema(
         pa.field("grader", pa.string()),
         pa.field("grader_args", pa.string()),
         pa.field("request", pa.string()),
+        pa.field("images", pa.list_(pa.string())),
         pa.field("dup_group", pa.string()),
         pa.field("category", pa.string()),
     ),

@@ -1,6 +1,6 @@
 """Capability cards: one statement per core task, built from graded outcomes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -60,7 +60,7 @@ class Card:
     Attributes:
         candidate: its name.
         tasks_hash: hash of the aptitude test's task set.
-        statements: one per core task.
+        statements: one per core task, apart from tasks that the candidate cannot read.
         notes: free text for people; routers do not read it.
         provenance: origin of the card.
     """
@@ -114,6 +114,7 @@ def build_cards(
     outcomes: pa.Table,
     tasks: TaskSet,
     *,
+    not_for_all: Container[str] = (),
     max_failed_fraction: float = 0.05,
     notes: Mapping[str, str] = MappingProxyType({}),
     provenance: str = "",
@@ -123,6 +124,9 @@ def build_cards(
     Args:
         outcomes: outcomes table; rows of other questions are ignored.
         tasks: the aptitude test.
+        not_for_all: ids of questions that a candidate may be unable to read, such as those with
+            images. A candidate without outcomes on a task of such questions gets no statement
+            about it, which routers read as no evidence.
         max_failed_fraction: largest share of questions that may fail.
         notes: free text for people, by candidate.
         provenance: free text stored with each card.
@@ -157,7 +161,7 @@ def build_cards(
             f"with outcomes: {', '.join(sorted(answers))}"
         )
     cards = (
-        _build_card(name, answers[name], tasks, max_failed_fraction, provenance)
+        _build_card(name, answers[name], tasks, not_for_all, max_failed_fraction, provenance)
         for name in sorted(answers)
     )
     return tuple(replace(card, notes=notes.get(card.candidate, "")) for card in cards)
@@ -167,25 +171,29 @@ def _build_card(
     candidate: str,
     answers: dict[str, dict[str, Any]],
     tasks: TaskSet,
+    not_for_all: Container[str],
     max_failed_fraction: float,
     provenance: str,
 ) -> Card:
-    missing = [q for q in tasks.question_ids if q not in answers]
+    asked = [q for q in tasks.question_ids if q in answers or q not in not_for_all]
+    missing = [q for q in asked if q not in answers]
     if missing:
         raise GradingError(
             f"candidate {candidate!r} has no outcome for {len(missing)} of "
             f"{len(tasks.question_ids)} aptitude questions, the first is {missing[0]!r}; "
             "profile it on the complete test"
         )
-    num_failed = sum(answers[q]["correct"] is None for q in tasks.question_ids)
-    if num_failed > max_failed_fraction * len(tasks.question_ids):
+    num_failed = sum(answers[q]["correct"] is None for q in asked)
+    if num_failed > max_failed_fraction * len(asked):
         raise GradingError(
-            f"candidate {candidate!r} failed on {num_failed} of {len(tasks.question_ids)} "
+            f"candidate {candidate!r} failed on {num_failed} of {len(asked)} "
             f"aptitude questions; at most {max_failed_fraction:.0%} may fail: profile it again"
         )
     statements = []
     for task in tasks.tasks:
-        rows = [answers[q] for q in task.question_ids]
+        rows = [answers[q] for q in task.question_ids if q in answers]
+        if not rows:
+            continue
         graded = [row for row in rows if row["correct"] is not None]
         if not graded:
             raise GradingError(

@@ -108,15 +108,15 @@ def draw_slice(tasks: TaskSet, num_questions: int, seed: int) -> tuple[str, ...]
 
 
 def check_drift(
-    card: Card, tasks: TaskSet, correct: Mapping[str, bool], *, significance: float = 0.01
+    card: Card, tasks: TaskSet, correct: Mapping[str, float], *, significance: float = 0.01
 ) -> Drift:
     """Compare answers to a slice with the card.
 
     Args:
         card: the candidate's card; fractional counts are rounded.
         tasks: the aptitude test of the card.
-        correct: whether each question of the slice was answered correctly; unanswered questions
-            are omitted.
+        correct: score of each question of the slice, 0..1; unanswered questions are omitted, and
+            the points of a task are rounded.
         significance: accepted probability of a false alarm, 0..1, over all tests together.
 
     Raises:
@@ -134,8 +134,8 @@ def check_drift(
     strata = []
     for task in tasks.tasks:
         answers = [correct[q] for q in task.question_ids if q in correct]
-        if answers:
-            strata.append((statements[task.task], len(answers), sum(answers)))
+        if answers and task.task in statements:
+            strata.append((statements[task.task], len(answers), round(sum(answers))))
     if not strata:
         raise GradingError(f"candidate {card.candidate!r} answered no question of the slice")
     overall = _stratified_p_value(

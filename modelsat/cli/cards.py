@@ -11,7 +11,6 @@ from modelsat.errors import ArtifactError, ConfigError, GradingError, QualityErr
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from modelsat.aptitude.prompts import Prompts
     from modelsat.aptitude.tasks import TaskSet
     from modelsat.capability.cards import Card
     from modelsat.capability.drift import Drift
@@ -43,6 +42,7 @@ def build(
     """Build one card per candidate from its outcomes on the aptitude questions."""
     import json
 
+    from modelsat.aptitude.own_requests import questions_not_for_all
     from modelsat.aptitude.tasks import load_tasks
     from modelsat.artifacts.hashing import file_hash
     from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
@@ -51,7 +51,8 @@ def build(
     from modelsat.outcomes.joining import filter_sources
 
     task_set = load_tasks(tasks)
-    _check_questions(read_table(QUESTIONS, questions), task_set, questions)
+    asked = read_table(QUESTIONS, questions)
+    _check_questions(asked, task_set, questions)
     sources = source.split(",") if source else None
     rows = filter_sources(read_table(OUTCOMES, outcomes), sources, origin=str(outcomes))
     provenance = {
@@ -63,6 +64,7 @@ def build(
     cards = build_cards(
         rows,
         task_set,
+        not_for_all=questions_not_for_all(asked.to_pylist()),
         notes=_read_notes(notes),
         provenance=json.dumps(provenance, sort_keys=True),
     )
@@ -141,8 +143,8 @@ def drift(
     task_set = load_tasks(tasks)
     table = read_table(QUESTIONS, questions)
     _check_questions(table, task_set, questions)
-    drawn = set(draw_slice(task_set, num_questions, seed))
-    rows = [row for row in table.to_pylist() if row["question_id"] in drawn]
+    drawn = draw_slice(task_set, num_questions, seed)
+    rows = _stated_rows(table.to_pylist(), drawn, task_set, card)
     values = {"shots": shots, "examples": examples}
     prompts = prompting.load_prompts(
         parse_config(prompting.PromptConfig, values, source="options"), rows
@@ -150,7 +152,8 @@ def drift(
     limit = _check_same_prompts(card, shots, max_new_tokens)
     live = find_live_candidate(candidate, zoo, url, key_env)
     fields = prompting.request_fields(_read_fields(request_fields), limit)
-    correct = _grade_slice(live, rows, prompts, fields, timeout_s)
+    chats = [prompts.chat(row, [str(questions.parent)])["messages"] for row in rows]
+    correct = _grade_slice(live, rows, chats, fields, timeout_s)
     num_failed = len(rows) - len(correct)
     if num_failed > _MAX_FAILED_FRACTION * len(rows):
         raise GradingError(
@@ -168,6 +171,15 @@ def drift(
             f"the card of {candidate!r} is no longer valid (p = {found.p_value:.2g}, limit "
             f"{significance:g}); profile the candidate again"
         )
+
+
+def _stated_rows(
+    rows: list[dict[str, Any]], drawn: tuple[str, ...], task_set: "TaskSet", card: "Card"
+) -> list[dict[str, Any]]:
+    """Return the drawn questions of the tasks that the card states."""
+    stated = {statement.task for statement in card.statements}
+    readable = {q for task in task_set.tasks if task.task in stated for q in task.question_ids}
+    return [row for row in rows if row["question_id"] in readable.intersection(drawn)]
 
 
 def _read_fields(text: str) -> dict[str, Any]:
@@ -213,23 +225,18 @@ def _check_same_prompts(card: "Card", shots: int, max_new_tokens: int | None) ->
 def _grade_slice(
     live: "LiveCandidate",
     rows: list[dict[str, Any]],
-    prompts: "Prompts",
+    chats: list[list[dict[str, Any]]],
     fields: dict[str, Any],
     timeout_s: float,
-) -> dict[str, bool]:
-    """Return whether each answered question was answered correctly."""
-    from modelsat.grading.grade import Kind
+) -> dict[str, float]:
+    """Return the score of each answered question, 0..1."""
     from modelsat.grading.graders import grade_answer
 
-    outputs = live.ask_all(
-        [prompts.chat(row)["messages"] for row in rows],
-        fields=fields,
-        timeout_s=timeout_s,
-    )
+    outputs = live.ask_all(chats, fields=fields, timeout_s=timeout_s)
     correct = {}
     for row, output in zip(rows, outputs, strict=True):
         if output is not None:
-            correct[row["question_id"]] = grade_answer(row, output).kind is Kind.CORRECT
+            correct[row["question_id"]] = grade_answer(row, output).score
     return correct
 
 

@@ -37,7 +37,7 @@ class LiveCandidate:
 
     def ask_all(
         self,
-        chats: Sequence[Sequence[dict[str, str]]],
+        chats: Sequence[Sequence[Mapping[str, Any]]],
         *,
         fields: Mapping[str, Any],
         timeout_s: float,
@@ -55,7 +55,7 @@ class LiveCandidate:
             MachineError: the endpoint cannot be reached, or rejects the key or the model name.
         """
 
-        def ask(chat: Sequence[dict[str, str]]) -> str | None:
+        def ask(chat: Sequence[Mapping[str, Any]]) -> str | None:
             body = {"model": self.model, "messages": list(chat), **fields}
             return self._ask(client, body, pause)
 

@@ -9,6 +9,7 @@ from modelsat.cli.output import AsJson, check_output, print_json, print_table
 from modelsat.errors import ConfigError
 
 if TYPE_CHECKING:
+    from modelsat.aptitude.images import ImageWriter
     from modelsat.aptitude.selection import Selection
     from modelsat.aptitude.separation import CandidateAccuracy
     from modelsat.aptitude.sources import ImportedQuestions
@@ -26,6 +27,7 @@ def import_(
         typer.Argument(
             metavar="BENCHMARK",
             help="mmlu, mmlu_pro, winogrande, arc_challenge, boolq, truthfulqa, mrpc or mnli; "
+            "mmmu, ai2d or ccbench, with images; "
             "demo: generated questions; own: your own table with the questions' columns.",
         ),
     ],
@@ -33,8 +35,8 @@ def import_(
     source: Annotated[
         str | None,
         typer.Option(
-            help="Hub id of a dataset, or a parquet, CSV or JSONL file, or a folder of them, with "
-            "the same columns; default: the benchmark's hub id."
+            help="Hub id of a dataset, or a parquet, CSV, TSV or JSONL file, or a folder of them, "
+            "with the same columns; default: the benchmark's hub id."
         ),
     ] = None,
     split: Annotated[
@@ -49,16 +51,23 @@ def import_(
     seed: Annotated[int, typer.Option(help="Seeds the draw within each task.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Write a questions table from a benchmark's hub dataset or local files."""
+    """Write a questions table from a benchmark's hub dataset or local files.
+
+    Images of questions are written to the folder `images` beside it.
+    """
     from collections import Counter
 
+    from modelsat.aptitude.images import ImageWriter
     from modelsat.artifacts.schemas import QUESTIONS
     from modelsat.artifacts.store import write_table
 
     check_output(out, None if source is None else Path(source))
-    imported = _import(benchmark, source, split, revision, per_task, seed)
-    manifest = {"imported": benchmark, "per_task": per_task, "seed": seed} | imported.manifest
-    write_table(QUESTIONS, imported.questions, out, manifest)
+    with ImageWriter(out.parent) as images:
+        imported = _import(benchmark, source, split, revision, per_task, seed, images)
+        manifest = {"imported": benchmark, "per_task": per_task, "seed": seed} | imported.manifest
+        write_table(QUESTIONS, imported.questions, out, manifest)
+        used = imported.questions["images"].to_pylist()
+        images.keep_only(name for names in used for name in names or ())
     counts = Counter(imported.questions["task"].to_pylist())
     if as_json:
         print_json({"file": str(out), "tasks": dict(sorted(counts.items()))} | manifest)
@@ -141,6 +150,7 @@ def rotate(
 ) -> None:
     """Circle test, step 1: write hard questions with their options in every rotated order."""
     from modelsat.aptitude.circle import rotate_hard_questions
+    from modelsat.aptitude.images import copy_images
     from modelsat.artifacts.hashing import file_hash
     from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
     from modelsat.artifacts.store import read_table, write_table
@@ -153,6 +163,7 @@ def rotate(
         "outcomes_hash": file_hash(outcomes),
         "max_solved_fraction": max_solved_fraction,
     }
+    copy_images(rotated, questions.parent, out.parent)
     write_table(QUESTIONS, rotated, out, manifest)
     num_hard = len(set(rotated["dup_group"].to_pylist()))
     if as_json:
@@ -230,6 +241,7 @@ def _import(
     revision: str | None,
     per_task: int | None,
     seed: int,
+    images: "ImageWriter",
 ) -> "ImportedQuestions":
     from modelsat.aptitude.benchmarks import BENCHMARKS
     from modelsat.aptitude.sources import (
@@ -241,14 +253,16 @@ def _import(
     from modelsat.aptitude.tasks import SHOTS_PER_TASK
 
     if benchmark in BENCHMARKS:
-        imported = import_benchmark(BENCHMARKS[benchmark], source, split=split, revision=revision)
+        imported = import_benchmark(
+            BENCHMARKS[benchmark], source, images=images, split=split, revision=revision
+        )
     elif benchmark == _OWN:
         if source is None or split is not None or revision is not None:
             raise ConfigError(
                 f"{_OWN} needs your file as --source, and accepts neither --split nor --revision: "
                 "the file's column split sets the split"
             )
-        imported = import_questions(source)
+        imported = import_questions(source, images)
     elif benchmark == _DEMO:
         from modelsat.demo.bank import generate_questions
 

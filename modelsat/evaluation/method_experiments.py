@@ -36,13 +36,14 @@ def aptitude_coverage(matrix: OutcomeMatrix) -> Sign:
     """
     name = "aptitude coverage"
     cause = "the test's tasks do not separate candidates: choose more diverse tasks"
-    card_tasks = [statement.task for statement in matrix.cards[0].statements]
+    features = card_features(matrix.cards)
+    card_tasks = features.tasks
     tasks = sorted(set(matrix.tasks).intersection(card_tasks))
     if len(tasks) < 3 or len(matrix.cards) < 3:
         finding = "needs three candidates and questions of three tasks of the test"
         return Sign(name, None, None, None, finding, cause)
     columns = [card_tasks.index(task) for task in tasks]
-    card_MT = _strengths(card_features(matrix.cards).weights_MT[:, columns])
+    card_MT = _strengths(features.weights_MT[:, columns])
     task_Q = np.array(matrix.tasks)
     answer_MT = _strengths(
         np.stack([matrix.correct_QM[task_Q == task].mean(0) for task in tasks], axis=1)

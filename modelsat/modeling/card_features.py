@@ -22,11 +22,13 @@ class CardFeatures:
     """Cards over a common list of statements.
 
     Attributes:
+        tasks: T names of tasks.
         texts: T distinct statement texts.
         num_correct_MT: correct answers of each card on each statement's task, float32 [M, T].
-        num_shots_MT: graded answers, float32 [M, T].
+        num_shots_MT: graded answers, float32 [M, T]; 0 where a card has no statement.
     """
 
+    tasks: tuple[str, ...]
     texts: tuple[str, ...]
     num_correct_MT: Floats
     num_shots_MT: Floats
@@ -39,7 +41,8 @@ class CardFeatures:
     @property
     def mean_evidence_M(self) -> Floats:
         """Evidence of each card over all its statements, float32 [M]."""
-        return np.asarray(self.weights_MT.mean(axis=1), dtype=np.float32)
+        num_statements_M = np.maximum((self.num_shots_MT > 0).sum(axis=1), 1)
+        return np.asarray(self.weights_MT.sum(axis=1) / num_statements_M, dtype=np.float32)
 
 
 def with_neutral_card(rows_MT: Floats) -> Floats:
@@ -62,32 +65,31 @@ def evidence(num_correct: Floats, num_shots: Floats) -> Floats:
 
 
 def card_features(cards: Sequence[Card]) -> CardFeatures:
-    """Compute the features of cards, which must all have the same statements.
+    """Compute the features of cards of one aptitude test.
+
+    A card without a statement about a task, because its candidate cannot read the questions, has
+    no answers there: evidence 0.
 
     Raises:
         ZooError: the list is empty, or cards have statements about different tasks.
     """
     if not cards:
         raise ZooError("the zoo is empty: no card to score; pass at least one")
-    topics = _topics(cards[0])
-    for card in cards:
-        if _topics(card) != topics:
-            raise ZooError(
-                f"cards of {cards[0].candidate!r} and {card.candidate!r} describe different "
-                "tasks; profile both on the same aptitude test"
-            )
-    statements = [statement for card in cards for statement in card.statements]
-    num_correct = np.array([s.num_correct for s in statements], dtype=np.float32)
-    num_shots = np.array([s.num_shots for s in statements], dtype=np.float32)
-    return CardFeatures(
-        tuple(statement_text(statement) for statement in cards[0].statements),
-        num_correct.reshape(len(cards), len(topics)),
-        num_shots.reshape(len(cards), len(topics)),
-    )
-
-
-def _topics(card: Card) -> list[tuple[str, str]]:
-    return [(statement.task, statement.description) for statement in card.statements]
+    fullest = max(cards, key=lambda card: len(card.statements))
+    texts = tuple(statement_text(statement) for statement in fullest.statements)
+    column_of = {text: t for t, text in enumerate(texts)}
+    counts_MT2 = np.zeros((len(cards), len(texts), 2), dtype=np.float32)
+    for m, card in enumerate(cards):
+        for statement in card.statements:
+            column = column_of.get(statement_text(statement))
+            if column is None:
+                raise ZooError(
+                    f"cards of {fullest.candidate!r} and {card.candidate!r} describe different "
+                    "tasks; profile both on the same aptitude test"
+                )
+            counts_MT2[m, column] = statement.num_correct, statement.num_shots
+    tasks = tuple(statement.task for statement in fullest.statements)
+    return CardFeatures(tasks, texts, counts_MT2[..., 0], counts_MT2[..., 1])
 
 
 def statement_text(statement: Statement | CoreTask) -> str:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from modelsat.capability.cards import Card, check_same_tasks
+from modelsat.capability.cards import Card, Statement, check_same_tasks
 from modelsat.errors import ArtifactError
 from modelsat.modeling.card_features import (
     CardFeatures,
@@ -148,16 +148,19 @@ class Scorer:
         relevance_T = relevance_BT[0]
         top = np.argsort(-relevance_T, kind="stable")[:top_k]
         contribution_MK = relevance_T[top] * zoo.features.weights_MT[:, top]
+        tasks = zoo.features.tasks
+        by_task = [{one.task: one for one in card.statements} for card in zoo.cards]
         return tuple(
             Explanation(
                 float(p_correct),
                 tuple(
-                    _share(card, int(t), relevance_T[t], contribution)
+                    _share(statements[tasks[t]], relevance_T[t], contribution)
                     for t, contribution in zip(top, contribution_K, strict=True)
+                    if tasks[t] in statements
                 ),
             )
-            for card, p_correct, contribution_K in zip(
-                zoo.cards, p_correct_M, contribution_MK, strict=True
+            for statements, p_correct, contribution_K in zip(
+                by_task, p_correct_M, contribution_MK, strict=True
             )
         )
 
@@ -233,7 +236,7 @@ class Scorer:
         """Reject cards with text that is not from their task set, since the encoder reads it."""
         for tasks in self.router.task_sets:
             expected = {statement_text(task) for task in tasks.tasks}
-            if tasks.tasks_hash == card.tasks_hash and set(features.texts) != expected:
+            if tasks.tasks_hash == card.tasks_hash and not expected.issuperset(features.texts):
                 raise ArtifactError(
                     f"cards to score: statements of {card.candidate!r} do not match the tasks of "
                     f"its task set {card.tasks_hash}; profile the candidate again"
@@ -262,8 +265,7 @@ def _whole_tiles(rows_MT: Floats) -> Floats:
     return np.pad(rows_MT, ((0, -len(rows_MT) % _TILE_ROWS), (0, 0)), mode="edge")
 
 
-def _share(card: Card, t: int, relevance: float, contribution: float) -> StatementShare:
-    statement = card.statements[t]
+def _share(statement: Statement, relevance: float, contribution: float) -> StatementShare:
     return StatementShare(
         statement.task,
         float(relevance),

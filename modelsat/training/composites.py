@@ -45,7 +45,7 @@ class CompositeMaker:
         ideal_2T = np.outer(_IDEAL_CORRECT, most_shots_T).astype(np.float32)
         self._correct_ST = np.concatenate([features.num_correct_MT, ideal_2T])
         self._shots_ST = np.concatenate([features.num_shots_MT, [most_shots_T, most_shots_T]])
-        self._index_of = {s.task: index for index, s in enumerate(cards[0].statements)}
+        self._index_of = {task: index for index, task in enumerate(features.tasks)}
 
     def statements(self, tasks: Sequence[str]) -> Ints:
         """Return the index of the statement about each task, -1 if there is none, int64 [B]."""

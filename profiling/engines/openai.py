@@ -66,9 +66,9 @@ class Engine(ProfilingEngine):
                 "candidates: [...]"
             )
 
-    def reads(self, request: Mapping[str, Any] | None) -> bool:
+    def reads(self, row: Mapping[str, Any]) -> bool:
         """Return whether the zoo file says so; images and sound are sent as they are."""
-        return can_answer(self._candidate, request)
+        return can_answer(self._candidate, row)
 
     def hashed_settings(self, limits: RemoteConfig) -> Mapping[str, Any]:
         """Return the fields that requests carry beside ours."""
@@ -98,6 +98,7 @@ class Engine(ProfilingEngine):
                 "block_size": job.batch_size * job.num_batches,
                 "max_new_tokens": job.max_new_tokens,
                 "prompts": job.prompts,
+                "folders": job.folders,
                 "keeper": BatchKeeper(job.num_batches, finish, job.checkpoint),
             },
             batch_size=None,
@@ -118,6 +119,7 @@ class UrlReplica:
         block_size: most questions that the replica works on at once.
         max_new_tokens: most tokens of one answer, by the name of the question's grader.
         prompts: how questions are put.
+        folders: folders of the questions tables, for images.
         keeper: bounds and writes this replica's batches.
 
     Raises:
@@ -132,6 +134,7 @@ class UrlReplica:
         block_size: int,
         max_new_tokens: Mapping[str, int],
         prompts: Prompts,
+        folders: Sequence[str],
         keeper: BatchKeeper,
     ) -> None:
         self._keeper = keeper
@@ -142,6 +145,7 @@ class UrlReplica:
             fields=limits.request_fields,
             max_new_tokens=max_new_tokens,
             prompts=prompts,
+            folders=folders,
             max_lost=block_size,
         )
 
@@ -162,6 +166,7 @@ class Endpoint:
             generation; a null value removes a field.
         max_new_tokens: most tokens of one answer, by the name of the question's grader.
         prompts: how questions are put.
+        folders: folders of the questions tables, for images.
         max_lost: most questions in a row that may fail because of the URL.
     """
 
@@ -175,6 +180,7 @@ class Endpoint:
         max_new_tokens: Mapping[str, int],
         prompts: Prompts,
         max_lost: int,
+        folders: Sequence[str] = (),
     ) -> None:
         self._client = client
         self._candidate = candidate
@@ -183,6 +189,7 @@ class Endpoint:
             grader: request_fields(own, number) for grader, number in max_new_tokens.items()
         }
         self._prompts = prompts
+        self._folders = folders
         self._headers = _headers(client.api_key)
         self._slots = asyncio.Semaphore(concurrency)
         self._max_lost = max_lost
@@ -201,7 +208,7 @@ class Endpoint:
     async def _ask(self, row: Row) -> Row:
         import openai
 
-        chat: Any = self._prompts.chat(row)
+        chat: Any = self._prompts.chat(row, self._folders)
         own = {name: value for name, value in chat.items() if name != "messages"}
         async with self._slots:
             try:

@@ -32,11 +32,11 @@ class ProfilingEngine(ABC):
         """
 
     @abstractmethod
-    def reads(self, request: Mapping[str, Any] | None) -> bool:
-        """Return whether the candidate reads everything in a question's own request.
+    def reads(self, row: Mapping[str, Any]) -> bool:
+        """Return whether the candidate reads everything in a question.
 
         Args:
-            request: from :func:`modelsat.aptitude.own_requests.read_request`.
+            row: of a questions table.
         """
 
     def hashed_settings(self, limits: RemoteConfig) -> Mapping[str, Any]:
@@ -68,7 +68,7 @@ class ProfilingEngine(ABC):
 
         Args:
             questions: columns question_id, task, prompt, answer, n_choices, grader,
-                grader_args and request; one block per batch.
+                grader_args, request and images; one block per batch.
             job: the candidate's job.
             finish: grades one answered row.
 

@@ -3,6 +3,7 @@
 The only module of this application that names vLLM.
 """
 
+import io
 import multiprocessing
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from safetensors import SafetensorError, safe_open
 
+from modelsat.aptitude.images import embedded_images
 from modelsat.aptitude.own_requests import can_answer, read_request
 from modelsat.aptitude.prompts import PLAIN_STOP, TEMPERATURE, Prompts
 from modelsat.chats import modalities
@@ -71,11 +73,12 @@ class Engine(ProfilingEngine):
                     f"({error}); copy the model directory again"
                 ) from None
 
-    def reads(self, request: Mapping[str, Any] | None) -> bool:
-        """Return whether the zoo file says so; images and sound are not sent to these engines."""
-        if not can_answer(self._candidate, request):
+    def reads(self, row: Mapping[str, Any]) -> bool:
+        """Return whether the zoo file says so, and whether images are embedded; no sound is sent."""
+        if not can_answer(self._candidate, row):
             return False
-        return request is None or modalities(request["messages"]) == {"text"}
+        messages = (read_request(row) or {"messages": []})["messages"]
+        return "audio" not in modalities(messages) and embedded_images(messages) is not None
 
     def replica_resources(self) -> dict[str, float]:
         """Return what one replica reserves: its placement group, else one GPU per worker."""
@@ -183,6 +186,7 @@ def _checkpointed(
     """
     # The actors need no more of the job.
     num_batches, checkpoint, prompts = job.num_batches, job.checkpoint, job.prompts
+    folders = job.folders
     limits, sampling = job.max_new_tokens, job.candidate.generation.sampling
 
     class CheckpointedEngine(engine):  # type: ignore[misc]
@@ -200,11 +204,16 @@ def _checkpointed(
         async def _answer(self, rows: Sequence[Row]) -> list[Row]:
             """Return answered rows in the same order; the given rows stay as they are."""
             answers: list[Row] = []
-            rendered = render_prompts(pa.Table.from_pylist(list(rows)), tokenizer, prompts)
+            questions = pa.Table.from_pylist(list(rows))
+            rendered, images = render_prompts(questions, tokenizer, prompts, folders)
             batch = {
                 self.data_column: [
-                    {**row, "sampling_params": sampling_params(row, prompts, limits, sampling)}
-                    for row in rendered.to_pylist()
+                    {
+                        **row,
+                        **multimodal_data(own),
+                        "sampling_params": sampling_params(row, prompts, limits, sampling),
+                    }
+                    for row, own in zip(rendered.to_pylist(), images, strict=True)
                 ]
             }
             async for done in super().__call__(batch):
@@ -248,6 +257,16 @@ def sampling_params(
         if not prompts.chat_template:
             sampling["stop"] = [PLAIN_STOP]
     return sampling
+
+
+def multimodal_data(images: Sequence[bytes]) -> dict[str, Any]:
+    """Return the fields of an engine's row that hold its images; none without images."""
+    from PIL import Image
+
+    if not images:
+        return {}
+    opened = [Image.open(io.BytesIO(data)).convert("RGB") for data in images]
+    return {"multimodal_data": {"image": opened}}
 
 
 def answer_structure(response_format: Any) -> dict[str, Any] | None:

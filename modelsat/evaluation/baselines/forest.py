@@ -60,7 +60,7 @@ class CellFeatures:
             ZooError: the cards have other tasks than the training cards.
         """
         features = card_features(cards)
-        if tuple(statement.task for statement in cards[0].statements) != self.tasks:
+        if features.tasks != self.tasks:
             raise ZooError(
                 "the cards have other tasks than the training cards; profile both on the same "
                 "aptitude test"
@@ -116,7 +116,7 @@ def fit_forest(training: OutcomeMatrix, embeddings_QE: Floats, *, min_cells: int
 
 
 def _cell_features(training: OutcomeMatrix, embeddings_QE: Floats) -> CellFeatures:
-    tasks = tuple(statement.task for statement in training.cards[0].statements)
+    tasks = card_features(training.cards).tasks
     task_Q = np.array(training.tasks)
     known = [t for t, task in enumerate(tasks) if (task_Q == task).any()]
     centroids = [normalize(embeddings_QE)[task_Q == tasks[t]].mean(axis=0) for t in known]

@@ -124,8 +124,7 @@ class CardRates:
 
     def scores(self, questions: Questions, cards: Sequence[Card]) -> Floats:
         """Return each card's rate on each question's task, or its overall rate, [Q, M]."""
-        totals_TM, known_TM, overall_M = _card_counts(cards)
-        tasks = [statement.task for statement in cards[0].statements]
+        tasks, totals_TM, known_TM, overall_M = _card_counts(cards)
         offsets_T = np.array([self.offsets.get(task, 0.0) for task in tasks])
         expected_TM = expected_rates(offsets_T, overall_M)
         rates_TM = shrink(totals_TM, known_TM, expected_TM, self.strength)
@@ -136,17 +135,18 @@ class CardRates:
 
 def fit_card_rates(training: OutcomeMatrix, embeddings_QE: Floats, *, strength: float) -> Predictor:
     """Fit the difficulty of each task from the training cards; ignores outcomes and embeddings."""
-    totals_TM, known_TM, overall_M = _card_counts(training.cards)
+    tasks, totals_TM, known_TM, overall_M = _card_counts(training.cards)
     offsets_T = group_offsets(totals_TM, known_TM, overall_M)
-    tasks = [statement.task for statement in training.cards[0].statements]
     return CardRates(dict(zip(tasks, offsets_T.tolist(), strict=True)), strength)
 
 
-def _card_counts(cards: Sequence[Card]) -> tuple[Doubles, Doubles, Doubles]:
+def _card_counts(cards: Sequence[Card]) -> tuple[tuple[str, ...], Doubles, Doubles, Doubles]:
+    """Tasks, correct answers and shots of each card by task, and overall accuracy."""
     features = card_features(cards)
     overall_M = np.array([card.accuracy_fraction for card in cards])
     totals_TM = features.num_correct_MT.T.astype(np.float64)
-    return totals_TM, features.num_shots_MT.T.astype(np.float64), overall_M
+    known_TM = features.num_shots_MT.T.astype(np.float64)
+    return features.tasks, totals_TM, known_TM, overall_M
 
 
 def _log_odds(rates: Doubles) -> Doubles:

@@ -52,9 +52,10 @@ def test_a_request_is_asked_as_it_is_and_a_prompt_as_a_user_message() -> None:
 def test_a_candidate_is_asked_only_what_it_reads(
     request_: dict[str, Any] | None, reads_text: bool, reads_images: bool, has_tools: bool
 ) -> None:
-    assert can_answer(candidate(), request_) is reads_text
-    assert can_answer(candidate(modalities=("text", "image")), request_) is reads_images
-    assert can_answer(candidate(tools=True), request_) is has_tools
+    asked = row(request_) if request_ else {"prompt": "What?", "request": None}
+    assert can_answer(candidate(), asked) is reads_text
+    assert can_answer(candidate(modalities=("text", "image")), asked) is reads_images
+    assert can_answer(candidate(tools=True), asked) is has_tools
 
 
 @pytest.mark.parametrize(

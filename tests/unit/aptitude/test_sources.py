@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelsat.aptitude.benchmarks import BENCHMARKS
+from modelsat.aptitude.images import ImageWriter
 from modelsat.aptitude.keywords import load_keywords
 from modelsat.aptitude.sources import draw_per_task, import_benchmark, import_questions
 from modelsat.artifacts.schemas import QUESTIONS
@@ -16,6 +17,15 @@ from modelsat.artifacts.store import read_table, write_table
 from modelsat.errors import ArtifactError, ConfigError, MachineError
 from modelsat.grading.grade import Kind
 from modelsat.grading.graders import grade_answer
+
+
+def import_here(*args, **options):
+    return import_benchmark(*args, images=ImageWriter(Path("no images here")), **options)
+
+
+def import_own(path):
+    return import_questions(path, ImageWriter(Path("no images here")))
+
 
 # One row of each data set, its question as it must come out, and the text that is right.
 ROWS = {
@@ -91,7 +101,7 @@ def save(path: Path, rows: list[dict]) -> Path:
 def test_converts_a_row_to_a_question(tmp_path, name, kind):
     row, expected, prompt = ROWS[name]
     file = save(tmp_path / f"rows.{kind}", [row])
-    [question] = import_benchmark(BENCHMARKS[name], str(file)).questions.to_pylist()
+    [question] = import_here(BENCHMARKS[name], str(file)).questions.to_pylist()
     assert question["prompt"] == prompt
     assert {key: question[key] for key in expected} == expected
     assert question["benchmark"] == name
@@ -106,14 +116,14 @@ def test_correct_choice_of_truthfulqa_is_shuffled(tmp_path):
         targets = {"choices": choices, "labels": [1, 0, 0, 0]}
         rows.append({"question": f"Which is it, number {i}?", "mc1_targets": targets})
     file = save(tmp_path / "rows.parquet", rows)
-    questions = import_benchmark(BENCHMARKS["truthfulqa"], str(file)).questions.to_pylist()
+    questions = import_here(BENCHMARKS["truthfulqa"], str(file)).questions.to_pylist()
     for i, question in enumerate(questions):
         lines = question["prompt"].splitlines()
         assert lines[0] == f"Which is it, number {i}?"
         assert f"{question['answer']}. right {i}" in lines
         assert sorted(line[3:] for line in lines[1:]) == sorted([f"right {i}", *choices[1:]])
     assert {question["answer"] for question in questions} == set("ABCD")
-    again = import_benchmark(BENCHMARKS["truthfulqa"], str(save(tmp_path / "b.jsonl", rows[::-1])))
+    again = import_here(BENCHMARKS["truthfulqa"], str(save(tmp_path / "b.jsonl", rows[::-1])))
     assert sorted(q["prompt"] for q in again.questions.to_pylist()) == sorted(
         q["prompt"] for q in questions
     )
@@ -126,7 +136,7 @@ def test_mmlu_is_numbered_by_subject_and_groups_duplicates(tmp_path):
 
     rows = [row("anatomy", "One?"), row("virology", "Two?"), row("anatomy", "two? ")]
     file = save(tmp_path / "rows.parquet", rows)
-    questions = import_benchmark(BENCHMARKS["mmlu"], str(file), split="dev").questions
+    questions = import_here(BENCHMARKS["mmlu"], str(file), split="dev").questions
     ids = ["mmlu/anatomy/dev/0", "mmlu/virology/dev/0", "mmlu/anatomy/dev/1"]
     assert questions["question_id"].to_pylist() == ids
     assert questions["dup_group"].to_pylist() == [ids[0], ids[1], ids[1]]
@@ -137,7 +147,7 @@ def test_reads_the_original_mmlu_archive(tmp_path):
     (tmp_path / "test").mkdir()
     (tmp_path / "test" / "virology_test.csv").write_text('"Is it, or not?",w,x,y,z,D\n')
     (tmp_path / "test" / "anatomy_test.csv").write_text("Who?,1,2,3,4,A\nWhat?,1,2,3,4,B\n")
-    questions = import_benchmark(BENCHMARKS["mmlu"], str(tmp_path)).questions.to_pylist()
+    questions = import_here(BENCHMARKS["mmlu"], str(tmp_path)).questions.to_pylist()
     assert [(q["question_id"], q["answer"]) for q in questions] == [
         ("mmlu/anatomy/test/0", "A"),
         ("mmlu/anatomy/test/1", "B"),
@@ -164,7 +174,7 @@ def hub(tmp_path, monkeypatch):
 
 
 def test_downloads_from_the_hub_and_records_the_revision(hub):
-    imported = import_benchmark(BENCHMARKS["mmlu"])
+    imported = import_here(BENCHMARKS["mmlu"])
     ids = imported.questions["question_id"].to_pylist()
     assert ids == ["mmlu/anatomy/test/0", "mmlu/anatomy/test/1"]
     assert imported.manifest["revision"] == "c0ffee" * 6 + "c0ff"
@@ -173,12 +183,12 @@ def test_downloads_from_the_hub_and_records_the_revision(hub):
 
 def test_hub_failure_is_a_one_line_error(hub):
     with pytest.raises(MachineError, match="cannot download dataset other/mmlu") as error:
-        import_benchmark(BENCHMARKS["mmlu"], "other/mmlu")
+        import_here(BENCHMARKS["mmlu"], "other/mmlu")
     assert "\n" not in str(error.value)
     with pytest.raises(ArtifactError, match="no split 'validation' of mmlu"):
-        import_benchmark(BENCHMARKS["mmlu"], split="validation")
+        import_here(BENCHMARKS["mmlu"], split="validation")
     with pytest.raises(ConfigError, match="nor a hub id"):
-        import_benchmark(BENCHMARKS["mmlu"], "no-such-file.csv")
+        import_here(BENCHMARKS["mmlu"], "no-such-file.csv")
 
 
 @pytest.mark.parametrize(
@@ -196,13 +206,13 @@ def test_error_names_a_row_that_cannot_be_converted(tmp_path, name, change, name
     row, *_ = ROWS[name]
     file = save(tmp_path / "rows.jsonl", [row, {**row, **change}])
     with pytest.raises(ArtifactError, match=rf"rows\.jsonl, row 2: .*{named}"):
-        import_benchmark(BENCHMARKS[name], str(file))
+        import_here(BENCHMARKS[name], str(file))
 
 
 def test_error_names_the_columns_of_another_benchmark(tmp_path):
     file = save(tmp_path / "rows.parquet", [ROWS["mnli"][0]])
     with pytest.raises(ArtifactError, match=r"needs .* field 'question'; found hypothesis"):
-        import_benchmark(BENCHMARKS["boolq"], str(file))
+        import_here(BENCHMARKS["boolq"], str(file))
 
 
 @pytest.mark.parametrize(
@@ -218,13 +228,13 @@ def test_error_names_the_columns_of_another_benchmark(tmp_path):
 def test_error_names_an_unreadable_file(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     with pytest.raises(ArtifactError, match=name):
-        import_benchmark(BENCHMARKS["boolq"], str(tmp_path / name))
+        import_here(BENCHMARKS["boolq"], str(tmp_path / name))
 
 
 def test_imported_questions_are_graded_by_letter_and_by_text(tmp_path):
     row, *_ = ROWS["arc_challenge"]
     file = save(tmp_path / "rows.parquet", [row])
-    [question] = import_benchmark(BENCHMARKS["arc_challenge"], str(file)).questions.to_pylist()
+    [question] = import_here(BENCHMARKS["arc_challenge"], str(file)).questions.to_pylist()
     for output, kind in [("C", Kind.CORRECT), ("ice", Kind.CORRECT), ("sand", Kind.INCORRECT)]:
         assert grade_answer(question, output).kind is kind
 
@@ -234,7 +244,7 @@ def test_own_table_keeps_its_columns(tmp_path, kind):
     row = {"question_id": "q1", "benchmark": "mine", "task": "sums", "prompt": "1+1?"}
     rows = [row | {"answer": "2", "n_choices": None, "hint": "easy"}]
     rows += [row | {"question_id": "q2", "answer": "B", "n_choices": 4, "hint": "hard"}]
-    imported = import_questions(save(tmp_path / f"mine.{kind}", rows)).questions
+    imported = import_own(save(tmp_path / f"mine.{kind}", rows)).questions
     write_table(QUESTIONS, imported, tmp_path / "out.parquet")
     back = read_table(QUESTIONS, tmp_path / "out.parquet").to_pylist()
     assert [(q["question_id"], q["answer"], q["n_choices"]) for q in back] == [
@@ -254,7 +264,7 @@ def test_own_table_keeps_its_columns(tmp_path, kind):
 def test_rejects_an_invalid_own_table(tmp_path, text, named):
     (tmp_path / "mine.csv").write_text(text)
     with pytest.raises(ArtifactError, match=named):
-        import_questions(tmp_path / "mine.csv")
+        import_own(tmp_path / "mine.csv")
 
 
 def test_draw_per_task_does_not_depend_on_order():
@@ -284,7 +294,7 @@ def test_gold_answers_of_an_own_table_are_normalised(tmp_path):
     rows.append(
         row | {"question_id": "n", "answer": 3, "grader": "number", "grader_args": {"tolerance": 1}}
     )
-    imported = import_questions(save(tmp_path / "mine.jsonl", rows)).questions.to_pylist()
+    imported = import_own(save(tmp_path / "mine.jsonl", rows)).questions.to_pylist()
     assert [question["answer"] for question in imported[:5]] == ["B"] * 5
     assert grade_answer(imported[5], "Lutetia").kind is Kind.CORRECT
     assert grade_answer(imported[6], "4").kind is Kind.CORRECT
@@ -295,4 +305,4 @@ def test_a_gold_answer_that_cannot_be_right_is_refused_with_its_row(tmp_path, an
     row = {"question_id": "q1", "benchmark": "mine", "task": "t", "prompt": "?\nA. x\nB. y"}
     rows = [row | {"answer": answer, "n_choices": n_choices}]
     with pytest.raises(ArtifactError, match=r"mine\.jsonl, row 1: question 'q1': the gold answer"):
-        import_questions(save(tmp_path / "mine.jsonl", rows))
+        import_own(save(tmp_path / "mine.jsonl", rows))

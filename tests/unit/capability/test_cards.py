@@ -174,3 +174,16 @@ def test_selection_error_names_unknown_candidates():
 def test_rejects_an_empty_selection() -> None:
     with pytest.raises(ZooError, match="name at least one"):
         select_cards({}, [])
+
+
+def test_a_task_that_a_candidate_cannot_read_has_no_statement():
+    sums = dict.fromkeys(("s1", "s2", "s3", "s4"), 1.0)
+    table = outcomes(*answers("sees", ALL_RIGHT), *answers("blind", sums))
+    with pytest.raises(GradingError, match="'blind' has no outcome for 2 of 6"):
+        build_cards(table, TASKS)
+    blind, sees = build_cards(table, TASKS, not_for_all={"w1", "w2"})
+    assert [statement.task for statement in blind.statements] == ["sums"]
+    assert [statement.task for statement in sees.statements] == ["sums", "words"]
+    assert blind.accuracy_fraction == 1.0
+    with pytest.raises(GradingError, match="'blind' has no outcome for 1 of 6"):
+        build_cards(table, TASKS, not_for_all={"w1"})

@@ -77,7 +77,7 @@ def test_imported_questions_can_be_profiled_directly(archive, tmp_path):
         "{model_loading_config: {model_source: ./model}}}]}"
     )
     config = ProfileConfig(zoo=tmp_path / "zoo.yaml", questions=(out,), output_dir=tmp_path / "o")
-    assert len(plan_run(config).question_ids) == 57
+    assert len(plan_run(config).rows) == 57
 
 
 def test_imports_demo_questions_and_own_tables(tmp_path):

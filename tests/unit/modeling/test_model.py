@@ -194,9 +194,23 @@ def test_evidence_by_hand():
 
 def test_rejects_cards_about_different_tasks():
     cards = make_cards(2)
-    other = replace(cards[1], statements=cards[1].statements[:2])
-    with pytest.raises(ZooError, match="different tasks"):
-        card_features([cards[0], other])
+    first, *rest = cards[1].statements
+    other = replace(cards[1], statements=(replace(first, task="elsewhere"), *rest))
+    for pair in ([cards[0], other], [replace(cards[0], statements=tuple(rest)), other]):
+        with pytest.raises(ZooError, match="different tasks"):
+            card_features([*pair, cards[1]])
+
+
+def test_a_card_without_a_statement_has_no_evidence_there():
+    cards = make_cards(2)
+    blind = replace(cards[1], statements=cards[1].statements[:2])
+    for order in ([cards[0], blind], [blind, cards[0]]):
+        features = card_features(order)
+        m = order.index(blind)
+        assert features.tasks == tuple(s.task for s in cards[0].statements)
+        assert features.num_shots_MT[m, 2:].tolist() == [0.0] * (len(features.tasks) - 2)
+        assert features.weights_MT[m, 2:].tolist() == [0.0] * (len(features.tasks) - 2)
+        assert features.mean_evidence_M[m] == pytest.approx(features.weights_MT[m, :2].mean())
 
 
 def test_calibration_recovers_scale_and_shift():

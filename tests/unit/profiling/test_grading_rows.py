@@ -1,13 +1,19 @@
 """Answered rows become outcomes rows, and outcomes become files, cards and counts."""
 
+import base64
+import io
+import re
 from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pytest
+import yaml
+from PIL import Image
 
-from modelsat.artifacts.schemas import OUTCOMES
-from modelsat.artifacts.store import read_manifest, read_table
+from modelsat.aptitude.images import ImageWriter
+from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
+from modelsat.artifacts.store import read_manifest, read_table, write_table
 from modelsat.capability.cards import read_cards
 from modelsat.errors import GradingError
 from modelsat.grading.final_answer import FinalAnswer
@@ -23,6 +29,7 @@ from profiling.report import count_outcomes, write_report
 from profiling.results import Withheld, merge_results, num_engines, renew_grades, save_answers
 from profiling.runner import Answers
 from profiling.work import Plan, plan_run
+from tests.support.drawn_images import drawn
 from tests.support.profiling.zoo_files import QUESTION_IDS
 
 
@@ -301,3 +308,21 @@ def test_report_distinguishes_profiled_reused_and_failed(config: ProfileConfig) 
     assert report["candidates"][0]["prompt_tokens"] == 30
     assert report["candidates"][0]["rows_per_s"] == 3.0
     assert report["failures"] == [{"candidate": "gamma", "reason": "why"}]
+
+
+def test_the_page_shows_images_of_a_task_that_has_them(config: ProfileConfig) -> None:
+    table = config.questions[0]
+    rows = read_table(QUESTIONS, table).to_pylist()
+    rows[1]["images"] = [ImageWriter(table.parent).store(drawn("red", (200, 200)), table.parent)]
+    write_table(QUESTIONS, rows, table)
+    zoo = yaml.safe_load(config.zoo.read_text())
+    for entry in zoo["candidates"]:
+        entry["modalities"] = ["text", "image"]
+    config.zoo.write_text(yaml.safe_dump(zoo))
+    plan = plan_run(config)
+    save_answers(_answers(plan, [_row(name) for name in QUESTION_IDS]), plan, config)
+    write_report(plan.works[:1], set(), {}, {}, plan, config)
+    page = (config.output_dir / "report.html").read_text()
+    [source] = re.findall(r'<img src="data:image/jpeg;base64,([^"]+)"\s+alt="image of t">', page)
+    with Image.open(io.BytesIO(base64.b64decode(source))) as image:
+        assert image.size == (96, 96)

@@ -10,10 +10,11 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from modelsat.aptitude.images import ImageWriter
 from modelsat.aptitude.prompts import Prompts
 from modelsat.errors import ZooError
 from modelsat.zoo.engines.vllm import VllmCandidate
-from profiling.engines.vllm import answer_structure, tokenizer_source
+from profiling.engines.vllm import answer_structure, multimodal_data, tokenizer_source
 from profiling.rendering import (
     OPTION_TOKENS,
     QUESTION,
@@ -22,6 +23,7 @@ from profiling.rendering import (
     fill_nulls,
     render_prompts,
 )
+from tests.support.drawn_images import drawn
 
 WORDS = ["<s>", "<unk>", "<user>", "<assistant>", "how", "many", "?", "Answer:", "A", "B", "yes"]
 TEMPLATE = (
@@ -59,6 +61,7 @@ def _questions(prompts: list[str], n_choices: list[int | None]) -> pa.Table:
                 "grader": pa.nulls(len(prompts), pa.string()),
                 "grader_args": pa.nulls(len(prompts), pa.string()),
                 "request": pa.nulls(len(prompts), pa.string()),
+                "images": pa.nulls(len(prompts), pa.list_(pa.string())),
             }
         )
     )
@@ -66,7 +69,7 @@ def _questions(prompts: list[str], n_choices: list[int | None]) -> pa.Table:
 
 def test_prompt_is_one_user_message_with_one_opening_token(tmp_path: Path) -> None:
     source = _saved(tmp_path, TEMPLATE)
-    rendered = render_prompts(_questions(["how many ?", "many"], [None, 4]), source, Prompts())
+    rendered, _ = render_prompts(_questions(["how many ?", "many"], [None, 4]), source, Prompts())
     assert rendered["tokenized_prompt"].to_pylist() == [[0, 2, 4, 5, 6, 3], [0, 2, 5, 3]]
     assert rendered["question_id"].to_pylist() == ["0", "1"]
     assert rendered[QUESTION].to_pylist() == ["how many ?", "many"]
@@ -75,7 +78,7 @@ def test_prompt_is_one_user_message_with_one_opening_token(tmp_path: Path) -> No
 def test_the_chat_template_gets_the_arguments_of_the_candidate(tmp_path: Path) -> None:
     template = "{% if enable_thinking %}how {% endif %}" + TEMPLATE
     source = replace(_saved(tmp_path, template), template_arguments={"enable_thinking": True})
-    rendered = render_prompts(_questions(["many"], [None]), source, Prompts())
+    rendered, _ = render_prompts(_questions(["many"], [None]), source, Prompts())
     [tokens] = rendered["tokenized_prompt"].to_pylist()
     assert tokens[0] == WORDS.index("how")
 
@@ -86,7 +89,7 @@ def test_a_questions_own_request_is_rendered_with_its_tools(tmp_path: Path) -> N
     asked = _questions(["how", "how"], [None, None])
     place = asked.schema.get_field_index("request")
     asked = asked.set_column(place, "request", pa.array(["", json.dumps(request)]))
-    rendered = render_prompts(asked, source, Prompts())
+    rendered, _ = render_prompts(asked, source, Prompts())
     _, tokens = rendered["tokenized_prompt"].to_pylist()
     assert [WORDS[token] for token in tokens] == ["how", "<s>", "<user>", "many", "<assistant>"]
 
@@ -109,9 +112,29 @@ def test_a_response_format_becomes_structured_output(
     assert answer_structure(response_format) == structure
 
 
+def test_images_become_placeholders_and_stay_at_hand(tmp_path: Path) -> None:
+    template = (
+        "{% for m in messages %}{% for p in m['content'] %}"
+        "{{ 'many' if p['type'] == 'image' else p['text'] }} {% endfor %}{% endfor %}"
+    )
+    source = _saved(tmp_path, template)
+    red, blue = drawn("red"), drawn("blue")
+    names = [ImageWriter(tmp_path).store(data, tmp_path) for data in (red, blue)]
+    asked = _questions(["how <image2> yes", "how"], [None, None])
+    place = asked.schema.get_field_index("images")
+    asked = asked.set_column(place, "images", pa.array(["\n".join(names), names[0]]))
+    rendered, images = render_prompts(asked, source, Prompts(), [str(tmp_path)])
+    texts = [[WORDS[t] for t in row] for row in rendered["tokenized_prompt"].to_pylist()]
+    assert texts == [["many", "how", "many", "yes"], ["many", "how"]]
+    assert images == [[red, blue], [red]]
+    [first, second] = multimodal_data(images[0])["multimodal_data"]["image"]
+    assert (first.getpixel((0, 0)), second.getpixel((0, 0))) == ((255, 0, 0), (0, 0, 255))
+    assert multimodal_data([]) == {}
+
+
 def test_engine_rows_have_no_nulls(tmp_path: Path) -> None:
     source = _saved(tmp_path, TEMPLATE)
-    rendered = render_prompts(_questions(["how", "many"], [None, 4]), source, Prompts())
+    rendered, _ = render_prompts(_questions(["how", "many"], [None, 4]), source, Prompts())
     assert rendered["n_choices"].to_pylist() == [0, 4]
     assert rendered["grader"].to_pylist() == ["", ""]
 
@@ -155,7 +178,7 @@ def test_tokenizer_has_the_revision_of_the_engine(
     monkeypatch.setattr(AutoTokenizer, "from_pretrained", from_hub)
     _load_tokenizer.cache_clear()
     source = _of_vllm("org/model", **engine_kwargs)
-    rendered = render_prompts(_questions(["how"], [None]), source, Prompts())
+    rendered, _ = render_prompts(_questions(["how"], [None]), source, Prompts())
     opening = {"main": "how", "v2": "many", "v3": "yes"}[revision]
     assert rendered["tokenized_prompt"].to_pylist()[0][0] == WORDS.index(opening)
     _load_tokenizer.cache_clear()
@@ -167,17 +190,17 @@ EXAMPLES = {"t": (("many", "yes"),)}
 def test_examples_come_before_the_question_as_a_chat_or_as_text(tmp_path: Path) -> None:
     source = _saved(tmp_path, TEMPLATE)
     asked = _questions(["how ?"], [None])
-    chat = render_prompts(asked, source, Prompts(examples=EXAMPLES))
+    chat, _ = render_prompts(asked, source, Prompts(examples=EXAMPLES))
     # This template puts an assistant's message as it puts a user's.
     assert chat["tokenized_prompt"].to_pylist() == [[0, 2, 5, 2, 10, 2, 4, 6, 3]]
-    plain = render_prompts(asked, source, Prompts(chat_template=False, examples=EXAMPLES))
+    plain, _ = render_prompts(asked, source, Prompts(chat_template=False, examples=EXAMPLES))
     assert plain["tokenized_prompt"].to_pylist() == [[5, 7, 10, 4, 6, 7]]
 
 
 def test_plain_text_needs_no_chat_template(tmp_path: Path) -> None:
     source = _saved(tmp_path, None)
     plain = Prompts(chat_template=False)
-    rendered = render_prompts(_questions(["how"], [None]), source, plain)
+    rendered, _ = render_prompts(_questions(["how"], [None]), source, plain)
     assert rendered["tokenized_prompt"].to_pylist() == [[4, 7]]
     assert rendered[OPTION_TOKENS].to_pylist() == [[]]
 
@@ -185,7 +208,7 @@ def test_plain_text_needs_no_chat_template(tmp_path: Path) -> None:
 def test_each_question_has_the_tokens_of_its_own_options(tmp_path: Path) -> None:
     source = _saved(tmp_path, None)
     prompts = Prompts(chat_template=False, scoring="loglikelihood")
-    rendered = render_prompts(_questions(["how", "many"], [1, 2]), source, prompts)
+    rendered, _ = render_prompts(_questions(["how", "many"], [1, 2]), source, prompts)
     assert rendered[OPTION_TOKENS].to_pylist() == [[8], [8, 9]]
 
 

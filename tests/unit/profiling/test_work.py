@@ -10,6 +10,7 @@ import pytest
 import yaml
 from safetensors.numpy import save_file
 
+from modelsat.aptitude.images import ImageWriter
 from modelsat.aptitude.prompts import PromptConfig
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import read_table, write_table
@@ -20,6 +21,7 @@ from profiling.config import ProfileConfig, RemoteConfig
 from profiling.dry_run import describe_plan
 from profiling.runner import make_job
 from profiling.work import Work, check_writable, plan_run
+from tests.support.drawn_images import drawn
 from tests.support.profiling.zoo_files import QUESTION_IDS, questions
 
 
@@ -263,3 +265,29 @@ def test_a_candidate_is_not_asked_questions_that_it_cannot_read(config: ProfileC
     assert [row["num_not_read"] for row in described["candidates"]] == [0, 1]
     job = make_job(without, GRADED.arrow.empty_table(), plan_run(config), config, "g")
     assert job.settled.to_pylist() == ["q3"]
+
+
+def _with_image(config: ProfileConfig) -> str:
+    """Give the first training question an image; return its entry."""
+    table = config.questions[1]
+    rows = read_table(QUESTIONS, table).to_pylist()
+    rows[0]["images"] = [ImageWriter(table.parent).store(drawn("red"), table.parent)]
+    write_table(QUESTIONS, rows, table)
+    return rows[0]["images"][0]
+
+
+def test_images_are_asked_of_candidates_that_read_them(config: ProfileConfig) -> None:
+    _with_image(config)
+    zoo = yaml.safe_load(config.zoo.read_text())
+    zoo["candidates"][0]["modalities"] = ["text", "image"]
+    config.zoo.write_text(yaml.safe_dump(zoo))
+    sees, blind = plan_run(config).works
+    assert sees.question_ids == QUESTION_IDS
+    assert blind.question_ids == (*QUESTION_IDS[:3], *QUESTION_IDS[4:])
+
+
+def test_a_missing_image_is_named_before_anything_starts(config: ProfileConfig) -> None:
+    name = _with_image(config)
+    (config.questions[1].parent / name).unlink()
+    with pytest.raises(ArtifactError, match=f"image {name} is in none of"):
+        plan_run(config)

@@ -1,6 +1,7 @@
 """One replica of a candidate behind a URL, against a server that misbehaves on command."""
 
 import asyncio
+import base64
 import json
 import logging
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from modelsat.aptitude.images import ImageWriter
 from modelsat.aptitude.prompts import Prompts
 from modelsat.errors import ZooError
 from modelsat.zoo.engines.openai import OpenAICandidate
@@ -21,6 +23,7 @@ from profiling.config import RemoteConfig
 from profiling.engines.openai import Endpoint, Pace, open_client
 from profiling.keeping import BatchKeeper
 from profiling.pipeline import grade_row
+from tests.support.drawn_images import drawn
 from tests.support.upstream import Upstream, running_upstream
 
 KEY = "sk-very-secret"
@@ -51,13 +54,15 @@ class Asking:
         prompts: Prompts | None = None,
         grader: str | None = None,
         request: str | None = None,
+        images: list[str] | None = None,
+        folders: tuple[str, ...] = (),
         **limits: Any,
     ) -> list[dict[str, Any]]:
         """Graded rows of so many questions, asked in one batch."""
         config = RemoteConfig.model_validate({"max_retries": 0, "request_timeout_s": 5, **limits})
         candidate = self.candidate.model_copy(update={"api_key_env": key})
         question = {"task": "t", "prompt": prompt, "answer": GOLD, "n_choices": None}
-        question |= {"grader": grader, "request": request}
+        question |= {"grader": grader, "request": request, "images": images}
         rows = [{"question_id": f"q{i}", **question} for i in range(number)]
 
         async def run() -> list[dict[str, Any]]:
@@ -70,6 +75,7 @@ class Asking:
                     fields=config.request_fields,
                     max_new_tokens={"text": 2, "math": 700},
                     prompts=prompts or Prompts(),
+                    folders=folders,
                     max_lost=BLOCK_SIZE,
                 )
                 return await keeper.keep(rows, endpoint.answer)
@@ -300,3 +306,17 @@ def test_a_questions_own_request_is_sent_and_calls_of_tools_are_answers(
     }
     [call] = json.loads(row["output"])["tool_calls"]
     assert call["function"]["name"] == "add"
+
+
+def test_images_are_sent_as_parts_of_the_message(
+    upstream: Upstream, asking: Asking, tmp_path: Path
+) -> None:
+    image = drawn("red")
+    name = ImageWriter(tmp_path).store(image, tmp_path)
+    asking.ask(prompt="What is <image1>?", images=[name], folders=(str(tmp_path),))
+    [(_, _, body)] = upstream.requests
+    [message] = body["messages"]
+    text, part, end = message["content"]
+    assert (text["text"], end["text"]) == ("What is ", "?")
+    sent = base64.b64decode(part["image_url"]["url"].removeprefix("data:image/png;base64,"))
+    assert sent == image
