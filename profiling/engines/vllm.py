@@ -74,7 +74,7 @@ class Engine(ProfilingEngine):
                 ) from None
 
     def reads(self, row: Mapping[str, Any]) -> bool:
-        """Return whether the zoo file says so, and whether images are embedded; no sound is sent."""
+        """Return whether the zoo file says so and images are embedded; no sound is sent."""
         if not can_answer(self._candidate, row):
             return False
         messages = (read_request(row) or {"messages": []})["messages"]
