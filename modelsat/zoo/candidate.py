@@ -6,6 +6,7 @@ Callers use this interface and never test for an engine. Each engine has one mod
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, Self
@@ -90,12 +91,17 @@ class Candidate(FrozenConfig, ABC):
     @property
     def slug(self) -> str:
         """The name in lower-case letters, digits and dashes, for folders and applications."""
-        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+        return _slug(self.name)
+
+    @property
+    def engine_name(self) -> str:
+        """Name of the candidate that its engine starts as; another one's if they share it."""
+        return self.name
 
     @property
     def application_name(self) -> str:
-        """Name of its Serve application, when this cluster runs it."""
-        return f"candidate-{self.slug}"
+        """Name of its engine's Serve application, when this cluster runs it."""
+        return f"candidate-{_slug(self.engine_name)}"
 
     @property
     @abstractmethod
@@ -143,9 +149,24 @@ class Candidate(FrozenConfig, ABC):
         """
         return self
 
+    def sharing(self, others: Sequence["Candidate"]) -> Self:
+        """Return the candidate with the settings of the engine that it shares, if it does.
+
+        Args:
+            others: the candidates of the zoo.
+
+        Raises:
+            ValueError: there is no such engine.
+        """
+        return self
+
     def check_absolute(self) -> None:
         """Check that no path of the entry is relative to the folder of a zoo file.
 
         Raises:
             ZooError: one is.
         """
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

@@ -34,7 +34,7 @@ class Zoo(FrozenConfig):
             repeated = sorted(value for value, count in counts.items() if count > 1)
             if repeated:
                 raise ValueError(f"duplicate {what} {repeated}; every candidate needs its own")
-        return candidates
+        return tuple(candidate.sharing(candidates) for candidate in candidates)
 
     @property
     def names(self) -> tuple[str, ...]:

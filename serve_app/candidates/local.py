@@ -26,11 +26,15 @@ class LocalClient:
     Args:
         candidate: name of the candidate.
         application: name of its application, which need not run yet.
+        engine_name: name of the model that the application serves.
         scales_to_zero: whether a request starts a replica if there is none.
     """
 
-    def __init__(self, candidate: str, application: str, *, scales_to_zero: bool = False) -> None:
+    def __init__(
+        self, candidate: str, application: str, *, engine_name: str, scales_to_zero: bool = False
+    ) -> None:
         self._name = candidate
+        self._engine_name = engine_name
         self._application = application
         self._scales_to_zero = scales_to_zero
         self._num_replicas: int | None = None
@@ -93,7 +97,8 @@ class LocalClient:
     async def _send(
         self, handle: DeploymentHandle, endpoint: Endpoint, body: Mapping[str, Any]
     ) -> Answer:
-        source = _ReplicaSource(handle.answer.remote(endpoint, dict(body)))
+        renamed = {**body, "model": self._engine_name}
+        source = _ReplicaSource(handle.answer.remote(endpoint, renamed))
         try:
             status = int(await source.read() or 502)
             return await self._answered(status, source, endpoint, body)

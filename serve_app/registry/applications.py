@@ -6,6 +6,7 @@ A separate process imports the engine, deploys and ends, so that this one stays 
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import ray
@@ -48,12 +49,17 @@ class ServeApplications:
         """Start applications side by side and wait until they run."""
         if not candidates:
             return {}
-        refused = await self._submit(candidates)
+        of_one = await self._submit(candidates)
+        errors = {c.application_name: of_one[c.name] for c in candidates if c.name in of_one}
+        refused = {
+            candidate.name: errors[candidate.application_name]
+            for candidate in candidates
+            if candidate.application_name in errors
+        }
         submitted = [candidate for candidate in candidates if candidate.name not in refused]
         failures = await self._wait_until_running(submitted)
-        for candidate in submitted:
-            if candidate.name in failures:
-                await self.delete(candidate.application_name)
+        for application in {c.application_name for c in submitted if c.name in failures}:
+            await self.delete(application)
         return {**refused, **failures}
 
     async def delete(self, application: str) -> None:
@@ -78,25 +84,26 @@ class ServeApplications:
         present = {n for n, o in (await _overviews()).items() if o.status not in _DEAD}
         recorded = self._read_record()
         refused: dict[str, ModelSatError] = {}
-        new: dict[str, tuple[Candidate, str]] = {}
+        new: dict[str, tuple[Candidate, str]] = {}  # one of the candidates of each engine
         for candidate in candidates:
             application, wanted = candidate.application_name, self._configuration_hash(candidate)
-            if application in present and recorded.get(application) == wanted:
+            is_present = application in present and recorded.get(application) == wanted
+            if is_present or application in new:
                 continue
             try:
                 cluster_engine_of(candidate).check_hardware(num_gpus)
             except ModelSatError as error:
                 refused[candidate.name] = error
             else:
-                new[candidate.name] = (candidate, wanted)
+                new[application] = (candidate, wanted)
         if new:
             refused.update(await self._run([candidate for candidate, _ in new.values()]))
             self._write_record(
                 {
                     **recorded,
                     **{
-                        candidate.application_name: wanted
-                        for candidate, wanted in new.values()
+                        application: wanted
+                        for application, (candidate, wanted) in new.items()
                         if candidate.name not in refused
                     },
                 }
@@ -120,11 +127,13 @@ class ServeApplications:
         self, candidates: Sequence[Candidate]
     ) -> dict[str, ModelSatError]:
         failures: dict[str, ModelSatError] = {}
-        waiting = {candidate.application_name: candidate.name for candidate in candidates}
+        waiting: dict[str, list[str]] = {}
+        for candidate in candidates:
+            waiting.setdefault(candidate.application_name, []).append(candidate.name)
         deadline = asyncio.get_running_loop().time() + self._startup_timeout_s
         while waiting:
             overviews = await _overviews()
-            for application, name in list(waiting.items()):
+            for application, names in list(waiting.items()):
                 overview = overviews.get(application)
                 if overview is None:
                     continue
@@ -132,11 +141,11 @@ class ServeApplications:
                     del waiting[application]
                 elif overview.status == ApplicationStatus.DEPLOY_FAILED:
                     del waiting[application]
-                    failures[name] = ZooError(
-                        f"candidate {name!r} cannot start: {failure_reason(overview)}"
-                    )
+                    reason = failure_reason(overview)
+                    for name in names:
+                        failures[name] = ZooError(f"candidate {name!r} cannot start: {reason}")
             if waiting and asyncio.get_running_loop().time() > deadline:
-                for name in waiting.values():
+                for name in chain.from_iterable(waiting.values()):
                     failures[name] = MachineError(
                         f"candidate {name!r} is not ready after {self._startup_timeout_s:g} s; "
                         "give the cluster more CPUs, GPUs or memory, or raise startup_timeout_s"

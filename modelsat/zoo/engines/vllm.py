@@ -4,10 +4,11 @@
 being written and read again.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import field_validator
+from pydantic import Field, model_validator
 
 from modelsat.artifacts.hashing import content_hash, directory_hash
 from modelsat.artifacts.store import read_json
@@ -20,22 +21,55 @@ class VllmCandidate(Candidate):
 
     Attributes:
         llm_config: fields of Ray's ``LLMConfig``, as written in the zoo file.
+        same_engine_as: another candidate, whose engine answers for this one too, with the
+            ``generation`` of this one; instead of ``llm_config``.
     """
 
     engine: Literal["vllm"]
-    llm_config: dict[str, Any]
+    llm_config: dict[str, Any] = Field(default_factory=dict)
+    same_engine_as: str | None = None
 
     runs_on_cluster: ClassVar[bool] = True
 
-    @field_validator("llm_config")
-    @classmethod
-    def _has_source(cls, llm_config: dict[str, Any]) -> dict[str, Any]:
-        loading = llm_config.get("model_loading_config")
+    @model_validator(mode="after")
+    def _has_source(self) -> Self:
+        if self.same_engine_as and not self.llm_config:
+            return self  # until it is part of a zoo
+        loading = self.llm_config.get("model_loading_config")
         if not isinstance(loading, dict) or not isinstance(loading.get("model_source"), str):
             raise ValueError(
-                "model_loading_config.model_source is missing; give a hub id or a directory"
+                "llm_config.model_loading_config.model_source is missing; give a hub id or a "
+                "directory, or the candidate whose engine it shares (same_engine_as)"
             )
-        return llm_config
+        return self
+
+    @property
+    def engine_name(self) -> str:
+        """Name of the candidate that its engine starts as; another one's if they share it."""
+        return self.same_engine_as or self.name
+
+    def sharing(self, others: Sequence[Candidate]) -> Self:
+        """Return the candidate with the ``llm_config`` of the engine that it shares.
+
+        Raises:
+            ValueError: no other candidate has that engine, or the entry has another
+                ``llm_config`` of its own.
+        """
+        if self.same_engine_as is None:
+            return self
+        owners = [one for one in others if one.name == self.same_engine_as]
+        owner = owners[0] if owners else None
+        if not isinstance(owner, VllmCandidate) or owner.same_engine_as is not None:
+            raise ValueError(
+                f"candidate {self.name!r}: same_engine_as is {self.same_engine_as!r}, which is not "
+                "a candidate of this zoo with an llm_config of its own"
+            )
+        if self.llm_config not in ({}, owner.llm_config):
+            raise ValueError(
+                f"candidate {self.name!r} has an llm_config and shares the engine of "
+                f"{owner.name!r}; leave out one of the two"
+            )
+        return self.model_copy(update={"llm_config": owner.llm_config})
 
     @property
     def source(self) -> str:

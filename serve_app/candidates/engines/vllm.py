@@ -49,6 +49,7 @@ class Engine(ClusterEngine):
         return LocalClient(
             self._candidate.name,
             self._candidate.application_name,
+            engine_name=self._candidate.engine_name,
             scales_to_zero=scales_to_zero(self._candidate),
         )
 
@@ -60,7 +61,7 @@ class Engine(ClusterEngine):
         if not isinstance(changed, VllmCandidate):
             return False
         mine = self._candidate
-        return (changed.name, changed.llm_config) == (mine.name, mine.llm_config)
+        return (changed.engine_name, changed.llm_config) == (mine.engine_name, mine.llm_config)
 
     def check_hardware(self, num_gpus: float) -> None:
         """Check that Ray would not wait for a GPU that the cluster does not have.
@@ -111,7 +112,7 @@ class Engine(ClusterEngine):
 def complete_llm_config(candidate: VllmCandidate, options: CandidateOptions) -> dict[str, Any]:
     """Return ``llm_config`` with defaults for the settings that the zoo file leaves out.
 
-    - ``model_id`` becomes the candidate's name, so that responses name the model that clients pin;
+    - ``model_id`` becomes the name of the candidate whose engine it is;
     - streamed tokens leave at once (Ray's default holds them back 50 ms);
     - a replica and its queue hold a limited number of requests, and scale-up has a target;
     - a replica that stops has time to finish its streams (Serve's default of 20 s cuts them);
@@ -122,7 +123,7 @@ def complete_llm_config(candidate: VllmCandidate, options: CandidateOptions) -> 
     """
     llm_config = copy.deepcopy(candidate.llm_config)
     loading = llm_config["model_loading_config"]
-    loading["model_id"] = candidate.name
+    loading["model_id"] = candidate.engine_name
     if candidate.is_directory:
         loading["model_source"] = str(Path(candidate.source).resolve())
     llm_config.setdefault("log_engine_metrics", False)

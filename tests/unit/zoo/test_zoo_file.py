@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from modelsat.errors import ZooError
-from modelsat.zoo.zoo_file import load_zoo
+from modelsat.zoo.zoo_file import Zoo, load_zoo
 
 
 @pytest.fixture
@@ -188,3 +188,41 @@ def test_content_hash_depends_on_weights_and_options_but_not_on_price(write_zoo,
     assert hash_of(llm_config=other) != first
     (model_dir / "model.safetensors").write_bytes(b"other weights")
     assert hash_of() != first
+
+
+def sharer(name="quick", owner="tiny", **changes):
+    entry = candidate(name, **changes)
+    if "llm_config" not in changes:
+        del entry["llm_config"]
+    return {**entry, "same_engine_as": owner}
+
+
+def test_two_candidates_share_an_engine_with_settings_of_their_own(write_zoo, model_dir):
+    generation = {"chat_template_kwargs": {"enable_thinking": False}}
+    zoo = load_zoo(write_zoo(sharer(generation=generation), candidate()))
+    quick, tiny = zoo.candidates
+    assert quick.llm_config == tiny.llm_config
+    assert quick.source == str(model_dir)
+    assert quick.application_name == tiny.application_name == "candidate-tiny"
+    assert (quick.slug, quick.engine_name) == ("quick", "tiny")
+    assert quick.content_hash() != tiny.content_hash()
+    again = Zoo.model_validate(zoo.model_dump(mode="json"))
+    assert again == zoo
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        ([sharer(owner="gone"), candidate()], "same_engine_as is 'gone', which is not"),
+        ([sharer(owner="quick")], "same_engine_as is 'quick', which is not"),
+        ([sharer(owner="far"), remote()], "same_engine_as is 'far', which is not"),
+        ([candidate(), sharer(), sharer("third", "quick")], "same_engine_as is 'quick'"),
+        (
+            [candidate(), sharer(llm_config=candidate(source="./other")["llm_config"])],
+            "leave out one of the two",
+        ),
+    ],
+)
+def test_an_engine_that_cannot_be_shared_is_refused(write_zoo, model_dir, entries, reason):
+    with pytest.raises(ZooError, match=reason):
+        load_zoo(write_zoo(*entries))

@@ -84,7 +84,11 @@ def client(serve):
 
     def build(*parts):
         handle = serve["candidate-small"] = FakeHandle(FakeResponse(*parts))
-        return LocalClient("small", "candidate-small"), handle.responses[0], handle
+        return (
+            LocalClient("small", "candidate-small", engine_name="engine"),
+            handle.responses[0],
+            handle,
+        )
 
     return build
 
@@ -99,7 +103,7 @@ def test_a_document_comes_from_the_candidates_application(client, endpoint):
     small, response, handle = client("200", json.dumps(DOCUMENT))
     status, (document,) = asyncio.run(collect(small, {"top_k": 1}, endpoint))
     assert (status, json.loads(document)) == (200, DOCUMENT)
-    assert handle.requests == [(endpoint, {"top_k": 1})]
+    assert handle.requests == [(endpoint, {"top_k": 1, "model": "engine"})]
     assert not response.cancelled
 
 
@@ -237,7 +241,7 @@ def test_giving_up_does_not_affect_started_answers_and_later_requests(client, se
 
 
 def test_an_application_that_does_not_run_yet_is_asked_for_again(serve):
-    small = LocalClient("small", "candidate-small")
+    small = LocalClient("small", "candidate-small", engine_name="engine")
     with pytest.raises(CandidateFailure, match="unreachable"):
         asyncio.run(collect(small))
     serve["candidate-small"] = FakeHandle(FakeResponse("200", json.dumps(DOCUMENT)))
