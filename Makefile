@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The theme advertises its successor otherwise.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help setup quickstart test test-unit check docs fmt proof router-lite benchmark-quality benchmark-serving benchmark-jobs benchmark-gpu benchmark-tests soak clean
+.PHONY: help setup quickstart test test-unit check docs fmt proof router-lite benchmark-quality benchmark-serving benchmark-jobs benchmark-imports benchmark-gpu benchmark-tests soak clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -69,6 +69,9 @@ benchmark-serving: setup ## overhead, throughput and LiteLLM beside it; about 15
 
 benchmark-jobs: setup ## both jobs: kills, replicas, overhead, training speed; about 25 minutes
 	@$(BIN)/python -m tests.benchmarks.jobs --out docs/benchmarks/jobs.md
+
+benchmark-imports: setup ## import of a million answers: time and memory; about 5 minutes
+	@$(BIN)/python -m tests.benchmarks.imports --out docs/benchmarks/imports.md
 
 benchmark-gpu: setup ## training and scoring on one GPU of 80 GB, random weights; about 5 minutes
 	@$(BIN)/python -m tests.benchmarks.gpu --out docs/benchmarks/gpu.md
