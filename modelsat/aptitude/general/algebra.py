@@ -31,7 +31,9 @@ def _terms(parts: Sequence[tuple[int, str]]) -> str:
     text = ""
     for value, symbol in parts:
         if value:
-            size = f"{abs(value)}*{symbol}" if symbol and abs(value) > 1 else symbol or f"{abs(value)}"
+            size = (
+                f"{abs(value)}*{symbol}" if symbol and abs(value) > 1 else symbol or f"{abs(value)}"
+            )
             sign = " - " if value < 0 else " + "
             text += f"{sign}{size}" if text else f"{'-' if value < 0 else ''}{size}"
     return text or "0"
@@ -75,7 +77,13 @@ def _linear_system(rng: Random, level: int) -> Item:
 
 
 # Degree and exponent of each factor, by level.
-_FACTORS = (((1, 1), (1, 1)), ((2, 1), (1, 1)), ((2, 1), (3, 1)), ((1, 4), (2, 1)), ((2, 4), (2, 2)))
+_FACTORS = (
+    ((1, 1), (1, 1)),
+    ((2, 1), (1, 1)),
+    ((2, 1), (3, 1)),
+    ((1, 4), (2, 1)),
+    ((2, 4), (2, 2)),
+)
 
 
 def _polynomial_coefficient(rng: Random, level: int) -> Item:
@@ -97,7 +105,9 @@ def _taylor(polynomial: Polynomial, at: int) -> list[Fraction]:
     """Return value, first derivative and half the second derivative at a point."""
     values = [Fraction(0)] * 3
     for coefficient in reversed(polynomial):
-        values = [a * at + b for a, b in zip(values, [Fraction(coefficient), *values], strict=False)]
+        values = [
+            a * at + b for a, b in zip(values, [Fraction(coefficient), *values], strict=False)
+        ]
     return values
 
 

@@ -75,21 +75,23 @@ def _program(rng: Random, level: int) -> Item:
         n=rng.randint(18, 30),
         **names,
     )
-    return number_item(f"What does this Python program print?\n```python\n{source}\n```",
-                       int(_printed(source)))
+    return number_item(
+        f"What does this Python program print?\n```python\n{source}\n```", int(_printed(source))
+    )
 
 
 def _machine(rng: Random, level: int) -> Item:
     num_states, num_inputs = ((3, 4), (4, 8), (5, 14), (6, 22), (7, 32))[level - 1]
-    states, inputs = invented(rng, num_states), rng.sample("abcdefghjkmnpqrstuvwxyz", 2 + level // 3)
+    states, inputs = (
+        invented(rng, num_states),
+        rng.sample("abcdefghjkmnpqrstuvwxyz", 2 + level // 3),
+    )
     following = {(s, i): rng.choice([t for t in states if t != s]) for s in states for i in inputs}
     word = [rng.choice(inputs) for _ in range(num_inputs)]
     path = [rng.choice(states)]
     for symbol in word:
         path.append(following[path[-1], symbol])
-    lines = [
-        f"{s}: " + ", ".join(f"{i} -> {following[s, i]}" for i in inputs) for s in states
-    ]
+    lines = [f"{s}: " + ", ".join(f"{i} -> {following[s, i]}" for i in inputs) for s in states]
     table = "\n".join(lines)
     return json_item(
         f"A machine moves between states as this table says (state: input -> next state).\n{table}\n"
@@ -112,16 +114,26 @@ def _operation(rng: Random, level: int) -> Operation:
     ]
     hard: list[Operation] = [
         (f"move the first {k} elements to the end, in the same order", lambda v: v[k:] + v[:k]),
-        (f"replace each element by its remainder when divided by {n + 8}",
-         lambda v: [x % (n + 8) for x in v]),
-        ("double every element at an odd position (the first position is 1)",
-         lambda v: [x * 2 if i % 2 == 0 else x for i, x in enumerate(v)]),
-        ("append the difference of the largest and the smallest element",
-         lambda v: [*v, max(v) - min(v)]),
-        ("remove the first occurrence of the smallest element",
-         lambda v: [x for i, x in enumerate(v) if i != v.index(min(v))]),
-        ("replace every element from the second on by its sum with the element before it, as it was",
-         lambda v: [v[0], *(a + b for a, b in zip(v, v[1:], strict=False))]),
+        (
+            f"replace each element by its remainder when divided by {n + 8}",
+            lambda v: [x % (n + 8) for x in v],
+        ),
+        (
+            "double every element at an odd position (the first position is 1)",
+            lambda v: [x * 2 if i % 2 == 0 else x for i, x in enumerate(v)],
+        ),
+        (
+            "append the difference of the largest and the smallest element",
+            lambda v: [*v, max(v) - min(v)],
+        ),
+        (
+            "remove the first occurrence of the smallest element",
+            lambda v: [x for i, x in enumerate(v) if i != v.index(min(v))],
+        ),
+        (
+            "replace every element from the second on by its sum with the element before it, as it was",
+            lambda v: [v[0], *(a + b for a, b in zip(v, v[1:], strict=False))],
+        ),
         ("sort the first four elements in ascending order", lambda v: sorted(v[:4]) + v[4:]),
     ]
     return rng.choice(easy if level == 1 else [*easy, *hard] if level <= 3 else hard)

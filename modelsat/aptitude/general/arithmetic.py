@@ -47,8 +47,12 @@ def _remainder(rng: Random, level: int) -> Item:
         a, b = rng.randint(20, 99), rng.randint(3, 99)
         text, value = (f"{a} + {b}", a + b) if level == 1 else (f"{a} * {b}", a * b)
     else:
-        first, a, m = _power(rng, (12, 40, 300)[level - 3], ((5, 20), (20, 99), (99, 5000))[level - 3])
-        second, b, n = _power(rng, (12, 40, 300)[level - 3], ((2, 3), (5, 20), (99, 5000))[level - 3])
+        first, a, m = _power(
+            rng, (12, 40, 300)[level - 3], ((5, 20), (20, 99), (99, 5000))[level - 3]
+        )
+        second, b, n = _power(
+            rng, (12, 40, 300)[level - 3], ((2, 3), (5, 20), (99, 5000))[level - 3]
+        )
         text, value = f"{first} + {second}", pow(a, m, modulus) + pow(b, n, modulus)
     who = rng.choice(NAMES)
     return number_item(
@@ -68,7 +72,9 @@ def _multiples(rng: Random, level: int) -> Item:
         any(n % d == 0 for d in divisors) and (excluded is None or n % excluded != 0)
         for n in range(first, last + 1)
     )
-    of = f"by {divisors[0]}" if level == 1 else f"by at least one of {listed([*map(str, divisors)])}"
+    of = (
+        f"by {divisors[0]}" if level == 1 else f"by at least one of {listed([*map(str, divisors)])}"
+    )
     but = "" if excluded is None else f", but not by {excluded}"
     return number_item(
         f"{rng.choice(NAMES)} writes down every whole number from {first} to {last}, both included, "
@@ -102,8 +108,14 @@ TASKS = tasks_of(
     "arithmetic",
     {
         "expressions": (_expression, "arithmetic, calculation, parentheses, integers, operations"),
-        "remainders": (_remainder, "remainder, modular arithmetic, powers, division, number theory"),
-        "multiples": (_multiples, "divisibility, multiples, counting, inclusion-exclusion, integers"),
+        "remainders": (
+            _remainder,
+            "remainder, modular arithmetic, powers, division, number theory",
+        ),
+        "multiples": (
+            _multiples,
+            "divisibility, multiples, counting, inclusion-exclusion, integers",
+        ),
         "congruences": (_congruences, "congruences, remainders, number theory, search, modulus"),
     },
 )

@@ -12,10 +12,17 @@ from modelsat.aptitude.general import (
     algorithms,
     arithmetic,
     coding,
+    dates,
+    documents,
+    instructions,
+    languages,
     logic,
     planning,
     probability,
     space,
+    structured_output,
+    text,
+    tools,
 )
 from modelsat.aptitude.general.task import NUM_LEVELS, Item, Task
 from modelsat.aptitude.tasks import SHOTS_PER_TASK, TaskSet, build_task_set
@@ -31,7 +38,14 @@ TASKS: tuple[Task, ...] = (
     *logic.TASKS,
     *algorithms.TASKS,
     *coding.TASKS,
+    *structured_output.TASKS,
+    *tools.TASKS,
+    *instructions.TASKS,
+    *text.TASKS,
+    *documents.TASKS,
+    *dates.TASKS,
     *space.TASKS,
+    *languages.TASKS,
     *planning.TASKS,
 )
 DOMAINS = tuple(dict.fromkeys(task.domain for task in TASKS))

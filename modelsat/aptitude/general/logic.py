@@ -25,12 +25,18 @@ def _statement(rng: Random, who: Sequence[str], speaker: int, level: int) -> Clu
         (f"{x} and {y} are of different kinds", lambda k: k[a] != k[b]),
     ]
     compound: list[Clue] = [
-        (f"exactly {number} of us {'is a knight' if number == 1 else 'are knights'}",
-         lambda k: sum(k) == number),
-        (f"if {x} is a knight, then {y} {'am' if y == 'I' else 'is'} a {kind[truth]}",
-         lambda k: not k[a] or k[b] == truth),
-        (f"{x} is a {kind[truth]} or {y} {'am' if y == 'I' else 'is'} a knave, or both",
-         lambda k: k[a] == truth or not k[b]),
+        (
+            f"exactly {number} of us {'is a knight' if number == 1 else 'are knights'}",
+            lambda k: sum(k) == number,
+        ),
+        (
+            f"if {x} is a knight, then {y} {'am' if y == 'I' else 'is'} a {kind[truth]}",
+            lambda k: not k[a] or k[b] == truth,
+        ),
+        (
+            f"{x} is a {kind[truth]} or {y} {'am' if y == 'I' else 'is'} a knave, or both",
+            lambda k: k[a] == truth or not k[b],
+        ),
     ]
     return rng.choice(simple if level <= 2 else [*simple, *compound] if level <= 3 else compound)
 
@@ -40,14 +46,19 @@ def _knights(rng: Random, level: int) -> Item:
     kinds = list(product((0, 1), repeat=len(who)))
     while True:
         said = [_statement(rng, who, speaker, level) for speaker in range(len(who))]
-        fitting = [k for k in kinds if all(is_true(k) == k[i] for i, (_, is_true) in enumerate(said))]
+        fitting = [
+            k for k in kinds if all(is_true(k) == k[i] for i, (_, is_true) in enumerate(said))
+        ]
         if len(fitting) == 1 and 0 < sum(fitting[0]) < len(who):
             break
-    lines = [f'{name}: "{text[0].upper()}{text[1:]}."'
-             for name, (text, _) in zip(who, said, strict=True)]
+    lines = [
+        f'{name}: "{text[0].upper()}{text[1:]}."' for name, (text, _) in zip(who, said, strict=True)
+    ]
     knights = sorted(name for name, kind in zip(who, fitting[0], strict=True) if kind)
     speeches = "\n".join(lines)
-    note = '(A statement with "if" is false only if its first part is true and its second is false.)\n'
+    note = (
+        '(A statement with "if" is false only if its first part is true and its second is false.)\n'
+    )
     return json_item(
         f"On an island, knights always tell the truth and knaves always lie. {listed(who)} live "
         f"there.\n{speeches}\n{note if level >= 3 else ''}Who are the knights? List their names in alphabetical order.",
@@ -69,8 +80,12 @@ def _place_clue(rng: Random, who: Sequence[str], at: Sequence[int], level: int) 
     if level >= 2:
         wrong = rng.choice([place for place in range(len(who)) if place != at[a]])
         clues.append((f"{x} did not finish in place {wrong + 1}", lambda p: p[a] != wrong))
-        clues.append((f"{x} and {y} did not finish directly one after the other",
-                      lambda p: abs(p[a] - p[b]) > 1))
+        clues.append(
+            (
+                f"{x} and {y} did not finish directly one after the other",
+                lambda p: abs(p[a] - p[b]) > 1,
+            )
+        )
     text, holds = rng.choice(clues)
     return (text, holds) if holds(at) else clues[0]
 
@@ -106,7 +121,11 @@ _HOUSES = (  # how an occupant is named, what the houses differ in, and its valu
     ("{}", "residents", ()),
     ("the person with the {} door", "doors", COLOURS),
     ("the {} owner", "pets", ("cat", "dog", "parrot", "rabbit", "snake", "turtle", "goat", "hen")),
-    ("the {} drinker", "drinks", ("tea", "coffee", "milk", "cider", "water", "cocoa", "juice", "soda")),
+    (
+        "the {} drinker",
+        "drinks",
+        ("tea", "coffee", "milk", "cider", "water", "cocoa", "juice", "soda"),
+    ),
 )
 _HOUSE_CLUES = ((0, 1, 5), (0, 1, 4, 5), (0, 1, 2, 4), (0, 1, 2, 3, 4), (2, 3, 4))  # by level
 
@@ -158,7 +177,10 @@ def _step(rng: Random, known: dict[str, bool], new: str, level: int) -> tuple[st
     no = [word for word in known if not known[word] and word != last]
     if not known[last]:
         return rng.choice(
-            ((f"everything that is not a {last} is a {new}", True), (f"every {new} is a {last}", False))
+            (
+                (f"everything that is not a {last} is a {new}", True),
+                (f"every {new} is a {last}", False),
+            )
         )
     if level >= 4 and yes:
         return f"everything that is both a {rng.choice(yes)} and a {last} is a {new}", True

@@ -10,7 +10,9 @@ from modelsat.aptitude.general.words import GOODS, NAMES, PLACES
 _FAR = 10**9
 
 
-def _distances(places: Sequence[str], roads: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+def _distances(
+    places: Sequence[str], roads: Mapping[tuple[str, str], int]
+) -> dict[str, dict[str, int]]:
     """Return the shortest distances between all places (Floyd and Warshall)."""
     far = {a: {b: 0 if a == b else _FAR for b in places} for a in places}
     for (a, b), length in roads.items():
@@ -26,7 +28,9 @@ def _route(rng: Random, level: int) -> Item:
     size, num_extra = ((4, 1), (5, 3), (7, 5), (9, 7), (10, 10))[level - 1]
     places = rng.sample(PLACES, size)
     pairs = [(places[i], places[rng.randrange(i)]) for i in range(1, size)]
-    others = [pair for pair in combinations(places, 2) if pair not in pairs and pair[::-1] not in pairs]
+    others = [
+        pair for pair in combinations(places, 2) if pair not in pairs and pair[::-1] not in pairs
+    ]
     pairs += rng.sample(others, min(num_extra, len(others)))
     lengths = {pair: rng.randint(3, 40) for pair in pairs}
     one_way = set(rng.sample(pairs, size // 2)) if level >= 4 else set()
@@ -51,8 +55,12 @@ def _route(rng: Random, level: int) -> Item:
     )
 
 
-def _end(order: Sequence[str], hours: Mapping[str, int], before: Mapping[str, Sequence[str]],
-         machine: Sequence[str]) -> int:
+def _end(
+    order: Sequence[str],
+    hours: Mapping[str, int],
+    before: Mapping[str, Sequence[str]],
+    machine: Sequence[str],
+) -> int:
     """Return when all jobs are done if jobs start as early as possible, in this order."""
     ends: dict[str, int] = {}
     free = 0
@@ -89,7 +97,7 @@ def _schedule(rng: Random, level: int) -> Item:
     )
     plan = "\n".join(lines)
     return number_item(
-        f"{rng.choice(NAMES)} plans these jobs; a job starts only when those named after \"after\" are "
+        f'{rng.choice(NAMES)} plans these jobs; a job starts only when those named after "after" are '
         f"done.\n{plan}\nJobs can run at the same time.{shared} After how many hours can all jobs be "
         "done at the earliest?",
         best,

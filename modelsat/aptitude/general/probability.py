@@ -14,7 +14,12 @@ _URNS: tuple[tuple[int, int, str, Callable[[Sequence[int]], bool]], ...] = (
     (2, 1, "it is {0}", lambda drawn: drawn[0] == 1),
     (2, 2, "both are {0}", lambda drawn: drawn[0] == 2),
     (3, 3, "at least one of them is {0}", lambda drawn: drawn[0] >= 1),
-    (3, 4, "exactly two of them are {0} and at least one is {1}", lambda d: d[0] == 2 and d[1] >= 1),
+    (
+        3,
+        4,
+        "exactly two of them are {0} and at least one is {1}",
+        lambda d: d[0] == 2 and d[1] >= 1,
+    ),
     (
         *(4, 5, "at least one of them is {0}, at least one is {1}, and more are {2} than {3}"),
         lambda drawn: drawn[0] >= 1 and drawn[1] >= 1 and drawn[2] > drawn[3],
@@ -57,7 +62,10 @@ def _rule(rng: Random, who: Sequence[str]) -> Rule:
             (f"{x} stands somewhere to the left of {y}", lambda at: at[a] < at[b]),
             (f"{x} is at neither end", lambda at: at[a] not in (0, last)),
             (f"{x} is not in place {place} from the left", lambda at: at[a] != place - 1),
-            (f"{x} stands somewhere between {y} and {z}", lambda at: (at[a] - at[b]) * (at[c] - at[a]) > 0),
+            (
+                f"{x} stands somewhere between {y} and {z}",
+                lambda at: (at[a] - at[b]) * (at[c] - at[a]) > 0,
+            ),
         )
     )
 
@@ -90,13 +98,19 @@ def _statistics(rng: Random, level: int) -> Item:
         return exact_item(f"{start} What is the mean?", mean)
     if level == 2:
         median = sorted(values)[size // 2]
-        return exact_item(f"{start} By how much does the mean exceed the median? "
-                          "(Give a negative value if it is smaller.)", mean - median)
+        return exact_item(
+            f"{start} By how much does the mean exceed the median? "
+            "(Give a negative value if it is smaller.)",
+            mean - median,
+        )
     if level == 3:
         target, added = rng.randint(20, 99), 2
         missing = target * (size + added) - sum(values)
-        return exact_item(f"{start} After two more days the mean of all days was {target}. What is "
-                          "the mean of the two new values?", Fraction(missing, added))
+        return exact_item(
+            f"{start} After two more days the mean of all days was {target}. What is "
+            "the mean of the two new values?",
+            Fraction(missing, added),
+        )
     if level == 5:
         place, right = rng.randrange(size), rng.randint(1, 99)
         start += (
@@ -119,31 +133,45 @@ def _sources(rng: Random, level: int) -> Item:
     rates = [Fraction(rng.randint(1, 19), 20) for _ in places]
     bad = num_tested if level < 5 else 2
     likelihoods = [
-        Fraction(share, sum(shares)) * comb(num_tested, bad) * p**bad * (1 - p) ** (num_tested - bad)
+        Fraction(share, sum(shares))
+        * comb(num_tested, bad)
+        * p**bad
+        * (1 - p) ** (num_tested - bad)
         for share, p in zip(shares, rates, strict=True)
     ]
     thing, lines = rng.choice(GOODS), []
     for place, share, rate in zip(places, shares, rates, strict=True):
-        lines.append(f"{place} has {share} of the {sum(shares)} boxes ({int(100 * rate)}% of items chipped)")
+        lines.append(
+            f"{place} has {share} of the {sum(shares)} boxes ({int(100 * rate)}% of items chipped)"
+        )
     tested = {1: f"one of its {thing} is tested: it is chipped"}.get(
-        num_tested, f"{num_tested} of its {thing} are tested independently: exactly {bad} are chipped"
+        num_tested,
+        f"{num_tested} of its {thing} are tested independently: exactly {bad} are chipped",
     )
     start = (
         f"Boxes of {thing} come from {listed(places)}: {listed(lines)}. Each item of a box is chipped "
         "independently of the others, with the stated probability. A box is chosen at random"
     )
     if level == 1:
-        return exact_item(f"{start} and one item in it is tested. What is the probability that the "
-                          "item is chipped?", sum(likelihoods, Fraction(0)))
-    return exact_item(f"{start}, and {tested}. What is the probability that the box is from "
-                      f"{places[0]}?", likelihoods[0] / sum(likelihoods, Fraction(0)))
+        return exact_item(
+            f"{start} and one item in it is tested. What is the probability that the "
+            "item is chipped?",
+            sum(likelihoods, Fraction(0)),
+        )
+    return exact_item(
+        f"{start}, and {tested}. What is the probability that the box is from {places[0]}?",
+        likelihoods[0] / sum(likelihoods, Fraction(0)),
+    )
 
 
 TASKS = tasks_of(
     "probability",
     {
         "urns": (_urn, "probability, random draws, combinations, sampling, fractions"),
-        "arrangements": (_arrangements, "permutations, counting, arrangements, combinatorics, seating"),
+        "arrangements": (
+            _arrangements,
+            "permutations, counting, arrangements, combinatorics, seating",
+        ),
         "statistics": (_statistics, "statistics, mean, median, variance, data"),
         "bayes": (_sources, "conditional probability, bayes, evidence, likelihood, prior"),
     },
