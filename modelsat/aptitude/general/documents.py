@@ -1,5 +1,6 @@
 """Facts in tables, records and reports, among others that do not matter."""
 
+from itertools import pairwise
 from random import Random
 
 from modelsat.aptitude.general.task import Item, Task, number_item, tasks_of
@@ -28,8 +29,8 @@ def _table(rng: Random, level: int) -> Item:
     else:
         kept = [row for row in rows if row[1] != town and (row[3] > row[4] or row[2] == colour)]
         question = (
-            f"Take the rows that are not of {town} and whose {first} is above their {second} or whose "
-            f"colour is {colour} (or both). "
+            f"Leave out the rows of {town}. Of the others, take those whose {first} is above their "
+            f"{second}, and those whose colour is {colour}. "
         )
         if level == 4:
             question += f"What is the sum of {first} minus the sum of {second} over these rows?"
@@ -47,69 +48,53 @@ def _table(rng: Random, level: int) -> Item:
     return number_item(f"{table}\n{question}", answer)
 
 
-# A relation of one person to another, as a statement and as a question.
-_RELATIONS = (
-    ("{0} reports to {1}", "the person to whom {0} reports"),
-    (
-        "{0} shares an office with {1}, who shares it with nobody else",
-        "the person who shares an office with {0}",
-    ),
-    ("the mentor of {0} is {1}", "the mentor of {0}"),
-    ("{0} has lent a key to {1}", "the person to whom {0} has lent a key"),
-    ("{0} calls {1} in an emergency", "the person whom {0} calls in an emergency"),
-)
+_ROLES = tuple("mentor manager deputy dentist coach editor landlord lawyer".split())
 
 
 def _hops(rng: Random, level: int) -> Item:
-    num_hops, num_people = ((1, 4), (2, 6), (3, 8), (4, 10), (6, 12))[level - 1]
+    num_hops, num_people = ((1, 5), (2, 6), (3, 8), (4, 10), (6, 12))[level - 1]
     who = people(rng, num_people)
-    relations = [relation for relation in _RELATIONS if "office" not in relation[0]]
-    path, asked, facts = [who[0]], who[0], {}
-    for following in who[1 : num_hops + 1]:
-        statement, noun = rng.choice(relations)
-        facts[path[-1], statement] = following
-        asked = noun.format(asked)
-        path.append(following)
-    while len(facts) < 3 * num_hops + 2:
-        statement, _ = rng.choice(relations)
+    asked, facts = who[0], {}
+    for person, following in pairwise(who[: num_hops + 1]):
+        role = rng.choice(_ROLES)
+        facts[person, role] = following
+        asked = f"the {role} of {asked}"
+    while len(facts) < 3 * num_hops + 3:
         person, other = rng.sample(who, 2)
-        facts.setdefault((person, statement), other)
-    sentences = [statement.format(person, other) for (person, statement), other in facts.items()]
+        facts.setdefault((person, rng.choice(_ROLES)), other)
+    sentences = [f"The {role} of {person} is {other}." for (person, role), other in facts.items()]
     rng.shuffle(sentences)
-    report = " ".join(f"{text[0].upper()}{text[1:]}." for text in sentences)
-    return Item(f"{report}\nWho is {asked}? Answer with the name alone.", path[-1], "text")
+    return Item(
+        f"{' '.join(sentences)}\nWho is {asked}? Answer with the name alone.", who[num_hops], "text"
+    )
 
 
 def _ledger(rng: Random, level: int) -> Item:
     num_entries, num_goods = ((3, 1), (5, 2), (8, 3), (12, 3), (16, 4))[level - 1]
     goods, stores = rng.sample(GOODS, num_goods), rng.sample(PLACES, 2)
+    kinds = ("in", "out", "move", "void", "wrong", "void")[: level + 1]
     changes: list[list[tuple[str, str, int]]] = []  # what each entry changes: thing, store, number
     lines = []
     for place in range(num_entries):
-        thing, store = rng.choice(goods), rng.choice(stores[: 1 + (level >= 3)])
-        number = rng.randint(3, 90)
-        kind = rng.choice(
-            ("in", "out", "in", "move", "void", "wrong")[: 2 if level == 1 else 3 + level - 2]
-        )
-        entry = [(thing, store, number)]
-        text = f"{number} {thing} arrived in {store}"
-        if kind == "out":
-            entry, text = [(thing, store, -number)], f"{number} {thing} left {store}"
-        elif kind == "move" and level >= 3:
-            other = stores[store == stores[0]]
-            entry = [(thing, store, -number), (thing, other, number)]
+        thing, number = rng.choice(goods), rng.randint(3, 90)
+        store, other = rng.sample(stores, 2)
+        kind = rng.choice(kinds)
+        earlier = [i for i, change in enumerate(changes) if change]
+        old = rng.choice(earlier or [0])
+        if kind == "void" and earlier:
+            text, entry, changes[old] = f"entry {old + 1} never happened", [], []
+        elif kind == "wrong" and earlier:
+            text, entry = f"the number in entry {old + 1} should have been {number}", []
+            changes[old] = [(t, s, number if n > 0 else -number) for t, s, n in changes[old]]
+        elif kind == "out":
+            text, entry = f"{number} {thing} left {store}", [(thing, store, -number)]
+        elif kind == "move":
             text = f"{number} {thing} were moved from {store} to {other}"
-        elif kind == "void" and place:
-            undone = rng.randrange(place)
-            text, entry, changes[undone] = f"entry {undone + 1} is void; it never happened", [], []
-        elif kind == "wrong" and place:
-            wrong = rng.randrange(place)
-            old = changes[wrong]
-            text = f"the number of entry {wrong + 1} was wrong; if that entry moves goods, {number} is right"
-            changes[wrong] = [(t, s, number if n > 0 else -number) for t, s, n in old]
-            entry = []
+            entry = [(thing, store, -number), (thing, other, number)]
+        else:
+            text, entry = f"{number} {thing} arrived in {store}", [(thing, store, number)]
         changes.append(entry)
-        lines.append(f"{place + 1}. {text}.")
+        lines.append(f"{place + 1}. {text}")
     start = {(thing, store): rng.randint(200, 900) for thing in goods for store in stores}
     thing, store = rng.choice(goods), stores[0]
     total = start[thing, store] + sum(

@@ -128,7 +128,7 @@ def _title(_rng: Random) -> Rule:
 
 
 def _postscript(_rng: Random) -> Rule:
-    return 'Add a last paragraph that begins with "P.S.".', {"kind": "postscript"}
+    return 'Add a last paragraph that begins with "P.S." or "p.s.".', {"kind": "postscript"}
 
 
 _Draw = Callable[[Random], Rule]
