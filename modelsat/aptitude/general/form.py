@@ -12,7 +12,7 @@ from modelsat.aptitude.general import (
     algorithms,
     arithmetic,
     coding,
-    dates,
+    dates_and_units,
     documents,
     instructions,
     languages,
@@ -22,7 +22,7 @@ from modelsat.aptitude.general import (
     space,
     structured_output,
     text,
-    tools,
+    tool_use,
 )
 from modelsat.aptitude.general.task import NUM_LEVELS, Item, Task
 from modelsat.aptitude.tasks import SHOTS_PER_TASK, TaskSet, build_task_set
@@ -39,11 +39,11 @@ TASKS: tuple[Task, ...] = (
     *algorithms.TASKS,
     *coding.TASKS,
     *structured_output.TASKS,
-    *tools.TASKS,
+    *tool_use.TASKS,
     *instructions.TASKS,
     *text.TASKS,
     *documents.TASKS,
-    *dates.TASKS,
+    *dates_and_units.TASKS,
     *space.TASKS,
     *languages.TASKS,
     *planning.TASKS,
@@ -82,8 +82,7 @@ def generate_form(
 
 
 def select_tasks(names: Sequence[str], domains: Sequence[str]) -> tuple[Task, ...]:
-    """Return the tasks with these names or in these domains, in the order of the test; all if
-    neither is given.
+    """Return the tasks with these names or in these domains; all tasks if neither is given.
 
     Raises:
         ConfigError: a name or a domain is unknown.
@@ -107,16 +106,17 @@ def _rows(task: Task, form: int, shots: int) -> Iterator[dict[str, object]]:
     for index in range(shots):
         level = index % NUM_LEVELS + 1
         rng = Random(f"{form}/{task.name}/{level}/{index // NUM_LEVELS}")
-        item = task.draw(rng, level)
-        while (content := content_hash([task.name, item.prompt, sorted(item.wrong)])) in seen:
-            item = task.draw(rng, level)
+        content = ""
+        while not content or content in seen:
+            prompt, item = task.question(rng, level)
+            content = content_hash([task.name, prompt, sorted((item.answer, *item.wrong))])
         seen.add(content)
         yield {
             "question_id": f"{BENCHMARK}/{form}/{task.name}/{index + 1:02d}",
             "benchmark": BENCHMARK,
             "task": task.name,
             "split": "aptitude",
-            **_asked(item, places[index], order),
+            **_asked(prompt, item, places[index], order),
             "grader": item.grader,
             "grader_args": json.dumps(item.args) if item.args else None,
             "dup_group": content,
@@ -124,16 +124,16 @@ def _rows(task: Task, form: int, shots: int) -> Iterator[dict[str, object]]:
         }
 
 
-def _asked(item: Item, place: int, rng: Random) -> dict[str, object]:
-    """Return prompt, gold answer and number of options; the right option gets the letter of its
-    place.
-    """
+def _asked(prompt: str, item: Item, place: int, rng: Random) -> dict[str, object]:
+    """Return the columns that depend on the options; the right one gets the letter of its place."""
     if not item.wrong:
-        return {"prompt": item.prompt, "answer": item.answer}
+        return {"prompt": f"{prompt}\n{item.ending}", "answer": item.answer}
     options = rng.sample(item.wrong, len(item.wrong))
     place %= len(options) + 1
     options.insert(place, item.answer)
     lines = [f"{letter}) {text}" for letter, text in zip(ascii_uppercase, options, strict=False)]
-    ending = "Answer with the letter of the right option alone."
-    prompt = "\n".join([item.prompt, *lines, ending])
-    return {"prompt": prompt, "answer": ascii_uppercase[place], "n_choices": len(options)}
+    return {
+        "prompt": "\n".join([prompt, *lines, item.ending]),
+        "answer": ascii_uppercase[place],
+        "n_choices": len(options),
+    }

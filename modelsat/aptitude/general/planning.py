@@ -1,22 +1,20 @@
 """The best of many plans: routes, schedules and selections."""
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations, permutations
+from itertools import combinations, pairwise, permutations
 from random import Random
 
-from modelsat.aptitude.general.task import Item, listed, number_item, tasks_of
-from modelsat.aptitude.general.words import GOODS, NAMES, PLACES
+from modelsat.aptitude.general.task import Item, listed, number, read_tasks
+from modelsat.aptitude.general.words import GOODS, PLACES
 
 _FAR = 10**9
 
 
 def _distances(
     places: Sequence[str], roads: Mapping[tuple[str, str], int]
-) -> dict[str, dict[str, int]]:
+) -> Mapping[str, dict[str, int]]:
     """Return the shortest distances between all places (Floyd and Warshall)."""
-    far = {a: {b: 0 if a == b else _FAR for b in places} for a in places}
-    for (a, b), length in roads.items():
-        far[a][b] = min(far[a][b], length)
+    far = {a: {b: 0 if a == b else roads.get((a, b), _FAR) for b in places} for a in places}
     for via in places:
         for a in places:
             for b in places:
@@ -25,34 +23,28 @@ def _distances(
 
 
 def _route(rng: Random, level: int) -> Item:
-    size, num_extra = ((4, 1), (5, 3), (7, 5), (9, 7), (10, 10))[level - 1]
+    size, num_extra, num_stops = ((4, 1, 0), (5, 3, 0), (7, 5, 0), (9, 7, 1), (10, 10, 2))[
+        level - 1
+    ]
     places = rng.sample(PLACES, size)
     pairs = [(places[i], places[rng.randrange(i)]) for i in range(1, size)]
-    others = [
-        pair for pair in combinations(places, 2) if pair not in pairs and pair[::-1] not in pairs
-    ]
+    others = [(b, a) for a, b in combinations(places, 2) if (b, a) not in pairs]
     pairs += rng.sample(others, min(num_extra, len(others)))
-    lengths = {pair: rng.randint(3, 40) for pair in pairs}
-    one_way = set(rng.sample(pairs, size // 2)) if level >= 4 else set()
+    lengths = {pair: rng.randint(3, 40) for pair in rng.sample(pairs, len(pairs))}
+    one_way = rng.sample(pairs, size // 2 if level >= 4 else 0)
     roads = lengths | {(b, a): n for (a, b), n in lengths.items() if (a, b) not in one_way}
     far = _distances(places, roads)
-    start, goal, *stops = rng.sample(places, (2, 2, 2, 3, 4)[level - 1])
-    tours = [
-        sum(far[a][b] for a, b in zip((start, *order), (*order, goal), strict=True))
-        for order in permutations(stops)
-    ]
-    if min(tours) >= _FAR or (level > 1 and min(tours) == roads.get((start, goal))):
-        return _route(rng, level)
-    rng.shuffle(pairs)
-    lines = [f"{a} {'to' if (a, b) in one_way else '-'} {b}: {lengths[a, b]} km" for a, b in pairs]
-    note = ' ("to" marks a road that can be used in this direction alone)' if one_way else ""
-    via = f" that visits {listed(stops)}, in any order," if stops else ""
-    network = "\n".join(lines)
-    return number_item(
-        f"These are all the roads{note}:\n{network}\nHow long, in km, is the shortest way from {start} "
-        f"to {goal}{via} if places may be passed more than once?",
-        min(tours),
+    start, goal, *stops = rng.sample(places, 2 + num_stops)
+    best = min(
+        sum(far[a][b] for a, b in pairwise((start, *order, goal))) for order in permutations(stops)
     )
+    if best >= _FAR or (level > 1 and best == roads.get((start, goal))):
+        return _route(rng, level)
+    lines = [
+        f"{a} {'to' if (a, b) in one_way else '-'} {b}: {n} km" for (a, b), n in lengths.items()
+    ]
+    via = f" that visits {listed(stops)}, in any order," if stops else ""
+    return number(best, roads="\n".join(lines), start=start, goal=goal, via=via)
 
 
 def _end(
@@ -78,63 +70,37 @@ def _schedule(rng: Random, level: int) -> Item:
     jobs = rng.sample("ABCDEFGHJKLMNPQRSTUVWXYZ", size)
     hours = {job: rng.randint(2, 30) for job in jobs}
     before = {
-        job: rng.sample(jobs[:place], min(place, rng.choice((0, 1, 1, 2) if place > 1 else (0, 1))))
-        for place, job in enumerate(jobs)
+        job: sorted(rng.sample(jobs[:i], min(i, rng.randint(0, 2)))) for i, job in enumerate(jobs)
     }
     machine = sorted(rng.sample(jobs, num_shared))
-    if not any(before.values()):
-        return _schedule(rng, level)
-    orders = permutations(jobs) if machine else iter([jobs])
+    orders = permutations(jobs) if machine else [jobs]
     best = min(_end(order, hours, before, machine) for order in orders)
-    lines = []
-    for job in sorted(jobs):
-        needs = f", after {listed(sorted(before[job]))}" if before[job] else ""
-        lines.append(f"- {job}: {hours[job]} hours{needs}")
-    shared = (
-        f" {listed(machine)} need the same machine, which does one job at a time without interruption."
-        if machine
-        else ""
-    )
-    plan = "\n".join(lines)
-    return number_item(
-        f'{rng.choice(NAMES)} plans these jobs; a job starts only when those named after "after" are '
-        f"done.\n{plan}\nJobs can run at the same time.{shared} After how many hours can all jobs be "
-        "done at the earliest?",
-        best,
-    )
+    if best == max(hours.values()):  # no job waits for another one that matters
+        return _schedule(rng, level)
+    after = {job: f", after {listed(others)}" if others else "" for job, others in before.items()}
+    lines = [f"- {job}: {hours[job]} hours{after[job]}" for job in sorted(jobs)]
+    return number(best, jobs="\n".join(lines), machine=listed(machine or jobs))
 
 
 def _selection(rng: Random, level: int) -> Item:
     size, num_conflicts = ((3, 0), (4, 0), (6, 1), (8, 3), (10, 4))[level - 1]
-    goods = sorted(rng.sample(GOODS, size))
+    goods = rng.sample(GOODS, size)
     weight = {thing: rng.randint(3, 40) for thing in goods}
     value = {thing: rng.randint(10, 99) for thing in goods}
     limit = sum(weight.values()) * rng.randint(40, 65) // 100
     pairs = rng.sample([*combinations(goods, 2)], num_conflicts)
     best = max(
-        sum(value[thing] for thing in chosen)
+        sum(map(value.__getitem__, chosen))
         for count in range(size + 1)
         for chosen in combinations(goods, count)
-        if sum(weight[thing] for thing in chosen) <= limit
+        if sum(map(weight.__getitem__, chosen)) <= limit
         and not any(a in chosen and b in chosen for a, b in pairs)
     )
-    lines = [f"- {thing}: {weight[thing]} kg, {value[thing]} coins" for thing in goods]
-    rng.shuffle(lines)
+    parcels = "\n".join(f"- {thing}: {weight[thing]} kg, {value[thing]} coins" for thing in goods)
     rules = "".join(f" The {a} and the {b} must not both be taken." for a, b in pairs)
-    parcels = "\n".join(lines)
-    return number_item(
-        f"{rng.choice(NAMES)} can carry at most {limit} kg and chooses among these parcels, each taken "
-        f"whole or left.\n{parcels}\n{rules.strip()}\nWhat is the largest total value that can be "
-        "carried?".replace("\n\n", "\n"),
-        best,
-    )
+    return number(best, limit=limit, parcels=parcels, rules=rules)
 
 
-TASKS = tasks_of(
-    "planning",
-    {
-        "shortest_routes": (_route, "shortest path, roads, graph, distance, planning"),
-        "schedules": (_schedule, "scheduling, dependencies, critical path, time, planning"),
-        "best_selections": (_selection, "knapsack, optimization, choice, budget, value"),
-    },
+TASKS = read_tasks(
+    "planning", {"shortest_routes": _route, "schedules": _schedule, "best_selections": _selection}
 )

@@ -5,160 +5,123 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any
 
-from modelsat.aptitude.general.task import Item, tasks_of
+from modelsat.aptitude.general.task import Item, numbered, read_tasks
 from modelsat.aptitude.general.words import COLOURS, GOODS, NOUNS, PLACES, people
 
-_TYPES = {bool: "boolean", int: "integer", str: "string"}
+_ENDING = "Answer with the JSON document alone."
+_TYPES = {int: "integer", str: "string", list: "array"}
 
 
-def schema_of(value: Any) -> dict[str, Any]:
+def _schema(value: Any) -> dict[str, Any]:
     """Return a JSON Schema with the types and the keys of a document."""
-    if isinstance(value, dict):
-        fields = {key: schema_of(member) for key, member in value.items()}
-        closed = {"required": [*value], "additionalProperties": False}
-        return {"type": "object", "properties": fields, **closed}
-    if isinstance(value, list):
-        return {"type": "array"}
-    return {"type": _TYPES[type(value)]}
+    if not isinstance(value, dict):
+        return {"type": _TYPES[type(value)]}
+    fields = {key: _schema(member) for key, member in value.items()}
+    closed = {"required": [*value], "additionalProperties": False}
+    return {"type": "object", "properties": fields, **closed}
 
 
-def document_item(question: str, document: Any) -> Item:
-    """Return a question whose answer is a JSON document."""
-    ending = "Answer with the JSON document alone."
-    args = {"schema": schema_of(document)}
-    return Item(f"{question}\n{ending}", json.dumps(document), "json_schema", args)
+def _document(document: Any, **slots: object) -> Item:
+    return Item(json.dumps(document), slots, "json_schema", _ENDING, {"schema": _schema(document)})
 
 
 def _day(value: date) -> str:
     return f"{value.day} {value:%B} {value.year}"
 
 
+def _change(rng: Random, items: dict[str, list[int]], kind: str) -> str:
+    """Change an order and return the change in words."""
+    thing, number = rng.choice([*items]), rng.randint(2, 60)
+    if kind == "quantity":
+        items[thing][0] = number
+        return f"Make that {number} {thing} in all."
+    if kind == "more":
+        items[thing][0] += number
+        return f"Add {number} more {thing}."
+    if kind == "price":
+        items[thing][1] += 2
+        return f"Your list says that {thing} now cost 2 coins more each; that is fine."
+    if len(items) > 1:
+        del items[thing]
+        return f"We no longer need any {thing}."
+    return f"{rng.choice(PLACES)} once ordered {number} {thing} and was happy with them."
+
+
 def _order(rng: Random, level: int) -> Item:
-    size, num_changes = ((1, 0), (2, 1), (3, 2), (4, 4), (6, 6))[level - 1]
-    who, other = people(rng, 2)
-    goods = rng.sample(GOODS, size)
-    items = {thing: [rng.randint(2, 60), rng.randint(3, 99)] for thing in goods}
+    size, num_changes = ((1, 0), (2, 1), (3, 3), (5, 5), (6, 8))[level - 1]
+    items = {thing: [rng.randint(2, 60), rng.randint(3, 99)] for thing in rng.sample(GOODS, size)}
+    customer, (town, sender) = people(rng, 1)[0], rng.sample(PLACES, 2)
     day = date(2026, 1, 1) + timedelta(days=rng.randrange(2000))
-    place, elsewhere = rng.sample(PLACES, 2)
     lines = [f"{n} {thing} at {price} coins each" for thing, (n, price) in items.items()]
     text = [
-        f"{who} here, writing from {elsewhere}. Please send {'; '.join(lines)}.",
-        f"Deliver to {place} on {_day(day)}.",
+        f"{customer} here, writing from {sender}. Please send {'; '.join(lines)}.",
+        f"Deliver to {town} on {_day(day)}.",
     ]
     for _ in range(num_changes):
-        thing = rng.choice([*items])
-        kind = rng.choice(("number", "price", "more", "day", "drop", "noise"))
-        if kind == "number":
-            items[thing][0] = rng.randint(2, 60)
-            text.append(f"Make that {items[thing][0]} {thing} in all.")
-        elif kind == "more":
-            added = rng.randint(2, 20)
-            items[thing][0] += added
-            text.append(f"Add {added} more {thing}.")
-        elif kind == "price":
-            items[thing][1] += 2
-            text.append(f"Your list says that {thing} now cost 2 coins more each; that is fine.")
-        elif kind == "day":
+        kind = rng.choice(("quantity", "price", "more", "day", "drop"))
+        if kind == "day":
             day += timedelta(days=rng.randint(2, 9))
             text.append(f"Deliver on {_day(day)} instead.")
-        elif kind == "drop" and len(items) > 1:
-            del items[thing]
-            text.append(f"We no longer need any {thing}.")
         else:
-            text.append(
-                f"{other} once ordered {rng.randint(61, 99)} {thing} and was happy with them."
-            )
-    document: dict[str, Any] = {
-        "customer": who,
-        "town": place,
-        "date": day.isoformat(),
-        "items": [{"name": t, "quantity": n, "price": price} for t, (n, price) in items.items()],
-    }
+            text.append(_change(rng, items, kind))
+    listed = [{"name": t, "quantity": n, "price": price} for t, (n, price) in items.items()]
+    document = {"customer": customer, "town": town, "date": day.isoformat(), "items": listed}
     if level >= 3:
         document["total"] = sum(n * price for n, price in items.values())
-    total = ', "total": coins for everything' if level >= 3 else ""
-    return document_item(
-        f"Message: {' '.join(text)}\nExtract the final order as JSON with this form: "
-        '{"customer": name, "town": place of delivery, "date": "YYYY-MM-DD", "items": [{"name": as in '
-        'the message, "quantity": number, "price": coins for one}, ...] in the order in which they are '
-        f"first named{total}}}.",
-        document,
-    )
+    return _document(document, message=" ".join(text))
 
 
 def _table(rng: Random, level: int) -> Item:
-    size = (3, 4, 6, 9, 12)[level - 1]
+    size, num_groups = ((3, 2), (4, 2), (6, 3), (9, 3), (12, 4))[level - 1]
     group, value, flag = rng.sample(NOUNS, 3)
-    groups = rng.sample(COLOURS, (2, 2, 3, 3, 4)[level - 1])
+    groups, values = rng.sample(COLOURS, num_groups), rng.sample(range(1, 100), size)
     rows = [
-        (who, rng.choice(groups), rng.randint(1, 99), rng.choice(("yes", "no")))
-        for who in people(rng, size)
+        (name, rng.choice(groups), number, rng.choice(("yes", "no")))
+        for name, number in zip(people(rng, size), values, strict=True)
     ]
     low = rng.randint(10, 40)
     kept = [row for row in rows if level == 1 or row[2] >= low]
-    kept = [row for row in kept if level < 4 or row[3] == "yes"]
-    lines = [f"name;{group};{value};{flag}", *(";".join(map(str, row)) for row in rows)]
-    document: dict[str, Any] = {}
-    for who, colour, points, _ in sorted(kept, key=lambda row: -row[2]) if level >= 3 else kept:
-        document.setdefault(colour, []).append(
-            {"name": who, "value": points} if level >= 3 else who
-        )
-    if level == 5:
-        document = {
-            colour: {
-                "first": members[0]["name"],
-                "sum": sum(m["value"] for m in members),
-                "names": [m["name"] for m in members],
-            }
-            for colour, members in document.items()
-        }
-    if len({row[2] for row in rows}) < size or not document:
+    kept = [row for row in kept if level <= 3 or row[3] == "yes"]
+    if not kept:
         return _table(rng, level)
-    conditions = [f"{value} is at least {low}"] * (level >= 2) + [f"{flag} is yes"] * (level >= 4)
-    which = f" whose {' and whose '.join(conditions)}" if conditions else ""
-    order = f"by {value} from large to small" if level >= 3 else "in the order of the table"
-    member = {3: '{"name": name, "value": number}', 4: '{"name": name, "value": number}'}.get(
-        level, "name"
-    )
-    form = f"a list of {member} for its rows, {order}"
-    if level == 5:
-        form = (
-            f'{{"first": the name with the largest {value}, "sum": the sum of {value}, "names": all '
-            f"names, {order}}} for its rows"
-        )
-    table = "\n".join(lines)
-    return document_item(
-        f"{table}\nConvert the rows of this table{which} to one JSON object. Its keys are the values of "
-        f"{group} that occur in these rows, and each key has as its value {form}.",
-        document,
-    )
+    members: dict[str, list[tuple[str, int]]] = {}
+    for name, key, number, _ in sorted(kept, key=lambda row: -row[2]) if level >= 3 else kept:
+        members.setdefault(key, []).append((name, number))
+    document: dict[str, Any] = {key: [name for name, _ in pairs] for key, pairs in members.items()}
+    form = "a list of the names, in the order of the table"
+    order = f"by {value} from large to small"
+    if level in (3, 4):
+        form = f'a list of {{"name": name, "value": {value}}} {order}'
+        for key, pairs in members.items():
+            document[key] = [{"name": name, "value": number} for name, number in pairs]
+    elif level == 5:
+        form = f'{{"sum": the sum of {value}, "names": the names {order}}}'
+        for key, pairs in members.items():
+            document[key] = {"sum": sum(n for _, n in pairs), "names": document[key]}
+    lines = [f"name;{group};{value};{flag}", *(";".join(map(str, row)) for row in rows)]
+    slots = {"group": group, "value": value, "flag": flag, "low": low, "form": form}
+    return _document(document, table="\n".join(lines), **slots)
 
 
 def _edited(rng: Random, document: dict[str, Any], new: list[str], level: int) -> str:
-    """Make one random edit to a document and return it in words."""
+    """Make a random edit to a document and return it in words."""
     inner = [key for key, value in document.items() if isinstance(value, dict)]
     key = rng.choice(inner if inner and rng.random() < 0.5 else [*document])
     value, number = document[key], rng.randint(2, 50)
     if isinstance(value, int):
-        if rng.random() < 0.5:
-            document[key] += number
-            return f"increase {key} by {number}"
-        document[key] = number
-        return f"set {key} to {number}"
-    if isinstance(value, dict) and value and rng.random() < 0.7:
+        is_sum = rng.random() < 0.5
+        document[key] = number + (value if is_sum else 0)
+        return f"increase {key} by {number}" if is_sum else f"set {key} to {number}"
+    if isinstance(value, dict) and rng.random() < 0.7:
         return f"inside {key}: {_edited(rng, value, new, level)}"
     if isinstance(value, list):
-        kind = rng.choice(
-            ("append", "reverse", "first") if level >= 3 and len(value) > 1 else ("append",)
-        )
+        kind = rng.choice(("reverse", "drop", "append")) if level >= 3 and value else "append"
         if kind == "append":
             value.append(number)
             return f"append {number} to {key}"
-        if kind == "reverse":
-            value.reverse()
-            return f"reverse the order of {key}"
-        del value[0]
-        return f"remove the first element of {key}"
+        document[key] = value[::-1] if kind == "reverse" else value[1:]
+        change = "reverse the order of" if kind == "reverse" else "remove the first element of"
+        return f"{change} {key}"
     name = new.pop()
     if level >= 3 and rng.random() < 0.5:
         document[name] = document.pop(key)
@@ -168,32 +131,19 @@ def _edited(rng: Random, document: dict[str, Any], new: list[str], level: int) -
 
 
 def _edits(rng: Random, level: int) -> Item:
-    depth, num_edits = ((1, 1), (1, 3), (2, 5), (2, 9), (3, 14))[level - 1]
+    depth, num_edits = ((0, 1), (1, 3), (2, 5), (2, 9), (3, 14))[level - 1]
     names = rng.sample(NOUNS, 60)
-
-    def part(depth: int) -> dict[str, Any]:
-        inner: dict[str, Any] = {
-            names.pop(): rng.randint(1, 40),
-            names.pop(): [rng.randint(1, 40) for _ in range(rng.randint(2, 4))],
-        }
-        return inner | ({names.pop(): part(depth - 1)} if depth else {})
-
-    document = part(depth)
+    document: dict[str, Any] = {}
+    for place in range(depth + 1):
+        numbers = [rng.randint(1, 40) for _ in range(rng.randint(2, 4))]
+        inner = {names.pop(): document} if place else {}
+        document = {names.pop(): rng.randint(1, 40), names.pop(): numbers, **inner}
     start = json.dumps(document)
-    lines = [_edited(rng, document, names, level) for _ in range(num_edits)]
-    edits = "\n".join(f"{i}. {text[0].upper()}{text[1:]}." for i, text in enumerate(lines, 1))
-    return document_item(
-        f"Here is a JSON document:\n{start}\nMake these changes, one after the other:\n{edits}\n"
-        "Keys that are not named stay as they are. What is the document then?",
-        document,
-    )
+    edits = [_edited(rng, document, names, level) for _ in range(num_edits)]
+    return _document(document, start=start, edits=numbered(edits))
 
 
-TASKS = tasks_of(
+TASKS = read_tasks(
     "structured_output",
-    {
-        "order_extraction": (_order, "json, extraction, fields, orders, schema"),
-        "table_conversion": (_table, "json, table, conversion, grouping, filtering"),
-        "document_edits": (_edits, "json, editing, nested document, changes, keys"),
-    },
+    {"order_extraction": _order, "table_conversion": _table, "document_edits": _edits},
 )

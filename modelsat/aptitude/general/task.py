@@ -1,36 +1,46 @@
-"""A task of the general test, and questions by the form of their answer."""
+"""Tasks of the general test: how a question is drawn, worded and answered."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from importlib.resources import files
 from random import Random
 from typing import Any
 
+import yaml
+
+from modelsat.aptitude.general.words import NAMES
+
 NUM_LEVELS = 5  # of difficulty, in every task
+_NUMBER = "End with the number alone on the last line."
+_EXACT = "End with the exact value alone on the last line: a whole number or a fraction."
+_JSON = "End with the answer as JSON, alone on the last line: "
+_LETTER = "Answer with the letter of the right option alone."
 
 
 @dataclass(frozen=True)
 class Item:
-    """One question, before it has an id and before its options have letters.
+    """The content of one question, before it is worded.
 
     Attributes:
-        prompt: what the candidate is asked, without lettered options.
-        answer: the gold answer, as the grader expects it; of a choice, the text of the right
-            option.
+        answer: the gold answer, as the grader expects it; of a choice, the right option's text.
+        slots: values that the wordings use, by name.
         grader: name of the grader.
+        ending: how to give the answer; the last line of the prompt.
         args: settings of the grader.
         wrong: the other options of a choice.
     """
 
-    prompt: str
     answer: str
+    slots: Mapping[str, object]
     grader: str
+    ending: str
     args: Mapping[str, Any] = field(default_factory=dict)
     wrong: tuple[str, ...] = ()
 
 
-Draw = Callable[[Random, int], Item]  # makes a question of a level from 1 to NUM_LEVELS
+Draw = Callable[[Random, int], Item]  # draws a question of a level from 1 to NUM_LEVELS
 
 
 @dataclass(frozen=True)
@@ -39,53 +49,81 @@ class Task:
 
     Attributes:
         name: slug, unique over the test.
-        domain: the domain of the task.
+        domain: the domain of the task, which is also the name of its module.
         keywords: five words that describe the task to the router.
-        draw: makes a question.
+        wordings: texts with slots; each question uses one of them.
+        parts: for each level a text for the slot ``part``; empty if no wording has it.
+        draw: draws the content of a question.
     """
 
     name: str
     domain: str
     keywords: tuple[str, ...]
+    wordings: tuple[str, ...]
+    parts: tuple[str, ...]
     draw: Draw
 
+    def question(self, rng: Random, level: int) -> tuple[str, Item]:
+        """Draw a question: its words, without options and ending, and its content."""
+        item = self.draw(rng, level)
+        slots = {"who": rng.choice(NAMES), **item.slots}
+        part = self.parts[level - 1].format(**slots) if self.parts else ""
+        return rng.choice(self.wordings).format(part=part, **slots), item
 
-def tasks_of(domain: str, draws: Mapping[str, tuple[Draw, str]]) -> tuple[Task, ...]:
-    """Return the tasks of a domain, from a draw function and comma-separated keywords by name."""
+
+def read_data(name: str) -> Any:
+    """Read a YAML file of this package."""
+    return yaml.safe_load(files(__package__).joinpath(f"{name}.yaml").read_text("utf-8"))
+
+
+def read_tasks(domain: str, draws: Mapping[str, Draw]) -> tuple[Task, ...]:
+    """Return the tasks of a domain; its YAML file has their keywords, wordings and parts."""
+    described = read_data(domain)
     return tuple(
-        Task(name, domain, tuple(keywords.split(", ")), draw)
-        for name, (draw, keywords) in draws.items()
+        Task(
+            name=name,
+            domain=domain,
+            keywords=tuple(described[name]["keywords"]),
+            wordings=tuple(described[name]["wordings"]),
+            parts=tuple(described[name].get("parts", ())),
+            draw=draw,
+        )
+        for name, draw in draws.items()
     )
 
 
-def number_item(question: str, answer: int) -> Item:
+def number(answer: int, **slots: object) -> Item:
     """Return a question whose answer is a whole number."""
-    return Item(f"{question}\nEnd with the number alone on the last line.", str(answer), "number")
+    return Item(str(answer), slots, "number", _NUMBER)
 
 
-def exact_item(question: str, answer: Fraction) -> Item:
-    """Return a question whose answer is a fraction or a whole number, exactly."""
-    ending = "End with the exact value alone on the last line: a whole number or a fraction."
-    return Item(f"{question}\n{ending}", str(answer), "math")
+def exact(answer: Fraction, **slots: object) -> Item:
+    """Return a question whose answer is a whole number or a fraction, exactly."""
+    return Item(str(answer), slots, "math", _EXACT)
 
 
-def json_item(question: str, answer: str | list[Any]) -> Item:
+def in_json(answer: str | Sequence[object], **slots: object) -> Item:
     """Return a question whose answer is a text or a list, in a JSON object."""
     shape = '{"answer": "..."}' if isinstance(answer, str) else '{"answer": [...]}'
-    ending = f"End with the answer as JSON, alone on the last line: {shape}"
-    return Item(f"{question}\n{ending}", json.dumps({"answer": answer}), "json_schema")
+    return Item(json.dumps({"answer": answer}), slots, "json_schema", _JSON + shape)
 
 
-def choice_item(question: str, right: str, wrong: tuple[str, ...]) -> Item:
+def choice(right: str, wrong: Sequence[str], **slots: object) -> Item:
     """Return a question with one right option."""
-    return Item(question, right, "choice", wrong=wrong)
+    return Item(right, slots, "choice", _LETTER, wrong=tuple(wrong))
 
 
-def listed(words: list[str], conjunction: str = "and") -> str:
+def listed(words: Sequence[object]) -> str:
     """Return words as a list in prose.
 
     Example:
         >>> listed(["red", "green", "blue"])
         'red, green and blue'
     """
-    return f" {conjunction} ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+    *first, last = map(str, words)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def numbered(lines: Sequence[str]) -> str:
+    """Return sentences as a numbered list, one a line."""
+    return "\n".join(f"{i}. {text[0].upper()}{text[1:]}." for i, text in enumerate(lines, 1))
