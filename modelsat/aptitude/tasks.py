@@ -153,7 +153,7 @@ def combine_task_sets(sets: Sequence[tuple[str, TaskSet]]) -> TaskSet:
             owner = owners.setdefault((kind, part), name)
             if owner is not name:
                 raise ArtifactError(
-                    f"{kind} {part!r} is in {owner} and in {name}; combine task sets that share none"
+                    f"{kind} {part!r} is in {owner} and in {name}; combine sets that share none"
                 )
     tasks = tuple(
         task.model_copy(update={"benchmark": task_set.benchmark_of(task)})

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from modelsat.aptitude.sources import ImportedQuestions
     from modelsat.aptitude.tasks import TaskSet
 
-app = typer.Typer(no_args_is_help=True, help="Import or generate questions; select, combine and show core tasks.")
+app = typer.Typer(
+    no_args_is_help=True, help="Import or generate questions; select, combine and show core tasks."
+)
 
 _DEMO, _OWN = "demo", "own"  # sources of questions besides the published benchmarks
 

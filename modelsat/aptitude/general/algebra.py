@@ -86,14 +86,15 @@ _FACTORS = (
 
 def _coefficient_of_product(rng: Random, level: int) -> Item:
     x, top = rng.choice("hmnqtuvwxyz"), (20, 20, 12, 6, 5)[level - 1]
-    result, text = [1], ""
+    result, factors = [1], []
     for degree, exponent in _FACTORS[level - 1]:
         factor = _polynomial(rng, degree, top)
         for _ in range(exponent):
             result = _multiplied(result, factor)
-        text += f"({_text(factor, x)})" + (f"^{exponent}" if exponent > 1 else "")
+        factors.append(f"({_text(factor, x)})" + (f"^{exponent}" if exponent > 1 else ""))
     power = rng.randint(1, len(result) - 2)
-    return number(result[power], product=text, power=x if power == 1 else f"{x}^{power}")
+    symbol = x if power == 1 else f"{x}^{power}"
+    return number(result[power], product="*".join(factors), power=symbol)
 
 
 def _taylor(polynomial: Polynomial, at: int) -> list[Fraction]:

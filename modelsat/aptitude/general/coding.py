@@ -35,7 +35,7 @@ def _pipeline(
     values: dict[str, object] = {
         "k": rng.randint(2, 4),
         "r": rng.randint(0, 1),
-        "n": rng.randint(5, 8),
+        "n": rng.randint(6, 8),
     }
     values |= {"p": letters[0], "q": letters[1]}
     results = []

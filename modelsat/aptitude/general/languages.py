@@ -54,7 +54,10 @@ def number_words(value: int, language: str) -> str:
 
 def _numbers(rng: Random, level: int) -> Item:
     count, top = ((1, 999), (1, 9_999), (2, 9_999), (3, 99_999), (4, 999_999))[level - 1]
-    languages, factor = rng.sample([*_DATA["numbers"]], count), rng.randint(3, 9)
+    languages, factor = (
+        rng.sample([*_DATA["numbers"]][: 3 if level <= 2 else 4], count),
+        rng.randint(3, 9),
+    )
     things, places = rng.sample(GOODS, count), rng.sample(PLACES, count)
     total = 0
     more: list[str] = []

@@ -78,7 +78,7 @@ def _variance(values: Sequence[int]) -> Fraction:
 def _statistics(rng: Random, level: int) -> Item:
     size = (3, 5, 5, 6, 8)[level - 1]
     values = [rng.randint(1, 99) for _ in range(size)]
-    mean, target = Fraction(sum(values), size), rng.randint(20, 99)
+    mean, target = Fraction(sum(values), size), sum(values) // size + rng.randint(1, 30)
     wrong, dropped = rng.sample(range(size), 2)
     right = rng.randint(1, 99)
     corrected = [right if i == wrong else v for i, v in enumerate(values) if i != dropped]

@@ -66,9 +66,8 @@ def _order(rng: Random, level: int) -> Item:
             text.append(_change(rng, items, kind))
     listed = [{"name": t, "quantity": n, "price": price} for t, (n, price) in items.items()]
     document = {"customer": customer, "town": town, "date": day.isoformat(), "items": listed}
-    if level >= 3:
-        document["total"] = sum(n * price for n, price in items.values())
-    return _document(document, message=" ".join(text))
+    total = {"total": sum(n * price for n, price in items.values())} if level >= 3 else {}
+    return _document(document | total, message=" ".join(text))
 
 
 def _table(rng: Random, level: int) -> Item:

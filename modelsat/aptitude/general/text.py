@@ -8,7 +8,7 @@ from typing import Any
 from modelsat.aptitude.general.task import Item, in_json, listed, number, read_tasks
 from modelsat.aptitude.general.words import NOUNS, invented
 
-_ORDERS: tuple[Callable[[str], Any], ...] = (  # keys by which words are sorted, by level
+_ORDERS: tuple[Callable[[Any], Any], ...] = (  # keys by which words are sorted, by level
     lambda word: word,
     lambda word: (len(word), word),
     lambda word: word[::-1],
@@ -54,7 +54,8 @@ def _cipher(rng: Random, level: int) -> Item:
 
 def _sorting(rng: Random, level: int) -> Item:
     words: list[str] = rng.sample(NOUNS, (4, 5, 7, 9, 12)[level - 1])
-    return in_json(sorted(words, key=_ORDERS[level - 1]), words=", ".join(words))
+    order = sorted(words, key=_ORDERS[level - 1])
+    return in_json(order, words=", ".join(words))
 
 
 TASKS = read_tasks("text", {"letter_counts": _letters, "ciphers": _cipher, "word_orders": _sorting})

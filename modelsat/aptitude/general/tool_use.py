@@ -138,9 +138,9 @@ def _next_call(rng: Random, level: int) -> Item:
         (
             ("send this customer half of that", "send_money", {"to": customer, "cents": 50 * debt}),
             (
-                f"order as many {thing} as there are coins open, without express",
+                f"order as many {thing} as there are coins open, by express",
                 "order_goods",
-                {"item": thing, "count": debt, "express": False},
+                {"item": thing, "count": debt, "express": True},
             ),
             (
                 "get the forecast of their town for as many days as there are customers",
