@@ -28,12 +28,21 @@ def _rule(rng: Random, name: str) -> tuple[str, dict[str, Any]]:
     return rule["text"].format(n=n, m=n + _SPAN, of=constraint.get("of")), constraint
 
 
+def _clash(constraints: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether a text that one rule requires has a word or letter that another limits."""
+    kinds = ("keyword", "starts_with", "ends_with")
+    required = " ".join(c["of"] for c in constraints if c["kind"] in kinds).lower()
+    limited = ("no_keyword", "letter")
+    return any(c["of"] in required for c in constraints if c["kind"] in limited and "of" in c)
+
+
 def _text(task: str, rng: Random, level: int) -> Item:
     groups = _GROUPS[task]
     first = rng.randrange(2) if level == 1 else 0
     chosen = groups[first : first + (1, 2, 4, 6, len(groups))[level - 1]]
-    rules = [_rule(rng, rng.choice(group)) for group in chosen]
-    rng.shuffle(rules)
+    rules = [_rule(rng, rng.choice(group)) for group in rng.sample(chosen, len(chosen))]
+    while _clash([constraint for _, constraint in rules]):
+        rules = [_rule(rng, rng.choice(group)) for group in rng.sample(chosen, len(chosen))]
     who, other = people(rng, 2)
     slots = {"who": who, "other": other, "thing": rng.choice(GOODS), "place": rng.choice(PLACES)}
     topic = rng.choice(_DATA["topics"]).format(**slots)

@@ -48,21 +48,18 @@ def _route(rng: Random, level: int) -> Item:
 
 
 def _end(
-    order: Sequence[str],
-    hours: Mapping[str, int],
-    before: Mapping[str, Sequence[str]],
-    machine: Sequence[str],
+    hours: Mapping[str, int], before: Mapping[str, Sequence[str]], order: Sequence[str]
 ) -> int:
-    """Return when all jobs are done if jobs start as early as possible, in this order."""
+    """Return when all jobs are done if those of one machine run in this order; far if they cannot."""
+    chained = {job: [*others] for job, others in before.items()}
+    for one, other in pairwise(order):
+        chained[other].append(one)
     ends: dict[str, int] = {}
-    free = 0
-    for job in order:
-        start = max((ends.get(other, _FAR) for other in before[job]), default=0)
-        if job in machine:
-            start = max(start, free)
-            free = start + hours[job]
-        ends[job] = start + hours[job]
-    return max(ends.values())
+    for _ in hours:  # as often as a chain of jobs can be long
+        for job in hours:
+            if job not in ends and all(other in ends for other in chained[job]):
+                ends[job] = hours[job] + max(map(ends.__getitem__, chained[job]), default=0)
+    return max(ends.values()) if len(ends) == len(hours) else _FAR
 
 
 def _schedule(rng: Random, level: int) -> Item:
@@ -70,12 +67,12 @@ def _schedule(rng: Random, level: int) -> Item:
     jobs = rng.sample("ABCDEFGHJKLMNPQRSTUVWXYZ", size)
     hours = {job: rng.randint(2, 30) for job in jobs}
     before = {
-        job: sorted(rng.sample(jobs[:i], min(i, rng.randint(0, 2)))) for i, job in enumerate(jobs)
+        job: sorted(rng.sample(jobs[:place], min(place, rng.randint(0, 2))))
+        for place, job in enumerate(jobs)
     }
     machine = sorted(rng.sample(jobs, num_shared))
-    orders = permutations(jobs) if machine else [jobs]
-    best = min(_end(order, hours, before, machine) for order in orders)
-    if best == max(hours.values()):  # no job waits for another one that matters
+    best = min(_end(hours, before, order) for order in permutations(machine))
+    if best == max(hours.values()):  # no job has to wait
         return _schedule(rng, level)
     after = {job: f", after {listed(others)}" if others else "" for job, others in before.items()}
     lines = [f"- {job}: {hours[job]} hours{after[job]}" for job in sorted(jobs)]

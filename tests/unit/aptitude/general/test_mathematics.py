@@ -3,7 +3,7 @@
 import re
 import statistics
 from fractions import Fraction
-from itertools import combinations, permutations, product
+from itertools import combinations, pairwise, permutations, product
 from math import lcm
 
 import sympy
@@ -22,7 +22,7 @@ def test_remainders():
 
 
 def multiples_up_to(last, divisors, also):
-    """How many numbers are divisible by `also` and by at least one divisor (inclusion-exclusion)."""
+    """How many numbers are divisible by `also` and at least one divisor (inclusion-exclusion)."""
     return sum(
         (-1) ** (size + 1) * (last // lcm(also, *chosen))
         for size in range(1, len(divisors) + 1)
@@ -87,7 +87,7 @@ def test_integrals():
             ends = sorted({*ends, *roots} if level == 4 else roots)
         primitive = sympy.integrate(function, x)
         values = [primitive.subs(x, end) for end in ends]
-        areas = [b - a for a, b in zip(values, values[1:], strict=False)]
+        areas = [b - a for a, b in pairwise(values)]
         total = sum(map(abs, areas)) if level >= 4 else sum(areas)
         assert total == sympy.Rational(item.answer)
 
@@ -117,10 +117,12 @@ def test_urns():
 
 
 RULES = {
-    r"- (\w+) and (\w+) stand next to each other": lambda row, a, b: f"{a} {b}" in row
-    or f"{b} {a}" in row,
-    r"- (\w+) and (\w+) do not stand next to each other": lambda row, a, b: f"{a} {b}" not in row
-    and f"{b} {a}" not in row,
+    r"- (\w+) and (\w+) stand next to each other": lambda row, a, b: (
+        f"{a} {b}" in row or f"{b} {a}" in row
+    ),
+    r"- (\w+) and (\w+) do not stand next to each other": lambda row, a, b: (
+        f"{a} {b}" not in row and f"{b} {a}" not in row
+    ),
     r"- (\w+) stands somewhere to the left of (\w+)": lambda row, a, b: row.find(a) < row.find(b),
     r"- (\w+) is at neither end": lambda row, a: a not in (row.split()[0], row.split()[-1]),
     r"- (\w+) is not in place (\d+) from the left": lambda row, a, n: row.split()[int(n) - 1] != a,
