@@ -145,13 +145,13 @@ def combine_task_sets(sets: Sequence[tuple[str, TaskSet]]) -> TaskSet:
     Raises:
         ArtifactError: two sets share a task or a question; the message names both sets.
     """
-    owners: dict[tuple[str, str], str] = {}
-    for name, task_set in sets:
+    owners: dict[tuple[str, str], tuple[int, str]] = {}
+    for place, (name, task_set) in enumerate(sets):
         parts = [("task", task.task) for task in task_set.tasks]
         parts += [("question", question_id) for question_id in task_set.question_ids]
         for kind, part in parts:
-            owner = owners.setdefault((kind, part), name)
-            if owner is not name:
+            first, owner = owners.setdefault((kind, part), (place, name))
+            if first != place:
                 raise ArtifactError(
                     f"{kind} {part!r} is in {owner} and in {name}; combine sets that share none"
                 )

