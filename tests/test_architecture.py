@@ -26,7 +26,7 @@ MODULES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py
 TEST_FILES = sorted((ROOT / "tests").rglob("*.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
 CONFIGURATIONS = {
-    "modelsat": ("modelsat.preparation.recipe", "Recipe"),  # except the demo bank's wordings
+    "modelsat": ("modelsat.preparation.recipe", "Recipe"),  # except wordings of questions
     "profiling": ("profiling.config", "ProfileConfig"),
     "train_jobs": ("train_jobs.config", "TrainJobConfig"),
     "serve_app": ("serve_app.config", "ServeConfig"),
@@ -283,8 +283,9 @@ def test_no_model_may_bring_its_own_code():
 
 @pytest.mark.parametrize("path", shipped_yaml(), ids=name_of)
 def test_every_shipped_configuration_is_valid(path):
-    if path.parent.name in ("manifests", "bank", "grading"):
-        return  # checked below, in tests/unit/test_manifests.py, and in tests/unit/{demo,grading}
+    if path.parent.name in ("manifests", "bank", "general", "grading"):
+        # Checked below, in tests/unit/test_manifests.py, and in tests/unit/{aptitude,demo,grading}.
+        return
     module, name = CONFIGURATIONS[path.relative_to(ROOT).parts[0]]
     load_config(getattr(importlib.import_module(module), name), path)
 

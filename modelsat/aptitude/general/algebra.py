@@ -140,7 +140,7 @@ def _integrated(polynomial: Polynomial, low: int, high: int) -> Fraction:
 
 
 def _integral(rng: Random, level: int) -> Item:
-    integrand, roots = _polynomial(rng, level, (20, 15, 12, 4, 4)[level - 1]), []
+    integrand, roots = _polynomial(rng, level, (60, 20, 12, 4, 4)[level - 1]), []
     low = rng.randint(-3, 3)
     high = low + rng.randint(1, 5)
     if level >= 4:
@@ -160,10 +160,8 @@ def _integral(rng: Random, level: int) -> Item:
 
 TASKS = read_tasks(
     "algebra",
-    {
-        "linear_systems": _linear_system,
-        "polynomials": _coefficient_of_product,
-        "derivatives": _derivative,
-        "integrals": _integral,
-    },
+    linear_systems=_linear_system,
+    polynomials=_coefficient_of_product,
+    derivatives=_derivative,
+    integrals=_integral,
 )

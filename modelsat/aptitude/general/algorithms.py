@@ -121,10 +121,8 @@ def _automaton(rng: Random, level: int) -> Item:
 
 TASKS = read_tasks(
     "algorithms",
-    {
-        "programs": _program,
-        "state_machines": _machine,
-        "list_operations": _list_operations,
-        "cell_patterns": _automaton,
-    },
+    programs=_program,
+    state_machines=_machine,
+    list_operations=_list_operations,
+    cell_patterns=_automaton,
 )

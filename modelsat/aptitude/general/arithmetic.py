@@ -5,7 +5,7 @@ from random import Random
 from modelsat.aptitude.general.task import Item, listed, number, read_tasks
 
 # Leaves of an expression, its largest number, and the largest product in it, by level.
-_EXPRESSIONS = ((2, 99, 300), (3, 60, 1_000), (5, 60, 5_000), (7, 99, 20_000), (10, 180, 200_000))
+_EXPRESSIONS = ((2, 200, 300), (3, 60, 1_000), (5, 60, 5_000), (7, 99, 20_000), (10, 180, 200_000))
 
 
 def _tree(rng: Random, leaves: int, top: int, max_product: int) -> tuple[str, int]:
@@ -70,10 +70,8 @@ def _congruences(rng: Random, level: int) -> Item:
 
 TASKS = read_tasks(
     "arithmetic",
-    {
-        "expressions": _expression,
-        "remainders": _remainder,
-        "multiples": _multiples,
-        "congruences": _congruences,
-    },
+    expressions=_expression,
+    remainders=_remainder,
+    multiples=_multiples,
+    congruences=_congruences,
 )

@@ -195,10 +195,8 @@ def _interpreter(rng: Random, level: int) -> Item:
 
 TASKS: tuple[Task, ...] = read_tasks(
     "coding",
-    {
-        "list_functions": _list_function,
-        "text_functions": _text_function,
-        "record_functions": _record_function,
-        "interpreters": _interpreter,
-    },
+    list_functions=_list_function,
+    text_functions=_text_function,
+    record_functions=_record_function,
+    interpreters=_interpreter,
 )

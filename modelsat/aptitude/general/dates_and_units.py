@@ -68,6 +68,4 @@ def _units(rng: Random, level: int) -> Item:
     return exact(amount * rate, rates=rates, amount=amount, first=names[0], last=names[-1])
 
 
-TASKS = read_tasks(
-    "dates_and_units", {"deadlines": _deadline, "journeys": _journey, "unit_chains": _units}
-)
+TASKS = read_tasks("dates_and_units", deadlines=_deadline, journeys=_journey, unit_chains=_units)

@@ -87,6 +87,4 @@ def _ledger(rng: Random, level: int) -> Item:
     return number(total, stock=shown, entries=numbered(lines), thing=thing, store=store)
 
 
-TASKS = read_tasks(
-    "documents", {"table_queries": _table, "linked_facts": _hops, "corrected_logs": _ledger}
-)
+TASKS = read_tasks("documents", table_queries=_table, linked_facts=_hops, corrected_logs=_ledger)

@@ -51,4 +51,4 @@ def _text(task: str, rng: Random, level: int) -> Item:
     return Item("", {"topic": topic, "rules": lines}, "instructions", _ENDING, args)
 
 
-TASKS = read_tasks("instructions", {task: partial(_text, task) for task in _GROUPS})
+TASKS = read_tasks("instructions", **{task: partial(_text, task) for task in _GROUPS})

@@ -125,4 +125,4 @@ def _translation(rng: Random, level: int) -> Item:
     )
 
 
-TASKS = read_tasks("languages", {"number_words": _numbers, "invented_languages": _translation})
+TASKS = read_tasks("languages", number_words=_numbers, invented_languages=_translation)

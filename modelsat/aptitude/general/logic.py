@@ -5,7 +5,7 @@ from itertools import permutations, product
 from random import Random
 
 from modelsat.aptitude.general.task import Item, choice, in_json, listed, read_tasks
-from modelsat.aptitude.general.words import COLOURS, invented, people
+from modelsat.aptitude.general.words import COLOURS, PLACES, invented, people
 
 Solution = Sequence[int]
 Clue = tuple[str, Callable[[Solution], bool]]  # in words, and as a condition on a solution
@@ -46,7 +46,7 @@ def _knights(rng: Random, level: int) -> Item:
     pairs = zip(who, said, strict=True)
     speeches = "\n".join(f'{name}: "{_sentence(text)}"' for name, (text, _) in pairs)
     knights = sorted(name for name, kind in zip(who, fitting[0], strict=True) if kind)
-    return in_json(knights, people=listed(who), speeches=speeches)
+    return in_json(knights, people=listed(who), speeches=speeches, place=rng.choice(PLACES))
 
 
 def _until_unique(possible: list[Solution], draw: Callable[[], Clue], rng: Random) -> list[str]:
@@ -174,10 +174,8 @@ def _deduction(rng: Random, level: int) -> Item:
 
 TASKS = read_tasks(
     "logic",
-    {
-        "knights_and_knaves": _knights,
-        "race_order": _race,
-        "house_puzzles": _houses,
-        "deduction": _deduction,
-    },
+    knights_and_knaves=_knights,
+    race_order=_race,
+    house_puzzles=_houses,
+    deduction=_deduction,
 )

@@ -99,5 +99,5 @@ def _selection(rng: Random, level: int) -> Item:
 
 
 TASKS = read_tasks(
-    "planning", {"shortest_routes": _route, "schedules": _schedule, "best_selections": _selection}
+    "planning", shortest_routes=_route, schedules=_schedule, best_selections=_selection
 )

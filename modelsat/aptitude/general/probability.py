@@ -120,11 +120,5 @@ def _sources(rng: Random, level: int) -> Item:
 
 
 TASKS = read_tasks(
-    "probability",
-    {
-        "urns": _urn,
-        "arrangements": _arrangements,
-        "statistics": _statistics,
-        "bayes": _sources,
-    },
+    "probability", urns=_urn, arrangements=_arrangements, statistics=_statistics, bayes=_sources
 )

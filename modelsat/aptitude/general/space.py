@@ -66,6 +66,4 @@ def _painting(rng: Random, level: int) -> Item:
     return number(answer, parts=numbered(parts), colour=colours[0])
 
 
-TASKS = read_tasks(
-    "space", {"robot_walks": _walk, "rolling_cubes": _cube, "painted_areas": _painting}
-)
+TASKS = read_tasks("space", robot_walks=_walk, rolling_cubes=_cube, painted_areas=_painting)

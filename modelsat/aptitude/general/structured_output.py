@@ -143,6 +143,5 @@ def _edits(rng: Random, level: int) -> Item:
 
 
 TASKS = read_tasks(
-    "structured_output",
-    {"order_extraction": _order, "table_conversion": _table, "document_edits": _edits},
+    "structured_output", order_extraction=_order, table_conversion=_table, document_edits=_edits
 )

@@ -76,8 +76,8 @@ def read_data(name: str) -> Any:
     return yaml.safe_load(files(__package__).joinpath(f"{name}.yaml").read_text("utf-8"))
 
 
-def read_tasks(domain: str, draws: Mapping[str, Draw]) -> tuple[Task, ...]:
-    """Return the tasks of a domain; its YAML file has their keywords, wordings and parts."""
+def read_tasks(domain: str, **draws: Draw) -> tuple[Task, ...]:
+    """Return the tasks of a domain, each with its draw; its YAML file has their words."""
     described = read_data(domain)
     return tuple(
         Task(

@@ -58,4 +58,4 @@ def _sorting(rng: Random, level: int) -> Item:
     return in_json(order, words=", ".join(words))
 
 
-TASKS = read_tasks("text", {"letter_counts": _letters, "ciphers": _cipher, "word_orders": _sorting})
+TASKS = read_tasks("text", letter_counts=_letters, ciphers=_cipher, word_orders=_sorting)

@@ -154,6 +154,5 @@ def _next_call(rng: Random, level: int) -> Item:
 
 
 TASKS = read_tasks(
-    "tool_use",
-    {"single_calls": _one_call, "several_calls": _several_calls, "follow_up_calls": _next_call},
+    "tool_use", single_calls=_one_call, several_calls=_several_calls, follow_up_calls=_next_call
 )
