@@ -1,22 +1,13 @@
 """Programs, state machines and rules that are carried out step by step."""
 
-from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
-from itertools import pairwise
 from random import Random
 
-from modelsat.aptitude.general.task import (
-    Item,
-    in_json,
-    number,
-    numbered,
-    read_data,
-    read_tasks,
-)
+from modelsat.aptitude.general.task import Item, in_json, number, numbered, read_data, read_tasks
 from modelsat.aptitude.general.words import invented
 
-_SOURCES: Sequence[str] = read_data("algorithms")["sources"]
+_DATA = read_data("algorithms")
 
 
 def _printed(source: str) -> int:
@@ -32,7 +23,7 @@ def _program(rng: Random, level: int) -> Item:
     ranges = {"a": (11, 99), "b": (11, 60), "c": (3, 6), "d": (3, 7), "e": (6, 9)}
     values = {name: rng.randint(*ends) for name, ends in ranges.items()}
     large = {"m": rng.randint(301, 997), "n": rng.randint(18, 30)}
-    source = _SOURCES[level - 1].format(**names, **values, **large)
+    source = _DATA["sources"][level - 1].format(**names, **values, **large)
     return number(_printed(source), program=source)
 
 
@@ -58,52 +49,17 @@ def _machine(rng: Random, level: int) -> Item:
     return in_json(path[:-3:-1], **slots)
 
 
-Operation = tuple[str, Callable[[list[int]], list[int]]]
-
-
-def _operations(rng: Random) -> tuple[Operation, ...]:
-    """Return operations on a list of at least four numbers, the easy ones first."""
-    k, n = rng.randint(2, 4), rng.randint(2, 9)
-    return (
-        ("reverse the list", lambda v: v[::-1]),
-        (f"add {n} to every element", lambda v: [x + n for x in v]),
-        ("swap the first and the last element", lambda v: [v[-1], *v[1:-1], v[0]]),
-        (f"append {n}", lambda v: [*v, n]),
-        (f"move the first {k} elements to the end, in the same order", lambda v: v[k:] + v[:k]),
-        (
-            f"replace each element by its remainder when divided by {n + 8}",
-            lambda v: [x % (n + 8) for x in v],
-        ),
-        (
-            "double every element at an odd position (the first position is 1)",
-            lambda v: [x * (2 - i % 2) for i, x in enumerate(v)],
-        ),
-        (
-            "append the difference of the largest and the smallest element",
-            lambda v: [*v, max(v) - min(v)],
-        ),
-        (
-            "remove the first occurrence of the smallest element and append 50",
-            lambda v: [*(x for i, x in enumerate(v) if i != v.index(min(v))), 50],
-        ),
-        (
-            "add to every element but the first the element before it, as it was before this step",
-            lambda v: [v[0], *(a + b for a, b in pairwise(v))],
-        ),
-        ("sort the first four elements in ascending order", lambda v: sorted(v[:4]) + v[4:]),
-    )
-
-
 def _list_operations(rng: Random, level: int) -> Item:
     size, num_steps = ((4, 2), (5, 4), (6, 6), (7, 10), (9, 15))[level - 1]
+    easy, hard = _DATA["operations"]["easy"], _DATA["operations"]["hard"]
+    operations = (easy, easy + hard, easy + hard, hard, hard)[level - 1]
     start = values = [rng.randint(1, 30) for _ in range(size)]
     steps: list[str] = []
     while len(steps) < num_steps:
-        operations = _operations(rng)[slice(*((4,), (11,), (11,), (4, 11), (4, 11))[level - 1])]
-        text, apply = rng.choice(operations)
-        if text not in steps[-1:]:
-            values = apply(values)
-            steps.append(text)
+        (text, result), k, n = rng.choice(operations), rng.randint(2, 4), rng.randint(6, 17)
+        if text.format(k=k, n=n) not in steps[-1:]:
+            steps.append(text.format(k=k, n=n))
+            values = eval(result.format(k=k, n=n), {"v": values})
     return in_json(values, start=start, steps=numbered(steps))
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -27,47 +28,26 @@ def _code(name: str, solution: str, cases: Sequence[Case], **slots: object) -> I
     return Item(tests, {"name": name, **slots}, "code", ending, args)
 
 
-def _pipeline(
-    rng: Random, steps: Sequence[Mapping[str, str]], cases: Sequence[Any], what: str
-) -> Item | None:
-    name = invented(rng, 1)[0]
-    letters = rng.sample("aeilnorst", 2)
-    values: dict[str, object] = {
-        "k": rng.randint(2, 4),
-        "r": rng.randint(0, 1),
-        "n": rng.randint(6, 8),
-    }
-    values |= {"p": letters[0], "q": letters[1]}
-    results = []
-    for case in cases:
-        result: Any = list(case)
-        for step in steps:
-            result = eval(step["reference"].format(**values), {"v": result})
-        results.append((case, result))
-    body = "\n".join(f"    {step['source'].format(**values)}" for step in steps)
-    solution = f"def {name}(v):\n    v = list(v)\n{body}\n    return v"
-    lines = numbered([step["text"].format(**values) for step in steps])
-    return _code(name, solution, results, steps=lines, what=what)
-
-
-def _list_function(rng: Random, level: int) -> Item:
-    steps = _DATA["list_steps"][: 3 if level == 1 else None]
+def _pipeline(kind: str, rng: Random, level: int) -> Item:
+    """Ask for a function that carries out steps on a list of numbers or words."""
+    steps = _DATA["steps"][kind][: 2 if level == 1 else None]
     item = None
     while item is None:
-        sizes = (7, 0, 1, 4, 9, 12, 5, 8)
-        cases = [[rng.randint(-60, 99) for _ in range(size)] for size in sizes]
+        name, (p, q) = invented(rng, 1)[0], rng.sample("aeilnorst", 2)
+        k, r, n = rng.randint(2, 4), rng.randint(0, 1), rng.randint(6, 8)
+        values = {"k": k, "r": r, "n": n, "p": p, "q": q}
         chosen = rng.sample(steps, (1, 2, 3, 4, 6)[level - 1])
-        item = _pipeline(rng, chosen, cases, "whole numbers")
-    return item
-
-
-def _text_function(rng: Random, level: int) -> Item:
-    steps = _DATA["word_steps"][: 2 if level == 1 else None]
-    item = None
-    while item is None:
-        cases = [rng.sample(NOUNS, size) for size in (6, 0, 1, 3, 9, 12, 5, 8)]
-        chosen = rng.sample(steps, (1, 2, 3, 4, 5)[level - 1])
-        item = _pipeline(rng, chosen, cases, "lower-case words")
+        cases = []
+        for size in (7, 0, 1, 4, 9, 12, 5, 8):
+            numbers = [rng.randint(-60, 99) for _ in range(size)]
+            case = result = numbers if kind == "numbers" else rng.sample(NOUNS, size)
+            for step in chosen:
+                result = eval(step["reference"].format(**values), {"v": result})
+            cases.append((case, result))
+        body = "\n".join(f"    {step['source'].format(**values)}" for step in chosen)
+        solution = f"def {name}(v):\n    v = list(v)\n{body}\n    return v"
+        lines = numbered([step["text"].format(**values) for step in chosen])
+        item = _code(name, solution, cases, steps=lines)
     return item
 
 
@@ -87,44 +67,23 @@ def _record_result(rows: list[Any], keys: Sequence[str], low: int, size: int, le
     return [name for name in ranked if counts[name] >= size]
 
 
-def _record_source(name: str, keys: Sequence[str], low: int, size: int, level: int) -> str:
-    group, member, points = (f"[{key!r}]" for key in keys)
-    lines = [f"def {name}(rows):", "    sums, counts = {}, {}", "    for i, r in enumerate(rows):"]
-    if level == 5:
-        same = f"q{group} == r{group} and q{member} == r{member}"
-        lines.append(f"        if any({same} for q in rows[i + 1:]): continue")
-    if level >= 2:
-        lines.append(f"        if r{points} < {low}: continue")
-    lines.append(f"        sums[r{group}] = sums.get(r{group}, 0) + r{points}")
-    lines.append(f"        counts[r{group}] = counts.get(r{group}, 0) + 1")
-    kept = f"sorted((g for g in sorted(sums) if counts[g] >= {size}), key=lambda g: -sums[g])"
-    total = "sum(sums.values())"
-    lines.append(f"    return {(total, total, 'sums', kept, kept)[level - 1]}")
-    return "\n".join(lines)
-
-
 def _record_function(rng: Random, level: int) -> Item:
     item = None
     while item is None:
         name, keys = invented(rng, 1)[0], rng.sample(NOUNS, 3)
-        groups, who, sizes = invented(rng, 3), people(rng, 6), (6, 0, 1, 5, 8, 10, 12, 12)
+        groups, who = invented(rng, 3), people(rng, 6)
         low, size = rng.randint(4, 12), rng.randint(2, 3)
-        tables = [
-            [
-                dict(
-                    zip(
-                        keys, (rng.choice(groups), rng.choice(who), rng.randint(1, 30)), strict=True
-                    )
-                )
-                for _ in range(count)
+        cases = []
+        for count in (6, 0, 1, 5, 8, 10, 12, 12):
+            drawn = [
+                (rng.choice(groups), rng.choice(who), rng.randint(1, 30)) for _ in range(count)
             ]
-            for count in sizes
-        ]
-        cases = [(rows, _record_result(rows, keys, low, size, level)) for rows in tables]
-        solution = _record_source(name, keys, low, size, level)
-        slots = dict(zip(("group", "member", "points"), keys, strict=True))
-        names = listed([repr(key) for key in keys])
-        item = _code(name, solution, cases, keys=names, low=low, size=size, **slots)
+            rows = [dict(zip(keys, values, strict=True)) for values in drawn]
+            cases.append((rows, _record_result(rows, keys, low, size, level)))
+        slots: dict[str, Any] = dict(zip(("group", "member", "points"), keys, strict=True))
+        slots |= {"low": low, "size": size}
+        solution = _DATA["record_sources"][level - 1].format(name=name, **slots)
+        item = _code(name, solution, cases, keys=listed([repr(key) for key in keys]), **slots)
     return item
 
 
@@ -195,8 +154,8 @@ def _interpreter(rng: Random, level: int) -> Item:
 
 TASKS: tuple[Task, ...] = read_tasks(
     "coding",
-    list_functions=_list_function,
-    text_functions=_text_function,
+    list_functions=partial(_pipeline, "numbers"),
+    text_functions=partial(_pipeline, "words"),
     record_functions=_record_function,
     interpreters=_interpreter,
 )

@@ -31,23 +31,24 @@ from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.errors import ConfigError
 
 BENCHMARK = "general"
-TASKS: tuple[Task, ...] = (
-    *arithmetic.TASKS,
-    *algebra.TASKS,
-    *probability.TASKS,
-    *logic.TASKS,
-    *algorithms.TASKS,
-    *coding.TASKS,
-    *structured_output.TASKS,
-    *tool_use.TASKS,
-    *instructions.TASKS,
-    *text.TASKS,
-    *documents.TASKS,
-    *dates_and_units.TASKS,
-    *space.TASKS,
-    *languages.TASKS,
-    *planning.TASKS,
+_MODULES = (
+    arithmetic,
+    algebra,
+    probability,
+    logic,
+    algorithms,
+    coding,
+    structured_output,
+    tool_use,
+    instructions,
+    text,
+    documents,
+    dates_and_units,
+    space,
+    languages,
+    planning,
 )
+TASKS: tuple[Task, ...] = tuple(task for module in _MODULES for task in module.TASKS)
 DOMAINS = tuple(dict.fromkeys(task.domain for task in TASKS))
 
 

@@ -128,28 +128,13 @@ def _next_call(rng: Random, level: int) -> Item:
         f'get_customer("{name}") -> {{"town": "{town}", "ordered": {debt + part}, "paid": {part}}}'
         for name, town, debt, part in zip(who, towns, still_open, paid, strict=True)
     ]
-    customer, town, debt = who[place], towns[place], still_open[place]
-    ranks = (
-        "most",
-        *(f"{word} most" for word in "second third fourth fifth sixth seventh eighth".split()),
-    )
-    rank = ranks[sorted(still_open, reverse=True).index(debt)]
-    wish, name, arguments = rng.choice(
-        (
-            ("send this customer half of that", "send_money", {"to": customer, "cents": 50 * debt}),
-            (
-                f"order as many {thing} as there are coins open, by express",
-                "order_goods",
-                {"item": thing, "count": debt, "express": True},
-            ),
-            (
-                "get the forecast of their town for as many days as there are customers",
-                "get_forecast",
-                {"place": town, "days": count},
-            ),
-        )
-    )
-    call = {"name": name, "arguments": arguments}
+    values = {"customer": who[place], "town": towns[place], "open": still_open[place]}
+    values |= {"half": 50 * still_open[place], "count": count, "thing": thing}
+    rank = _DATA["ranks"][sorted(still_open, reverse=True).index(still_open[place])]
+    name = rng.choice([*_DATA["follow_ups"]])
+    text, arguments = _DATA["follow_ups"][name]
+    call = {"name": name, "arguments": {key: values.get(v, v) for key, v in arguments.items()}}
+    wish = text.format(thing=thing)
     return _calls(rng, [call], [name], level, results="\n".join(lines), rank=rank, wish=wish)
 
 
