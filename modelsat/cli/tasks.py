@@ -76,10 +76,10 @@ def generate(
     out: Annotated[Path, typer.Option(help="Folder for questions.parquet and tasks.json.")],
     shots: Annotated[int, typer.Option(help="Questions of each task, a multiple of 5.")] = 20,
     tasks: Annotated[
-        str | None, typer.Option(help="Tasks to generate, as a,b; default: all.")
+        str | None, typer.Option(help="Tasks to generate, as a,b; default: all tasks.")
     ] = None,
     domains: Annotated[
-        str | None, typer.Option(help="Domains to generate, as a,b; default: all.")
+        str | None, typer.Option(help="Domains to generate, as a,b, with any --tasks.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

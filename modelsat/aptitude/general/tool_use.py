@@ -55,7 +55,6 @@ def _values(rng: Random) -> dict[str, Any]:
         "cents": 100 * n,
         "odd_cents": 100 * n + few,
         "dozens": 12 * few,
-        "party": few + 1,
         "warmer": warm + few,
         "repeated": " ".join([word] * few),
         "weeks": 7 * few,

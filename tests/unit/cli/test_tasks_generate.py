@@ -6,9 +6,10 @@ from typer.testing import CliRunner
 from modelsat.aptitude.general import generate_form
 from modelsat.aptitude.tasks import load_tasks
 from modelsat.artifacts.schemas import QUESTIONS
-from modelsat.artifacts.store import read_manifest, read_table
+from modelsat.artifacts.store import read_manifest, read_table, write_table
 from modelsat.cli.main import app
 from modelsat.errors import ArtifactError, ConfigError
+from tests.support.profiling.zoo_files import save_model
 
 
 def run(*arguments):
@@ -103,3 +104,29 @@ def test_task_sets_that_clash_are_refused_by_name(tmp_path):
     assert result.exit_code == ArtifactError.exit_code
     assert f"task 'ciphers' is in {tasks} and in {tasks}" in result.stderr
     assert not (tmp_path / "mixed.json").exists()
+
+
+def test_a_mixed_test_can_be_profiled(tmp_path):
+    from profiling.config import ProfileConfig
+    from profiling.work import plan_run
+
+    generate(tmp_path / "a", "--tasks", "ciphers")
+    row = {"question_id": "m1", "benchmark": "mmlu", "task": "law", "prompt": "?", "answer": "no"}
+    write_table(QUESTIONS, [row], tmp_path / "mmlu.parquet")
+    task = {"task": "law", "keywords": list("abcde"), "question_ids": ["m1"]}
+    (tmp_path / "mmlu.json").write_text(json.dumps({"benchmark": "mmlu", "tasks": [task]}))
+    mixed = tmp_path / "mixed.json"
+    run("combine", tmp_path / "a" / "tasks.json", tmp_path / "mmlu.json", "--out", mixed)
+    save_model(tmp_path / "model", 1.0)
+    (tmp_path / "zoo.yaml").write_text(
+        "{version: 1, candidates: [{name: a, engine: vllm, context_window: 64, llm_config: "
+        "{model_loading_config: {model_source: ./model}}}]}"
+    )
+    config = ProfileConfig(
+        zoo=tmp_path / "zoo.yaml",
+        questions=(tmp_path / "a" / "questions.parquet", tmp_path / "mmlu.parquet"),
+        tasks=mixed,
+        output_dir=tmp_path / "out",
+    )
+    plan = plan_run(config)
+    assert (len(plan.question_ids), plan.tasks) == (6, load_tasks(mixed))

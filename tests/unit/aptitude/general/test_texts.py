@@ -124,7 +124,7 @@ REQUESTS = {
     r"book a train from (\w+) to (\w+)": ("book_train", lambda a, b: {"from": a, "to": b}),
     r"book a train from (\w+) to (\w+) for me and (\d) friends": (
         "book_train",
-        lambda a, b, n: {"from": a, "to": b, "seats": int(n) + 1},
+        lambda a, b, n: {"from": a, "to": b, "companions": int(n)},
     ),
     r"heat the (\w+) to (\d+) degrees": (
         "set_heating",
