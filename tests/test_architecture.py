@@ -28,7 +28,7 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
 # By the name of the file, if it has a kind of its own, or by package.
 CONFIGURATIONS = {
     "collect": ("profiling.collect_config", "CollectConfig"),
-    "modelsat": ("modelsat.preparation.recipe", "Recipe"),  # except the demo bank's wordings
+    "modelsat": ("modelsat.preparation.recipe", "Recipe"),  # except wordings of questions
     "profiling": ("profiling.config", "ProfileConfig"),
     "train_jobs": ("train_jobs.config", "TrainJobConfig"),
     "serve_app": ("serve_app.config", "ServeConfig"),
@@ -286,8 +286,9 @@ def test_no_model_may_bring_its_own_code():
 
 @pytest.mark.parametrize("path", shipped_yaml(), ids=name_of)
 def test_every_shipped_configuration_is_valid(path):
-    if path.parent.name in ("manifests", "bank", "grading"):
-        return  # checked below, in tests/unit/test_manifests.py, and in tests/unit/{demo,grading}
+    if path.parent.name in ("manifests", "bank", "general", "grading"):
+        # Checked below, in tests/unit/test_manifests.py, and in tests/unit/{aptitude,demo,grading}.
+        return
     package = path.relative_to(ROOT).parts[0]
     module, name = CONFIGURATIONS.get(path.stem) or CONFIGURATIONS[package]
     load_config(getattr(importlib.import_module(module), name), path)

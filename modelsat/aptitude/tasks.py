@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import Field, field_validator
@@ -25,11 +25,13 @@ class CoreTask(FrozenConfig):
         task: name, as in the questions table.
         keywords: five words that describe it to the router.
         question_ids: its questions (shots), the same for every candidate.
+        benchmark: benchmark of its questions; None: that of the task set.
     """
 
     task: str = Field(min_length=1)
     keywords: tuple[str, ...] = Field(min_length=NUM_KEYWORDS, max_length=NUM_KEYWORDS)
     question_ids: tuple[str, ...] = Field(min_length=1)
+    benchmark: str | None = None
 
     @property
     def description(self) -> str:
@@ -38,7 +40,13 @@ class CoreTask(FrozenConfig):
 
 
 class TaskSet(FrozenConfig):
-    """The core tasks of one aptitude test; cards of two task sets are not comparable."""
+    """The core tasks of one aptitude test; cards of two task sets are not comparable.
+
+    Attributes:
+        schema_version: raised whenever a reader of the older version would misread the file.
+        benchmark: benchmark of the questions; the names of several are joined with "+".
+        tasks: the core tasks; those of a combined set name their benchmark.
+    """
 
     schema_version: Literal[1] = 1
     benchmark: str
@@ -63,11 +71,19 @@ class TaskSet(FrozenConfig):
     @property
     def tasks_hash(self) -> str:
         """Hash of tasks, keywords and question ids."""
-        return content_hash(self.model_dump(mode="json"))
+        return content_hash(self.document())
+
+    def benchmark_of(self, task: CoreTask) -> str:
+        """Return the benchmark of a task's questions."""
+        return task.benchmark or self.benchmark
+
+    def document(self) -> dict[str, Any]:
+        """Return the content of its JSON file."""
+        return self.model_dump(mode="json", exclude_none=True)
 
     def save(self, path: str | Path) -> None:
         """Write as JSON, atomically."""
-        write_json(path, self.model_dump(mode="json"))
+        write_json(path, self.document())
 
 
 def load_tasks(path: str | Path) -> TaskSet:
@@ -118,3 +134,33 @@ def build_task_set(
         return parse_config(TaskSet, values, source="core tasks")
     except ConfigError as error:
         raise ArtifactError(str(error)) from None
+
+
+def combine_task_sets(sets: Sequence[tuple[str, TaskSet]]) -> TaskSet:
+    """Return one task set with the tasks of several, in order.
+
+    Args:
+        sets: name of each task set, for messages, and the task set.
+
+    Raises:
+        ArtifactError: two sets share a task or a question; the message names both sets.
+    """
+    owners: dict[tuple[str, str], tuple[int, str]] = {}
+    for place, (name, task_set) in enumerate(sets):
+        parts = [("task", task.task) for task in task_set.tasks]
+        parts += [("question", question_id) for question_id in task_set.question_ids]
+        for kind, part in parts:
+            first, owner = owners.setdefault((kind, part), (place, name))
+            if first != place:
+                raise ArtifactError(
+                    f"{kind} {part!r} is in {owner} and in {name}; combine sets that share none"
+                )
+    tasks = tuple(
+        task.model_copy(update={"benchmark": task_set.benchmark_of(task)})
+        for _, task_set in sets
+        for task in task_set.tasks
+    )
+    benchmarks = sorted({str(task.benchmark) for task in tasks})
+    if len(benchmarks) == 1:
+        tasks = tuple(task.model_copy(update={"benchmark": None}) for task in tasks)
+    return TaskSet(benchmark="+".join(benchmarks), tasks=tasks)

@@ -286,12 +286,12 @@ def _check_questions(questions: "pa.Table", tasks: "TaskSet", path: Path) -> Non
                     f"{path} lacks the aptitude question {question_id!r} of task {task.task!r}; "
                     "pass the questions table that the task set was built from"
                 )
-            if found[question_id] != (tasks.benchmark, task.task):
+            expected = (tasks.benchmark_of(task), task.task)
+            if found[question_id] != expected:
                 raise ArtifactError(
                     f"{path}: question {question_id!r} belongs to (benchmark, task) "
                     f"{found[question_id]}, but the task set has it under "
-                    f"{(tasks.benchmark, task.task)}; pass the questions table that the task "
-                    "set was built from"
+                    f"{expected}; pass the questions table that the task set was built from"
                 )
 
 

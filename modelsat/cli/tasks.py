@@ -1,4 +1,4 @@
-"""``modelsat tasks``: import questions, select and show the core tasks of the aptitude test."""
+"""``modelsat tasks``: import or generate questions, select, combine and show core tasks."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from modelsat.aptitude.sources import ImportedQuestions
     from modelsat.aptitude.tasks import TaskSet
 
-app = typer.Typer(no_args_is_help=True, help="Import questions; select and show core tasks.")
+app = typer.Typer(
+    no_args_is_help=True, help="Import or generate questions; select, combine and show core tasks."
+)
 
 _DEMO, _OWN = "demo", "own"  # sources of questions besides the published benchmarks
 
@@ -73,6 +75,64 @@ def import_(
         print_json({"file": str(out), "tasks": dict(sorted(counts.items()))} | manifest)
         return
     typer.echo(f"{out}: {sum(counts.values())} questions of {len(counts)} tasks of {benchmark}")
+
+
+@app.command()
+def generate(
+    form: Annotated[
+        int, typer.Option(help="Number of the form; the same number gives the same questions.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for questions.parquet and tasks.json.")],
+    shots: Annotated[int, typer.Option(help="Questions of each task, a multiple of 5.")] = 20,
+    tasks: Annotated[
+        str | None, typer.Option(help="Tasks to generate, as a,b; default: all tasks.")
+    ] = None,
+    domains: Annotated[
+        str | None, typer.Option(help="Domains to generate, as a,b, with any --tasks.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Generate a form of the general test: 50 tasks with questions that no model has seen."""
+    from modelsat.aptitude.general import generate_form, select_tasks
+    from modelsat.artifacts.schemas import QUESTIONS
+    from modelsat.artifacts.store import write_table
+
+    questions_file, tasks_file = out / "questions.parquet", out / "tasks.json"
+    check_output(questions_file)
+    check_output(tasks_file)
+    chosen = select_tasks(tasks.split(",") if tasks else (), domains.split(",") if domains else ())
+    questions, task_set = generate_form(form, shots, chosen)
+    manifest = {"generated": task_set.benchmark, "form": form, "shots": shots}
+    write_table(QUESTIONS, questions, questions_file, manifest)
+    task_set.save(tasks_file)
+    if as_json:
+        files = {"questions": str(questions_file), "task_set": str(tasks_file)}
+        by_domain: dict[str, list[str]] = {}
+        for task in chosen:
+            by_domain.setdefault(task.domain, []).append(task.name)
+        print_json(files | {"tasks_hash": task_set.tasks_hash, "domains": by_domain} | manifest)
+        return
+    typer.echo(f"{questions_file}: {questions.num_rows} questions, form {form}")
+    typer.echo(f"{tasks_file}: {_summary(task_set)}")
+
+
+@app.command()
+def combine(
+    files: Annotated[list[Path], typer.Argument(metavar="TASKS...", help="Task sets (JSON).")],
+    out: Annotated[Path, typer.Option(help="Combined task set to write (JSON).")],
+    as_json: AsJson = False,
+) -> None:
+    """Combine task sets, such as generated tasks and tasks of a benchmark, into one test."""
+    from modelsat.aptitude.tasks import combine_task_sets, load_tasks
+
+    check_output(out, *files)
+    task_set = combine_task_sets([(str(file), load_tasks(file)) for file in files])
+    task_set.save(out)
+    if as_json:
+        facts = {"file": str(out), "tasks_hash": task_set.tasks_hash}
+        print_json(facts | {"benchmark": task_set.benchmark, "tasks": len(task_set.tasks)})
+        return
+    typer.echo(f"{out}: {_summary(task_set)}")
 
 
 @app.command()
@@ -223,11 +283,16 @@ def show(
     task_set = load_tasks(file)
     if as_json:
         facts = {"file": str(file), "tasks_hash": task_set.tasks_hash}
-        print_json(facts | task_set.model_dump(mode="json"))
+        print_json(facts | task_set.document())
         return
     print_table(
         [
-            {"task": task.task, "shots": len(task.question_ids), "keywords": task.description}
+            {
+                "task": task.task,
+                "benchmark": task_set.benchmark_of(task),
+                "shots": len(task.question_ids),
+                "keywords": task.description,
+            }
             for task in task_set.tasks
         ]
     )

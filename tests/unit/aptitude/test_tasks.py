@@ -1,7 +1,10 @@
+import json
+
 import pyarrow as pa
 import pytest
 
-from modelsat.aptitude.tasks import TaskSet, build_task_set, load_tasks
+from modelsat.aptitude.tasks import TaskSet, build_task_set, combine_task_sets, load_tasks
+from modelsat.artifacts.hashing import content_hash
 from modelsat.artifacts.store import write_json
 from modelsat.errors import ArtifactError
 
@@ -91,3 +94,62 @@ def test_rejects_duplicates(repeat):
     second = task if repeat == "task" else {**task, "task": "u"}
     with pytest.raises(ValueError, match=f"a {repeat} occurs twice"):
         TaskSet.model_validate({"benchmark": "b", "tasks": [task, second]})
+
+
+def task_set(benchmark, **tasks):
+    rows = [
+        {"task": task, "keywords": list("abcde"), "question_ids": ids}
+        for task, ids in tasks.items()
+    ]
+    return TaskSet.model_validate({"benchmark": benchmark, "tasks": rows})
+
+
+def test_a_combined_set_keeps_tasks_in_order_with_their_benchmark(tmp_path):
+    ours = task_set("general", sums=["g1", "g2"], words=["g3"])
+    combined = combine_task_sets([("a", ours), ("b", task_set("mmlu", law=["m1"]))])
+    combined.save(tmp_path / "tasks.json")
+    loaded = load_tasks(tmp_path / "tasks.json")
+    assert loaded == combined
+    assert loaded.tasks_hash == combined.tasks_hash
+    assert combined.benchmark == "general+mmlu"
+    assert [(t.task, combined.benchmark_of(t)) for t in combined.tasks] == [
+        ("sums", "general"),
+        ("words", "general"),
+        ("law", "mmlu"),
+    ]
+    assert combined.question_ids == ("g1", "g2", "g3", "m1")
+    more = combine_task_sets([("c", combined), ("d", task_set("own", law2=["o1"]))])
+    assert more.benchmark == "general+mmlu+own"
+    assert [more.benchmark_of(t) for t in more.tasks] == ["general", "general", "mmlu", "own"]
+
+
+def test_a_set_combined_from_one_benchmark_is_an_ordinary_set():
+    parts = [("a", task_set("general", sums=["g1"])), ("b", task_set("general", words=["g2"]))]
+    assert combine_task_sets(parts) == task_set("general", sums=["g1"], words=["g2"])
+
+
+def test_hash_and_file_of_an_ordinary_set_are_those_of_earlier_releases(tmp_path):
+    ordinary = task_set("demo", sums=["q1"])
+    ordinary.save(tmp_path / "tasks.json")
+    row = {"task": "sums", "keywords": list("abcde"), "question_ids": ["q1"]}
+    expected = {"schema_version": 1, "benchmark": "demo", "tasks": [row]}
+    assert json.loads((tmp_path / "tasks.json").read_text()) == expected
+    assert ordinary.tasks_hash == content_hash(expected)
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        (task_set("mmlu", sums=["m1"]), "task 'sums' is in one.json and in two.json"),
+        (task_set("mmlu", law=["g1"]), "question 'g1' is in one.json and in two.json"),
+    ],
+)
+def test_sets_that_share_a_task_or_a_question_are_not_combined(other, named):
+    with pytest.raises(ArtifactError, match=named):
+        combine_task_sets([("one.json", task_set("general", sums=["g1"])), ("two.json", other)])
+
+
+def test_a_set_is_not_combined_with_itself():
+    ours = task_set("general", sums=["g1"])
+    with pytest.raises(ArtifactError, match="task 'sums' is in a and in a"):
+        combine_task_sets([("a", ours), ("a", ours)])

@@ -4,7 +4,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from modelsat.aptitude.tasks import CoreTask, TaskSet
+from modelsat.aptitude.tasks import CoreTask, TaskSet, combine_task_sets
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import write_table
 from modelsat.capability.cards import read_cards
@@ -40,8 +40,8 @@ def outcome(candidate, question_id, correct, source=None):
 def build(tmp_path):
     """Writes the inputs and runs `cards build`."""
 
-    def run_build(outcomes, *extra, questions=("q1", "q2")):
-        TASKS.save(tmp_path / "tasks.json")
+    def run_build(outcomes, *extra, questions=("q1", "q2"), task_set=TASKS):
+        task_set.save(tmp_path / "tasks.json")
         rows = [q if isinstance(q, dict) else question(q) for q in questions]
         write_table(QUESTIONS, rows, tmp_path / "questions.parquet")
         write_table(OUTCOMES, outcomes, tmp_path / "outcomes.parquet", {"engine": "fake"})
@@ -68,6 +68,23 @@ def test_builds_and_shows_cards(build, tmp_path):
     assert f"2 cards of task set {TASKS.tasks_hash}" in shown.output
     full = run("cards", "show", tmp_path / "cards.parquet", "--candidate", "b")
     assert "accuracy 0.0% on sums: a, b, c, d, e" in full.output
+
+
+def test_builds_cards_of_a_test_with_tasks_of_several_benchmarks(build, tmp_path):
+    law = TaskSet(
+        benchmark="mmlu",
+        tasks=(CoreTask(task="law", keywords=tuple("fghij"), question_ids=("m1",)),),
+    )
+    mixed = combine_task_sets([("demo", TASKS), ("mmlu", law)])
+    outcomes = [*GOOD, outcome("a", "m1", 0.0), outcome("b", "m1", 1.0)]
+    questions = ("q1", "q2", question("m1", "law") | {"benchmark": "mmlu"})
+    result = build(outcomes, questions=questions, task_set=mixed)
+    assert result.exit_code == 0, result.output
+    cards = read_cards(tmp_path / "cards.parquet", [mixed.tasks_hash])
+    assert [s.task for s in cards["a"].statements] == ["sums", "law"]
+    refused = build(outcomes, questions=("q1", "q2", question("m1", "law")), task_set=mixed)
+    assert refused.exit_code == ArtifactError.exit_code
+    assert "the task set has it under ('mmlu', 'law')" in refused.stderr
 
 
 def test_json_has_the_complete_cards(build):
