@@ -22,7 +22,7 @@ def _num_vowels(word: str) -> int:
 
 
 def _letters(rng: Random, level: int) -> Item:
-    words = rng.sample(NOUNS, (3, 6, 8, 12, 16)[level - 1])
+    words = rng.sample(NOUNS, (rng.randint(2, 5), 9, 10, 13, 16)[level - 1])
     (a, b), vowels = rng.sample("acdehilmnoprst", 2), rng.randint(2, 3)
     holds: Callable[[str], bool] = (
         lambda word: True,
