@@ -129,4 +129,4 @@ def test_a_mixed_test_can_be_profiled(tmp_path):
         output_dir=tmp_path / "out",
     )
     plan = plan_run(config)
-    assert (len(plan.question_ids), plan.tasks) == (6, load_tasks(mixed))
+    assert (len(plan.rows), plan.tasks) == (6, load_tasks(mixed))
