@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The theme advertises its successor otherwise.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help setup quickstart test test-unit check docs fmt proof router-lite benchmark-quality benchmark-serving benchmark-jobs benchmark-imports benchmark-gpu benchmark-tests soak clean
+.PHONY: help setup quickstart test test-unit check docs fmt proof router-lite benchmark-quality benchmark-serving benchmark-jobs benchmark-imports benchmark-forms benchmark-gpu benchmark-tests soak clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -72,6 +72,9 @@ benchmark-jobs: setup ## both jobs: kills, replicas, overhead, training speed; a
 
 benchmark-imports: setup ## import of a million answers: time and memory; about 5 minutes
 	@$(BIN)/python -m tests.benchmarks.imports --out docs/benchmarks/imports.md
+
+benchmark-forms: setup ## two forms of the general test on MODELS=directories; resumable, an hour
+	@$(BIN)/python -m tests.benchmarks.forms --out docs/benchmarks/forms.md $(addprefix --model ,$(MODELS))
 
 benchmark-gpu: setup ## training and scoring on one GPU of 80 GB, random weights; about 5 minutes
 	@$(BIN)/python -m tests.benchmarks.gpu --out docs/benchmarks/gpu.md
