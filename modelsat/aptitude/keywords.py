@@ -1,7 +1,7 @@
 """The five keywords that describe each core task to the router.
 
 The shipped keywords cover MMLU (by task), MMLU-Pro (by category), BBH, GSM8K, MATH, WinoGrande,
-ARC-Challenge, BoolQ, TruthfulQA, MRPC and MNLI; for other benchmarks the user passes a file.
+ARC-Challenge, BoolQ, TruthfulQA, MRPC, MNLI and MMMU; for other benchmarks the user passes a file.
 """
 
 import json

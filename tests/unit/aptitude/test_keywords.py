@@ -6,7 +6,7 @@ from modelsat.aptitude.keywords import load_keywords, parse_keywords
 from modelsat.errors import ConfigError
 
 SINGLE = ("gsm8k", "math", "winogrande", "arc_challenge", "boolq", "truthfulqa", "mrpc", "mnli")
-COUNTS = {"mmlu": 57, "mmlu_pro": 14, "bbh": 17} | dict.fromkeys(SINGLE, 1)
+COUNTS = {"mmlu": 57, "mmlu_pro": 14, "bbh": 17, "mmmu": 30} | dict.fromkeys(SINGLE, 1)
 
 
 @pytest.mark.parametrize(("benchmark", "count"), COUNTS.items())
@@ -26,6 +26,7 @@ def test_every_shipped_task_has_five_short_lower_case_keywords(benchmark, count)
         ("mmlu", "professional_law"),
         ("mmlu_pro", "computer science"),
         ("mmlu_pro", "other"),
+        ("mmmu", "art_theory"),
         ("bbh", "tracking_shuffled_objects_three_objects"),
         *zip(SINGLE, SINGLE, strict=True),
     ],
