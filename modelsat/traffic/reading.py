@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelsat.aptitude.own_requests import FIELDS, check_request
+from modelsat.aptitude.prompts import Prompts
 from modelsat.artifacts.schemas import QUESTIONS, ROUTING_LOG
 from modelsat.artifacts.store import read_kind, read_table
 from modelsat.chats import TextRule, text_to_score
@@ -64,7 +65,8 @@ class PromptReader:
     def _questions(self, path: Path) -> Iterator[TrafficPrompt]:
         for row in read_table(QUESTIONS, path).to_pylist():
             graded = {name: row[name] for name in _GRADED if row[name] is not None}
-            request = json.loads(row["request"]) if row["request"] else None
+            is_more = row["request"] or row["images"]
+            request = Prompts().chat(row, [str(path.parent)]) if is_more else None
             yield TrafficPrompt(row["prompt"], request, graded, row["question_id"])
 
     def _requests(self, path: Path) -> Iterator[TrafficPrompt]:

@@ -1,5 +1,6 @@
 """Drift tests agree with an enumeration of all possibilities."""
 
+from dataclasses import replace
 from itertools import product
 from math import comb
 
@@ -72,6 +73,17 @@ def test_task_is_compared_with_its_own_statement():
     assert [task.p_value for task in drift.tasks] == pytest.approx([4 / comb(24, 12)] * 2)
     assert drift.p_value == pytest.approx(8 / comb(24, 12))
     assert not drift.holds
+
+
+def test_tasks_without_a_statement_are_left_out_and_points_are_rounded():
+    tasks = task_set(3, shots=4)
+    card = card_of(tasks, 2, 4, 4)
+    card = replace(card, statements=card.statements[:2])
+    scores = dict.fromkeys(tasks.question_ids, 0.6)
+    drift = check_drift(card, tasks, scores)
+    # 2.4 points of each of the two tasks.
+    assert (drift.num_asked, drift.num_correct) == (8, 4)
+    assert {task.task for task in drift.tasks} == {"t00", "t01"}
 
 
 def test_unchanged_candidate_rarely_raises_an_alarm_and_a_worse_one_does():

@@ -79,6 +79,20 @@ def test_explanation_includes_the_scores_in_one_pass(scorer):
         assert (len(explanation.statements), total) == (len(TOPICS), pytest.approx(1.0))
 
 
+def test_a_card_without_a_statement_is_scored_and_explained_by_the_others(scorer):
+    full = make_card("a", {"rivers": 20.0, "verbs": 10.0, "sums": 4.0, "moons": 15.0})
+    blind = replace(full, candidate="blind", statements=full.statements[1:])
+    missing = full.statements[0].task
+    for cards in ([full, blind], [blind, full]):
+        explained = dict(zip(cards, scorer.explain(QUESTION, cards, top_k=99), strict=True))
+        assert missing in {share.task for share in explained[full].statements}
+        assert missing not in {share.task for share in explained[blind].statements}
+        assert len(explained[blind].statements) == len(TOPICS) - 1
+        assert 0 < explained[blind].p_correct < 1
+    with_it = scorer.score([QUESTION], [full])[0]
+    assert scorer.score([QUESTION], [full, blind])[0][0] == pytest.approx(with_it[0], abs=1e-6)
+
+
 @pytest.mark.parametrize("position", [0, 2])
 def test_notes_and_provenance_do_not_affect_scores(scorer, position):
     cards = make_cards(4)

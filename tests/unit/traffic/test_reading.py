@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from modelsat.aptitude.images import ImageWriter, embedded_images
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS, ROUTING_LOG
 from modelsat.artifacts.store import write_table
 from modelsat.errors import ArtifactError
 from modelsat.traffic.prompt import TrafficPrompt
 from modelsat.traffic.reading import PromptReader
+from tests.support.drawn_images import drawn
 
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {}}}
 
@@ -137,3 +139,12 @@ def test_a_table_of_another_kind_is_refused(tmp_path: Path) -> None:
     write_table(OUTCOMES, [{"question_id": "q", "candidate": "a"}], tmp_path / "o.parquet")
     with pytest.raises(ArtifactError, match="lacks the questions columns"):
         read(tmp_path / "o.parquet")
+
+
+def test_images_of_a_questions_table_become_part_of_the_request(tmp_path: Path) -> None:
+    name = ImageWriter(tmp_path).store(drawn("red"), tmp_path)
+    row = {"question_id": "q", "benchmark": "b", "task": "t", "prompt": "Colour?", "answer": "red"}
+    write_table(QUESTIONS, [{**row, "images": [name]}], tmp_path / "q.parquet")
+    [prompt], _ = read(tmp_path / "q.parquet")
+    assert prompt.request is not None
+    assert embedded_images(prompt.request["messages"]) == [drawn("red")]
