@@ -3,6 +3,7 @@
 Shapes: T tasks, L levels.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -137,7 +138,7 @@ def _zoo(models: Sequence[Path]) -> list[dict[str, Any]]:
                     "kv_cache_memory_bytes": _KV_CACHE_BYTES,
                     "enforce_eager": True,
                 },
-                "placement_group_config": {"bundles": [{"CPU": 1}]},
+                "placement_group_config": {"bundles": [{"CPU": os.cpu_count()}]},
                 "accelerator_type": None,
             },
         }
