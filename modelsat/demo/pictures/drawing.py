@@ -8,7 +8,7 @@ from random import Random
 
 from PIL import Image, ImageDraw
 
-from modelsat.demo.pictures.scenes import GRID, MAX_HEIGHT, Figure, Scene
+from modelsat.demo.pictures.scenes import GRID, MAX_HEIGHT, Bar, Figure, Scene
 
 PICTURE_SIZE = 64  # width and height in pixels
 PALETTE = {
@@ -22,8 +22,8 @@ PALETTE = {
 BACKGROUND = (250, 250, 250)
 GRID_LINE = (205, 205, 205)
 _CELL = PICTURE_SIZE // GRID
-_SIZES = {"small": (5, 6), "medium": (9, 12), "large": (12, 13)}  # side in pixels, inclusive
-_STEP = 7  # pixels of a step of the scale
+_SIZES = {"small": (5, 6), "medium": (10, 12), "large": (12, 13)}  # side in pixels, inclusive
+_STEP = 10  # pixels of a step of the scale
 _BASE = 62  # row of the scale's zero
 _BAR_WIDTH = 10
 
@@ -46,6 +46,11 @@ def draw_picture(scene: Scene) -> Image.Image:
     return image
 
 
+def bar_top(bar: Bar) -> int:
+    """Return the pixel row where a bar begins, counted from the top."""
+    return _BASE - bar.height * _STEP
+
+
 def encode_png(image: Image.Image) -> bytes:
     """Return an image as a PNG file; the same bytes for the same pixels and Pillow version."""
     buffer = BytesIO()
@@ -55,9 +60,9 @@ def encode_png(image: Image.Image) -> bytes:
 
 def _draw_figure(canvas: ImageDraw.ImageDraw, figure: Figure, rng: Random) -> None:
     side = rng.randint(*_SIZES[figure.size])
-    # A pixel of margin keeps figures of neighbouring cells apart.
-    left = figure.column * _CELL + rng.randint(1, _CELL - 1 - side)
-    top = figure.row * _CELL + rng.randint(1, _CELL - 1 - side)
+    # Near the middle of the cell, with a margin that keeps figures of neighbouring cells apart.
+    left = figure.column * _CELL + (_CELL - side) // 2 + rng.randint(-1, 1)
+    top = figure.row * _CELL + (_CELL - side) // 2 + rng.randint(-1, 1)
     right, bottom = left + side - 1, top + side - 1
     middle_x, middle_y = (left + right) / 2, (top + bottom) / 2
     colour = PALETTE[figure.colour]
@@ -82,6 +87,5 @@ def _draw_chart(canvas: ImageDraw.ImageDraw, scene: Scene, rng: Random) -> None:
         canvas.line((0, row, PICTURE_SIZE - 1, row), fill=GRID_LINE)
     for place, bar in enumerate(scene.bars):
         left = place * _CELL + rng.randint(1, _CELL - 1 - _BAR_WIDTH)
-        top = _BASE - bar.height * _STEP
-        box = (left, top, left + _BAR_WIDTH - 1, _BASE - 1)
+        box = (left, bar_top(bar), left + _BAR_WIDTH - 1, _BASE - 1)
         canvas.rectangle(box, fill=PALETTE[bar.colour])

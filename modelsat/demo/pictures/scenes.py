@@ -7,7 +7,7 @@ SHAPES = ("circle", "square", "triangle", "cross", "diamond")
 COLOURS = ("red", "blue", "green", "yellow", "purple", "orange")
 GRID = 4  # rows and columns of cells; a cell holds at most one figure
 NUM_BARS = 4
-MAX_HEIGHT = 8  # steps of a chart's scale
+MAX_HEIGHT = 6  # steps of a chart's scale
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,7 @@ class Scene:
 
     def text(self) -> str:
         """Return the scene as text, the same for equal scenes whatever the order of figures."""
-        figures = sorted(
-            f"{f.row}{f.column} {f.size} {f.colour} {f.shape}" for f in self.figures
-        )
+        figures = sorted(f"{f.row}{f.column} {f.size} {f.colour} {f.shape}" for f in self.figures)
         bars = [f"{bar.colour} {bar.height}" for bar in self.bars]
         return ", ".join([*figures, *bars])
 

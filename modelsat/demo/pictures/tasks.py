@@ -1,7 +1,6 @@
 """The tasks of the family pictures: what each draws and asks."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from modelsat.demo.bank.spec import Content, Item, read_tasks
@@ -18,10 +17,9 @@ from modelsat.demo.pictures.scenes import (
 )
 
 FAMILY = "pictures"
-PLURALS = dict(zip(SHAPES, ("circles", "squares", "triangles", "crosses", "diamonds"), strict=True))
-_MAX_COUNTED = 6  # figures of the kind that a question counts
-_MAX_OTHERS = 5  # figures besides
-_FEWEST, _MOST = 2, 9  # figures where all are counted
+_MAX_COUNTED = 4  # figures of the kind that a question counts
+_MAX_OTHERS = 4  # figures besides
+_FEWEST, _MOST = 2, 7  # figures where all are counted
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class PictureItem(Item):
         scene: what the picture shows.
     """
 
-    scene: Scene = Scene()
+    scene: Scene = field(default_factory=Scene)
 
 
 def _item(
@@ -61,7 +59,7 @@ def _count_shape(rng: Random, _subject: str) -> PictureItem:
     shape, count = rng.choice(SHAPES), rng.randint(1, _MAX_COUNTED)
     shapes = [shape] * count + rng.choices(_others(SHAPES, shape), k=rng.randint(0, _MAX_OTHERS))
     scene = Scene(tuple(_figures([(one, rng.choice(COLOURS)) for one in shapes], rng)))
-    return _item(scene, str(count), shapes=PLURALS[shape])
+    return _item(scene, str(count), shape=shape)
 
 
 def _count_colour(rng: Random, _subject: str) -> PictureItem:
@@ -91,24 +89,26 @@ def _shape_of_colour(rng: Random, _subject: str) -> PictureItem:
     return _item(scene, shapes[0], colour=colours[0])
 
 
-def _two_apart(rng: Random, answer_of: Callable[[Figure], str], is_left: bool) -> PictureItem:
-    """A question about the left or the top figure of two."""
+def _two_figures(rng: Random, cells: list[tuple[int, int]]) -> tuple[Figure, ...]:
+    """Two figures of different shape and colour in given cells."""
     shapes, colours = rng.sample(SHAPES, 2), rng.sample(COLOURS, 2)
-    apart, along = sorted(rng.sample(range(GRID), 2)), rng.choices(range(GRID), k=2)
-    places = zip(along, apart, strict=True) if is_left else zip(apart, along, strict=True)
-    figures = [
+    return tuple(
         Figure(shape, colour, row, column)
-        for shape, colour, (row, column) in zip(shapes, colours, places, strict=True)
-    ]
-    return _item(Scene(tuple(figures)), answer_of(figures[0]), (answer_of(figures[1]),))
+        for shape, colour, (row, column) in zip(shapes, colours, cells, strict=True)
+    )
 
 
 def _left_shape(rng: Random, _subject: str) -> PictureItem:
-    return _two_apart(rng, lambda figure: figure.shape, is_left=True)
+    row = rng.randrange(GRID)
+    columns = sorted(rng.sample(range(GRID), 2))
+    left, right = _two_figures(rng, [(row, column) for column in columns])
+    return _item(Scene((left, right)), left.shape, (right.shape,))
 
 
 def _top_colour(rng: Random, _subject: str) -> PictureItem:
-    return _two_apart(rng, lambda figure: figure.colour, is_left=False)
+    rows = sorted(rng.sample(range(GRID), 2))
+    top, bottom = _two_figures(rng, [(row, rng.randrange(GRID)) for row in rows])
+    return _item(Scene((top, bottom)), top.colour, (bottom.colour,))
 
 
 def _largest_colour(rng: Random, _subject: str) -> PictureItem:
