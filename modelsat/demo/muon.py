@@ -50,12 +50,12 @@ class Muon(torch.optim.Optimizer):
                 average = self.state[matrix].setdefault("average", torch.zeros_like(matrix))
                 average.lerp_(matrix.grad, 1 - group["momentum"])
                 update = orthogonalized(
-                    matrix.grad.lerp(average, group["momentum"]), self._num_iterations
+                    matrix.grad.lerp(average, group["momentum"]).flatten(1), self._num_iterations
                 )
-                rows, columns = matrix.shape
+                rows, columns = update.shape
                 scale = max(1.0, rows / columns) ** 0.5
                 matrix.mul_(1 - group["lr"] * group["weight_decay"])
-                matrix.add_(update, alpha=-group["lr"] * scale)
+                matrix.add_(update.view_as(matrix), alpha=-group["lr"] * scale)
 
 
 def orthogonalized(matrix: Tensor, num_iterations: int = 5) -> Tensor:

@@ -5,6 +5,7 @@ A token of a word carries the space before it, so decoding gives back the text.
 
 import re
 import string
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -45,8 +46,12 @@ def _bank_words() -> list[str]:
     return sorted(values.union(wording_words(), *lists))
 
 
-def build_tokenizer() -> "PreTrainedTokenizerFast":
-    """Build the tokenizer, chat template included; the same on every call."""
+def build_tokenizer(more_words: Iterable[str] = ()) -> "PreTrainedTokenizerFast":
+    """Build the tokenizer, chat template included; the same on every call.
+
+    Args:
+        more_words: words that become a token each, besides those of the bank.
+    """
     from transformers import PreTrainedTokenizerFast
 
     printable = [c for c in string.printable if c in "\n" or not c.isspace()]
@@ -55,7 +60,7 @@ def build_tokenizer() -> "PreTrainedTokenizerFast":
         _SPACE,
         *printable,
         *(_SPACE + c for c in string.punctuation),
-        *(_SPACE + word for word in _bank_words()),
+        *(_SPACE + word for word in (*_bank_words(), *more_words)),
     ]
     ids = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
     # Without merges, a piece that is not a whole token (ignore_merges) splits into characters.

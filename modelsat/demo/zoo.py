@@ -71,15 +71,30 @@ def write_demo_zoo(
     specs: Iterable[CandidateSpec], checkpoints: Mapping[str, Path], path: Path
 ) -> None:
     """Write the zoo file of trained checkpoints, with engine options for a CPU."""
-    candidates = [_entry(spec, checkpoints[spec.name]) for spec in specs]
+    candidates = [zoo_entry(it.name, it.usd_per_mtok, checkpoints[it.name]) for it in specs]
     zoo = {"version": 1, "candidates": candidates}
     write_text(path, yaml.safe_dump(zoo, sort_keys=False))
 
 
-def _entry(spec: CandidateSpec, directory: Path) -> dict[str, Any]:
-    source = {"model_id": spec.name, "model_source": str(directory.resolve())}
+def zoo_entry(
+    name: str,
+    usd_per_mtok: float,
+    directory: Path,
+    modalities: Sequence[str] = ("text",),
+    engine_kwargs: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return a demo candidate as the zoo file has it.
+
+    Args:
+        name: name in the zoo.
+        usd_per_mtok: price of a million tokens, for input and output alike.
+        directory: model directory.
+        modalities: kinds of input that it reads.
+        engine_kwargs: engine options besides those of every demo candidate.
+    """
+    source = {"model_id": name, "model_source": str(directory.resolve())}
     return {
-        "name": spec.name,
+        "name": name,
         "engine": "vllm",
         "llm_config": {
             "model_loading_config": source,
@@ -90,6 +105,7 @@ def _entry(spec: CandidateSpec, directory: Path) -> dict[str, Any]:
                 "dtype": "float32",  # native everywhere, so that outcomes are the same everywhere
                 "enforce_eager": True,
                 "kv_cache_memory_bytes": _KV_CACHE_BYTES,
+                **(engine_kwargs or {}),
             },
             "deployment_config": {
                 "autoscaling_config": {
@@ -99,12 +115,9 @@ def _entry(spec: CandidateSpec, directory: Path) -> dict[str, Any]:
                 }
             },
         },
-        "price": {
-            "input_usd_per_mtok": spec.usd_per_mtok,
-            "output_usd_per_mtok": spec.usd_per_mtok,
-        },
+        "price": {"input_usd_per_mtok": usd_per_mtok, "output_usd_per_mtok": usd_per_mtok},
         "context_window": MAX_TOKENS,
-        "modalities": ["text"],
+        "modalities": list(modalities),
     }
 
 

@@ -1,6 +1,6 @@
 """A demo candidate's examples as padded batches of token ids."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +39,7 @@ def make_batches(
     examples = draw_examples(spec, spec.steps * spec.batch_size, seed)
     texts = [render_chat(prompt) + answer + END for prompt, answer in examples]
     rows = tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"]
-    padder = _Padder(tokenizer, np.random.default_rng(seed))
+    padder = Padder(tokenizer, wording_words(), np.random.default_rng(seed))
     span = spec.batch_size * _SORTED_BATCHES
     for start in range(0, len(rows), span):
         chunk = sorted(rows[start : start + span], key=len)
@@ -49,15 +49,29 @@ def make_batches(
             yield padder.pad(chunk[first : first + spec.batch_size])
 
 
-class _Padder:
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, rng: np.random.Generator) -> None:
+class Padder:
+    """Pads examples of different lengths, and replaces some plain words of their questions.
+
+    Args:
+        tokenizer: the candidate's tokenizer.
+        words: plain words of the questions, which may replace one another.
+        rng: chooses what is replaced.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        words: Iterable[str],
+        rng: np.random.Generator,
+    ) -> None:
         self.rng = rng
         self._pad = tokenizer.pad_token_id
         self._mark = tokenizer.convert_tokens_to_ids(ASSISTANT)
-        words = tokenizer.convert_tokens_to_ids([f"\u2581{word}" for word in wording_words()])
-        self._noise = np.array([i for i in words if i != tokenizer.unk_token_id])
+        ids = tokenizer.convert_tokens_to_ids([f"\u2581{word}" for word in words])
+        self._noise = np.array([i for i in ids if i != tokenizer.unk_token_id])
 
     def pad(self, rows: list[list[int]]) -> ExampleBatch:
+        """Return rows of token ids, each a question and its answer, as one batch."""
         marks = [row.index(self._mark) for row in rows]
         num_answer = max(len(row) - place - 1 for row, place in zip(rows, marks, strict=True))
         ids = np.full((len(rows), max(map(len, rows))), self._pad)

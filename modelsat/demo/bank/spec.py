@@ -50,7 +50,7 @@ class TaskSpec(Content):
 
     Attributes:
         name: slug, unique over the bank, starting with the family's name.
-        family: one of the five families.
+        family: name of the family.
         keywords: exactly five words that describe the task.
         wordings: sentences with slots, used in every split; each uses every slot of the item.
         test_wordings: further sentences that occur in the split test only.
@@ -63,14 +63,17 @@ class TaskSpec(Content):
     test_wordings: tuple[str, ...]
 
 
-def read_tasks(family: str, contents: Mapping[str, Content]) -> tuple[TaskSpec, ...]:
+def read_tasks(
+    family: str, contents: Mapping[str, Content], package: str = "modelsat.demo.bank"
+) -> tuple[TaskSpec, ...]:
     """Read the keywords and wordings of a family's tasks from its YAML file.
 
     Args:
         family: name of the family and of the file.
         contents: content of each task of the file, by slug.
+        package: package that holds the file.
     """
-    text = files("modelsat.demo.bank").joinpath(f"{family}.yaml").read_text("utf-8")
+    text = files(package).joinpath(f"{family}.yaml").read_text("utf-8")
     return tuple(
         TaskSpec(
             **vars(contents[slug]),

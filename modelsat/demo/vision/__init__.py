@@ -1,0 +1,1 @@
+"""The demo's vision candidate: a LLaVA of half a million weights that answers about pictures."""
