@@ -12,14 +12,19 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
+from modelsat.aptitude.images import ImageWriter
 from modelsat.aptitude.tasks import SHOTS_PER_TASK, build_task_set
 from modelsat.artifacts.hashing import directory_hash, file_hash
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import read_json, read_table, write_json, write_table, write_text
 from modelsat.command import run_command
 from modelsat.demo.bank import TASKS, generate_questions
+from modelsat.demo.pictures import PICTURE_TASKS, generate_picture_questions
+from modelsat.demo.vision.candidate import make_vision_candidate, vision_zoo_entry
+from modelsat.demo.vision.specs import VisionSpec
 from modelsat.demo.zoo import train_zoo, write_demo_zoo
 from modelsat.demo.zoo_specs import CandidateSpec
+from modelsat.progress import Progress
 
 Echo = Callable[[str], None]
 
@@ -37,6 +42,8 @@ class Workspace:
         specs: the demo candidates.
         seed: seeds questions, zoo and router.
         echo: receives one line of progress at a time.
+        vision: the candidate that reads pictures, which brings questions about pictures; None for
+            a zoo that reads text only.
     """
 
     directory: Path
@@ -44,11 +51,13 @@ class Workspace:
     specs: tuple[CandidateSpec, ...]
     seed: int
     echo: Echo
+    vision: VisionSpec | None = None
 
     @property
     def candidates(self) -> tuple[str, ...]:
         """Names of the demo candidates."""
-        return tuple(spec.name for spec in self.specs)
+        names = [spec.name for spec in self.specs]
+        return (*names, self.vision.name) if self.vision else tuple(names)
 
     @property
     def zoo(self) -> Path:
@@ -79,6 +88,10 @@ class Workspace:
         """The questions table of a split."""
         return self.directory / "questions" / f"{split}.parquet"
 
+    def pictures(self, split: str) -> Path:
+        """The table of a split's questions about pictures."""
+        return self.directory / "questions" / f"pictures-{split}.parquet"
+
     def router(self, name: str) -> Path:
         """A router directory."""
         return self.directory / "routers" / name
@@ -97,22 +110,49 @@ class Workspace:
         for split, per_task in sizes.items():
             table = generate_questions(split, per_task, self.seed)
             write_table(QUESTIONS, table, self.questions(split), {"seed": self.seed})
-        aptitude = read_table(QUESTIONS, self.questions("aptitude"))
-        build_task_set(aptitude, {task.name: task.keywords for task in TASKS}).save(self.tasks)
+            if self.vision:
+                self._make_pictures(split, per_task)
+        tables = [read_table(QUESTIONS, path) for path in self._tables("aptitude")]
+        tasks = (*TASKS, *PICTURE_TASKS) if self.vision else TASKS
+        keywords = {task.name: task.keywords for task in tasks}
+        build_task_set(pa.concat_tables(tables), keywords).save(self.tasks)
         listed = ", ".join(f"{size} {split}" for split, size in sizes.items())
-        self.echo(f"{len(TASKS)} tasks; questions a task: {listed}")
+        self.echo(f"{len(tasks)} tasks; questions a task: {listed}")
+
+    def _make_pictures(self, split: str, per_task: int) -> None:
+        table, pictures = generate_picture_questions(split, per_task, self.seed)
+        path = self.pictures(split)
+        with ImageWriter(path.parent) as images:
+            rows = [
+                {**row, "images": [images.store(pictures[row["question_id"]], path.parent)]}
+                for row in table.to_pylist()
+            ]
+            write_table(QUESTIONS, rows, path, {"seed": self.seed})
+
+    def _tables(self, split: str) -> list[Path]:
+        """The questions tables of a split."""
+        return [self.questions(split), *([self.pictures(split)] if self.vision else [])]
 
     def make_zoo(self) -> None:
         """Train the demo checkpoints that are not cached, and write the zoo file."""
         checkpoints = train_zoo(self.specs, self.seed, self.cache_dir, self.echo)
-        write_demo_zoo(self.specs, checkpoints, self.zoo)
-        self.echo(f"{len(checkpoints)} checkpoints: {', '.join(checkpoints)}")
+        more = []
+        if self.vision:
+            with Progress("train the vision candidate"):
+                directory = make_vision_candidate(self.cache_dir, self.seed, self.vision)
+            more.append(vision_zoo_entry(directory, self.vision))
+        write_demo_zoo(self.specs, checkpoints, self.zoo, more)
+        self.echo(f"{len(self.candidates)} checkpoints: {', '.join(self.candidates)}")
 
     def profile_settings(self) -> dict[str, Any]:
         """Return the configuration of ``modelsat profile`` for the questions of all splits."""
         return {
             "zoo": str(self.zoo),
-            "questions": [str(self.questions(s)) for s in ("aptitude", "training", "test")],
+            "questions": [
+                str(path)
+                for split in ("aptitude", "training", "test")
+                for path in self._tables(split)
+            ],
             "tasks": str(self.tasks),
             "output_dir": str(self.profile),
             "max_parallel_candidates": 2,
@@ -126,7 +166,7 @@ class Workspace:
             "router_dir": str(self.router(name)),
             "data": [
                 {
-                    "questions": [str(self.questions("training"))],
+                    "questions": [str(path) for path in self._tables("training")],
                     "outcomes": str(self.outcomes),
                     "cards": str(self.cards),
                     "tasks": str(self.tasks),

@@ -68,11 +68,21 @@ def train_zoo(
 
 
 def write_demo_zoo(
-    specs: Iterable[CandidateSpec], checkpoints: Mapping[str, Path], path: Path
+    specs: Iterable[CandidateSpec],
+    checkpoints: Mapping[str, Path],
+    path: Path,
+    more: Sequence[dict[str, Any]] = (),
 ) -> None:
-    """Write the zoo file of trained checkpoints, with engine options for a CPU."""
+    """Write the zoo file of trained checkpoints, with engine options for a CPU.
+
+    Args:
+        specs: the candidates.
+        checkpoints: their model directories, by name.
+        path: the zoo file.
+        more: entries of further candidates.
+    """
     candidates = [zoo_entry(it.name, it.usd_per_mtok, checkpoints[it.name]) for it in specs]
-    zoo = {"version": 1, "candidates": candidates}
+    zoo = {"version": 1, "candidates": [*candidates, *more]}
     write_text(path, yaml.safe_dump(zoo, sort_keys=False))
 
 

@@ -11,6 +11,7 @@ from modelsat.capability.cards import read_cards, select_cards
 from modelsat.config import parse_config
 from modelsat.demo.limits import check_router, check_zoo
 from modelsat.demo.quickstart import Stages
+from modelsat.demo.vision.specs import VISION_CANDIDATE
 from modelsat.demo.workspace import Echo, Workspace
 from modelsat.demo.zoo_specs import HELD_OUT
 from modelsat.errors import GradingError
@@ -23,6 +24,7 @@ from modelsat.routing.scoring import Scorer
 from profiling.aptitude_test import profile_zoo
 from profiling.config import ProfileConfig
 from tests.benchmarks.proof.limits import check_held_out
+from tests.benchmarks.proof.pictures import PictureFigures, measure_pictures
 from tests.benchmarks.proof.zoo import PROOF_ZOO
 from tests.benchmarks.report.page import render_page
 from train_jobs.config import TrainJobConfig
@@ -42,6 +44,7 @@ class SeedResult:
         without: report of the zoo without that candidate.
         by_family: share correct by candidate and family.
         family: family in which the held-out candidate is best.
+        pictures: answers to questions about pictures.
         checks: measured figures and their limits.
     """
 
@@ -51,6 +54,7 @@ class SeedResult:
     without: Mapping[str, Any]
     by_family: Mapping[str, Mapping[str, float]]
     family: str
+    pictures: PictureFigures
     checks: tuple[LimitCheck, ...]
 
 
@@ -81,16 +85,19 @@ def write_page(results: Sequence[SeedResult], checks: Sequence[LimitCheck], page
         checks=checks,
         results=results,
         held_out=HELD_OUT,
+        vision=VISION_CANDIDATE.name,
     )
     write_text(page, text)
 
 
 def _run_seed(directory: Path, cache_dir: Path, seed: int, echo: Echo) -> SeedResult:
     echo(f"seed {seed}")
-    workspace = Workspace(directory, cache_dir, PROOF_ZOO, seed, lambda line: echo(f"  {line}"))
+    workspace = Workspace(
+        directory, cache_dir, PROOF_ZOO, seed, lambda line: echo(f"  {line}"), VISION_CANDIDATE
+    )
     everyone = list(workspace.candidates)
     others = [name for name in everyone if name != HELD_OUT]
-    stages = Stages(echo, total=6)
+    stages = Stages(echo, total=7)
     stages.run("make the question bank", workspace.make_questions)
     stages.run("train the demo zoo", workspace.make_zoo)
     stages.run("aptitude test and outcomes", lambda: _profile(workspace))
@@ -102,12 +109,16 @@ def _run_seed(directory: Path, cache_dir: Path, seed: int, echo: Echo) -> SeedRe
         lambda: _train(workspace, "trained-on", everyone),
     )
     reports = stages.run("evaluate on unseen questions", lambda: _evaluate(workspace, others))
+    pictures = stages.run(
+        "ask about pictures over HTTP", lambda: measure_pictures(workspace, "held-out")
+    )
     by_family = workspace.accuracy_by_family()
     family = max(by_family[HELD_OUT], key=lambda name: by_family[HELD_OUT][name])
     checks = (
         *check_router(reports["held-out"]),
         *check_zoo(by_family, reports["held-out"], HELD_OUT),
         *check_held_out(reports["held-out"], reports["trained-on"], reports["without"], family),
+        pictures.check(),
     )
     write_json(
         directory / "checks.json",
@@ -120,6 +131,7 @@ def _run_seed(directory: Path, cache_dir: Path, seed: int, echo: Echo) -> SeedRe
         reports["without"],
         by_family,
         family,
+        pictures,
         tuple(replace(check, what=f"seed {seed}: {check.what}") for check in checks),
     )
 

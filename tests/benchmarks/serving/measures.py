@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.benchmarks.report.spread import Spread
+from tests.benchmarks.served_endpoint import Endpoint, free_port, new_key, served
 from tests.benchmarks.serving.artifacts import (
     candidate_name,
     make_tasks,
@@ -14,12 +15,8 @@ from tests.benchmarks.serving.artifacts import (
 from tests.benchmarks.serving.load import Load, LoadResult, run_load
 from tests.benchmarks.serving.processes import (
     LITELLM_SERVERS,
-    Endpoint,
-    free_port,
     litellm,
-    new_key,
     running_upstream_process,
-    served,
 )
 from tests.benchmarks.serving.scorer_alone import DTYPE, ScorerFigures, measure_scorer
 from tests.support.serve_app.lite_router import write_lite_router

@@ -1,16 +1,13 @@
-"""The measured processes: upstream, served endpoint and LiteLLM's proxy."""
+"""The measured processes beside the served endpoint: upstream and LiteLLM's proxy."""
 
 import os
-import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal, get_args
@@ -19,8 +16,8 @@ import httpx
 import yaml
 
 from modelsat.errors import MachineError
-from serve_app.config import ServeConfig
 from tests.benchmarks import fresh_process
+from tests.benchmarks.served_endpoint import Endpoint, bearer, free_port, new_key
 from tests.benchmarks.serving.artifacts import ROOT, candidate_name
 from tests.support.upstream import running_upstream
 
@@ -31,19 +28,6 @@ LITELLM_SERVERS: tuple[LitellmServer, ...] = get_args(LitellmServer)
 _START_TIMEOUT_S = 300
 _STOP_TIMEOUT_S = 60
 _POLL_INTERVAL_S = 0.25
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A server of chat completions.
-
-    Attributes:
-        url: base URL with ``/v1``.
-        headers: headers that requests need.
-    """
-
-    url: str
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -57,25 +41,6 @@ def _serve_upstream(ready: Connection) -> None:
     with running_upstream() as upstream:
         ready.send(upstream.url)
         threading.Event().wait()
-
-
-@contextmanager
-def served(config: ServeConfig, key: str) -> Iterator[Endpoint]:
-    """Serve the endpoint on a Ray cluster of its own."""
-    with fresh_process.running(_serve_endpoint, config, environment={"RAY_ADDRESS": "local"}):
-        yield Endpoint(config.url, _bearer(key))
-
-
-def _serve_endpoint(ready: Connection, config: ServeConfig) -> None:
-    from serve_app import lifecycle
-
-    lifecycle.raise_on_signals()
-    lifecycle.deploy(config, report=lambda line: None)
-    lifecycle.raise_on_signals()  # ray.init has replaced the handlers
-    ready.send(None)
-    with suppress(KeyboardInterrupt):
-        threading.Event().wait()
-    lifecycle.shutdown()
 
 
 @contextmanager
@@ -119,7 +84,7 @@ def litellm(
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     }
     with _running(command, environment, folder / "litellm.log") as process:
-        endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", _bearer(key))
+        endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", bearer(key))
         _wait_until_answers(endpoint, process, folder / "litellm.log")
         yield endpoint
 
@@ -136,22 +101,6 @@ def install_litellm() -> str:
         stamp.write_text(pins)
     versions = dict(line.split("==") for line in pins.splitlines() if "==" in line)
     return versions["litellm"]
-
-
-def new_key() -> str:
-    """Return a new API key of the usual form."""
-    return f"sk-{secrets.token_hex(16)}"
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _bearer(key: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"}
 
 
 @contextmanager
