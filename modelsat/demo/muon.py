@@ -47,6 +47,8 @@ class Muon(torch.optim.Optimizer):
         """Update all matrices by their gradients."""
         for group in self.param_groups:
             for matrix in group["params"]:
+                if matrix.grad is None:
+                    continue
                 average = self.state[matrix].setdefault("average", torch.zeros_like(matrix))
                 average.lerp_(matrix.grad, 1 - group["momentum"])
                 update = orthogonalized(

@@ -39,7 +39,7 @@ def draw_picture(scene: Scene) -> Image.Image:
     image = Image.new("RGB", (PICTURE_SIZE, PICTURE_SIZE), BACKGROUND)
     canvas = ImageDraw.Draw(image)
     rng = Random(scene.text())
-    for figure in scene.figures:
+    for figure in sorted(scene.figures, key=lambda it: (it.row, it.column)):
         _draw_figure(canvas, figure, rng)
     if scene.bars:
         _draw_chart(canvas, scene, rng)

@@ -1,12 +1,12 @@
 """Training the vision candidate, in the calling process."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from random import Random
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+from torch.nn import Parameter, functional
 from transformers import GenerationConfig, LlavaForConditionalGeneration, LlavaProcessor
 
 from modelsat.demo.muon import Muon
@@ -20,6 +20,8 @@ from modelsat.demo.vision.tokenizer import build_vision_tokenizer
 # Peak rates: Muon for the matrices of tower, projector and layers, AdamW for the rest.
 _MATRIX_RATE = 2e-2
 _OTHER_RATE = 1e-2
+# What the alignment trains: tower, projector and the vectors of the words.
+_ALIGNED = ("model.vision_tower", "model.multi_modal_projector", "model.language_model.embed")
 _WARM_UP_STEPS = 10
 _MAX_NEW_TOKENS = 12
 
@@ -43,10 +45,10 @@ def learn_pictures(
     # The tower's last norm has no effect: LLaVA reads what comes before it.
     network.model.vision_tower.post_layernorm.requires_grad_(False)
     alignment = Alignment(processor.tokenizer)
-    _train(
-        network, _alignment_losses(network, alignment, spec, seed), spec.alignment_steps, on_step
-    )
-    _train(network, _answer_losses(network, processor, alignment, spec, seed), spec.steps, on_step)
+    naming = _alignment_losses(network, alignment, spec, seed)
+    _train(_named_weights(network, _ALIGNED), naming, spec.alignment_steps, on_step)
+    answering = _answer_losses(network, processor, alignment, spec, seed)
+    _train(_named_weights(network), answering, spec.steps, on_step)
     _save(network, processor, directory)
 
 
@@ -101,19 +103,31 @@ def _answer_losses(
         yield loss
 
 
+def _named_weights(
+    network: LlavaForConditionalGeneration, parts: tuple[str, ...] = ("",)
+) -> dict[str, Parameter]:
+    """Return the weights that are trained, of the parts whose names begin so."""
+    return {
+        name: weight
+        for name, weight in network.named_parameters()
+        if weight.requires_grad and name.startswith(parts)
+    }
+
+
 def _train(
-    network: LlavaForConditionalGeneration,
+    weights: Mapping[str, Parameter],
     losses: Iterable[Tensor],
     steps: int,
     on_step: Callable[[], None],
 ) -> None:
-    optimisers = _optimisers(network)
+    optimisers = _optimisers(weights)
     schedules = [
         torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps))
         for optimiser in optimisers
     ]
     for loss in losses:
-        network.zero_grad()
+        for optimiser in optimisers:
+            optimiser.zero_grad()
         loss.backward()
         for optimiser, schedule in zip(optimisers, schedules, strict=True):
             optimiser.step()
@@ -121,14 +135,13 @@ def _train(
         on_step()
 
 
-def _optimisers(network: LlavaForConditionalGeneration) -> tuple[torch.optim.Optimizer, ...]:
-    matrices: list[Tensor] = []
-    others: list[Tensor] = []
-    for name, parameter in network.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        is_matrix = parameter.ndim > 1 and "embed_tokens" not in name and "position" not in name
-        (matrices if is_matrix else others).append(parameter)
+def _optimisers(weights: Mapping[str, Parameter]) -> tuple[torch.optim.Optimizer, ...]:
+    matrices = [
+        weight
+        for name, weight in weights.items()
+        if weight.ndim > 1 and "embed_tokens" not in name and "position" not in name
+    ]
+    others = [weight for weight in weights.values() if not any(weight is it for it in matrices)]
     return (
         Muon(matrices, lr=_MATRIX_RATE),
         torch.optim.AdamW(others, lr=_OTHER_RATE, weight_decay=0.01, betas=(0.9, 0.98)),
