@@ -21,7 +21,8 @@ class Muon(torch.optim.Optimizer):
         Jordan, "Muon: an optimizer for hidden layers in neural networks", 2024.
 
     Args:
-        matrices: parameters of two dimensions.
+        matrices: parameters of two dimensions or more; of a convolution's weight, all dimensions
+            but the first count as one. A parameter without gradient is not changed.
         lr: learning rate.
         momentum: of Nesterov's momentum.
         weight_decay: decoupled, as AdamW's.

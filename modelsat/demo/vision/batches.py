@@ -9,8 +9,8 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from modelsat.demo.pictures.drawing import PICTURE_SIZE, draw_picture
-from modelsat.demo.pictures.scenes import Scene
-from modelsat.demo.tokenizer import END, render_chat, wording_words
+from modelsat.demo.pictures.scenes import COLOURS, SHAPES, Scene
+from modelsat.demo.tokenizer import END, render_chat
 from modelsat.demo.vision.examples import VisionExample, draw_vision_examples
 from modelsat.demo.vision.network import NUM_PATCHES, PIXEL_DEVIATION, PIXEL_MEAN
 from modelsat.demo.vision.specs import VisionSpec
@@ -48,8 +48,8 @@ def make_vision_batches(
 ) -> Iterator[VisionBatch]:
     """Yield the batches of a candidate's training, ``spec.steps`` of them."""
     rng = Random(f"{spec.name}|{seed}")
-    words = (*wording_words(), *picture_wording_words())
-    padder = Padder(tokenizer, words, np.random.default_rng(seed))
+    plain = sorted(set(picture_wording_words()) - {*SHAPES, *COLOURS})
+    padder = Padder(tokenizer, plain, np.random.default_rng(seed))
     for first in range(0, spec.steps, _SORTED_BATCHES):
         num_batches = min(_SORTED_BATCHES, spec.steps - first)
         examples = draw_vision_examples(num_batches * spec.batch_size, rng)

@@ -7,7 +7,7 @@ from modelsat.demo.bank import TASKS
 from modelsat.demo.pictures import PICTURE_TASKS
 from modelsat.demo.pictures.generator import draw_question
 from modelsat.demo.pictures.scenes import Scene
-from modelsat.demo.zoo_examples import CHOICE_SHARE, FORM_SHARE, draw_example
+from modelsat.demo.zoo_examples import CHOICE_SHARE, draw_example
 from modelsat.demo.zoo_specs import CandidateSpec
 
 # Counting takes the longest to learn, then finding a figure or bar that the question names.
@@ -19,8 +19,9 @@ _WEIGHTS = {
     "pictures_shape_of_colour": 2,
     "pictures_bar_height": 2,
 }
-# Of the text families it learns the form of an answer only, so its answers there are wrong rather
-# than unparsable.
+# Of the text families it learns the form of an answer only, from few examples with random answers:
+# its answers there are wrong rather than unparsable.
+_TEXT_SHARE = 0.05
 _KNOWS_NO_TEXT = CandidateSpec("", (), steps=0, usd_per_mtok=0.0)
 
 
@@ -51,7 +52,7 @@ def draw_vision_examples(count: int, rng: Random) -> list[VisionExample]:
     """Draw examples in random order: mostly with pictures, a few of the text families."""
     examples = []
     for _ in range(count):
-        if rng.random() < FORM_SHARE:
+        if rng.random() < _TEXT_SHARE:
             examples.append(VisionExample(*draw_example(rng.choice(TASKS), _KNOWS_NO_TEXT, rng)))
         else:
             examples.append(draw_picture_example(rng))

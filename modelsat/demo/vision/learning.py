@@ -22,7 +22,7 @@ _MATRIX_RATE = 2e-2
 _OTHER_RATE = 1e-2
 # What the alignment trains: tower, projector and the vectors of the words.
 _ALIGNED = ("model.vision_tower", "model.multi_modal_projector", "model.language_model.embed")
-_WARM_UP_STEPS = 10
+_WARM_UP_STEPS = 30
 _MAX_NEW_TOKENS = 12
 
 

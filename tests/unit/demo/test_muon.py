@@ -41,3 +41,23 @@ def test_steps_are_those_of_pytorchs_optimizer(shape):
     moved = (theirs - start).norm()
     assert (ours - theirs).norm() < 4 * torch.finfo(torch.bfloat16).eps * moved
     assert moved > 0.1
+
+
+def test_a_convolution_steps_as_its_flattened_matrix():
+    start, gradient = drawn((6, 3, 2, 2), 1), drawn((6, 3, 2, 2), 2)
+    convolution = start.clone().requires_grad_()
+    matrix = start.flatten(1).clone().requires_grad_()
+    convolution.grad, matrix.grad = gradient, gradient.flatten(1)
+    for weight in (convolution, matrix):
+        Muon([weight], lr=0.02).step()
+    torch.testing.assert_close(convolution.flatten(1), matrix)
+    assert not torch.equal(convolution, start)
+
+
+def test_a_weight_without_gradient_is_not_changed():
+    start = drawn((4, 4), 1)
+    with_gradient, without = start.clone().requires_grad_(), start.clone().requires_grad_()
+    with_gradient.grad = drawn((4, 4), 2)
+    Muon([without, with_gradient], lr=0.02, weight_decay=0.1).step()
+    assert torch.equal(without, start)
+    assert not torch.equal(with_gradient, start)
