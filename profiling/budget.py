@@ -11,15 +11,18 @@ from modelsat.aptitude.own_requests import read_request
 from modelsat.errors import ConfigError
 from modelsat.grading.grade import JUDGE
 from modelsat.grading.graders import grader_name
+from modelsat.grading.judge import read_rubric
+from modelsat.grading.judging import DEFAULT_RUBRIC, MAX_ANSWER_CHARS, asked_text
 from modelsat.zoo.candidate import Candidate, Price
 from profiling.collect_config import BudgetConfig, CollectConfig
 from profiling.engines import engine_of
 
 # A token is at least a byte of text; a chat template adds tokens of its own.
 _TEMPLATE_TOKENS = 64
-_IMAGE_TOKENS = 2000  # of an image or a sound; providers count up to about 1,600 for an image
-_JUDGE_PROMPT_TOKENS = 1000  # instructions and rubric
-_MAX_JUDGED_CHARS = 20_000  # of an answer
+_IMAGE_TOKENS = 2000  # of an image; providers count up to about 1,600
+_JUDGE_PROMPT_TOKENS = 500  # instructions, without the rubric
+_BYTES_PER_TOKEN = 8  # of an answer, at most
+_BYTES_PER_CHAR = 4
 
 Question = Mapping[str, Any]
 
@@ -52,20 +55,28 @@ class Meter:
     """Counts what asking candidates uses.
 
     Args:
+        zoo: all candidates of the zoo, by name; the judge's price counts if it is one of them.
         candidates: the candidates that are asked.
-        judge: zoo entry of the judge, or None; its price counts if it has one.
         config: the collection.
 
     Raises:
         ConfigError: dollars are limited, but a candidate or the judge has no price.
+        ArtifactError: the rubric cannot be read.
     """
 
     def __init__(
-        self, candidates: Sequence[Candidate], judge: Candidate | None, config: CollectConfig
+        self,
+        zoo: Mapping[str, Candidate],
+        candidates: Sequence[Candidate],
+        config: CollectConfig,
     ) -> None:
+        self._zoo = zoo
         self._candidates = candidates
         self._judge = config.judge
+        judge = zoo.get(config.judge.name) if config.judge else None
         self._judge_price = judge.price if judge else None
+        rubric = config.judge.rubric if config.judge else None
+        self._rubric = read_rubric(rubric) if rubric else DEFAULT_RUBRIC
         self._config = config
         unpriced = [candidate.name for candidate in candidates if candidate.price is None]
         if self._judge is not None and self._judge_price is None:
@@ -83,10 +94,9 @@ class Meter:
             for candidate in self._readers(question):
                 name = candidate.name
                 most[name] = most.get(name, Usage()) + self._most(question, candidate)
-                if self._judge is not None and grader_name(question) == JUDGE:
-                    judged = self._judging(question, self._limit(question, candidate))
+                if self._judge is not None and self._is_judged(question, name):
                     key = f"{self._judge.name} (judge)"
-                    most[key] = most.get(key, Usage()) + judged
+                    most[key] = most.get(key, Usage()) + self.most_judging(candidate, [question])
         return most
 
     def num_affordable(self, questions: Sequence[Question], spent: Usage) -> int:
@@ -98,38 +108,85 @@ class Meter:
                 return number
         return len(questions)
 
-    def spent(self, questions: Sequence[Question], outcomes: pa.Table) -> Usage:
-        """Return what answers and their judge have used; unknown token counts at the most."""
-        by_id = {question["question_id"]: question for question in questions}
-        by_name = {candidate.name: candidate for candidate in self._candidates}
+    def most_of(self, candidate: Candidate, questions: Sequence[Question]) -> Usage:
+        """Return the most that one candidate's answers to some questions use, and their judge."""
+        total = self.most_judging(candidate, questions)
+        for question in questions:
+            total += self._most(question, candidate)
+        return total
+
+    def most_judging(self, candidate: Candidate, questions: Sequence[Question]) -> Usage:
+        """Return the most that the judge uses for one candidate's answers to some questions."""
+        total = Usage()
+        for question in questions:
+            if self._is_judged(question, candidate.name):
+                num_bytes = _BYTES_PER_TOKEN * self._limit(question, candidate)
+                total += self._judging(question, num_bytes)
+        return total
+
+    def answered(self, questions: Mapping[str, Question], outcomes: pa.Table) -> Usage:
+        """Return what the answers of a candidate have used; unknown token counts at the most.
+
+        Args:
+            questions: questions by id.
+            outcomes: outcomes of one candidate of the zoo.
+        """
         total = Usage()
         for row in outcomes.to_pylist():
-            question, candidate = by_id[row["question_id"]], by_name[row["candidate"]]
+            candidate = self._zoo[row["candidate"]]
             counts = (row["prompt_tokens"], row["completion_tokens"])
             if None in counts:
-                total += self._most(question, candidate)
+                total += self._most(questions[row["question_id"]], candidate)
             else:
                 total += _usage(*counts, candidate.price)
-            if row["judgement"] is not None:
-                total += self._judging(question, len((row["output"] or "").encode()))
         return total
+
+    def judged(
+        self, questions: Mapping[str, Question], outcomes: pa.Table, num_requests: int
+    ) -> Usage:
+        """Return what the judge has used at most.
+
+        Args:
+            questions: questions by id.
+            outcomes: outcomes of all candidates.
+            num_requests: requests to the judge, those included that gave no score.
+        """
+        once = Usage()
+        for row in outcomes.to_pylist():
+            if row["judgement"] is not None:
+                num_bytes = len((row["output"] or "").encode())
+                once += self._judging(questions[row["question_id"]], num_bytes)
+        if not once.requests:
+            return once
+        times = num_requests / once.requests
+        return Usage(num_requests, round(times * once.tokens), times * once.usd)
+
+    def _is_judged(self, question: Question, candidate: str) -> bool:
+        judge = self._judge
+        if judge is None or grader_name(question) != JUDGE:
+            return False
+        return judge.allow_itself or judge.name != candidate
 
     def _readers(self, question: Question) -> list[Candidate]:
         return [one for one in self._candidates if engine_of(one).reads(question)]
 
     def _limit(self, question: Question, candidate: Candidate) -> int:
+        fields = self._config.limits(candidate.name).request_fields
+        stated = [fields.get(name) for name in ("max_tokens", "max_completion_tokens")]
+        limits = [int(limit) for limit in stated if limit is not None]
         of_run = self._config.max_new_tokens
-        return candidate.generation.max_tokens(grader_name(question), of_run)
+        return max(limits, default=candidate.generation.max_tokens(grader_name(question), of_run))
 
     def _most(self, question: Question, candidate: Candidate) -> Usage:
         return _usage(
             _most_prompt_tokens(question), self._limit(question, candidate), candidate.price
         )
 
-    def _judging(self, question: Question, answer_tokens: int) -> Usage:
+    def _judging(self, question: Question, answer_bytes: int) -> Usage:
         assert self._judge is not None  # only then there are judgements
-        prompt = len(question["prompt"].encode()) + len(question["answer"].encode())
-        prompt += min(2 * answer_tokens, _MAX_JUDGED_CHARS) + _JUDGE_PROMPT_TOKENS
+        texts = (asked_text(question), question["answer"], question["grader_args"] or self._rubric)
+        prompt = sum(len(text.encode()) for text in texts)
+        prompt += min(answer_bytes, _BYTES_PER_CHAR * MAX_ANSWER_CHARS) + _JUDGE_PROMPT_TOKENS
         once = _usage(prompt, self._judge.max_new_tokens, self._judge_price)
         return once + once if question["answer"] else once
 
@@ -149,8 +206,9 @@ def _most_prompt_tokens(question: Question) -> int:
     for message in request["messages"]:
         content = message.get("content")
         if isinstance(content, list):
-            num_files += sum(part["type"] != "text" for part in content)
-            content = [part for part in content if part["type"] == "text"]
+            files = [part for part in content if part["type"] == "image_url"]
+            num_files += len(files)
+            content = [part for part in content if part not in files]
         messages.append({**message, "content": content})
     text = json.dumps({**request, "messages": messages}, ensure_ascii=False)
     num_bytes = len(text.encode("utf-8", "replace"))

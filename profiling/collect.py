@@ -3,6 +3,7 @@
     OUTPUT_DIR/
         sample.parquet          the sampled prompts, in the order in which they are asked
         rounds/NNN/             one profiling run over the next prompts of the sample
+        used.json               requests, tokens and dollars of each candidate and round
         questions.parquet, outcomes.parquet, candidates.parquet, report.json
 
 Without a budget there is one round. With one, a round is as large as the budget allows if every
@@ -13,7 +14,6 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,38 +21,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelsat.artifacts.schemas import CANDIDATES, OUTCOMES, QUESTIONS
-from modelsat.artifacts.store import read_json, read_table, write_json, write_table
+from modelsat.artifacts.store import read_json, write_json, write_table
 from modelsat.cli.app_errors import interrupt_on_sigterm
 from modelsat.config import load_config
 from modelsat.errors import ConfigError, GradingError, TruncationError
+from modelsat.grading.grade import VOTE
+from modelsat.grading.voting import MIN_VOTERS
 from modelsat.zoo.candidate import Candidate
 from modelsat.zoo.zoo_file import load_zoo
-from profiling.aptitude_test import profile_zoo
 from profiling.budget import Meter, Usage
 from profiling.collect_config import CollectConfig
-from profiling.config import AskingConfig, ProfileConfig
-from profiling.traffic_sample import draw_sample, kept_sample, sample_text
+from profiling.judge_address import find_judge
+from profiling.ledger import Ledger
+from profiling.rounds import QUESTIONS_FILE, Round
+from profiling.traffic_sample import draw_sample, kept_sample, sample_lines
 
 _ROUNDS_FOLDER = "rounds"
 _REPORT_FILE = "report.json"
+_LEDGER_FILE = "used.json"
 _MIN_ROUND = 10  # prompts; engines are not started for fewer, unless they are the last
 
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class _Round:
-    """A profiling run over some prompts of the sample.
-
-    Attributes:
-        questions: rows of the questions table.
-        outcomes: outcomes of the candidates that are done.
-        report: its report.
-    """
-
-    questions: list[Row]
-    outcomes: pa.Table
-    report: dict[str, Any]
 
 
 def run_from_file(path: str, overrides: Sequence[str], *, as_json: bool) -> None:
@@ -112,69 +101,60 @@ def collect(config: CollectConfig) -> dict[str, Any]:
     os.umask(0o077)  # Ray's workers, started here, inherit it
     meter = _meter(config)
     questions, facts = kept_sample(config)
-    rounds: list[_Round] = []
-    used = Usage()
+    ledger = Ledger(config.output_dir / _LEDGER_FILE)
+    rounds: list[Round] = []
+    reports: list[dict[str, Any]] = []
     waiting = questions
-    while waiting and not (rounds and rounds[-1].report["failures"]):
+    while waiting and not (reports and reports[-1]["failures"]):
         folder = config.output_dir / _ROUNDS_FOLDER / f"{len(rounds):03d}"
-        rows = _next_prompts(folder, waiting, meter, used)
-        if not rows:
+        if not _begin(folder, waiting, meter, ledger.total):
             break
-        report = profile_zoo(_profile_config(config, folder))
-        rounds.append(_Round(rows, _outcomes(folder), report))
-        used += meter.spent(rows, rounds[-1].outcomes)
-        waiting = waiting[len(rows) :]
-    return _write_results(rounds, used, facts, config)
+        rounds.append(Round(folder, config, meter, ledger))
+        reports.append(rounds[-1].run())
+        waiting = waiting[len(rounds[-1].questions) :]
+    return _write_results(rounds, reports, ledger.total, facts, config)
 
 
-def _next_prompts(folder: Path, waiting: list[Row], meter: Meter, used: Usage) -> list[Row]:
-    """Return the prompts of a round, written by an earlier run or now; empty if there is none."""
-    path = folder / "questions.parquet"
+def _begin(folder: Path, waiting: list[Row], meter: Meter, used: Usage) -> bool:
+    """Write the prompts of a round unless an earlier run has; False if the budget allows none."""
+    path = folder / QUESTIONS_FILE
     if path.exists():
-        return read_table(QUESTIONS, path).to_pylist()
+        return True
     number = meter.num_affordable(waiting, used)
     if number < min(len(waiting), _MIN_ROUND):
-        return []
+        return False
     write_table(QUESTIONS, waiting[:number], path)
-    return waiting[:number]
+    return True
 
 
 def _meter(config: CollectConfig) -> Meter:
     zoo = load_zoo(config.zoo)
-    judge = None
+    asked = zoo.select(config.candidates)
     if config.judge is not None:
-        named = [one for one in zoo.candidates if one.name == config.judge.name]
-        judge = named[0] if named else None
-    return Meter(zoo.select(config.candidates), judge, config)
-
-
-def _profile_config(config: CollectConfig, folder: Path) -> ProfileConfig:
-    shared = config.model_dump(include=set(AskingConfig.model_fields) - {"output_dir"})
-    return ProfileConfig(
-        **shared, output_dir=folder, questions=(folder / "questions.parquet",), tasks=None
-    )
-
-
-def _outcomes(folder: Path) -> pa.Table:
-    path = folder / "outcomes.parquet"
-    return read_table(OUTCOMES, path) if path.exists() else OUTCOMES.arrow.empty_table()
+        find_judge(config.judge, config.zoo)
+    if config.default_grader == VOTE and len(asked) < MIN_VOTERS:
+        raise ConfigError(
+            f"{len(asked)} candidates cannot vote; ask at least {MIN_VOTERS}, or name a judge"
+        )
+    return Meter({candidate.name: candidate for candidate in zoo.candidates}, asked, config)
 
 
 def _write_results(
-    rounds: Sequence[_Round],
+    rounds: Sequence[Round],
+    reports: Sequence[dict[str, Any]],
     used: Usage,
     facts: dict[str, Any],
     config: CollectConfig,
 ) -> dict[str, Any]:
     questions = [row for one in rounds for row in one.questions]
     outcomes = pa.concat_tables([OUTCOMES.arrow.empty_table(), *(one.outcomes for one in rounds)])
-    report = {
+    document = {
         **facts,
         "num_asked": len(questions),
         "used": vars(used),
         "candidates": _counts(outcomes),
-        "failures": [row for one in rounds for row in one.report["failures"]],
-        "truncated": [row for one in rounds for row in one.report["truncated"]],
+        "failures": [row for report in reports for row in report["failures"]],
+        "truncated": [row for report in reports for row in report["truncated"]],
     }
     if not questions:
         raise ConfigError(
@@ -187,9 +167,9 @@ def _write_results(
     rows = [_described(candidate) for candidate in zoo]
     write_table(CANDIDATES, rows, config.output_dir / "candidates.parquet")
     path = config.output_dir / _REPORT_FILE
-    if not path.exists() or read_json(path) != report:
-        write_json(path, report)
-    return report
+    if not path.exists() or read_json(path) != document:
+        write_json(path, document)
+    return document
 
 
 def _counts(outcomes: pa.Table) -> list[dict[str, Any]]:
@@ -212,8 +192,7 @@ def _described(candidate: Candidate) -> Row:
 
 
 def _plan_lines(described: dict[str, Any]) -> list[str]:
-    lines = [sample_text(described)]
-    lines += [f"left out: {number} ({reason})" for reason, number in described["left_out"].items()]
+    lines = sample_lines(described)
     lines += [
         f"{topic['name']}: {topic['num_sampled']} of {topic['num_prompts']} prompts"
         for topic in described["topics"]
@@ -224,9 +203,11 @@ def _plan_lines(described: dict[str, Any]) -> list[str]:
         for name, used in described["at_most"].items()
     ]
     within, sampled = described["num_within_budget"], described["num_sampled"]
-    if within < sampled:
+    if within < min(sampled, _MIN_ROUND):
+        lines.append("the budget is too small: nothing would be asked")
+    elif within < sampled:
         lines.append(
             f"the budget allows {within} of {sampled} prompts if every answer has full length; "
-            "more are asked as answers turn out shorter"
+            "more are asked as far as shorter answers leave something over"
         )
     return lines

@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from modelsat.artifacts.schemas import OUTCOMES
 from modelsat.artifacts.store import read_manifest, read_table, write_table
-from modelsat.cli.live_candidate import find_live_candidate
 from modelsat.grading.grade import JUDGE, VOTE, Kind
 from modelsat.grading.graders import graded_question, grader_name, stored_grade
 from modelsat.grading.judge import Judge, read_rubric
@@ -16,9 +15,10 @@ from modelsat.grading.judging import DEFAULT_RUBRIC
 from modelsat.grading.voting import vote
 from profiling.candidate_log import CandidateLog
 from profiling.config import ProfileConfig
+from profiling.judge_address import find_judge
 from profiling.work import Plan, Work
 
-_JOURNAL_FILE = "judgements.jsonl"
+JOURNAL_FILE = "judgements.jsonl"
 OWN_JUDGE = f"{Kind.UNGRADED.value}: a judge does not grade its own answers"
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -86,13 +86,12 @@ def _judge(
             waiting += found
     if not waiting:
         return
-    zoo = None if settings.url else config.zoo
-    live = find_live_candidate(settings.name, zoo, settings.url, settings.api_key_env)
+    live = find_judge(settings, config.zoo)
     fields = {"temperature": 0.0, "max_tokens": settings.max_new_tokens}
     judge = Judge(
         ask=partial(live.ask_all, fields=fields, timeout_s=settings.request_timeout_s),
         identity=[live.base_url, live.model, fields],
-        journal=config.output_dir / _JOURNAL_FILE,
+        journal=config.output_dir / JOURNAL_FILE,
         rubric=read_rubric(settings.rubric) if settings.rubric else DEFAULT_RUBRIC,
     )
     log.say(settings.name, f"grades {len(waiting)} answers as the judge")

@@ -7,7 +7,7 @@ from typing import Any
 from modelsat.artifacts.hashing import content_hash, file_hash
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.artifacts.store import read_manifest, read_table, write_table
-from modelsat.errors import ConfigError, MachineError
+from modelsat.errors import ArtifactError, ConfigError, MachineError
 from modelsat.traffic.reading import PromptReader, prompt_files
 from modelsat.traffic.redaction import load_redaction
 from modelsat.traffic.sampling import sample_traffic
@@ -23,29 +23,35 @@ def kept_sample(config: CollectConfig) -> tuple[list[Row], dict[str, Any]]:
     """Return the sample that the folder holds, or draw and write it.
 
     Raises:
-        ConfigError: the folder holds another sample.
+        ConfigError: the folder holds a sample that was drawn with other settings.
     """
     path = config.output_dir / _SAMPLE_FILE
-    wanted = _sample_hash(config)
+    wanted = _settings_hash(config)
     if not path.exists():
         _write_sample(path, wanted, config)
     manifest = read_manifest(path)
-    if manifest.get("sample_hash") != wanted:
+    if manifest.get("settings_hash") != wanted:
         raise ConfigError(
-            f"{config.output_dir} holds a sample of other prompts or with other settings; "
-            "choose another output_dir, or delete it"
+            f"{config.output_dir} holds a sample that was drawn with other settings; choose "
+            "another output_dir, or delete it"
+        )
+    if manifest["files_hash"] != _files_hash(config):
+        sys.stderr.write(
+            "collect: the prompts have changed since the sample was drawn; it stays as it is\n"
         )
     return read_table(QUESTIONS, path).to_pylist(), manifest["facts"]
 
 
-def _write_sample(path: Path, sample_hash: str, config: CollectConfig) -> None:
+def _write_sample(path: Path, settings_hash: str, config: CollectConfig) -> None:
     try:
         config.output_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MachineError(f"cannot create {config.output_dir}: {error.strerror}") from None
     questions, facts = draw_sample(config)
-    sys.stderr.write(f"collect: {sample_text(facts)}\n")
-    write_table(QUESTIONS, questions, path, {"sample_hash": sample_hash, "facts": facts})
+    for line in sample_lines(facts):
+        sys.stderr.write(f"collect: {line}\n")
+    hashes = {"settings_hash": settings_hash, "files_hash": _files_hash(config)}
+    write_table(QUESTIONS, questions, path, {**hashes, "facts": facts})
 
 
 def draw_sample(config: CollectConfig) -> tuple[list[Row], dict[str, Any]]:
@@ -56,19 +62,24 @@ def draw_sample(config: CollectConfig) -> tuple[list[Row], dict[str, Any]]:
         left out, and topics.
     """
     reader = PromptReader(config.text, config.turns_chars)
-    sample = sample_traffic(
-        reader.read(config.prompts),
-        num_prompts=config.num_prompts,
-        num_topics=config.num_topics,
-        similarity=config.duplicate_similarity,
-        encoder=config.encoder,
-        default_grader=config.default_grader,
-        redact=load_redaction(config.redact) if config.redact else None,
-        seed=config.seed,
-    )
+    try:
+        sample = sample_traffic(
+            reader.read(prompt_files(config.prompts, without=config.output_dir)),
+            num_prompts=config.num_prompts,
+            num_topics=config.num_topics,
+            similarity=config.duplicate_similarity,
+            encoder=config.encoder,
+            default_grader=config.default_grader,
+            redact=load_redaction(config.redact) if config.redact else None,
+            seed=config.seed,
+        )
+    except ArtifactError as error:
+        left_out = "".join(f"; left out: {n} ({why})" for why, n in reader.left_out.items())
+        raise ArtifactError(f"{error}{left_out}") from None
     facts = {
         "num_read": sample.num_read,
         "left_out": dict(reader.left_out),
+        "num_emptied": sample.num_emptied,
         "num_distinct": sample.num_distinct,
         "num_sampled": len(sample.questions),
         "topics": [vars(topic) for topic in sample.topics],
@@ -76,18 +87,22 @@ def draw_sample(config: CollectConfig) -> tuple[list[Row], dict[str, Any]]:
     return list(sample.questions), facts
 
 
-def _sample_hash(config: CollectConfig) -> str:
+def _settings_hash(config: CollectConfig) -> str:
     drawn = set(CollectConfig.model_fields) - set(AskingConfig.model_fields) - {"budget", "prompts"}
-    settings = config.model_dump(mode="json", include=drawn)
-    hashes = [file_hash(file) for file in prompt_files(config.prompts)]
-    return content_hash([hashes, settings, config.default_grader])
+    return content_hash([config.model_dump(mode="json", include=drawn), config.default_grader])
 
 
-def sample_text(facts: dict[str, Any]) -> str:
-    """Return the counts of a sample as a line for people."""
-    left_out = sum(facts["left_out"].values())
-    return (
-        f"{facts['num_read']} prompts read, {left_out} rows left out, "
-        f"{facts['num_distinct']} without near duplicates, {facts['num_sampled']} sampled from "
-        f"{len(facts['topics'])} topics"
-    )
+def _files_hash(config: CollectConfig) -> str:
+    files = prompt_files(config.prompts, without=config.output_dir)
+    return content_hash([file_hash(file) for file in files])
+
+
+def sample_lines(facts: dict[str, Any]) -> list[str]:
+    """Return the counts of a sample as lines for people."""
+    lines = [
+        f"{facts['num_read']} prompts read, {facts['num_distinct']} without near duplicates, "
+        f"{facts['num_sampled']} sampled from {len(facts['topics'])} topics"
+    ]
+    if facts["num_emptied"]:
+        lines.append(f"left out: {facts['num_emptied']} (no text after redaction)")
+    return lines + [f"left out: {number} ({why})" for why, number in facts["left_out"].items()]

@@ -30,6 +30,7 @@ from profiling.checkpoint import Checkpoint
 from profiling.config import ProfileConfig
 from profiling.engines import engine_of
 from profiling.job import QUESTION_COLUMNS
+from profiling.judge_address import find_judge
 
 # Part of the hash since grades were; now they are renewed from the stored answers. It stays, so
 # that the work of earlier releases counts as done.
@@ -175,6 +176,8 @@ def _check_judge(rows: Mapping[str, Mapping[str, Any]], config: ProfileConfig) -
             f"{len(judged)} questions have the grader 'judge', the first is {judged[0]!r}, but the "
             "configuration names no judge; set judge.name"
         )
+    if judged and config.judge is not None:
+        find_judge(config.judge, config.zoo)
 
 
 def max_tokens(

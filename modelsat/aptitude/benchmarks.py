@@ -186,6 +186,11 @@ def _mmmu(row: Row, split: str, _file: str) -> MultipleChoiceQuestion | None:
         return None
     options = _texts(_literal(row["options"]))
     key = _text(row, "id")  # validation_Accounting_12
+    images = [row.get(f"image_{i}") for i in range(1, 8)]
+    while images and images[-1] is None:
+        images.pop()
+    if None in images:
+        raise UnusableRow(f"column 'image_{images.index(None) + 1}' is empty, a later one is not")
     return MultipleChoiceQuestion(
         task=key.removeprefix(f"{split}_").rpartition("_")[0].lower(),
         stem=_text(row, "question"),
@@ -193,7 +198,7 @@ def _mmmu(row: Row, split: str, _file: str) -> MultipleChoiceQuestion | None:
         answer_index=_position(row, "answer", ascii_uppercase[: len(options)]),
         key=key,
         category=row.get("subfield") or None,
-        images=tuple(row[f"image_{i}"] for i in range(1, 8) if row.get(f"image_{i}") is not None),
+        images=tuple(images),
     )
 
 

@@ -22,12 +22,14 @@ from modelsat.errors import ArtifactError
 FOLDER = "images"
 MAX_BYTES = 20 * 2**20  # of an image file; providers accept about as much
 MAX_PIXELS = 50_000_000
-_KINDS = {"PNG": "png", "JPEG": "jpeg", "WEBP": "webp", "GIF": "gif"}
+# MPO: a JPEG file with further pictures after the first, as many cameras write.
+_KINDS = {"PNG": "png", "JPEG": "jpeg", "MPO": "jpeg", "WEBP": "webp", "GIF": "gif"}
+_OFFERED = ("PNG", "JPEG", "WEBP", "GIF")
 _HASH_DIGITS = 32
 _TIMEOUT_S = 30.0
 _MARK = re.compile(r"<image ?(\d+)>")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{64,}={0,2}")
-_DATA_URL = re.compile(r"\Adata:image/[\w.+-]+;base64,", re.IGNORECASE)
+_DATA_URL = re.compile(r"\Adata:image/[\w.+-]+(?:;[\w=.-]+)*;base64,", re.IGNORECASE)
 
 
 class UnusableImage(ValueError):
@@ -95,7 +97,7 @@ def check_image(data: bytes) -> str:
     if len(data) > MAX_BYTES:
         raise UnusableImage(f"has {len(data) / 2**20:.0f} MiB; at most {MAX_BYTES // 2**20}")
     try:
-        with Image.open(io.BytesIO(data), formats=tuple(_KINDS)) as image:
+        with Image.open(io.BytesIO(data), formats=_OFFERED) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise UnusableImage(
                     f"has {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} in all"
@@ -105,7 +107,7 @@ def check_image(data: bytes) -> str:
     except UnusableImage:
         raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        kinds = ", ".join(_KINDS)
+        kinds = ", ".join(_OFFERED)
         raise UnusableImage(f"cannot be read as {kinds}: {type(error).__name__}") from None
 
 
@@ -124,16 +126,22 @@ def image_bytes(value: Any, folder: Path) -> bytes:
         value = value.get("bytes") or value.get("path")
     if isinstance(value, bytes):
         return value
+    if isinstance(value, str):
+        value = value.strip()
     if not isinstance(value, str) or not value:
         raise UnusableImage(f"is stated as {type(value).__name__}; give bytes, a path or a URL")
     if value.startswith(("http://", "https://")):
         return _download(value)
     if _DATA_URL.match(value):
         return _decoded(value.partition(",")[2])
-    if _BASE64.fullmatch(value):
-        return _decoded(value)
-    if (folder / value).is_file():
-        return (folder / value).read_bytes()
+    packed = "".join(value.split())
+    if _BASE64.fullmatch(packed):
+        return _decoded(packed)
+    try:
+        if (folder / value).is_file():
+            return (folder / value).read_bytes()
+    except OSError as error:  # a name that is too long, or a file that cannot be read
+        raise UnusableImage(f"{value[:80]!r} cannot be read: {error.strerror}") from None
     raise UnusableImage(f"{value[:80]!r} does not exist in {folder}")
 
 
@@ -246,6 +254,6 @@ def _download(url: str) -> bytes:
                 if len(data) > MAX_BYTES:
                     raise UnusableImage(f"{url} has more than {MAX_BYTES // 2**20} MiB")
             return bytes(data)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = str(error) or type(error).__name__
         raise UnusableImage(f"{url} cannot be downloaded: {reason}") from None

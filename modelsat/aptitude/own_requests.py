@@ -14,6 +14,7 @@ from modelsat.zoo.candidate import Candidate
 
 # Fields that change what is asked. Others of a request, such as sampling and limits, are those of
 # the candidate, as for every question.
+_KNOWN_PARTS = {"text", "refusal", "image_url", "input_audio", "audio_url"}
 FIELDS = ("messages", "tools", "tool_choice", "parallel_tool_calls", "response_format")
 
 
@@ -68,6 +69,8 @@ def can_answer(candidate: Candidate, row: Mapping[str, Any]) -> bool:
         row: of a questions table.
     """
     request = read_request(row) or {"messages": []}
+    if not _part_types(request["messages"]) <= _KNOWN_PARTS:
+        return False  # a file or a video: no zoo entry says that a candidate reads it
     inputs = modalities(request["messages"]) | ({"image"} if row.get("images") else set())
     return inputs <= set(candidate.modalities) and (candidate.tools or not request.get("tools"))
 
@@ -75,6 +78,11 @@ def can_answer(candidate: Candidate, row: Mapping[str, Any]) -> bool:
 def questions_not_for_all(rows: Iterable[Mapping[str, Any]]) -> set[str]:
     """Return the ids of questions that some candidates cannot read: with images or tools."""
     return {row["question_id"] for row in rows if row.get("images") or row.get("request")}
+
+
+def _part_types(messages: Iterable[Mapping[str, Any]]) -> set[str]:
+    contents = (message.get("content") for message in messages)
+    return {part["type"] for content in contents if isinstance(content, list) for part in content}
 
 
 def _check_message(message: Any) -> None:

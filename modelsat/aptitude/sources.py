@@ -85,7 +85,8 @@ def import_benchmark(
     found = [(file, item) for file in files for item in _convert(benchmark, file, split)]
     rows = [(file, item) for file, item in found if item is not None]
     if not rows:
-        raise ArtifactError(f"{source} has no question of split {split}")
+        reason = f" with options ({len(found)} without)" if found else ""
+        raise ArtifactError(f"{source} has no question of split {split}{reason}")
     manifest = {
         "source": source,
         "split": split,
@@ -149,8 +150,13 @@ def _own_images(
     stated = row.get("images") or row.get("image")
     if not stated:
         return None
-    if isinstance(stated, str) and stated.startswith("["):
-        stated = json.loads(stated)  # a list in a cell of a CSV file
+    if isinstance(stated, str) and stated.startswith('["'):
+        try:
+            stated = json.loads(stated)  # a list in a cell of a CSV file
+        except ValueError:
+            raise ArtifactError(
+                f"{path}, row {number}: images must be a path, a URL or a JSON list of them"
+            ) from None
     values = stated if isinstance(stated, list) else [stated]
     try:
         return [images.store(value, path.parent) for value in values]

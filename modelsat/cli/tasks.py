@@ -100,7 +100,10 @@ def generate(
     questions_file, tasks_file = out / "questions.parquet", out / "tasks.json"
     check_output(questions_file)
     check_output(tasks_file)
-    chosen = select_tasks(tasks.split(",") if tasks else (), domains.split(",") if domains else ())
+    names, wanted = (
+        [one.strip() for one in (text or "").split(",") if one.strip()] for text in (tasks, domains)
+    )
+    chosen = select_tasks(names, wanted)
     questions, task_set = generate_form(form, shots, chosen)
     manifest = {"generated": task_set.benchmark, "form": form, "shots": shots}
     write_table(QUESTIONS, questions, questions_file, manifest)

@@ -5,12 +5,14 @@ it is asked twice, with the two in either order, and the mean counts: judges fav
 first (Zheng et al. 2023, https://arxiv.org/abs/2306.05685).
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
+from modelsat.chats import message_text
 from modelsat.grading.final_answer import read_answer
 from modelsat.grading.grade import JUDGE
 from modelsat.grading.marked import json_document
@@ -27,7 +29,7 @@ _INSTRUCTIONS = (
     f'{{"reason": "one sentence", "score": a number from 0 to {SCALE}}}'
 )
 _SCORE = re.compile(r'"?score"?\s*[:=]\s*"?(\d+(?:\.\d+)?)', re.IGNORECASE)
-_MAX_ANSWER_CHARS = 20_000
+MAX_ANSWER_CHARS = 20_000
 # An answer that closed its own part of the prompt could add a reference of its own.
 _DELIMITER = re.compile(r"</?\s*(?:question|answer|reference)\s*>", re.IGNORECASE)
 
@@ -65,22 +67,41 @@ def judge_chats(question: Mapping[str, Any], output: str, rubric: str) -> list[C
             and only the first 20,000 characters count.
         rubric: what scores mean.
     """
-    answer = _DELIMITER.sub(" ", read_answer(output).text[:_MAX_ANSWER_CHARS])
+    answer = _DELIMITER.sub(" ", read_answer(output).text[:MAX_ANSWER_CHARS])
     parts = [f"<answer>\n{answer}\n</answer>"]
     known = references(question["answer"])
     if known:
         parts.append("<reference>\n" + "\nor: ".join(known) + "\n</reference>")
     orders = [parts, parts[::-1]] if known else [parts]
+    asked = f"<question>\n{asked_text(question)}\n</question>"
     return [
         [
             {"role": "system", "content": f"{_INSTRUCTIONS}\n\nScores: {rubric}"},
             {
                 "role": "user",
-                "content": "\n\n".join([f"<question>\n{question['prompt']}\n</question>", *order]),
+                "content": "\n\n".join([asked, *order]),
             },
         ]
         for order in orders
     ]
+
+
+def asked_text(question: Mapping[str, Any]) -> str:
+    """Return what a judge reads of a question: its prompt, or its conversation and tools."""
+    if not question.get("request"):
+        return str(question["prompt"])
+    request = json.loads(question["request"])
+    lines = [f"[{message['role']}] {_said(message)}" for message in request["messages"]]
+    tools = request.get("tools")
+    return "\n".join([*([f"[tools] {json.dumps(tools)}"] if tools else []), *lines])
+
+
+def _said(message: Mapping[str, Any]) -> str:
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    marks = [f"({part['type']})" for part in parts if part["type"] != "text"]
+    calls = [json.dumps(call) for call in message.get("tool_calls") or ()]
+    return " ".join(filter(None, [*marks, message_text(message), *calls]))
 
 
 def read_judgement(replies: Sequence[str | None]) -> Judgement:

@@ -20,6 +20,7 @@ _TAG = re.compile(
 )
 _BOLD = re.compile(r"\*\*([^*\n]{1,100})\*\*")
 _HASHES = re.compile(r"^\s*####[ \t]*(\S.*)$", re.MULTILINE)  # as in GSM8K's solutions
+_ESCAPED_BRACE = re.compile(r"\\([{}])")
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
 _RESULT_KEYS = ("answer", "final_answer", "correct_answer", "choice", "option", "result")
 _MAX_BOXES = 5  # that are looked into, from the last
@@ -82,6 +83,8 @@ def json_document(text: str) -> Any:
     Returns:
         The last document of several; None if there is none.
     """
+    if _ESCAPED_BRACE.search(text):  # in a box or a formula
+        text = _ESCAPED_BRACE.sub(r"\1", text)
     for candidate in (text, *reversed(_FENCE.findall(text))):
         try:
             return json.loads(candidate)

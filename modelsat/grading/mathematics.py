@@ -35,6 +35,7 @@ _VERB = re.compile(
 _MAX_CHARS_OF_RESULT = 500
 _CONTRAST = re.compile(r"\Anot\s+[^.]*?\bbut\s+")  # "not 42 but 24"
 _ASIDE = re.compile(r",\s*(?=not\b|because\b|since\b)|\s+\((?=\d*\s*[A-Za-z])")
+_APPROXIMATION = re.compile(r"\s*\(\s*(?:[~\u2248]|\\approx)[^()]*\)\s*\Z")  # "2/3 (~0.67)"
 _LEADING_WORDS = re.compile(r"\A(?:[A-Za-z]{2,}\s+)+(?=[^A-Za-z\s])")
 _SEVERAL = re.compile(r",|\b(?:and|or)\b")
 _SIGNS = {  # of plain notation
@@ -210,7 +211,7 @@ def _clean(text: str) -> str:
     text = re.sub(r"(?<=[\d}])\s*\\(?:text|mathrm)\{[^{}]*\}(?:\^\{?\d\}?)?", "", text)
     text = re.sub(r"\\text\{\s*([^{}]*)\}", r"\1", text)
     text = re.sub(r"\b(?:negative|minus)\s+(?=\d)", "-", text, flags=re.IGNORECASE)
-    return text.strip().rstrip(".;:").strip()
+    return _APPROXIMATION.sub("", text.strip().rstrip(".;:")).strip()
 
 
 def _after_equals(text: str) -> str:

@@ -6,14 +6,15 @@ from typing import Any
 import pyarrow as pa
 
 from modelsat.grading.grade import JUDGE, VOTE
-from modelsat.grading.graders import grade_answer, stored_grade
+from modelsat.grading.graders import grade_answer, grader_name, stored_grade
 
 
 def regrade(outcomes: pa.Table, questions: Mapping[str, Mapping[str, Any]]) -> pa.Table:
     """Grade every stored answer again.
 
-    Rows without an answer (failed requests, imported outcomes without text), rows that a judge or
-    a vote graded, and rows of other questions stay as they are.
+    Rows without an answer (failed requests, imported outcomes without text) and rows of other
+    questions stay as they are; so do rows that a judge or a vote graded, unless the question now
+    names another grader.
 
     Args:
         outcomes: outcomes table, or one with more columns.
@@ -25,11 +26,18 @@ def regrade(outcomes: pa.Table, questions: Mapping[str, Mapping[str, Any]]) -> p
     rows = outcomes.to_pylist()
     for row in rows:
         question = questions.get(row["question_id"])
-        is_ours = row["correct"] is not None and row["grader"] not in (JUDGE, VOTE)
-        if question is not None and row["output"] is not None and is_ours:
+        if question is not None and row["output"] is not None and _is_ours(row, question):
             grade = grade_answer(question, row["output"], row["finish_reason"])
             row.update(stored_grade(question, grade))
     return pa.Table.from_pylist(rows, schema=outcomes.schema)
+
+
+def _is_ours(row: Mapping[str, Any], question: Mapping[str, Any]) -> bool:
+    """Return whether a program grades the answer: not if a judge did, unless the grader changed."""
+    if grader_name(question) in (JUDGE, VOTE):
+        return False
+    is_later = row["grader"] in (JUDGE, VOTE)
+    return bool(question.get("grader")) if is_later else row["correct"] is not None
 
 
 def num_changed(before: pa.Table, after: pa.Table) -> int:

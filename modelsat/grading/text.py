@@ -31,7 +31,9 @@ _BEFORE_NAME = re.compile(
 )
 # One of several: "Paris or Rome", "Rome and Paris", "Paris, Texas".
 _OTHER_BEFORE = re.compile(rf"[\w)]\s*(?:,\s*{LISTED}|/|&|{LISTED})\s*(?:the\s+)?\Z", re.IGNORECASE)
-_OTHER_AFTER = re.compile(rf"\s*(?:,\s*(?:(?-i:[A-Z])|\d)|/|&|(?:,\s*)?{LISTED})", re.IGNORECASE)
+_OTHER_AFTER = re.compile(
+    rf"\s*(?:,\s*(?:(?-i:[A-Z])|\d)|/|&|->|\u2192|(?:,\s*)?{LISTED})", re.IGNORECASE
+)
 
 
 class TextGrader:
@@ -64,7 +66,13 @@ class TextGrader:
             return Grade.without_result(answer, "says nothing")
         if wanted & {*certain, *map(comparable, _said(text))}:
             return Grade.of_score(1.0, "is a reference")
-        if any(_is_named(reference, text) for reference in references(question.answer)):
+        # What an answer states as its answer counts, not what it mentions besides.
+        stated = [part for part in _certain(answer.ending, text) if words(part)] or [text]
+        if any(
+            _is_named(reference, part)
+            for reference in references(question.answer)
+            for part in stated
+        ):
             return Grade.of_score(1.0, "names a reference")
         if question.args.get("metric") == "f1":
             score = max(_f1(words(text), words(reference)) for reference in wanted)

@@ -27,8 +27,8 @@ def vote(question: GradedQuestion, outputs: Mapping[str, str]) -> dict[str, Grad
         outputs: complete output of each candidate, by name.
 
     Returns:
-        A grade for each candidate: unparsable if its answer cannot be compared, ungraded if fewer
-        than three can.
+        A grade for each candidate: ungraded if fewer than three answers can be compared, or if its
+        own is prose that cannot be; unparsable if it names no option or number.
 
     Example:
         >>> question = GradedQuestion("2 + 2?", "", args={"by": "number"})
@@ -41,10 +41,13 @@ def vote(question: GradedQuestion, outputs: Mapping[str, str]) -> dict[str, Grad
     if _by(question) == "text":
         readings = _united(readings, answers)
     votes = Counter(reading for reading in readings.values() if reading is not None)
-    return {name: _grade(reading, votes) for name, reading in readings.items()}
+    is_prose = _by(question) == "text"
+    return {name: _grade(reading, votes, is_prose=is_prose) for name, reading in readings.items()}
 
 
-def _grade(reading: Any, votes: Counter[Any]) -> Grade:
+def _grade(reading: Any, votes: Counter[Any], *, is_prose: bool) -> Grade:
+    if reading is None and is_prose:
+        return Grade(0.0, Kind.UNGRADED, "is too long to be compared")
     if reading is None:
         return Grade(0.0, Kind.UNPARSABLE, "states no answer that can be compared")
     num_voters = votes.total()

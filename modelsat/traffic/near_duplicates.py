@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from modelsat.progress import Progress
 
 _SHINGLE_CHARS = 5
-_MAX_CHARS = 4000  # of a text that are compared
+_END_CHARS = 2000  # of a longer text, its beginning and its end are compared
 # Permutations of a MinHash: the similarity is estimated within .09, then computed.
 _NUM_PERMUTATIONS = 128
 _MARGIN = 0.1  # candidates are looked for that much below the wanted similarity
@@ -21,7 +21,7 @@ def near_duplicate_groups(
     text is compared with the first of a group only.
 
     Args:
-        texts: texts; the first 4,000 characters of each count.
+        texts: texts; of a long one, the first and the last 2,000 characters count.
         contexts: what comes with each text; texts with different contexts repeat nothing.
         similarity: 0 to 1; 0.8 finds texts that differ in one word of ten.
 
@@ -55,7 +55,9 @@ def near_duplicate_groups(
 
 
 def _shingles(text: str) -> frozenset[str]:
-    plain = " ".join(text.casefold().split())[:_MAX_CHARS]
+    plain = " ".join(text.casefold().split())
+    if len(plain) > 2 * _END_CHARS:
+        plain = plain[:_END_CHARS] + plain[-_END_CHARS:]
     last = max(1, len(plain) - _SHINGLE_CHARS + 1)
     return frozenset(plain[start : start + _SHINGLE_CHARS] for start in range(last))
 

@@ -8,10 +8,14 @@ from typing import Any
 
 from modelsat.artifacts.hashing import content_hash
 from modelsat.chats import message_text
+from modelsat.grading.grade import JUDGE
 
 Redact = Callable[[str], str]
-_TEXTS = ("content", "text", "arguments", "refusal")  # fields of messages and calls
-_WITHOUT_TEXTS = ("tools", "response_format")  # fields of a request, written by the application
+_APPLICATION_ROLES = ("system", "developer")
+# Fields that hold no text of a person; every other text is redacted.
+_WITHOUT_TEXTS = frozenset(
+    {"role", "type", "url", "image_url", "data", "format", "detail", "tools", "response_format"}
+)
 BENCHMARK = "traffic"  # of the questions table
 
 
@@ -44,19 +48,28 @@ class TrafficPrompt:
 
     @property
     def whole_text(self) -> str:
-        """The text of all messages, by which near duplicates are found."""
+        """The text of the conversation, by which near duplicates are found.
+
+        Without the application's own messages, which all of its prompts share.
+        """
         if self.request is None:
             return self.text
-        return "\n".join(message_text(message) for message in self.request["messages"])
+        return "\n".join(
+            message_text(message)
+            for message in self.request["messages"]
+            if message["role"] not in _APPLICATION_ROLES
+        )
 
     @property
     def context(self) -> str:
-        """A hash of everything in the request besides the texts of messages: tools, images."""
+        """A hash of the rest of the request: the application's messages, tools, images."""
         if self.request is None:
             return ""
-        parts = [
+        messages = self.request["messages"]
+        parts: list[Any] = [one for one in messages if one["role"] in _APPLICATION_ROLES]
+        parts += [
             part
-            for message in self.request["messages"]
+            for message in messages
             if isinstance(message.get("content"), list)
             for part in message["content"]
             if part["type"] != "text"
@@ -70,10 +83,11 @@ class TrafficPrompt:
         It keeps its id.
         """
         request = None if self.request is None else _redacted(self.request, redact)
-        graded = {
-            name: redact(value) if name == "answer" and value else value
-            for name, value in self.graded.items()
-        }
+        graded = dict(self.graded)
+        if graded.get("answer"):
+            graded["answer"] = redact(graded["answer"])
+        if graded.get("grader") == JUDGE and graded.get("grader_args"):
+            graded["grader_args"] = json.dumps(_redacted(json.loads(graded["grader_args"]), redact))
         return replace(
             self,
             text=redact(self.text),
@@ -106,15 +120,16 @@ class TrafficPrompt:
         }
 
 
-def _redacted(value: Any, redact: Redact, key: str = "") -> Any:
-    """Change the texts of messages and calls; roles, names, types and tools stay."""
+def _redacted(value: Any, redact: Redact) -> Any:
+    """Change every text but those of the application: roles, types, tools, names of functions."""
     if isinstance(value, str):
-        return redact(value) if key in _TEXTS else value
+        return redact(value)
     if isinstance(value, list):
-        return [_redacted(member, redact, key) for member in value]
+        return [_redacted(member, redact) for member in value]
     if isinstance(value, Mapping):
+        kept = _WITHOUT_TEXTS | ({"name"} if "arguments" in value else frozenset())
         return {
-            name: member if name in _WITHOUT_TEXTS else _redacted(member, redact, name)
+            name: member if name in kept else _redacted(member, redact)
             for name, member in value.items()
         }
     return value

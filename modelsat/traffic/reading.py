@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +35,17 @@ class PromptReader:
         self._turns_chars = turns_chars
         self.left_out: Counter[str] = Counter()
 
-    def read(self, paths: Sequence[Path]) -> Iterator[TrafficPrompt]:
-        """Yield the prompts of files and folders.
+    def read(self, files: Iterable[Path]) -> Iterator[TrafficPrompt]:
+        """Yield the prompts of files.
 
         Args:
-            paths: routing logs or questions tables (``*.parquet``), OpenAI requests
-                (``*.jsonl``), or folders of them.
+            files: routing logs or questions tables (``*.parquet``) and OpenAI requests
+                (``*.jsonl``), from :func:`prompt_files`.
 
         Raises:
-            ArtifactError: a file is missing, is of another kind, or holds a line that is not JSON.
+            ArtifactError: a file is of another kind, or holds a line that is not JSON.
         """
-        for path in prompt_files(paths):
+        for path in files:
             if path.suffix == ".jsonl":
                 yield from self._requests(path)
             elif read_kind(path) == ROUTING_LOG.name:
@@ -70,19 +70,21 @@ class PromptReader:
             yield TrafficPrompt(row["prompt"], request, graded, row["question_id"])
 
     def _requests(self, path: Path) -> Iterator[TrafficPrompt]:
-        with path.open(encoding="utf-8") as lines:
+        with path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 if not line.strip():
                     continue
                 try:
-                    row = json.loads(line)
+                    # A lone surrogate is valid JSON, but no text that can be sent or stored.
+                    row = json.loads(line.decode("utf-8-sig"), parse_constant=str)
+                    row = json.loads(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace"))
                 except (ValueError, RecursionError):
                     raise ArtifactError(f"{path}, line {number}: not valid JSON") from None
-                prompt = self._requested(row, f"{path}, line {number}")
+                prompt = self._requested(row)
                 if prompt is not None:
                     yield prompt
 
-    def _requested(self, row: Any, where: str) -> TrafficPrompt | None:
+    def _requested(self, row: Any) -> TrafficPrompt | None:
         """Return the prompt of a line: a request, or a line of OpenAI's batch format."""
         body = row.get("body", row) if isinstance(row, Mapping) else None
         if not isinstance(body, Mapping):
@@ -100,23 +102,51 @@ class PromptReader:
         if not text.strip():
             self.left_out["no text of a user"] += 1
             return None
-        graded = {name: row[name] for name in _GRADED if row.get(name) is not None}
-        if graded.keys() & {"answer", "grader"}:
-            stated = stated_question({"question_id": where, "prompt": text, **graded})
-            graded = {name: stated[name] for name in graded}
+        graded = {name: row[name] for name in _GRADED if row.get(name) not in (None, "")}
+        if graded:
+            try:
+                graded = _checked(text, graded)
+            except (ArtifactError, TypeError):  # without its text, which may quote the row
+                self.left_out["an unusable answer, grader or n_choices"] += 1
+                return None
         is_plain = request == {"messages": [{"role": "user", "content": text}]}
         return TrafficPrompt(text, None if is_plain else request, graded)
 
 
-def prompt_files(paths: Sequence[Path]) -> Iterator[Path]:
+def _checked(text: str, graded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the graded columns in the form of a questions table.
+
+    Raises:
+        ArtifactError: the gold answer is wrong by its own grader, or a setting is unusable.
+    """
+    n_choices = graded.get("n_choices")
+    if n_choices is not None and (isinstance(n_choices, bool) or not isinstance(n_choices, int)):
+        raise ArtifactError("n_choices is not an integer")
+    if not graded.keys() & {"answer", "grader"}:
+        return dict(graded)
+    stated = stated_question({"question_id": "", "prompt": text, **graded})
+    return {name: stated[name] for name in graded}
+
+
+def prompt_files(paths: Sequence[Path], without: Path) -> Iterator[Path]:
     """Yield the files that are read, those of a folder in the order of their names.
+
+    Args:
+        paths: files, and folders that are searched with all folders inside them.
+        without: folder to leave out: that of the results may lie among the prompts.
 
     Raises:
         ArtifactError: a path does not exist, or no file has a known suffix.
     """
     for path in paths:
         if path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES)
+            found = sorted(
+                file
+                for file in path.rglob("*")
+                if file.suffix in _SUFFIXES
+                and file.is_file()
+                and not file.resolve().is_relative_to(without.resolve())
+            )
             if not found:
                 raise ArtifactError(f"{path} holds no *.parquet and no *.jsonl file")
             yield from found

@@ -29,11 +29,11 @@ def load_redaction(name: str) -> Redact:
     def redact(text: str) -> str:
         try:
             changed = found(text)
-        except Exception as error:  # noqa: BLE001 - a stranger's function may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's function
             # Not the error's text, which may quote the prompt.
             raise ConfigError(f"redact {name!r} failed with {type(error).__name__}") from None
         if not isinstance(changed, str):
             raise ConfigError(f"redact {name!r} returned {type(changed).__name__}, not a text")
-        return changed
+        return changed.encode("utf-8", "replace").decode()
 
     return redact

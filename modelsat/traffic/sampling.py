@@ -1,13 +1,14 @@
 """A sample of own traffic: without near duplicates, and with rare topics in it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
 from modelsat.errors import ArtifactError
+from modelsat.grading.graders import check_question
 from modelsat.traffic.near_duplicates import near_duplicate_groups
 from modelsat.traffic.prompt import Redact, TrafficPrompt
 from modelsat.traffic.topics import find_topics
@@ -38,12 +39,14 @@ class Sample:
         topics: the largest first.
         num_read: prompts before near duplicates were removed.
         num_distinct: prompts after that.
+        num_emptied: prompts that redaction left without a text.
     """
 
     questions: tuple[dict[str, Any], ...]
     topics: tuple[Topic, ...]
     num_read: int
     num_distinct: int
+    num_emptied: int = 0
 
 
 def sample_traffic(
@@ -73,9 +76,10 @@ def sample_traffic(
         ArtifactError: there is no prompt, or the encoder cannot be loaded.
         ConfigError: ``redact`` failed.
     """
-    read = [prompt if redact is None else prompt.redacted(redact) for prompt in prompts]
+    all_read = list(prompts) if redact is None else [_redacted(one, redact) for one in prompts]
+    read = _by_id(prompt for prompt in all_read if prompt.text.strip())
     if not read:
-        raise ArtifactError("there is no prompt to ask; see the rows left out")
+        raise ArtifactError("there is no prompt to ask")
     groups = near_duplicate_groups(
         [prompt.whole_text for prompt in read], [prompt.context for prompt in read], similarity
     )
@@ -97,7 +101,38 @@ def sample_traffic(
         Topic(name, len(rows), share)
         for name, rows, share in zip(topics.names, members, shares, strict=True)
     )
-    return Sample(tuple(questions), tuple(described), len(read), len(distinct))
+    num_emptied = sum(not prompt.text.strip() for prompt in all_read)
+    return Sample(tuple(questions), tuple(described), len(all_read), len(distinct), num_emptied)
+
+
+def _redacted(prompt: TrafficPrompt, redact: Redact) -> TrafficPrompt:
+    """Return a redacted prompt, without its gold answer if redaction has made that unusable."""
+    changed = prompt.redacted(redact)
+    if not changed.graded.keys() & {"answer", "grader"}:
+        return changed
+    try:
+        check_question(changed.question("", "", default_grader="vote"))
+    except ArtifactError:
+        return replace(changed, graded={})
+    return changed
+
+
+def _by_id(prompts: Iterable[TrafficPrompt]) -> list[TrafficPrompt]:
+    """Return each prompt once, those with a gold answer first: near duplicates follow the first.
+
+    Raises:
+        ArtifactError: two tables have different questions of one id.
+    """
+    ordered = sorted(prompts, key=lambda prompt: not prompt.graded.get("answer"))
+    found: dict[str, TrafficPrompt] = {}
+    for prompt in ordered:
+        first = found.setdefault(prompt.question_id, prompt)
+        if first.known_id and first.known_id == prompt.known_id and first.text != prompt.text:
+            raise ArtifactError(
+                f"two questions tables have different questions of id {prompt.known_id!r}; "
+                "rename one"
+            )
+    return list(found.values())
 
 
 def fair_shares(sizes: Sequence[int], total: int) -> list[int]:

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from modelsat.aptitude.own_requests import can_answer
 from modelsat.aptitude.prompts import Prompts, request_fields
+from modelsat.chats import message_text
 from modelsat.errors import ZooError
 from modelsat.grading.graders import grader_name
 from modelsat.zoo.engines.openai import OpenAICandidate
@@ -37,6 +38,7 @@ _CONNECT_TIMEOUT_S = 10.0
 _FATAL_STATUSES = frozenset({401, 402, 404})
 _FATAL_CODES = frozenset({"insufficient_quota"})
 _BUSY_STATUSES = frozenset({408, 409, 429})
+_QUOTED_CHARS = 12
 _NO_KEY = "none"  # the client insists on a key; this one is not sent
 _NO_COMPLETION = "the response is not a chat completion"
 _UNANSWERED = -1  # engine_request of a failed row
@@ -219,7 +221,10 @@ class Endpoint:
                     extra_body={**self._fields[grader_name(row)], **own},
                 )
             except openai.APIStatusError as error:
-                reason = f"HTTP status {error.status_code}: {_message(error)}"
+                said = _message(error)
+                if _quotes(said, chat["messages"]):  # prompts may be private
+                    said = "(its message quotes the prompt)"
+                reason = f"HTTP status {error.status_code}: {said}"
                 if error.status_code in _FATAL_STATUSES or error.code in _FATAL_CODES:
                     raise self._failure(f"refuses every question ({reason})") from None
                 is_lost = error.status_code in _BUSY_STATUSES or error.status_code >= 500
@@ -353,6 +358,16 @@ def _calls_text(calls: Any) -> str:
     """Return calls of tools as the JSON that the grader ``tool_call`` reads."""
     plain = [call.model_dump() if hasattr(call, "model_dump") else call for call in calls]
     return json.dumps({"tool_calls": plain}, default=str)
+
+
+def _quotes(said: str, messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether a text repeats so many characters of a chat that it quotes it."""
+    for message in messages:
+        text = message_text(message).strip()
+        starts = range(max(1, len(text) - _QUOTED_CHARS + 1))
+        if text and any(text[i : i + _QUOTED_CHARS] in said for i in starts):
+            return True
+    return False
 
 
 def _message(error: "openai.APIStatusError") -> str:

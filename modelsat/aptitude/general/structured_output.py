@@ -29,9 +29,11 @@ def _day(value: date) -> str:
     return f"{value.day} {value:%B} {value.year}"
 
 
-def _change(rng: Random, items: dict[str, list[int]], kind: str) -> str:
-    """Change an order and return the change in words."""
+def _change(rng: Random, items: dict[str, list[int]], kind: str, dearer: set[str]) -> str:
+    """Change an order and return the change in words; no price changes twice."""
     thing, number = rng.choice([*items]), rng.randint(2, 60)
+    if kind == "price" and thing in dearer:
+        kind = "more"
     if kind == "quantity":
         items[thing][0] = number
         return f"Make that {number} {thing} in all."
@@ -40,6 +42,7 @@ def _change(rng: Random, items: dict[str, list[int]], kind: str) -> str:
         return f"Add {number} more {thing}."
     if kind == "price":
         items[thing][1] += 2
+        dearer.add(thing)
         return f"Your list says that {thing} now cost 2 coins more each; that is fine."
     if len(items) > 1:
         del items[thing]
@@ -57,13 +60,14 @@ def _order(rng: Random, level: int) -> Item:
         f"{customer} here, writing from {sender}. Please send {'; '.join(lines)}.",
         f"Deliver to {town} on {_day(day)}.",
     ]
+    dearer: set[str] = set()
     for _ in range(num_changes):
         kind = rng.choice(("quantity", "price", "more", "day", "drop"))
         if kind == "day":
             day += timedelta(days=rng.randint(2, 9))
             text.append(f"Deliver on {_day(day)} instead.")
         else:
-            text.append(_change(rng, items, kind))
+            text.append(_change(rng, items, kind, dearer))
     listed = [{"name": t, "quantity": n, "price": price} for t, (n, price) in items.items()]
     document = {"customer": customer, "town": town, "date": day.isoformat(), "items": listed}
     total = {"total": sum(n * price for n, price in items.values())} if level >= 3 else {}

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from modelsat.config import load_config
-from modelsat.errors import ConfigError
+from modelsat.errors import ArtifactError, ConfigError, ZooError
 from profiling.collect import collect, print_plan
 from profiling.collect_config import CollectConfig
 from profiling.traffic_sample import kept_sample
@@ -50,7 +50,7 @@ def test_a_dry_run_says_what_would_be_asked_and_writes_nothing(
     print_plan(str(path), [], as_json=False)
     text = capsys.readouterr().out
     assert "a: 3 requests, at most" in text
-    assert "the budget allows 2 of 3 prompts" in text
+    assert "the budget is too small: nothing would be asked" in text
     assert "rain" not in text
     assert not (tmp_path / "out").exists()
 
@@ -62,8 +62,34 @@ def test_the_sample_is_drawn_once_and_another_one_is_refused(tmp_path: Path) -> 
     cheaper = load_config(CollectConfig, write(tmp_path, budget={"max_requests": 8}))
     assert kept_sample(cheaper) == (questions, facts)
     for changes in ({"seed": 1}, {"grader": "vote", "num_topics": 2}):
-        with pytest.raises(ConfigError, match="holds a sample of other prompts"):
+        with pytest.raises(ConfigError, match="holds a sample that was drawn with other settings"):
             kept_sample(load_config(CollectConfig, write(tmp_path, **changes)))
+
+
+def test_prompts_that_come_later_do_not_change_the_sample(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = load_config(CollectConfig, write(tmp_path))
+    before = kept_sample(config)
+    with (tmp_path / "p.jsonl").open("a") as file:
+        file.write("\n" + json.dumps({"prompt": "One more?"}))
+    capsys.readouterr()
+    assert kept_sample(config) == before
+    assert "the prompts have changed since the sample was drawn" in capsys.readouterr().err
+
+
+def test_without_a_prompt_the_reasons_are_given(tmp_path: Path) -> None:
+    config = load_config(CollectConfig, write(tmp_path))
+    (tmp_path / "p.jsonl").write_text(json.dumps({"input": "x"}))
+    with pytest.raises(ArtifactError, match=r"no prompt to ask; left out: 1 \(not a chat request"):
+        kept_sample(config)
+
+
+def test_two_candidates_cannot_vote_and_a_judge_must_be_known(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="2 candidates cannot vote"):
+        collect(load_config(CollectConfig, write(tmp_path, candidates=["a", "b"])))
+    with pytest.raises(ZooError, match="'nobody'"):
+        print_plan(str(write(tmp_path, judge={"name": "nobody"})), [], as_json=False)
 
 
 def test_a_budget_for_nothing_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS, ROUTING_LOG
 from modelsat.artifacts.store import write_table
 from modelsat.errors import ArtifactError
 from modelsat.traffic.prompt import TrafficPrompt
-from modelsat.traffic.reading import PromptReader
+from modelsat.traffic.reading import PromptReader, prompt_files
 from tests.support.drawn_images import drawn
 
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {}}}
@@ -31,7 +31,8 @@ def lines(folder: Path, *rows: Any) -> Path:
 
 def read(path: Path, **options: Any) -> tuple[list[TrafficPrompt], dict[str, int]]:
     reader = PromptReader(**options)
-    return list(reader.read([path])), dict(reader.left_out)
+    files = prompt_files([path], without=path / "results")
+    return list(reader.read(files)), dict(reader.left_out)
 
 
 def test_requests_come_as_bodies_as_batches_and_as_completions(tmp_path: Path) -> None:
@@ -60,9 +61,49 @@ def test_gold_answers_are_checked(tmp_path: Path) -> None:
     path = lines(tmp_path, {"messages": [user("1+1?")], "answer": "2", "grader": "number"})
     [prompt], _ = read(path)
     assert prompt.graded == {"answer": "2", "grader": "number"}
-    path = lines(tmp_path, {"messages": [user("1+1?")], "answer": "two", "grader": "number"})
-    with pytest.raises(ArtifactError, match=r"requests\.jsonl, line 1.*not a number"):
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"answer": "two", "grader": "number"},
+        {"answer": "B", "n_choices": "2"},
+        {"n_choices": 2.5},
+        {"answer": "2", "grader": "no such"},
+        {"grader": "judge", "grader_args": "{"},
+    ],
+)
+def test_an_unusable_gold_answer_leaves_the_row_out_and_is_not_quoted(
+    tmp_path: Path, fields: dict[str, Any]
+) -> None:
+    row = {"messages": [user("1+1?")]}
+    prompts, left_out = read(lines(tmp_path, {**row, **fields}, row))
+    assert prompts == [TrafficPrompt("1+1?")]
+    assert left_out == {"an unusable answer, grader or n_choices": 1}
+
+
+def test_files_may_begin_with_a_mark_and_hold_lone_surrogates(tmp_path: Path) -> None:
+    path = tmp_path / "requests.jsonl"
+    body = json.dumps({"messages": [user("A \ud800 B")], "answer": ""}).encode()
+    path.write_bytes(b"\xef\xbb\xbf" + body + b"\r\n" + json.dumps({"prompt": "C"}).encode())
+    prompts, _ = read(path)
+    assert prompts == [TrafficPrompt("A ? B"), TrafficPrompt("C")]
+
+
+def test_bytes_that_are_no_text_are_named_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "requests.jsonl"
+    path.write_bytes(b'{"prompt": "A"}\n{"prompt": "caf\xe9"}\n')
+    with pytest.raises(ArtifactError, match="line 2: not valid JSON"):
         read(path)
+
+
+def test_results_and_folders_called_like_files_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "logs" / "x.jsonl").mkdir(parents=True)
+    (tmp_path / "logs" / "results").mkdir()
+    for name in ("a.jsonl", "results/b.jsonl", "x.jsonl/c.jsonl"):
+        (tmp_path / "logs" / name).write_text(json.dumps({"prompt": name}))
+    prompts, _ = read(tmp_path / "logs")
+    assert [prompt.text for prompt in prompts] == ["a.jsonl", "x.jsonl/c.jsonl"]
 
 
 def test_rows_without_a_prompt_are_counted_by_reason(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -127,6 +128,10 @@ def secret(text: str) -> str:
     return text.replace("Ada", "[NAME]")
 
 
+def secret_numbers(text: str) -> str:
+    return re.sub(r"\d+", "", text)
+
+
 def broken(text: str) -> str:
     raise ValueError(text)
 
@@ -142,7 +147,9 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
     import types
 
     module = types.ModuleType("own_redaction")
-    module.__dict__.update(secret=secret, broken=broken, silent=silent, number=7)
+    module.__dict__.update(
+        secret=secret, secret_numbers=secret_numbers, broken=broken, silent=silent, number=7
+    )
     monkeypatch.setitem(sys.modules, "own_redaction", module)
     return lambda name: f"own_redaction:{name}"
 
@@ -154,7 +161,7 @@ def test_every_text_is_redacted_before_it_is_kept(importable: Callable[[str], st
             {"role": "system", "content": "Ada asks."},
             {"role": "assistant", "content": None, "tool_calls": [call]},
             {"role": "tool", "tool_call_id": "Ada", "content": "Ada: 7"},
-            {"role": "user", "content": [{"type": "text", "text": "Who is Ada?"}]},
+            {"role": "user", "name": "Ada", "content": [{"type": "text", "text": "Who is Ada?"}]},
         ],
         "tools": [{"type": "function", "function": {"name": "find", "description": "Ada's"}}],
     }
@@ -162,7 +169,7 @@ def test_every_text_is_redacted_before_it_is_kept(importable: Callable[[str], st
     [row] = sample([prompt], redact=load_redaction(importable("secret"))).questions
     assert (row["prompt"], row["answer"]) == ("Who is [NAME]?", "[NAME] L.")
     assert row["question_id"] == prompt.question_id
-    assert Counter(re.findall(r"Ada|\[NAME\]", row["request"])) == {"[NAME]": 4, "Ada": 2}
+    assert Counter(re.findall(r"Ada|\[NAME\]", row["request"])) == {"[NAME]": 6, "Ada": 1}
 
 
 @pytest.mark.parametrize(
@@ -186,3 +193,45 @@ def test_a_redaction_that_is_not_there_is_refused(name: str) -> None:
 def test_a_redaction_must_be_a_function(importable: Callable[[str], str]) -> None:
     with pytest.raises(ConfigError, match="name a function as module:function"):
         load_redaction(importable("number"))
+
+
+def test_prompts_with_one_long_system_message_are_different() -> None:
+    system = {"role": "system", "content": "Be kind, brief and exact. " * 300}
+    texts = ["What is rain?", "Sort a list in Python.", "May I sue my bank?"]
+    prompts = [
+        TrafficPrompt(text, {"messages": [system, {"role": "user", "content": text}]})
+        for text in texts
+    ]
+    assert sample(prompts).num_distinct == 3
+
+
+def test_long_texts_that_differ_at_their_end_are_different() -> None:
+    context = " ".join(f"fact {i}" for i in range(2000))
+    texts = [context + " ".join(f"{word} {i * i}" for i in range(300)) for word in ("who", "when")]
+    assert near_duplicate_groups(texts, ["", ""], 0.9) == [0, 1]
+
+
+def test_a_prompt_with_a_gold_answer_stands_for_its_duplicates() -> None:
+    plain = TrafficPrompt("What is the capital of France?")
+    graded = replace(plain, graded={"answer": "Paris"}, known_id="q1")
+    [row] = sample([plain, plain, graded]).questions
+    assert (row["question_id"], row["answer"], row["grader"]) == ("q1", "Paris", None)
+
+
+def test_two_questions_of_one_id_are_refused_by_name() -> None:
+    with pytest.raises(ArtifactError, match="different questions of id 'q1'"):
+        sample([TrafficPrompt("A?", known_id="q1"), TrafficPrompt("B?", known_id="q1")])
+
+
+def test_redaction_may_leave_no_text_or_no_usable_gold_answer(
+    importable: Callable[[str], str],
+) -> None:
+    redact = load_redaction(importable("secret_numbers"))
+    prompts = [
+        TrafficPrompt("12345"),
+        TrafficPrompt("What is 3 + 4?", None, {"answer": "7", "grader": "number"}),
+    ]
+    found = sample(prompts, redact=redact)
+    assert (found.num_read, found.num_emptied) == (2, 1)
+    [row] = found.questions
+    assert (row["prompt"], row["answer"], row["grader"]) == ("What is  + ?", "", "vote")
