@@ -133,7 +133,7 @@ def test_cells_are_labelled_row_by_row() -> None:
 
 def test_alignment_teaches_the_tower_what_cells_show(tmp_path) -> None:
     """After 60 cheap steps the features name most cells of pictures never seen."""
-    spec = replace(TINY, alignment_steps=60, steps=0, batch_size=32)
+    spec = replace(TINY, alignment_steps=60, steps=1, batch_size=32)
     tokenizer = build_vision_tokenizer()
     task = next(task for task in PICTURE_TASKS if task.name == "pictures_count_all")
     scenes = [asked.scene for asked in draw_picture_questions(task, "test", 40, 1)]
