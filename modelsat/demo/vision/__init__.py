@@ -1,1 +1,1 @@
-"""The demo's vision candidate: a LLaVA of half a million weights that answers about pictures."""
+"""The demo's vision candidate: a LLaVA of 0.65 million weights that answers about pictures."""
