@@ -1,6 +1,5 @@
 """Time and peak memory of one import, in a process of its own."""
 
-import resource
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,5 +60,11 @@ def _import(log: Log, folder: Path) -> tuple[int, int, float, int]:
     source = Source(log.log_format, "imported", "", None)
     found = write_outcomes(answers, source, folder / "out", left_out, known=None)
     wall_s = time.monotonic() - start_s
-    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return found.num_questions, found.num_outcomes, wall_s, 1024 * peak_kib
+    return found.num_questions, found.num_outcomes, wall_s, _peak_bytes()
+
+
+def _peak_bytes() -> int:
+    """Most resident memory of this process; ``ru_maxrss`` would count that of its parent's fork."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    [peak_kib] = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return 1024 * int(peak_kib)

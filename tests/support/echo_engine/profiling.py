@@ -1,7 +1,7 @@
 """What would be ``profiling/engines/echo.py``."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -24,6 +24,10 @@ class Engine(ProfilingEngine):
 
     def check(self, prompts: Prompts) -> None:
         """Accept any prompts."""
+
+    def reads(self, row: Mapping[str, Any]) -> bool:
+        """It repeats the text of any question."""
+        return True
 
     def replica_resources(self) -> dict[str, float]:
         """Return next to nothing."""
