@@ -70,6 +70,18 @@ def test_images_are_stated_as_bytes_paths_urls_and_structs(tmp_path: Path) -> No
     assert writer.store(encoded, tmp_path) not in names
 
 
+def test_a_cameras_jpeg_with_several_pictures_and_broken_lines_of_base64_are_read(
+    tmp_path: Path,
+) -> None:
+    file = io.BytesIO()
+    first, second = (Image.new("RGB", (8, 8), colour) for colour in ("red", "blue"))
+    first.save(file, "MPO", save_all=True, append_images=[second])
+    assert check_image(file.getvalue()) == "jpeg"
+    encoded = base64.encodebytes(drawn("red", (64, 64))).decode()
+    assert "\n" in encoded.strip()
+    assert ImageWriter(tmp_path).store(encoded, tmp_path).endswith(".png")
+
+
 def test_a_failed_import_leaves_no_image(tmp_path: Path) -> None:
     ImageWriter(tmp_path).store(BLUE, tmp_path)
     with pytest.raises(UnusableImage), ImageWriter(tmp_path) as writer:
@@ -98,6 +110,8 @@ def _too_many_pixels() -> bytes:
         ("data:image/png;base64,!!", "not base64"),
         (7, "is stated as int; give bytes, a path or a URL"),
         (None, "is stated as NoneType"),
+        ("n" * 400 + ".png", "cannot be read: File name too long"),
+        ("http://[::1/x.png", "cannot be downloaded"),
     ],
 )
 def test_an_unusable_image_is_named(tmp_path: Path, value: Any, reason: str) -> None:
@@ -246,6 +260,23 @@ def test_own_questions_bring_their_images(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, words).exit_code == 0
     [row] = read_table(QUESTIONS, out).to_pylist()
     assert read_image(row["images"][0], [str(out.parent)]) == RED
+
+
+@pytest.mark.parametrize("image", ['["red.png"', "['red.png']"])
+def test_a_malformed_list_of_images_names_its_row(tmp_path: Path, image: str) -> None:
+    out, words = _own(tmp_path, image)
+    result = CliRunner().invoke(app, words)
+    assert (result.exit_code, out.exists()) == (3, False)
+    assert "mine.jsonl, row 1: image" in result.stderr
+
+
+def test_a_row_of_mmmu_with_a_gap_among_its_images_is_refused(tmp_path: Path) -> None:
+    row, _ = BENCHMARK_ROWS["mmmu"]
+    pq.write_table(pa.Table.from_pylist([{**row, "image_1": None}]), tmp_path / "rows.parquet")
+    with pytest.raises(ArtifactError, match="column 'image_1' is empty, a later one is not"):
+        import_benchmark(
+            BENCHMARKS["mmmu"], str(tmp_path / "rows.parquet"), images=ImageWriter(tmp_path)
+        )
 
 
 def test_a_missing_image_names_its_row_and_nothing_is_written(tmp_path: Path) -> None:

@@ -58,6 +58,12 @@ def test_a_candidate_is_asked_only_what_it_reads(
     assert can_answer(candidate(tools=True), asked) is has_tools
 
 
+def test_parts_of_unknown_kinds_are_read_by_nobody() -> None:
+    file = {"type": "file", "file": {"file_data": "AA=="}}
+    asked = row({"messages": [{"role": "user", "content": [file]}]})
+    assert not can_answer(candidate(modalities=("text", "image", "audio")), asked)
+
+
 @pytest.mark.parametrize(
     ("request_", "reason"),
     [

@@ -114,3 +114,15 @@ def test_a_judges_grades_stay_when_others_are_graded_again(tables: Path) -> None
     judged = str(tables / "judged.parquet")
     words = ["regrade", "--questions", str(tables / "questions.parquet"), "--outcomes", judged]
     assert "0 of 2 grades changed" in CliRunner().invoke(app, words).stdout
+
+
+def test_a_changed_grader_grades_what_a_judge_has_graded(tables: Path) -> None:
+    with judging(fair) as (url, _):
+        run(tables, url)
+    rows = read_table(QUESTIONS, tables / "questions.parquet").to_pylist()
+    rows = [{**row, "grader": "contains", "answer": "Milan"} for row in rows]
+    write_table(QUESTIONS, rows, tables / "questions.parquet")
+    judged = str(tables / "judged.parquet")
+    words = ["regrade", "--questions", str(tables / "questions.parquet"), "--outcomes", judged]
+    assert "2 of 2 grades changed" in CliRunner().invoke(app, words).stdout
+    assert read_table(OUTCOMES, judged)["correct"].to_pylist() == [0.0, 1.0]

@@ -1,5 +1,7 @@
 """What a judge is asked, and how its replies are read."""
 
+import json
+
 import pytest
 
 from modelsat.grading.judging import agreement, judge_chats, read_judgement
@@ -24,6 +26,24 @@ def test_an_answer_cannot_add_a_reference_of_its_own() -> None:
     for chat in judge_chats(question, hostile, "any"):
         text = chat[-1]["content"].lower()
         assert [text.count(tag) for tag in ("<answer>", "</answer>", "<reference>")] == [1, 1, 1]
+
+
+def test_a_judge_reads_the_conversation_and_its_tools() -> None:
+    call = {"type": "function", "function": {"name": "look_up", "arguments": "{}"}}
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    messages = [
+        {"role": "user", "content": [image, {"type": "text", "text": "Who is it?"}]},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "content": "Ada"},
+        {"role": "user", "content": "And in French?"},
+    ]
+    request = {"messages": messages, "tools": [{"name": "look_up"}]}
+    question = {"prompt": "And in French?", "answer": "", "request": json.dumps(request)}
+    [chat] = judge_chats(question, "Ada.", "any")
+    asked = chat[-1]["content"]
+    for text in ("[user] (image_url) Who is it?", "[tool] Ada", "[user] And in French?", "look_up"):
+        assert text in asked
+    assert "base64" not in asked
 
 
 def test_without_a_reference_it_is_asked_once() -> None:

@@ -20,7 +20,7 @@ from modelsat.zoo.engines.openai import OpenAICandidate
 from modelsat.zoo.generation import Generation
 from profiling.checkpoint import Checkpoint
 from profiling.config import RemoteConfig
-from profiling.engines.openai import Endpoint, Pace, open_client
+from profiling.engines.openai import Endpoint, Pace, _quotes, open_client
 from profiling.keeping import BatchKeeper
 from profiling.pipeline import grade_row
 from tests.support.drawn_images import drawn
@@ -320,3 +320,11 @@ def test_images_are_sent_as_parts_of_the_message(
     assert (text["text"], end["text"]) == ("What is ", "?")
     sent = base64.b64decode(part["image_url"]["url"].removeprefix("data:image/png;base64,"))
     assert sent == image
+
+
+def test_a_message_that_quotes_the_prompt_is_not_repeated() -> None:
+    messages = [{"role": "user", "content": "Who painted the picture in my flat?"}]
+    assert _quotes("bad key for prompt: Who painted the picture in my flat?", messages)
+    assert _quotes("... the picture in my flat ...", messages)
+    assert not _quotes("model gpt-9 does not exist", messages)
+    assert not _quotes("anything", [{"role": "user", "content": ""}])
