@@ -1,19 +1,22 @@
 """Commands of this application; importing them loads neither Ray nor an engine."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
+
+_Changes: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one value.")
+]
+_AsJson: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print the report to stdout as JSON.")
+]
 
 
 def profile(
     config: Annotated[Path, typer.Option(help="YAML file of the run.")],
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one value.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the report to stdout as JSON.")
-    ] = False,
+    set_: _Changes = None,
+    as_json: _AsJson = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what is to be done, and start nothing.")
     ] = False,
@@ -27,12 +30,8 @@ def profile(
 
 def collect(
     config: Annotated[Path, typer.Option(help="YAML file of the collection.")],
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change one value.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the report to stdout as JSON.")
-    ] = False,
+    set_: _Changes = None,
+    as_json: _AsJson = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Print the sample and its cost at most; ask nothing."),

@@ -59,13 +59,30 @@ def build_network(
     tokenizer: PreTrainedTokenizerBase, spec: CandidateSpec, seed: int
 ) -> LlamaForCausalLM:
     """A freshly initialised Llama that fits the tokenizer."""
-    config = LlamaConfig(
+    config = llama_config(tokenizer, spec.width, spec.num_layers, HEAD_SIZE)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(config).train()
+
+
+def llama_config(
+    tokenizer: PreTrainedTokenizerBase, width: int, num_layers: int, head_size: int
+) -> LlamaConfig:
+    """Return the shape of a demo candidate's Llama.
+
+    Args:
+        tokenizer: its tokenizer.
+        width: hidden size, a multiple of the head size.
+        num_layers: decoder layers.
+        head_size: size of an attention head.
+    """
+    return LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=spec.width,
-        intermediate_size=2 * spec.width,
-        num_hidden_layers=spec.num_layers,
-        num_attention_heads=spec.width // HEAD_SIZE,
-        head_dim=HEAD_SIZE,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=num_layers,
+        num_attention_heads=width // head_size,
+        head_dim=head_size,
         max_position_embeddings=MAX_TOKENS,
         tie_word_embeddings=True,
         initializer_range=0.05,
@@ -73,9 +90,17 @@ def build_network(
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return LlamaForCausalLM(config).train()
+
+
+def greedy_generation(tokenizer: PreTrainedTokenizerBase) -> GenerationConfig:
+    """Return the generation settings that are saved with a demo candidate."""
+    return GenerationConfig(
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        max_new_tokens=_MAX_NEW_TOKENS,
+        do_sample=False,
+    )
 
 
 def _optimisers(network: LlamaForCausalLM) -> tuple[torch.optim.Optimizer, ...]:
@@ -93,12 +118,6 @@ def _rate(step: int, steps: int) -> float:
 
 
 def _save(network: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
-    network.generation_config = GenerationConfig(
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        max_new_tokens=_MAX_NEW_TOKENS,
-        do_sample=False,
-    )
+    network.generation_config = greedy_generation(tokenizer)
     network.save_pretrained(directory)
     tokenizer.save_pretrained(str(directory))

@@ -7,7 +7,7 @@ from random import Random
 import torch
 from torch import Tensor
 from torch.nn import Parameter, functional
-from transformers import GenerationConfig, LlavaForConditionalGeneration, LlavaProcessor
+from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from modelsat.demo.muon import Muon
 from modelsat.demo.vision.alignment import Alignment
@@ -16,6 +16,7 @@ from modelsat.demo.vision.examples import draw_picture_example
 from modelsat.demo.vision.network import build_network, build_processor
 from modelsat.demo.vision.specs import VisionSpec
 from modelsat.demo.vision.tokenizer import build_vision_tokenizer
+from modelsat.demo.zoo_learning import greedy_generation
 
 # Peak rates: Muon for the matrices of tower, projector and layers, AdamW for the rest.
 _MATRIX_RATE = 2e-2
@@ -23,7 +24,6 @@ _OTHER_RATE = 1e-2
 # What the alignment trains: tower, projector and the vectors of the words.
 _ALIGNED = ("model.vision_tower", "model.multi_modal_projector", "model.language_model.embed")
 _WARM_UP_STEPS = 30
-_MAX_NEW_TOKENS = 12
 
 
 def learn_pictures(
@@ -155,13 +155,6 @@ def _rate(step: int, steps: int) -> float:
 def _save(
     network: LlavaForConditionalGeneration, processor: LlavaProcessor, directory: Path
 ) -> None:
-    tokenizer = processor.tokenizer
-    network.generation_config = GenerationConfig(
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        max_new_tokens=_MAX_NEW_TOKENS,
-        do_sample=False,
-    )
+    network.generation_config = greedy_generation(processor.tokenizer)
     network.save_pretrained(directory)
     processor.save_pretrained(str(directory))

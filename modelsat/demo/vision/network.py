@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from transformers import (
-    LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
@@ -24,9 +23,9 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 
 from modelsat.demo.pictures.drawing import BACKGROUND, PICTURE_SIZE
 from modelsat.demo.pictures.scenes import GRID
-from modelsat.demo.tokenizer import MAX_TOKENS
 from modelsat.demo.vision.specs import VisionSpec
 from modelsat.demo.vision.tokenizer import CHAT_TEMPLATE, IMAGE
+from modelsat.demo.zoo_learning import llama_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -72,20 +71,7 @@ def build_network(
         patch_size=PATCH_SIZE,
         vision_use_head=False,  # the pooling head has no use here, and vLLM fails in it
     )
-    text = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=spec.width,
-        intermediate_size=2 * spec.width,
-        num_hidden_layers=spec.num_layers,
-        num_attention_heads=spec.width // HEAD_SIZE,
-        head_dim=HEAD_SIZE,
-        max_position_embeddings=MAX_TOKENS,
-        tie_word_embeddings=True,
-        initializer_range=0.05,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    text = llama_config(tokenizer, spec.width, spec.num_layers, HEAD_SIZE)
     config = LlavaConfig(
         vision_config=vision,
         text_config=text,
