@@ -9,19 +9,19 @@ from tests.benchmarks.forms.measures import ModelFigures
 from tests.benchmarks.report.page import render_page
 
 _MAX_STANDARD_ERRORS = 2.0  # 95 % of differences of forms of equal difficulty are smaller
-_MIN_TASK_CORRELATION = 0.5
 
 
 def check_figures(figures: Sequence[ModelFigures]) -> list[LimitCheck]:
-    """Check that the forms are equally hard, overall and by task, and that levels get harder."""
+    """Check that the forms are equally hard, and that levels get harder.
+
+    The correlation of tasks has no limit: at the floor or with few questions it is noise.
+    """
     checks = []
     for one in figures:
         apart = abs(one.difference) / one.standard_error if one.standard_error else 0.0
         checks.append(
             at_most(f"{one.name}: forms apart, standard errors", apart, _MAX_STANDARD_ERRORS)
         )
-        what = f"{one.name}: correlation of the tasks' scores"
-        checks.append(at_least(what, one.task_correlation, _MIN_TASK_CORRELATION, 2))
         first, last = (sum(f.by_level_L[level] for f in one.forms) / 2 for level in (0, -1))
         what = f"{one.name}: first level above the last, points"
         checks.append(at_least(what, 100 * (first - last), 0.0))
