@@ -78,8 +78,8 @@ class Round:
         total = Usage()
         for work in plan_run(profile).works:
             answered = self._answered(work)
-            missing = [row for row in self.questions if row["question_id"] not in answered]
-            asked = [row for row in missing if row["question_id"] in work.question_ids]
+            left = set(work.question_ids) - answered.keys()
+            asked = [row for row in self.questions if row["question_id"] in left]
             total += self.meter.most_of(work.candidate, asked)
             waiting = [
                 row
@@ -91,14 +91,15 @@ class Round:
 
     def _answered(self, work: Work) -> dict[str, str | None]:
         """Return the ``failure`` of each answer that is not asked for again, by question."""
-        if work.is_done():
+        is_done = work.is_done()
+        if is_done:
             table = read_table(OUTCOMES, work.path)
         else:
             table = work.checkpoint.load(self.config.max_asking_runs)
-        rows = table.to_pylist()
-        is_done = work.is_done()
         return {
-            row["question_id"]: row["failure"] for row in rows if is_done or not has_failed(row)
+            row["question_id"]: row["failure"]
+            for row in table.to_pylist()
+            if is_done or not has_failed(row)
         }
 
     def _record(self) -> None:

@@ -12,9 +12,11 @@ from modelsat.chats import modalities
 from modelsat.errors import ArtifactError
 from modelsat.zoo.candidate import Candidate
 
+# Types of the parts of a message for which a zoo entry says whether a candidate reads them.
+_KNOWN_PARTS = {"text", "refusal", "image_url", "input_audio", "audio_url"}
+
 # Fields that change what is asked. Others of a request, such as sampling and limits, are those of
 # the candidate, as for every question.
-_KNOWN_PARTS = {"text", "refusal", "image_url", "input_audio", "audio_url"}
 FIELDS = ("messages", "tools", "tool_choice", "parallel_tool_calls", "response_format")
 
 

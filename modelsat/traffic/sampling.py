@@ -46,7 +46,7 @@ class Sample:
     topics: tuple[Topic, ...]
     num_read: int
     num_distinct: int
-    num_emptied: int = 0
+    num_emptied: int
 
 
 def sample_traffic(
