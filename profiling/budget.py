@@ -130,16 +130,27 @@ class Meter:
         Args:
             questions: questions by id.
             outcomes: outcomes of one candidate of the zoo.
+
+        Raises:
+            ConfigError: the zoo no longer holds the candidate.
         """
         total = Usage()
         for row in outcomes.to_pylist():
-            candidate = self._zoo[row["candidate"]]
+            candidate = self._asked_before(row["candidate"])
             counts = (row["prompt_tokens"], row["completion_tokens"])
             if None in counts:
                 total += self._most(questions[row["question_id"]], candidate)
             else:
                 total += _usage(*counts, candidate.price)
         return total
+
+    def _asked_before(self, name: str) -> Candidate:
+        if name not in self._zoo:
+            raise ConfigError(
+                f"candidate {name!r} was asked before, but is no longer in the zoo, so its price "
+                "and limits are unknown; put it back, or collect into another output_dir"
+            )
+        return self._zoo[name]
 
     def judged(
         self, questions: Mapping[str, Question], outcomes: pa.Table, num_requests: int

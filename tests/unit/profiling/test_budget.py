@@ -123,6 +123,13 @@ def test_the_longest_answer_follows_request_fields() -> None:
     assert most["a"].tokens == 4 + 64 + 900
 
 
+def test_a_candidate_that_left_the_zoo_is_named() -> None:
+    rows = [{"question_id": "q0", "candidate": "b"}]
+    outcomes = pa.Table.from_pylist(rows, schema=OUTCOMES.arrow)
+    with pytest.raises(ConfigError, match=r"candidate 'b' was asked before.*put it back"):
+        meter_of([candidate("a")], config()).answered({"q0": question()}, outcomes)
+
+
 def test_what_was_used_is_counted_by_the_answers() -> None:
     meter = meter_of([candidate("a"), candidate("b")], config())
     rows = [
