@@ -73,8 +73,8 @@ benchmark-jobs: setup ## both jobs: kills, replicas, overhead, training speed; a
 benchmark-imports: setup ## import of a million answers: time and memory; about 5 minutes
 	@$(BIN)/python -m tests.benchmarks.imports --out docs/benchmarks/imports.md
 
-benchmark-forms: setup ## two forms of the general test on MODELS=directories; resumable, an hour
-	@$(BIN)/python -m tests.benchmarks.forms --out docs/benchmarks/forms.md $(addprefix --model ,$(MODELS))
+benchmark-forms: setup ## two forms of a test on MODELS=directories DEMO_ZOO=file; resumable, an hour
+	@$(BIN)/python -m tests.benchmarks.forms --out docs/benchmarks/forms.md $(addprefix --model ,$(MODELS)) $(addprefix --demo-zoo ,$(DEMO_ZOO))
 
 benchmark-gpu: setup ## training and scoring on one GPU of 80 GB, random weights; about 5 minutes
 	@$(BIN)/python -m tests.benchmarks.gpu --out docs/benchmarks/gpu.md

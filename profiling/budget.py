@@ -59,6 +59,9 @@ class Meter:
         candidates: the candidates that are asked.
         config: the collection.
 
+    Attributes:
+        candidates: candidates to ask.
+
     Raises:
         ConfigError: dollars are limited, but a candidate or the judge has no price.
         ArtifactError: the rubric cannot be read.
@@ -71,7 +74,7 @@ class Meter:
         config: CollectConfig,
     ) -> None:
         self._zoo = zoo
-        self._candidates = candidates
+        self.candidates = candidates
         self._judge = config.judge
         judge = zoo.get(config.judge.name) if config.judge else None
         self._judge_price = judge.price if judge else None
@@ -179,7 +182,7 @@ class Meter:
         return judge.allow_itself or judge.name != candidate
 
     def _readers(self, question: Question) -> list[Candidate]:
-        return [one for one in self._candidates if engine_of(one).reads(question)]
+        return [one for one in self.candidates if engine_of(one).reads(question)]
 
     def _limit(self, question: Question, candidate: Candidate) -> int:
         fields = self._config.limits(candidate.name).request_fields

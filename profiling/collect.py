@@ -25,8 +25,6 @@ from modelsat.artifacts.store import read_json, write_json, write_table
 from modelsat.cli.app_errors import interrupt_on_sigterm
 from modelsat.config import load_config
 from modelsat.errors import ConfigError, GradingError, TruncationError
-from modelsat.grading.grade import VOTE
-from modelsat.grading.voting import MIN_VOTERS
 from modelsat.zoo.candidate import Candidate
 from modelsat.zoo.zoo_file import load_zoo
 from profiling.budget import Meter, Usage
@@ -71,8 +69,8 @@ def run_from_file(path: str, overrides: Sequence[str], *, as_json: bool) -> None
 def print_plan(path: str, overrides: Sequence[str], *, as_json: bool) -> None:
     """Print what a collection would ask and use at most; asks nothing and writes nothing."""
     config = load_config(CollectConfig, path, overrides)
-    questions, facts = draw_sample(config)
     meter = _meter(config)
+    questions, facts = draw_sample(config, len(meter.candidates))
     most = meter.most_by_name(questions)
     described = {
         **facts,
@@ -100,7 +98,7 @@ def collect(config: CollectConfig) -> dict[str, Any]:
     """
     os.umask(0o077)  # Ray's workers, started here, inherit it
     meter = _meter(config)
-    questions, facts = kept_sample(config)
+    questions, facts = kept_sample(config, len(meter.candidates))
     ledger = Ledger(config.output_dir / _LEDGER_FILE)
     rounds: list[Round] = []
     reports: list[dict[str, Any]] = []
@@ -112,7 +110,7 @@ def collect(config: CollectConfig) -> dict[str, Any]:
         rounds.append(Round(folder, config, meter, ledger))
         reports.append(rounds[-1].run())
         waiting = waiting[len(rounds[-1].questions) :]
-    return _write_results(rounds, reports, ledger.total, facts, config)
+    return _write_results(rounds, reports, ledger.total, facts, meter.candidates, config)
 
 
 def _begin(folder: Path, waiting: list[Row], meter: Meter, used: Usage) -> bool:
@@ -129,14 +127,10 @@ def _begin(folder: Path, waiting: list[Row], meter: Meter, used: Usage) -> bool:
 
 def _meter(config: CollectConfig) -> Meter:
     zoo = load_zoo(config.zoo)
-    asked = zoo.select(config.candidates)
     if config.judge is not None:
         find_judge(config.judge, config.zoo)
-    if config.default_grader == VOTE and len(asked) < MIN_VOTERS:
-        raise ConfigError(
-            f"{len(asked)} candidates cannot vote; ask at least {MIN_VOTERS}, or name a judge"
-        )
-    return Meter({candidate.name: candidate for candidate in zoo.candidates}, asked, config)
+    by_name = {candidate.name: candidate for candidate in zoo.candidates}
+    return Meter(by_name, zoo.select(config.candidates), config)
 
 
 def _write_results(
@@ -144,6 +138,7 @@ def _write_results(
     reports: Sequence[dict[str, Any]],
     used: Usage,
     facts: dict[str, Any],
+    asked: Sequence[Candidate],
     config: CollectConfig,
 ) -> dict[str, Any]:
     questions = [row for one in rounds for row in one.questions]
@@ -163,9 +158,9 @@ def _write_results(
         )
     write_table(QUESTIONS, questions, config.output_dir / "questions.parquet")
     write_table(OUTCOMES, outcomes, config.output_dir / "outcomes.parquet")
-    zoo = load_zoo(config.zoo).select(config.candidates)
-    rows = [_described(candidate) for candidate in zoo]
-    write_table(CANDIDATES, rows, config.output_dir / "candidates.parquet")
+    write_table(
+        CANDIDATES, [_described(one) for one in asked], config.output_dir / "candidates.parquet"
+    )
     path = config.output_dir / _REPORT_FILE
     if not path.exists() or read_json(path) != document:
         write_json(path, document)

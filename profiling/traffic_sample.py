@@ -8,6 +8,9 @@ from modelsat.artifacts.hashing import content_hash, file_hash
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.artifacts.store import read_manifest, read_table, write_table
 from modelsat.errors import ArtifactError, ConfigError, MachineError
+from modelsat.grading.grade import VOTE
+from modelsat.grading.graders import grader_name
+from modelsat.grading.voting import MIN_VOTERS
 from modelsat.traffic.reading import PromptReader, prompt_files
 from modelsat.traffic.redaction import load_redaction
 from modelsat.traffic.sampling import sample_traffic
@@ -19,16 +22,17 @@ _SAMPLE_FILE = "sample.parquet"
 Row = dict[str, Any]
 
 
-def kept_sample(config: CollectConfig) -> tuple[list[Row], dict[str, Any]]:
+def kept_sample(config: CollectConfig, num_candidates: int) -> tuple[list[Row], dict[str, Any]]:
     """Return the sample that the folder holds, or draw and write it.
 
     Raises:
-        ConfigError: the folder holds a sample that was drawn with other settings.
+        ConfigError: the folder holds a sample that was drawn with other settings; or as
+            :func:`draw_sample`.
     """
     path = config.output_dir / _SAMPLE_FILE
     wanted = _settings_hash(config)
     if not path.exists():
-        _write_sample(path, wanted, config)
+        _write_sample(path, wanted, config, num_candidates)
     manifest = read_manifest(path)
     if manifest.get("settings_hash") != wanted:
         raise ConfigError(
@@ -42,24 +46,29 @@ def kept_sample(config: CollectConfig) -> tuple[list[Row], dict[str, Any]]:
     return read_table(QUESTIONS, path).to_pylist(), manifest["facts"]
 
 
-def _write_sample(path: Path, settings_hash: str, config: CollectConfig) -> None:
+def _write_sample(
+    path: Path, settings_hash: str, config: CollectConfig, num_candidates: int
+) -> None:
     try:
         config.output_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MachineError(f"cannot create {config.output_dir}: {error.strerror}") from None
-    questions, facts = draw_sample(config)
+    questions, facts = draw_sample(config, num_candidates)
     for line in sample_lines(facts):
         sys.stderr.write(f"collect: {line}\n")
     hashes = {"settings_hash": settings_hash, "files_hash": _files_hash(config)}
     write_table(QUESTIONS, questions, path, {**hashes, "facts": facts})
 
 
-def draw_sample(config: CollectConfig) -> tuple[list[Row], dict[str, Any]]:
+def draw_sample(config: CollectConfig, num_candidates: int) -> tuple[list[Row], dict[str, Any]]:
     """Read prompts and sample them; writes nothing.
 
     Returns:
         Rows of a questions table in the order in which they are asked, and counts of prompts, rows
         left out, and topics.
+
+    Raises:
+        ConfigError: the answers to a prompt need a vote, but too few candidates are asked.
     """
     reader = PromptReader(config.text, config.turns_chars)
     try:
@@ -76,6 +85,12 @@ def draw_sample(config: CollectConfig) -> tuple[list[Row], dict[str, Any]]:
     except ArtifactError as error:
         left_out = "".join(f"; left out: {n} ({why})" for why, n in reader.left_out.items())
         raise ArtifactError(f"{error}{left_out}") from None
+    num_voted = sum(grader_name(row) == VOTE for row in sample.questions)
+    if num_voted and num_candidates < MIN_VOTERS:
+        raise ConfigError(
+            f"{num_voted} prompts have no gold answer, and {num_candidates} candidates cannot "
+            f"vote; ask at least {MIN_VOTERS}, or name a judge"
+        )
     facts = {
         "num_read": sample.num_read,
         "left_out": dict(reader.left_out),

@@ -123,13 +123,15 @@ def plan_run(config: ProfileConfig) -> Plan:
     if tasks is not None:
         _check_covered(tasks, rows, config)
     hashes = sorted(file_hash(path) for path in config.questions)
+    graders = grader_versions(rows.values())
     works, refused = [], {}
     for candidate in zoo.select(config.candidates):
         try:
             engine = engine_of(candidate)
             engine.check(prompts)
             readable = tuple(name for name, row in rows.items() if engine.reads(row))
-            works.append(_plan_work(candidate, readable, rows, hashes, prompts, config))
+            tokens = max_tokens(candidate, graders, config)
+            works.append(_plan_work(candidate, readable, rows, hashes, prompts, tokens, config))
         except ModelSatError as error:
             refused[candidate.name] = str(error)
     return Plan(
@@ -201,9 +203,9 @@ def _plan_work(
     rows: Mapping[str, Mapping[str, Any]],
     question_hashes: list[str],
     prompts: Prompts,
+    tokens: Mapping[str, int],
     config: ProfileConfig,
 ) -> Work:
-    tokens = max_tokens(candidate, grader_versions(rows.values()), config)
     settings = {
         "candidate": candidate.content_hash(),
         "questions": question_hashes,

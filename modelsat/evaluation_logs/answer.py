@@ -129,9 +129,9 @@ def _number(value: Any) -> Any:
 
 
 def read_text(value: Any) -> str | None:
-    """Return the text of a value: itself, or the last message's or part's of a chat."""
-    if isinstance(value, str):
-        return value
+    """Return the text of a value: itself, a number's, or the last message's or part's of a chat."""
+    if isinstance(value, str | int | float):
+        return str(value)
     if isinstance(value, dict):
         return read_text(value.get("content", value.get("text", value.get("prompt"))))
     if isinstance(value, list):

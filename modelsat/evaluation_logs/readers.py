@@ -48,8 +48,12 @@ FORMATS: dict[str, Format] = {
     "routerarena": Format("RouterArena: cached results and predictions", read_routerarena),
     "routerbench": Format("RouterBench: wide table with MODEL|model_response", read_routerbench),
     "swebench": Format("SWE-bench: run reports", read_swebench),
-    "vlmevalkit": Format("VLMEvalKit: graded tables as TSV, CSV or JSON", read_vlmevalkit),
-    TABLE: Format("any CSV, TSV, JSON, JSONL or parquet, by --column field=column", None),
+    "vlmevalkit": Format(
+        "VLMEvalKit: graded tables as Excel files, TSV, CSV or JSON", read_vlmevalkit
+    ),
+    TABLE: Format(
+        "any CSV, TSV, JSON, JSONL, parquet or Excel file, by --column field=column", None
+    ),
 }
 
 

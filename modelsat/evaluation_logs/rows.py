@@ -1,9 +1,13 @@
-"""Rows of tables, read one after another: CSV, TSV, JSON Lines, JSON, parquet, also with gzip."""
+"""Rows of tables, read one after another: CSV, TSV, JSON Lines, JSON, parquet, Excel.
+
+Texts may be compressed with gzip.
+"""
 
 import csv
 import gzip
 import io
 import json
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -56,8 +60,10 @@ def table_rows(path: Path) -> Iterator[Row]:
         yield from json_lines(path)
     elif kind == ".json":
         yield from json_rows(path)
+    elif kind == ".xlsx":
+        yield from _excel_rows(path)
     else:
-        raise ArtifactError(f"{path} is not a .csv, .tsv, .jsonl, .json or .parquet file")
+        raise ArtifactError(f"{path} is not a .csv, .tsv, .jsonl, .json, .parquet or .xlsx file")
 
 
 def json_lines(path: Path) -> Iterator[Row]:
@@ -133,6 +139,25 @@ def _csv_rows(path: Path, delimiter: str) -> Iterator[Row]:
                 yield {name: value for name, value in row.items() if name is not None}
         except csv.Error as error:
             raise ArtifactError(f"{path} is not readable: {error}") from None
+
+
+def _excel_rows(path: Path) -> Iterator[Row]:
+    """Yield the rows of the first sheet; its first row names the columns."""
+    import openpyxl
+
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        try:
+            rows = book.worksheets[0].iter_rows(values_only=True)
+            names = [None if name is None else str(name) for name in next(rows, ())]
+            for values in rows:
+                if any(value is not None for value in values):
+                    found = zip(names, values, strict=False)
+                    yield {name: value for name, value in found if name is not None}
+        finally:
+            book.close()
+    except (OSError, KeyError, IndexError, ValueError, SyntaxError, zipfile.BadZipFile) as error:
+        raise ArtifactError(f"{path} is not a readable Excel file: {error}") from None
 
 
 @contextmanager

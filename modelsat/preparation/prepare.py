@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from modelsat.aptitude.own_requests import questions_not_for_all
 from modelsat.aptitude.tasks import TaskSet
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import write_json, write_table
@@ -104,7 +105,9 @@ def prepare_zoo(
     )
     prepared = PreparedZoo(tables.name, directory, trained_on, data_sets)
     task_set.save(prepared.tasks)
-    write_cards(build_cards(tables.outcomes, task_set), prepared.cards)
+    not_for_all = questions_not_for_all(tables.questions.to_pylist())
+    cards = build_cards(tables.outcomes, task_set, not_for_all=not_for_all)
+    write_cards(cards, prepared.cards)
     echo(f"{tables.name}: {len(task_set.tasks)} core tasks in {prepared.tasks}")
     for data_set in data_sets:
         _write_data_set(tables, data_set, is_training, echo)

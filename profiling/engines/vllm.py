@@ -1,15 +1,13 @@
 """Engines of candidates that this cluster runs with vLLM, through Ray Data's LLM processor.
 
-The only module of this application that names vLLM.
+No module of this application names vLLM but this one and those called ``vllm_*`` beside it.
 """
 
-import io
 import multiprocessing
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -17,20 +15,19 @@ from safetensors import SafetensorError, safe_open
 
 from modelsat.aptitude.images import embedded_images
 from modelsat.aptitude.own_requests import can_answer, read_request
-from modelsat.aptitude.prompts import PLAIN_STOP, TEMPERATURE, Prompts
+from modelsat.aptitude.prompts import Prompts
 from modelsat.chats import modalities
 from modelsat.errors import ZooError
 from modelsat.grading.graders import grader_name
 from modelsat.processes import end_with_this_process
 from modelsat.processor import native_dtype
 from modelsat.zoo.engines.vllm import VllmCandidate
-from profiling.checkpoint import MARGIN
 from profiling.engines.protocol import ProfilingEngine
+from profiling.engines.vllm_reasoning import reasoning_reader
+from profiling.engines.vllm_rows import multimodal_data, neutral_row, sampling_params
 from profiling.job import LIGHT_STAGE, CandidateJob, Finish, Row
 from profiling.keeping import BatchKeeper
 from profiling.rendering import (
-    OPTION_TOKENS,
-    QUESTION,
     TokenizerSource,
     fill_nulls,
     load_tokenizer,
@@ -39,8 +36,6 @@ from profiling.rendering import (
 
 if TYPE_CHECKING:
     from ray.data import Dataset
-
-_ERROR = "__inference_error__"  # Ray's column; empty unless the row failed
 
 
 class Engine(ProfilingEngine):
@@ -133,7 +128,7 @@ class Engine(ProfilingEngine):
         )
         stage = processor.get_stage_by_name("vLLMEngineStage")
         changes = {
-            "fn": _checkpointed(stage.fn, tokenizer_source(self._candidate), job, finish),
+            "fn": _checkpointed(stage.fn, self._candidate, job, finish),
             "map_batches_kwargs": _with_named_groups(stage.map_batches_kwargs, job.groups),
         }
         # A copy: assignment would run the stage's validator again, which then asks for a GPU.
@@ -176,22 +171,25 @@ def _place_in_named_group(place: "partial[dict[str, Any]]", groups: str) -> dict
     return place.func(num_workers, accelerator, {**config, "name": groups + uuid.uuid4().hex})
 
 
-def _checkpointed(
-    engine: Any, tokenizer: TokenizerSource, job: CandidateJob, finish: Finish
-) -> Any:
-    """Return Ray's engine stage, changed in two ways.
+def _checkpointed(engine: Any, candidate: VllmCandidate, job: CandidateJob, finish: Finish) -> Any:
+    """Return Ray's engine stage, changed in three ways.
 
     It renders prompts itself: a stage of its own would import the tokenizer library once more, 10
-    CPU-seconds for each candidate. It writes each batch before it takes another.
+    CPU-seconds for each candidate. It writes each batch before it takes another. It separates
+    reasoning from answers if the zoo names a parser.
     """
     # The actors need no more of the job.
     num_batches, checkpoint, prompts = job.num_batches, job.checkpoint, job.prompts
     folders = job.folders
-    limits, sampling = job.max_new_tokens, job.candidate.generation.sampling
+    limits, sampling = job.max_new_tokens, candidate.generation.sampling
+    tokenizer = tokenizer_source(candidate)
+    engine_kwargs = candidate.engine_kwargs if prompts.chat_template else {}
 
     class CheckpointedEngine(engine):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            load_tokenizer(tokenizer, needs_template=prompts.chat_template)  # fails at once
+            # Both fail at once, before the engine starts.
+            loaded = load_tokenizer(tokenizer, needs_template=prompts.chat_template)
+            self._reasoning = reasoning_reader(tokenizer, engine_kwargs, loaded)
             super().__init__(*args, **kwargs)
             children = multiprocessing.active_children()
             self._end = end_with_this_process(child.pid for child in children if child.pid)
@@ -206,78 +204,25 @@ def _checkpointed(
             answers: list[Row] = []
             questions = pa.Table.from_pylist(list(rows))
             rendered, images = render_prompts(questions, tokenizer, prompts, folders)
+            own = {**sampling, **self._reasoning.sampling} if self._reasoning else sampling
             batch = {
                 self.data_column: [
                     {
                         **row,
-                        **multimodal_data(own),
-                        "sampling_params": sampling_params(row, prompts, limits, sampling),
+                        **multimodal_data(shown),
+                        "sampling_params": sampling_params(row, prompts, limits, own),
                     }
-                    for row, own in zip(rendered.to_pylist(), images, strict=True)
+                    for row, shown in zip(rendered.to_pylist(), images, strict=True)
                 ]
             }
             async for done in super().__call__(batch):
                 answers += [
-                    neutral_row(row, limits[grader_name(row)]) for row in done[self.data_column]
+                    neutral_row(row, limits[grader_name(row)], self._reasoning)
+                    for row in done[self.data_column]
                 ]
             return answers
 
     return CheckpointedEngine
-
-
-def sampling_params(
-    row: Row, prompts: Prompts, limits: Mapping[str, int], own: Mapping[str, float]
-) -> dict[str, Any]:
-    """Return the sampling parameters of a row.
-
-    The answer comes once, complete, and not after every token as well. The likelihoods of the
-    options come with one generated token: likelihoods of the prompt itself would keep vLLM from
-    reading its prefix cache, which holds the worked examples.
-
-    Args:
-        row: a question.
-        prompts: how questions are put.
-        limits: most tokens of an answer, by the name of the question's grader.
-        own: sampling settings of the candidate.
-    """
-    from vllm.sampling_params import RequestOutputKind
-
-    sampling: dict[str, Any] = {
-        "temperature": TEMPERATURE,
-        **own,
-        "output_kind": RequestOutputKind.FINAL_ONLY,
-    }
-    if prompts.scoring == "loglikelihood":
-        sampling |= {"max_tokens": 1, "logprob_token_ids": row[OPTION_TOKENS]}
-    else:
-        sampling["max_tokens"] = limits[grader_name(row)]
-        structure = answer_structure((read_request(row) or {}).get("response_format"))
-        if structure is not None:
-            sampling["structured_outputs"] = structure
-        if not prompts.chat_template:
-            sampling["stop"] = [PLAIN_STOP]
-    return sampling
-
-
-def multimodal_data(images: Sequence[bytes]) -> dict[str, Any]:
-    """Return the fields of an engine's row that hold its images; none without images."""
-    from PIL import Image
-
-    if not images:
-        return {}
-    opened = [Image.open(io.BytesIO(data)).convert("RGB") for data in images]
-    return {"multimodal_data": {"image": opened}}
-
-
-def answer_structure(response_format: Any) -> dict[str, Any] | None:
-    """Return vLLM's form of an OpenAI ``response_format``; None if the answer is free text."""
-    if not isinstance(response_format, Mapping):
-        return None
-    if response_format.get("type") == "json_object":
-        return {"json_object": True}
-    described = response_format.get("json_schema")
-    schema = described.get("schema") if isinstance(described, Mapping) else None
-    return {"json": schema} if isinstance(schema, Mapping) else None
 
 
 def engine_environment(candidate: VllmCandidate) -> dict[str, Any]:
@@ -308,41 +253,3 @@ def _wants_gpu(candidate: VllmCandidate) -> bool:
     bundles = [*placement.get("bundles", ()), placement.get("bundle_per_worker")]
     asked = [bundle for bundle in bundles if bundle]
     return not asked or any(bundle.get("GPU") for bundle in asked)
-
-
-def neutral_row(row: Row, max_new_tokens: int) -> Row:
-    """Return the columns that ``BatchKeeper`` needs from a row with the engine's columns.
-
-    Ray's engine stage does not say why generation ended; an answer that has as many tokens as it
-    may have is taken for one that was cut off.
-    """
-    output, margin = _answer(row)
-    is_cut = margin is None and (row["num_generated_tokens"] or 0) >= max_new_tokens
-    return {
-        "question_id": row["question_id"],
-        "prompt": row[QUESTION],
-        "answer": row["answer"],
-        "n_choices": row["n_choices"],
-        "grader": row["grader"],
-        "grader_args": row["grader_args"],
-        "output": output,
-        "finish_reason": "length" if is_cut else "stop",
-        "prompt_tokens": row["num_input_tokens"],
-        "completion_tokens": row["num_generated_tokens"],
-        "engine_request": row["request_id"],
-        MARGIN: margin,
-        "error": row[_ERROR],
-    }
-
-
-def _answer(row: Row) -> tuple[str | None, float | None]:
-    """Return the generated text, or the likeliest option's letter and its lead in nats."""
-    tokens = row[OPTION_TOKENS]
-    if row[_ERROR] or not len(tokens):
-        return row["generated_text"], None
-    [likelihoods] = row["logprobs"]
-    found = [likelihoods[int(token)]["logprob"] for token in tokens]
-    # The first of equals, as in lm-eval.
-    best = found.index(max(found))
-    others = found[:best] + found[best + 1 :]
-    return ascii_uppercase[best], found[best] - max(others) if others else None

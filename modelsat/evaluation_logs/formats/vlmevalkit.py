@@ -1,7 +1,7 @@
 """VLMEvalKit: graded tables (``MODEL_DATASET_JUDGE_result``, ``..._auxmatch``, ``..._results``).
 
-Tables are read as TSV, CSV or JSON (``PRED_FORMAT=tsv``); its Excel files have to be converted. A
-picture is not in the table: questions are aligned by their text and their index.
+Tables are Excel files by default, or TSV, CSV or JSON (``PRED_FORMAT=tsv``). A picture is not in
+the table: questions are aligned by their text and their index.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,10 +9,14 @@ from pathlib import Path
 from string import ascii_uppercase
 
 from modelsat.errors import ArtifactError
-from modelsat.evaluation_logs.answer import LeftOut, LoggedAnswer, read_score
+from modelsat.evaluation_logs.answer import LeftOut, LoggedAnswer, read_score, read_text
 from modelsat.evaluation_logs.rows import Row, files_in, table_rows
 
-_PATTERNS = ("*_result.tsv", "*_result.csv", "*_result.json", "*_auxmatch.tsv", "*_results.tsv")
+_PATTERNS = tuple(
+    f"*_{what}.{kind}"
+    for what in ("result", "auxmatch", "results")
+    for kind in ("xlsx", "tsv", "csv", "json")
+)
 _SCORES = ("hit", "score", "eval_score")
 _FAILED = "Failed to obtain answer"
 
@@ -42,18 +46,16 @@ def read_vlmevalkit(paths: Sequence[Path], left_out: LeftOut) -> Iterator[Logged
 def _answer(row: Row, candidate: str, dataset: str, score: float) -> LoggedAnswer:
     named = {**row, **{name.upper(): value for name, value in row.items() if len(name) == 1}}
     options = [
-        f"{letter}. {named[letter]}"
-        for letter in ascii_uppercase
-        if named.get(letter) not in (None, "")
+        f"{letter}. {text}" for letter in ascii_uppercase if (text := read_text(named.get(letter)))
     ]
-    parts = [str(row.get("hint") or ""), str(row.get("question") or ""), *options]
+    parts = [read_text(row.get("hint")), read_text(row.get("question")), *options]
     return LoggedAnswer(
         candidate=candidate,
         prompt="\n".join([f"[image {row.get('index')}]", *filter(None, parts)]),
         score=score,
         task=str(row.get("category") or dataset),
         benchmark=dataset,
-        answer=str(row.get("answer") or ""),
+        answer=read_text(row.get("answer")) or "",
         n_choices=len(options) or None,
-        output=row.get("prediction"),
+        output=read_text(row.get("prediction")),
     )

@@ -1,9 +1,10 @@
-"""Scores of models on two forms of the general test.
+"""Scores of models on two forms of a test.
 
-Shapes: T tasks, L levels.
+Shapes: T tasks, S questions of a task, L levels.
 """
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -12,13 +13,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import yaml
 
 from modelsat.aptitude.general import generate_form
 from modelsat.aptitude.general.task import NUM_LEVELS
+from modelsat.aptitude.tasks import SHOTS_PER_TASK
 from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import read_table, write_table
+from modelsat.demo.bank.generator import generate_questions
 from modelsat.errors import GradingError
+from modelsat.zoo.zoo_file import load_zoo
 from profiling.aptitude_test import profile_zoo
 from profiling.config import ProfileConfig
 
@@ -34,7 +39,7 @@ class FormScores:
 
     Attributes:
         by_task_T: mean score of each task, 0..1.
-        by_level_L: mean score of each level, 0..1.
+        by_level_L: mean score of each level, 0..1; empty if the form has no levels.
         num_questions: questions of the form.
         accuracy: mean score of all, 0..1.
         num_truncated: answers that were cut off.
@@ -77,10 +82,10 @@ class ModelFigures:
         return float(np.corrcoef(first.by_task_T, second.by_task_T)[0, 1])
 
 
-def measure_forms(
+def measure_general(
     models: Sequence[Path], forms: tuple[int, int], shots: int, work: Path
 ) -> list[ModelFigures]:
-    """Let models answer two forms, and score them.
+    """Let models answer two forms of the general test, and score them.
 
     Args:
         models: model directories.
@@ -92,34 +97,53 @@ def measure_forms(
         GradingError: a model could not answer.
     """
     work.mkdir(parents=True, exist_ok=True)
-    tables = []
-    for form in forms:
-        tables.append(work / f"form-{form}.parquet")
-        write_table(QUESTIONS, generate_form(form, shots)[0], tables[-1])
-    (work / "zoo.yaml").write_text(yaml.safe_dump({"version": 1, "candidates": _zoo(models)}))
-    config = ProfileConfig(
-        zoo=work / "zoo.yaml",
-        questions=tuple(tables),
-        output_dir=work / "answers",
-        max_new_tokens=_ANSWER_TOKENS,
-        max_truncated_fraction=1.0,
-        max_failed_fraction=0.1,
-        candidate_deadline_s=6 * 3600,
-    )
-    report = profile_zoo(config)
-    if report["failures"]:
-        raise GradingError("; ".join(row["reason"] for row in report["failures"]))
-    outcomes = read_table(OUTCOMES, work / "answers" / "outcomes.parquet").to_pylist()
-    return [
-        ModelFigures(
-            path.name,
-            (
-                _scores(outcomes, path.name, forms[0], shots),
-                _scores(outcomes, path.name, forms[1], shots),
-            ),
+    zoo = work / "zoo.yaml"
+    zoo.write_text(yaml.safe_dump({"version": 1, "candidates": _zoo(models)}))
+    tables = [generate_form(form, shots)[0] for form in forms]
+    return _measure(zoo, tables, work, NUM_LEVELS, max_new_tokens=_ANSWER_TOKENS)
+
+
+def measure_demo(zoo: Path, forms: tuple[int, int], work: Path) -> list[ModelFigures]:
+    """Let a demo zoo answer two aptitude tests of the demo bank, and score them.
+
+    Args:
+        zoo: zoo file of the demo, such as the quickstart's.
+        forms: seeds of the tests; the candidates were trained on none of their questions.
+        work: folder of tests and answers; what it holds is not asked again.
+
+    Raises:
+        GradingError: a candidate could not answer.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    text_only = [one.name for one in load_zoo(zoo).candidates if "image" not in one.modalities]
+    tables = [generate_questions("aptitude", SHOTS_PER_TASK, form) for form in forms]
+    return _measure(zoo, tables, work, 0, candidates=text_only)
+
+
+def _measure(
+    zoo: Path, tables: Sequence[pa.Table], work: Path, num_levels: int, **settings: Any
+) -> list[ModelFigures]:
+    """Return the figures of every candidate; forms may have questions in common."""
+    forms = []
+    for number, table in enumerate(tables, start=1):
+        path = work / f"questions-{number}.parquet"
+        write_table(QUESTIONS, table, path)
+        config = ProfileConfig(
+            zoo=zoo,
+            questions=(path,),
+            output_dir=work / f"answers-{number}",
+            max_truncated_fraction=1.0,
+            max_failed_fraction=0.1,
+            candidate_deadline_s=6 * 3600,
+            **settings,
         )
-        for path in models
-    ]
+        report = profile_zoo(config)
+        if report["failures"]:
+            raise GradingError("; ".join(row["reason"] for row in report["failures"]))
+        outcomes = read_table(OUTCOMES, config.output_dir / "outcomes.parquet").to_pylist()
+        forms.append(scores_by_name(table.to_pylist(), outcomes, num_levels))
+    first, second = forms
+    return [ModelFigures(name, (first[name], second[name])) for name in first]
 
 
 def _zoo(models: Sequence[Path]) -> list[dict[str, Any]]:
@@ -146,24 +170,37 @@ def _zoo(models: Sequence[Path]) -> list[dict[str, Any]]:
     ]
 
 
-def _scores(outcomes: list[dict[str, Any]], name: str, form: int, shots: int) -> FormScores:
-    own = {
-        row["question_id"]: row
-        for row in outcomes
-        if row["candidate"] == name and row["question_id"].startswith(f"general/{form}/")
+def scores_by_name(
+    questions: Sequence[dict[str, Any]], outcomes: Sequence[dict[str, Any]], num_levels: int
+) -> dict[str, FormScores]:
+    """Return the scores of every candidate on one form.
+
+    Args:
+        questions: rows of a form, as many of each task; question ``n`` of a task has level
+            ``(n - 1) % num_levels + 1``.
+        outcomes: rows of an outcomes table; a question without a grade scores 0.
+        num_levels: levels of the form; 0 if it has none.
+    """
+    position = {row["question_id"]: number for number, row in enumerate(questions)}
+    num_tasks = len({row["task"] for row in questions})
+    found: dict[str, Floats] = {}
+    num_truncated: Counter[str] = Counter()
+    for row in outcomes:
+        scores = found.setdefault(row["candidate"], np.zeros(len(questions)))
+        scores[position[row["question_id"]]] = row["correct"] or 0.0
+        num_truncated[row["candidate"]] += row["failure"] == "truncated"
+    return {
+        name: _form_scores(scores.reshape(num_tasks, -1), num_levels, num_truncated[name])
+        for name, scores in found.items()
     }
-    tasks = list(dict.fromkeys(question_id.split("/")[2] for question_id in own))
-    scores_TS = np.array(
-        [
-            [own[f"general/{form}/{task}/{n:02d}"]["correct"] or 0.0 for n in range(1, shots + 1)]
-            for task in tasks
-        ]
-    )
-    levels_S = np.arange(shots) % NUM_LEVELS
+
+
+def _form_scores(scores_TS: Floats, num_levels: int, num_truncated: int) -> FormScores:
+    levels_S = np.arange(scores_TS.shape[1]) % max(num_levels, 1)
     return FormScores(
         by_task_T=scores_TS.mean(axis=1),
-        by_level_L=np.array([scores_TS[:, levels_S == n].mean() for n in range(NUM_LEVELS)]),
+        by_level_L=np.array([scores_TS[:, levels_S == n].mean() for n in range(num_levels)]),
         num_questions=scores_TS.size,
         accuracy=float(scores_TS.mean()),
-        num_truncated=sum(row["failure"] == "truncated" for row in own.values()),
+        num_truncated=num_truncated,
     )

@@ -12,7 +12,10 @@ import yaml
 
 from modelsat.artifacts.schemas import CANDIDATES, OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import read_json, read_table
+from modelsat.capability.cards import read_cards
 from modelsat.errors import GradingError
+from modelsat.preparation.prepare import prepare
+from modelsat.preparation.recipe import Recipe
 from profiling.collect import run_from_file
 from tests.support.upstream import Upstream, running_upstream
 
@@ -102,6 +105,7 @@ def test_prompts_are_collected_within_the_budget_and_resumed(
     assert report["used"]["tokens"] <= MAX_TOKENS
     assert len(list((out / "rounds").iterdir())) > 1
     _check_tables(out)
+    _check_training_data(out, tmp_path)
     # Folders of a cluster's workers have the permissions of that cluster, inside a private one.
     private = [out, *(file for file in out.rglob("*") if file.is_file())]
     assert {stat.S_IMODE(path.stat().st_mode) & 0o077 for path in private} == {0}
@@ -122,3 +126,21 @@ def _check_tables(out: Path) -> None:
     assert graded == {("a", 0.6), ("b", 0.6), ("c", 0.4)}
     prices = read_table(CANDIDATES, out / "candidates.parquet").to_pylist()
     assert [row["price_out_usd_per_mtok"] for row in prices] == [10, 10, 10]
+
+
+def _check_training_data(out: Path, folder: Path) -> None:
+    """A recipe makes cards and job data of what was collected."""
+    topics = sorted(set(read_table(QUESTIONS, out / "questions.parquet")["task"].to_pylist()))
+    test = {
+        "kind": "whole_benchmark",
+        "benchmark": "traffic",
+        "min_shots": 2,
+        "keywords": {topic: ["notes", "cities", "trains", "music", "law"] for topic in topics},
+    }
+    zoo = {"name": "own", "sources": ["profiling"], "training_benchmarks": ["traffic"]}
+    recipe = {"test_fraction": 0.2, "zoos": [{**zoo, "aptitude_test": test}]}
+    [prepared] = prepare(Recipe.model_validate(recipe), out, folder / "data", print)
+    cards = read_cards(prepared.cards)
+    assert sorted(cards) == ["a", "b", "c"]
+    assert cards["a"].accuracy_fraction == pytest.approx(0.6, abs=0.01)
+    assert cards["c"].accuracy_fraction == pytest.approx(0.4, abs=0.01)

@@ -35,6 +35,8 @@ from tests.support.profiling.tiny_model import (
 pytestmark = pytest.mark.ray
 
 ROOT = Path(__file__).parents[3]
+REASONING_PLUGIN = ROOT / "tests/support/profiling/word_reasoning.py"
+END_OF_REASONING = "w53"  # the plugin's; the tiny model says it in 26 of 62 answers
 MAX_NEW_TOKENS = 6
 NUM_QUESTIONS = 64
 NUM_APTITUDE = 40  # the first questions; the others come in a second table
@@ -87,7 +89,12 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
         zoo_entry("alpha", folder / "alpha"),
         zoo_entry("hollow", folder / "hollow"),
         zoo_entry("misspelt", folder / "beta", max_model_length=64),
-        zoo_entry("beta", folder / "beta"),
+        zoo_entry(
+            "beta",
+            folder / "beta",
+            reasoning_parser="words",
+            reasoning_parser_plugin=str(REASONING_PLUGIN),
+        ),
     ]
     (folder / "zoo.yaml").write_text(yaml.safe_dump({"version": 1, "candidates": entries}))
     prompts = _prompts()
@@ -274,6 +281,19 @@ def test_interrupted_run_leaves_nothing_half_written_and_continues(
         {"values": "beta", "counts": NUM_QUESTIONS},
     ]
     assert (bench.outcomes_folder / "alpha.parquet").stat().st_mtime_ns == before
+
+    # beta's answers are what follows its reasoning.
+    expected = [
+        answer.partition(END_OF_REASONING)[2].split()
+        for answer in greedy_answers(
+            bench.folder / "beta", bench.prompts[:-NUM_TOO_LONG], MAX_NEW_TOKENS
+        )
+    ]
+    rows = outcomes.to_pylist()[NUM_QUESTIONS:-NUM_TOO_LONG]
+    assert [row["output"].split() for row in rows] == expected
+    assert {row["failure"] for row, words in zip(rows, expected, strict=True) if not words} == {
+        "truncated"
+    }
 
 
 def test_a_candidate_that_finds_no_room_ends_at_its_deadline(

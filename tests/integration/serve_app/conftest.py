@@ -1,4 +1,4 @@
-"""A zoo of two random candidates, a random router, and both served once for all tests here."""
+"""A zoo of two random models, a random router, and both served once for all tests here."""
 
 import warnings
 from collections.abc import Iterator
@@ -20,7 +20,9 @@ with warnings.catch_warnings():
 from tests.support.serve_app.lite_router import write_lite_router
 from tests.support.serve_app.served import (
     ELASTIC,
+    HINT,
     NAMES,
+    SHARER,
     STEADY,
     Artifacts,
     start_serve,
@@ -49,6 +51,13 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
             write_llama(root / "elastic", seed=2),
             autoscaling_config={**elastic, "look_back_period_s": 2},
         ),
+        {
+            "name": SHARER,
+            "engine": "vllm",
+            "context_window": 4096,
+            "same_engine_as": STEADY,
+            "generation": {"chat_template_kwargs": {"hint": HINT}},
+        },
     ]
     return Artifacts(
         zoo=write_zoo(root / "zoo.yaml", entries),
@@ -76,7 +85,7 @@ def stage(ray_cluster: None) -> Iterator[Stage]:
 def served(
     lite_artifacts: Artifacts, stage: Stage, tmp_path_factory: pytest.TempPathFactory
 ) -> ServeConfig:
-    """Both candidates behind the endpoint, left running by the public command."""
+    """The candidates behind the endpoint, left running by the public command."""
     root = tmp_path_factory.mktemp("config")
     return stage.get("engines", lambda: _left_running(root, lite_artifacts))
 

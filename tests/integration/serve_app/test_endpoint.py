@@ -27,7 +27,7 @@ from tests.support.serve_app.reliability import (
     until,
 )
 from tests.support.serve_app.reliability_load import steady_load, throughput
-from tests.support.serve_app.served import ELASTIC, NAMES, STEADY, Artifacts
+from tests.support.serve_app.served import ELASTIC, HINT, NAMES, SHARER, STEADY, Artifacts
 
 pytestmark = [
     pytest.mark.ray,
@@ -78,6 +78,18 @@ def test_a_name_pins_its_candidate(client: OpenAI, name: str):
     assert answer.headers["x-modelsat-selected-model"] == name
     assert answer.headers["x-modelsat-reason"] == "pinned"
     assert answer.headers.get_list("x-request-id") == ["chosen-id"]
+
+
+def test_candidates_that_share_an_engine_answer_each_with_its_own_settings(
+    lite_artifacts: Artifacts, client: OpenAI
+):
+    names = {load_zoo(lite_artifacts.zoo).get(name).application_name for name in (STEADY, SHARER)}
+    assert len(names & serve.status().applications.keys()) == len(names) == 1
+    plain, hinted = (
+        client.chat.completions.create(model=name, messages=user("Hi"), max_tokens=3).usage
+        for name in (STEADY, SHARER)
+    )
+    assert hinted.prompt_tokens - plain.prompt_tokens == len(HINT)  # one token per byte
 
 
 def test_auto_goes_where_the_router_scores_highest(client: OpenAI, best_candidates):

@@ -15,7 +15,9 @@ from serve_app.config import ServeConfig
 
 STEADY = "tiny/steady"  # always one replica; the slash must survive paths and headers
 ELASTIC = "tiny-elastic"  # one replica, two under load
-NAMES = (STEADY, ELASTIC)
+SHARER = "tiny-sharer"  # answered by the engine of STEADY, with a longer prompt
+HINT = "briefly"  # what its chat template adds
+NAMES = (STEADY, ELASTIC, SHARER)
 
 
 @dataclass(frozen=True)

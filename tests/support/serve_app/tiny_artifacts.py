@@ -38,6 +38,7 @@ TASKS_HASH = TASKS.tasks_hash
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>")
 CHAT_TEMPLATE = (
     "{% for message in messages %}<{{ message.role }}>{{ message.content }}\n{% endfor %}"
+    "{{ hint or '' }}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
 )
 

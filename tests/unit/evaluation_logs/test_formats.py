@@ -1,5 +1,6 @@
 """Each format is read from small files in its real shape (``samples/``), made by hand."""
 
+import csv
 import json
 import re
 import shutil
@@ -8,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
@@ -240,6 +242,26 @@ def test_older_sample_logs_of_lm_eval_are_lists_without_names_of_filters() -> No
     assert counts == {}
 
 
+def test_excel_files_of_vlmevalkit_say_the_same_as_its_texts(tmp_path: Path) -> None:
+    """Numbers are cells of their own kind in Excel."""
+    for file in (SAMPLES / "vlmevalkit").rglob("*_result.tsv"):
+        lines = csv.reader(file.read_text(encoding="utf-8").splitlines(), delimiter="\t")
+        rows = [
+            [int(cell) if cell.isdecimal() else cell or None for cell in line] for line in lines
+        ]
+        path = (tmp_path / file.parent.name / file.name).with_suffix(".xlsx")
+        path.parent.mkdir()
+        save_sheet(path, [*rows, [None] * len(rows[0])])
+    assert read("vlmevalkit", tmp_path) == read("vlmevalkit", SAMPLES / "vlmevalkit")
+
+
+def save_sheet(path: Path, rows: list[list[Any]]) -> None:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+
+
 def test_judgements_of_several_judges_are_not_mixed() -> None:
     with pytest.raises(ArtifactError, match=r"alpaca_eval_gpt4, weighted.*import one at a time"):
         read("alpaca_eval", SAMPLES / "alpaca_eval")
@@ -257,11 +279,13 @@ def test_judgements_of_several_judges_are_not_mixed() -> None:
         ("helm", {"run_spec.json": "{}"}, "run helm-summarize"),
         ("evalplus", {"x_eval_results.json": "{}"}, "has no `eval`"),
         ("embedllm", {"train.parquet": "no table"}, "not a readable parquet file"),
+        ("vlmevalkit", {"m/m_T_result.xlsx": "no book"}, "m_T_result.xlsx is not a readable Excel"),
         ("routerbench", {"t.csv": '"a\n'}, None),
     ],
 )
 def test_a_broken_file_is_named(name, files, reason, tmp_path) -> None:
     for file, text in files.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).write_text(text)
     if reason is None:
         assert read(name, tmp_path) == ([], {})
@@ -287,7 +311,7 @@ ROWS: list[dict[str, Any]] = [
 COLUMNS = ("prompt=q.text", "candidate=m", "score=ok", "cost_usd=usd")
 
 
-@pytest.mark.parametrize("kind", ["jsonl", "json", "jsonl.gz", "parquet", "csv", "tsv"])
+@pytest.mark.parametrize("kind", ["jsonl", "json", "jsonl.gz", "parquet", "csv", "tsv", "xlsx"])
 def test_any_table_is_read_by_its_columns(kind: str, tmp_path: Path) -> None:
     path, columns = tmp_path / f"rows.{kind}", COLUMNS
     lines = "".join(json.dumps(row) + "\n" for row in ROWS)
@@ -296,6 +320,9 @@ def test_any_table_is_read_by_its_columns(kind: str, tmp_path: Path) -> None:
         import gzip
 
         path.write_bytes(gzip.compress(lines.encode()))
+    elif kind == "xlsx":
+        columns = ("prompt=q", *COLUMNS[1:])
+        save_sheet(path, [list(flat[0]), *(list(row.values()) for row in flat)])
     elif kind in ("csv", "tsv", "parquet"):
         columns = ("prompt=q", *COLUMNS[1:])
         table = pyarrow.Table.from_pylist(flat)

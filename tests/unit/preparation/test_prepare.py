@@ -181,6 +181,21 @@ def test_a_whole_benchmark_is_a_test_of_the_tasks_with_enough_questions(data, tm
         prepare(recipe(wants_more), data, tmp_path, print)
 
 
+def test_a_candidate_need_not_answer_what_it_may_be_unable_to_read(tmp_path):
+    questions = [
+        {"question_id": f"q{i}", "benchmark": "mmlu", "task": TASKS[0], "prompt": f"{i}?"}
+        | {"answer": "1", "request": '{"messages": [], "tools": [{}]}' if i == 5 else None}
+        for i in range(6)
+    ]
+    write_table(QUESTIONS, questions, tmp_path / "questions.parquet")
+    cells = [(f"q{i}", "reader", "crowd", 1.0) for i in range(6)]
+    write_outcomes([*cells, *((q, "other", *rest) for q, _, *rest in cells[:5])], tmp_path)
+    zoo = WHOLE | {"training_benchmarks": ["mmlu"]}
+    (prepared,) = prepare(recipe(zoo), tmp_path, tmp_path / "out", print)
+    cards = read_cards(prepared.cards)
+    assert [cards[name].statements[0].num_shots for name in ("reader", "other")] == [6, 5]
+
+
 def test_the_written_data_is_what_a_training_job_reads(data, tmp_path):
     prepare(recipe(MAIN, SHARING, WHOLE), data, tmp_path / "made", print)
     (tmp_path / "made").rename(tmp_path / "moved")

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from modelsat.artifacts.schemas import QUESTIONS
+from modelsat.artifacts.store import write_table
 from modelsat.config import load_config
 from modelsat.errors import ArtifactError, ConfigError, ZooError
 from profiling.collect import collect, print_plan
@@ -57,24 +59,24 @@ def test_a_dry_run_says_what_would_be_asked_and_writes_nothing(
 
 def test_the_sample_is_drawn_once_and_another_one_is_refused(tmp_path: Path) -> None:
     config = load_config(CollectConfig, write(tmp_path))
-    questions, facts = kept_sample(config)
-    assert kept_sample(config) == (questions, facts)
+    questions, facts = kept_sample(config, 3)
+    assert kept_sample(config, 3) == (questions, facts)
     cheaper = load_config(CollectConfig, write(tmp_path, budget={"max_requests": 8}))
-    assert kept_sample(cheaper) == (questions, facts)
+    assert kept_sample(cheaper, 3) == (questions, facts)
     for changes in ({"seed": 1}, {"grader": "vote", "num_topics": 2}):
         with pytest.raises(ConfigError, match="holds a sample that was drawn with other settings"):
-            kept_sample(load_config(CollectConfig, write(tmp_path, **changes)))
+            kept_sample(load_config(CollectConfig, write(tmp_path, **changes)), 3)
 
 
 def test_prompts_that_come_later_do_not_change_the_sample(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = load_config(CollectConfig, write(tmp_path))
-    before = kept_sample(config)
+    before = kept_sample(config, 3)
     with (tmp_path / "p.jsonl").open("a") as file:
         file.write("\n" + json.dumps({"prompt": "One more?"}))
     capsys.readouterr()
-    assert kept_sample(config) == before
+    assert kept_sample(config, 3) == before
     assert "the prompts have changed since the sample was drawn" in capsys.readouterr().err
 
 
@@ -82,14 +84,26 @@ def test_without_a_prompt_the_reasons_are_given(tmp_path: Path) -> None:
     config = load_config(CollectConfig, write(tmp_path))
     (tmp_path / "p.jsonl").write_text(json.dumps({"input": "x"}))
     with pytest.raises(ArtifactError, match=r"no prompt to ask; left out: 1 \(not a chat request"):
-        kept_sample(config)
+        kept_sample(config, 3)
 
 
 def test_two_candidates_cannot_vote_and_a_judge_must_be_known(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="2 candidates cannot vote"):
         collect(load_config(CollectConfig, write(tmp_path, candidates=["a", "b"])))
+    assert not (tmp_path / "out" / "sample.parquet").exists()
     with pytest.raises(ZooError, match="'nobody'"):
         print_plan(str(write(tmp_path, judge={"name": "nobody"})), [], as_json=False)
+
+
+def test_two_candidates_are_enough_where_every_prompt_has_an_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"benchmark": "own", "task": "sums", "prompt": "1 + 1?", "answer": "2"}
+    write_table(QUESTIONS, [{"question_id": "q1", **row}], tmp_path / "q.parquet")
+    prompts = [str(tmp_path / "q.parquet")]
+    path = write(tmp_path, candidates=["a", "b"], prompts=prompts)
+    print_plan(str(path), [], as_json=True)
+    assert set(json.loads(capsys.readouterr().out)["at_most"]) == {"a", "b"}
 
 
 def test_a_budget_for_nothing_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from modelsat.aptitude.images import ImageWriter
 from modelsat.aptitude.prompts import Prompts
 from modelsat.errors import ZooError
 from modelsat.zoo.engines.vllm import VllmCandidate
-from profiling.engines.vllm import answer_structure, multimodal_data, tokenizer_source
+from profiling.engines.vllm import tokenizer_source
+from profiling.engines.vllm_rows import answer_structure, multimodal_data
 from profiling.rendering import (
     OPTION_TOKENS,
     QUESTION,
