@@ -1,7 +1,7 @@
 """Reasoning separated from answers by the vLLM parser that a zoo entry names.
 
-Profiling reads an answer as clients of the served candidate get it: parsers of vLLM know models
-whose reasoning is marked by special tokens, of which the plain text shows nothing.
+Profiling reads an answer as clients of the served candidate get it. vLLM's parsers also know models
+that mark reasoning by special tokens, which the plain text does not show.
 """
 
 from collections.abc import Mapping, Sequence
