@@ -58,16 +58,26 @@ CONCLUDED = re.compile(
     rf"(?:{_words('concluding')}{_SPACE})?{_ADVERB}{_NOUNS}",
     re.IGNORECASE,
 )
+# Ends where the answer that replaces an earlier one begins.
+CORRECTED = re.compile(rf"(?<![^\W_]){_words('correcting')}[,:]?{_SPACE}{_NOUNS}", re.IGNORECASE)
+BECAUSE = re.compile(rf",?\s*{_words('because')}", re.IGNORECASE)
+_VERDICT = rf"[^\n,;]{{0,100}}?(?::|[-\u2013\u2014]){_SPACE}"  # "B. Paris: yes"
+_VERDICT_END = rf"{_SPACE}(?=[.,;!\n]|\Z)"
 # Begins where the answer has ended.
-CONFIRMED = re.compile(rf"{_SPACE}{_words('confirming')}|[^\n]{{0,100}}?[{_TICKS}]", re.IGNORECASE)
+CONFIRMED = re.compile(
+    rf"{_SPACE}{_words('confirming')}|[^\n]{{0,100}}?[{_TICKS}]"
+    rf"|{_VERDICT}(?:yes|correct|right|true){_VERDICT_END}",
+    re.IGNORECASE,
+)
 LISTED = _words("listing")
 DENIED_BEFORE = re.compile(
-    rf"(?:{_words('denying')}|n['\u2019]t)[\s:]*(?:(?:\w+\s+)?(?:be|in|at|on|by|from|to)\s+)?"
+    rf"(?:{_words('denying')}|n['\u2019]t)[ \t:]*(?:(?:\w+\s+)?(?:be|in|at|on|by|from|to)\s+)?"
     rf"{_NOUNS}[(\[]?\Z",
     re.IGNORECASE,
 )
 DENIED_AFTER = re.compile(
-    rf"[)\].:]?\s*(?:\([^()\n]*\)\s*)?{_words('denied')}|\?\s*no\b|[^\n{_TICKS}]{{0,100}}?[{_CROSSES}]",
+    rf"[)\].:]?\s*(?:\([^()\n]*\)\s*)?{_words('denied')}|\?\s*no\b|[^\n{_TICKS}]{{0,100}}?[{_CROSSES}]"
+    rf"|{_VERDICT}(?:no|not correct|incorrect|wrong|false){_VERDICT_END}",
     re.IGNORECASE,
 )
 DOUBTED = re.compile(rf"{_words('doubting')}\s*(?:\w+\s+){{0,2}}\Z", re.IGNORECASE)

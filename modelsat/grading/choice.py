@@ -21,9 +21,11 @@ from collections.abc import Iterator
 from modelsat.grading import marked
 from modelsat.grading.answer_phrases import (
     ANNOUNCED,
+    BECAUSE,
     CONCEDED,
     CONCLUDED,
     CONFIRMED,
+    CORRECTED,
     DOUBTED,
     REFUSED,
 )
@@ -45,13 +47,27 @@ _CONCLUSION_END = re.compile(
 )
 _NEGATED_VERB = re.compile(r"(?:not|n['\u2019]t|never|don t)\s+\Z", re.IGNORECASE)
 _NEXT_OPTION = re.compile(r"([A-Z])[).:\]][^\n]*\n\s*[(\[]?(?!\1)[A-Z][).:\]]\s")
+_SEVERAL_BOXES = re.compile(r"\}\s*\$?\s*(or|and|,|/)\s*\$?\s*\\boxed\s*\{", re.IGNORECASE)
+_BUT = re.compile(
+    r",?\s+but\s+(?![^.]{0,200}\b(?:also|too|could|might|may|possibl[ey])\b)", re.IGNORECASE
+)
+_ASIDE = re.compile(r"\([^()\n]*\)")
+_IF = re.compile(r"(?:\A|[.!?\n(])\s*if\b[^.!?\n]*\Z", re.IGNORECASE)
+_WOULD = re.compile(r"\bwould\b", re.IGNORECASE)
+_CLOSING = re.compile(r"(?:[.!?\u2026]\s|\n)\s*(?=\S{1,3}\s*\Z)")
+_ORDINAL = re.compile(
+    r"\A(?:it(?:'s| is)\s+)?(?:the\s+)?(first|second|third|fourth|fifth|last)\s+"
+    r"(?:option|choice|one|answer)\.?\Z",
+    re.IGNORECASE,
+)
+_ORDINALS = ("first", "second", "third", "fourth", "fifth")
 _LIST_LINE = re.compile(r"(?:^|[.;]\s+)[ \t]*[(\[]?([A-Z])[).:\]]\s", re.MULTILINE)
 
 
 class ChoiceGrader:
     """The answer is one of the options; see the module's rules."""
 
-    version = 3
+    version = 4
 
     def check(self, question: GradedQuestion) -> None:
         """Check that the gold answer is an option that is offered."""
@@ -109,13 +125,17 @@ def gold_letter(question: GradedQuestion) -> str | None:
 
 def _named(answer: FinalAnswer, options: Options) -> set[str]:
     """Return the options that an answer names as its answer."""
-    raw = answer.ending
+    raw = _SEVERAL_BOXES.sub(r" \1 ", answer.ending)
     for value in marked.results(raw):
         found = _whole(options.prepared(value), options)
         if found:
             return found
     text = options.prepared(raw)
-    found = _whole(text, options) or _stated(text, options) or _at_an_edge(text, options)
+    found = (
+        _whole(text, options)
+        or _stated(text, options, is_cut=answer.is_cut)
+        or _at_an_edge(text, options)
+    )
     sentences = [part for part in SENTENCE_END.split(text) if part.strip()]
     if found or answer.is_cut or not sentences or REFUSED.search(text):
         return found
@@ -134,6 +154,11 @@ def _named(answer: FinalAnswer, options: Options) -> set[str]:
 def _whole(text: str, options: Options) -> set[str]:
     """Return the options named by a text that says nothing else."""
     by_text = options.equal_to(text)
+    lines = text.split("\n")
+    if len(lines) > 1 and all(line.strip(" .()") in options.texts for line in lines):
+        return {line.strip(" .()") for line in lines}
+    if ordinal := _ORDINAL.match(text):
+        return _ordinal(ordinal.group(1).lower(), options)
     if len(text.strip()) == 1 and text.strip() in options.texts:
         return {text.strip()}
     if by_text:
@@ -149,9 +174,17 @@ def _whole(text: str, options: Options) -> set[str]:
     return set(mention.letters) | named if named else set()
 
 
-def _stated(text: str, options: Options) -> set[str]:
+def _ordinal(word: str, options: Options) -> set[str]:
+    letters = [*options.texts]
+    place = len(letters) - 1 if word == "last" else _ORDINALS.index(word)
+    return set(letters[place : place + 1])
+
+
+def _stated(text: str, options: Options, *, is_cut: bool) -> set[str]:
     """Return the options of the last statement that names an answer."""
-    ways = (_announced, _concluded, _confirmed)
+    ways = [_announced, _concluded, _confirmed, _corrected]
+    if not is_cut:
+        ways.append(_closing)
     last = [place for way in ways if (place := next(way(text, options), None)) is not None]
     return max(last, key=lambda place: place[0])[1] if last else set()
 
@@ -159,7 +192,8 @@ def _stated(text: str, options: Options) -> set[str]:
 def _announced(text: str, options: Options) -> Iterator[tuple[int, set[str]]]:
     """Yield place and options of every announcement, the last first."""
     for phrase in reversed([*ANNOUNCED.finditer(text)][-_MAX_STATEMENTS:]):
-        if _is_doubted(text, phrase.start()):
+        is_hypothesis = _WOULD.search(phrase.group()) and _IF.search(_before(text, phrase))
+        if is_hypothesis or _is_doubted(text, phrase.start()):
             continue
         mention = options.group_at(text, phrase.end())
         if mention is not None and not is_denied(text, *mention.span):
@@ -171,6 +205,10 @@ def _announced(text: str, options: Options) -> Iterator[tuple[int, set[str]]]:
         named = named or _letters(sentence, options)  # "is not A but B"
         if len(named) == 1:
             yield phrase.end(), named
+
+
+def _before(text: str, phrase: re.Match[str]) -> str:
+    return text[max(0, phrase.start() - 200) : phrase.start()]
 
 
 def _concluded(text: str, options: Options) -> Iterator[tuple[int, set[str]]]:
@@ -192,6 +230,23 @@ def _confirmed(text: str, options: Options) -> Iterator[tuple[int, set[str]]]:
     for mention in reversed([*options.mentions(text)]):
         if CONFIRMED.match(text, mention.end) and not _is_doubted(text, mention.start):
             yield mention.start, set(mention.letters)
+
+
+def _corrected(text: str, options: Options) -> Iterator[tuple[int, set[str]]]:
+    """Yield place and options of every correction ("A. No wait, B"), the last first."""
+    for phrase in reversed([*CORRECTED.finditer(text)][-_MAX_STATEMENTS:]):
+        mention = options.group_at(text, phrase.end())
+        if mention is not None and _CONCLUSION_END.match(text, mention.end):
+            yield mention.start, set(mention.letters)
+
+
+def _closing(text: str, options: Options) -> Iterator[tuple[int, set[str]]]:
+    """Yield place and option of a last sentence that is nothing but a letter."""
+    end = _CLOSING.search(text[-8:])
+    place = len(text) - len(text[-8:]) + end.end() if end else len(text)
+    mention = options.group_at(text, place)
+    if mention is not None and not _is_walk(text) and not text[mention.end :].strip(" .)!"):
+        yield mention.start, set(mention.letters)
 
 
 def _is_doubted(text: str, start: int) -> bool:
@@ -226,8 +281,11 @@ def _is_walk(text: str) -> bool:
 
 
 def _main_clause(sentence: str) -> str:
-    """Return a sentence without what it concedes; all of it if nothing else is left."""
-    return CONCEDED.sub(" ", sentence).strip() or sentence
+    """Return a sentence without asides, concessions and reasons; all of it if that is nothing."""
+    main = _ASIDE.sub(" ", sentence)
+    reason = BECAUSE.search(main)
+    main = main[: reason.start()] if reason and reason.start() > 0 else main
+    return CONCEDED.sub(" ", _BUT.split(main)[-1]).strip() or sentence
 
 
 def _letters(text: str, options: Options) -> set[str]:

@@ -13,15 +13,22 @@ from modelsat.grading.normal_text import CJK, comparable, words
 
 MAX_CHOICES = 26
 _MAX_PART_WORDS = 3
-_OPTION_LINE = re.compile(r"^[ \t]*[(\[]?([A-Z])[).:\]][ \t]+(.*\S)[ \t]*$", re.MULTILINE)
+_MARKED = r"(?:\*\*)?[(\[]?({})[).:\]\u3001](?:\*\*)?(?:[ \t]+|(?=[\u3040-\u9fff\uac00-\ud7af]))"
+_OPTION_LINE = r"^[ \t]*(?:[-*\u2022][ \t]+)?" + _MARKED + r"(?:\*\*)?(.*\S)[ \t]*$"
+_OPTION_LINES = tuple(
+    re.compile(_OPTION_LINE.format(letter), re.MULTILINE) for letter in ("[A-Z]", "[a-z]")
+)
+_INLINE_OPTION = re.compile(r"(?<!\S)" + _MARKED.format("[A-Z]"))
+_STRUCK = re.compile(r"~~[^~\n]+~~")
 # Letters of other alphabets that stand for Latin ones when they stand alone: keyboards differ.
 _ALONE = r"(?<!\w)([{}])(?=\s*(?:[).:,;!?]|\Z|\n))"
 _CYRILLIC = re.compile(_ALONE.format("\u0410\u0412\u0421\u0415"))
 _ARABIC = re.compile(r"(?<!\w)([\u0623\u0628\u062c\u062f\u0647])(?!\w)")
 _LATIN = str.maketrans("\u0410\u0412\u0421\u0415\u0623\u0628\u062c\u062f\u0647", "ABCEABCDE")
 _LATIN_WORD = "A-Za-z0-9\u00c0-\u024f"
-_BEFORE = rf"(?<![{_LATIN_WORD}'\u2019_])(?<![{_LATIN_WORD}]-)"
-_AFTER = rf"(?![{_LATIN_WORD}'\u2019_+#]|-[A-Za-z])"
+_BEFORE = rf"(?<![{_LATIN_WORD}'\u2019_])(?<![{_LATIN_WORD}]-)(?<![Nn]/)"
+# "A's" is no letter, "C'dir" is: Turkish for "is C".
+_AFTER = rf"(?![{_LATIN_WORD}_+#]|['\u2019](?![dt][i\u0131u\u00fc]r)|-[A-Za-z])"
 # After "A" these show that it is a letter, not an article ("A city").
 _AFTER_A = (
     "is|was|and|or|because|since|as|would|should|seems|looks|must|can|cannot|could|does|has|will"
@@ -30,7 +37,9 @@ _AFTER_A = (
 _ARTICLE = re.compile(rf"[ \t]+(?!(?:{_AFTER_A})\b)[a-z\u00df-\u024f]")
 _PRONOUN = re.compile(r"[ \t]+(?!is\b|because\b)[A-Za-z]|['\u2019]")
 _LIST_MARK = re.compile(
-    rf"\s*(?:,\s*{LISTED}|,|\u3001|;|/|&|\+|{LISTED})\s*(?:(?:option|choice)\s+)?", re.IGNORECASE
+    r"\s*(?:[.,]?\s*(?:or\s+)?(?:maybe|possibly|perhaps)\s"
+    rf"|,\s*{LISTED}|,|\u3001|;|/|&|\+|{LISTED})\s*(?:(?:option|choice)\s+)?",
+    re.IGNORECASE,
 )
 _OWN_CLAUSE = re.compile(r"\s*[)\]]?\s+(?:is|was|would|can|has|does|isn|means|refers|says)\b")
 
@@ -68,13 +77,19 @@ class Options:
     @classmethod
     def of_prompt(cls, prompt: str, n_choices: int) -> "Options":
         """Read the options from a prompt; the last ones shown belong to the question."""
-        shown = dict(_OPTION_LINE.findall(prompt))
         letters = string.ascii_uppercase[: min(n_choices, MAX_CHOICES)]
+        prompt = unicodedata.normalize("NFKC", prompt)
+        for line in _OPTION_LINES:
+            shown = {letter.upper(): text for letter, text in line.findall(prompt)}
+            if len(shown) > 1:
+                break
+        else:
+            shown = _inline_options(prompt, letters)
         return cls({letter: shown.get(letter, "") for letter in letters})
 
     def prepared(self, text: str) -> str:
         """Return a text without markup, its letters in the Latin alphabet."""
-        text = unicodedata.normalize("NFKC", unwrapped(text))
+        text = unicodedata.normalize("NFKC", unwrapped(_STRUCK.sub("", text)))
         for alone in (_CYRILLIC, _ARABIC):
             text = alone.sub(lambda found: found.group(1).translate(_LATIN), text)
         return text.strip()
@@ -164,6 +179,20 @@ class Options:
         # A lower-case letter counts only where a clause ends after it: "the answer is a number".
         letters = "".join(self.texts).lower()
         return re.compile(rf"{_BEFORE}[(\[]?\s?([{letters}])\s?(?:[)\]]|(?=\s*(?:[.:,;!?]|\Z|\n)))")
+
+
+def _inline_options(prompt: str, letters: str) -> dict[str, str]:
+    """Return options that stand in one line: "A. Rome B. Paris", the last ones shown."""
+    shown: dict[str, str] = {}
+    for line in prompt.splitlines():
+        marks = list(_INLINE_OPTION.finditer(line))
+        if len(marks) > 1 and "".join(mark.group(1) for mark in marks) == letters[: len(marks)]:
+            ends = [mark.start() for mark in marks[1:]] + [len(line)]
+            shown = {
+                mark.group(1): line[mark.end() : end].strip(" ;,")
+                for mark, end in zip(marks, ends, strict=True)
+            }
+    return shown
 
 
 def is_denied(text: str, start: int, end: int) -> bool:

@@ -9,7 +9,8 @@ from modelsat.grading import answer_phrases
 
 KINDS = {
     *("spaced", "noun", "verb", "announcing", "label", "before", "concluding", "confirming"),
-    *("listing", "denying", "denied", "adverb", "conceding", "doubting", "refusing"),
+    *("listing", "denying", "denied", "adverb", "conceding", "because", "correcting"),
+    *("doubting", "refusing"),
 }
 REQUIRED = {
     *("english", "chinese", "korean", "japanese", "french", "german", "spanish"),
