@@ -33,7 +33,8 @@ class TokenizerSource:
         source: hub id or directory.
         revision: revision of a hub id; None for the default.
         trust_remote_code: whether the tokenizer may run code of its own repository.
-        template_arguments: arguments of the chat template, such as ``enable_thinking``.
+        template_arguments: arguments of the chat template, such as ``enable_thinking``, and
+            ``chat_template`` in place of the tokenizer's own.
     """
 
     candidate: str
@@ -179,7 +180,8 @@ def load_tokenizer(source: TokenizerSource, *, needs_template: bool = True) -> A
             f"candidate {source.candidate!r}: no tokenizer can be read from {source.source}: "
             f"{' '.join(str(error).split())[:200]}"
         ) from None
-    if needs_template and not tokenizer.chat_template:
+    has_template = tokenizer.chat_template or "chat_template" in source.template_arguments
+    if needs_template and not has_template:
         raise ZooError(
             f"candidate {source.candidate!r}: its tokenizer has no chat template; add a "
             f"chat_template to the tokenizer of {source.source}, or profile it with "

@@ -173,7 +173,11 @@ def read_kind(path: str | Path) -> str | None:
     Raises:
         ArtifactError: missing or unreadable file.
     """
-    kind = _footer(Path(path)).get(_SCHEMA_KEY)
+    path = Path(path)
+    if not path.exists():
+        raise ArtifactError(f"{path} does not exist")
+    with _read_errors(path):
+        kind = _footer(path).get(_SCHEMA_KEY)
     return None if kind is None else kind.decode()
 
 

@@ -7,7 +7,6 @@ import csv
 import gzip
 import io
 import json
-import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -148,16 +147,28 @@ def _excel_rows(path: Path) -> Iterator[Row]:
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         try:
-            rows = book.worksheets[0].iter_rows(values_only=True)
+            sheet = book.worksheets[0]
+            sheet.reset_dimensions()  # some programs state that it has one cell
+            rows = sheet.iter_rows(values_only=True)
             names = [None if name is None else str(name) for name in next(rows, ())]
+            _check_names(names, path)
             for values in rows:
                 if any(value is not None for value in values):
                     found = zip(names, values, strict=False)
                     yield {name: value for name, value in found if name is not None}
         finally:
             book.close()
-    except (OSError, KeyError, IndexError, ValueError, SyntaxError, zipfile.BadZipFile) as error:
-        raise ArtifactError(f"{path} is not a readable Excel file: {error}") from None
+    except ArtifactError:
+        raise
+    except Exception as error:  # noqa: BLE001 - openpyxl raises what its XML and ZIP parsers raise
+        reason = " ".join(str(error).split())[:200]
+        raise ArtifactError(f"{path} is not a readable Excel file: {reason}") from None
+
+
+def _check_names(names: Sequence[str | None], path: Path) -> None:
+    twice = sorted({name for name in names if name is not None and names.count(name) > 1})
+    if twice:
+        raise ArtifactError(f"{path} has two columns named {twice[0]!r}; rename one of them")
 
 
 @contextmanager

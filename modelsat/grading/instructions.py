@@ -18,7 +18,7 @@ class InstructionsGrader:
         ``{"constraints": [{"kind": "words", "max": 50}, {"kind": "keyword", "of": "rain"}]}``
     """
 
-    version = 1
+    version = 2
 
     def check(self, question: GradedQuestion) -> None:
         """Check that every constraint is known and complete."""
@@ -56,6 +56,8 @@ def _check_constraint(constraint: Any) -> None:
         value = constraint.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise ValueError(f"{kind}: {name} is {value!r}; it must be a whole number")
+    if "min" in constraint and constraint["min"] > constraint.get("max", constraint["min"]):
+        raise ValueError(f"{kind}: min {constraint['min']} is above max {constraint['max']}")
     unknown = constraint.keys() - {"kind", "min", "max", "of"}
     if unknown:
         raise ValueError(f"{kind}: unknown setting {min(unknown)!r}; min, max, of")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from modelsat.aptitude.own_requests import questions_not_for_all
 from modelsat.aptitude.tasks import TaskSet
@@ -82,7 +83,8 @@ def prepare_zoo(
 
     Raises:
         ArtifactError: an outcome is malformed, or a whole benchmark has too few questions.
-        ConfigError: too few usable core tasks, or a benchmark without keywords.
+        ConfigError: too few usable core tasks, a benchmark without keywords, or no question is
+            left to train on.
         GradingError: a candidate has not answered the whole aptitude test.
     """
     trained_on = tuple(name for name in tables.candidates if name not in held_out)
@@ -94,6 +96,7 @@ def prepare_zoo(
         task_set = selection.task_set
     elif isinstance(test, WholeBenchmarkTest):
         task_set = whole_benchmark_test(tables, test)
+        _report_left_out(tables, task_set, echo)
     elif shared_test is not None:
         task_set = shared_test
     else:
@@ -110,12 +113,16 @@ def prepare_zoo(
     write_cards(cards, prepared.cards)
     echo(f"{tables.name}: {len(task_set.tasks)} core tasks in {prepared.tasks}")
     for data_set in data_sets:
-        _write_data_set(tables, data_set, is_training, echo)
+        _write_data_set(tables, data_set, is_training, task_set, echo)
     return prepared
 
 
 def _write_data_set(
-    tables: ZooTables, data_set: PreparedDataSet, is_training: IsTraining, echo: Echo
+    tables: ZooTables,
+    data_set: PreparedDataSet,
+    is_training: IsTraining,
+    task_set: TaskSet,
+    echo: Echo,
 ) -> None:
     questions = tables.benchmark_questions(data_set.benchmark)
     training = _of_groups(questions, is_training)
@@ -124,11 +131,30 @@ def _write_data_set(
     write_table(QUESTIONS, test, data_set.test_questions)
     write_table(OUTCOMES, tables.outcomes_on(questions), data_set.outcomes)
     answered = tables.answered_questions(data_set.benchmark)
-    num_training = _of_groups(answered, is_training).num_rows
+    tested = pa.array(task_set.question_ids, pa.string())
+    left = answered.filter(pc.invert(pc.is_in(answered["question_id"], tested)))
+    if not left.num_rows:
+        raise ConfigError(
+            f"zoo {tables.name!r}: all {answered.num_rows} answered questions of "
+            f"{data_set.benchmark} are in the aptitude test, which is not trained on; choose "
+            "another kind of test, or another benchmark to train on"
+        )
+    num_training = _of_groups(left, is_training).num_rows
     echo(
         f"{tables.name}/{data_set.benchmark}: {num_training} answered questions to train on, "
-        f"{answered.num_rows - num_training} to evaluate on"
+        f"{left.num_rows - num_training} to evaluate on; {answered.num_rows - left.num_rows} are "
+        "in the aptitude test"
     )
+
+
+def _report_left_out(tables: ZooTables, task_set: TaskSet, echo: Echo) -> None:
+    answered = tables.answered_questions(task_set.benchmark)["task"].unique().to_pylist()
+    without = sorted(set(answered) - {task.task for task in task_set.tasks})
+    if without:
+        echo(
+            f"{tables.name}: left out of the aptitude test, with too few questions or without "
+            f"keywords: {', '.join(without)}"
+        )
 
 
 def _of_groups(questions: pa.Table, is_wanted: IsTraining) -> pa.Table:

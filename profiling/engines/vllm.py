@@ -23,7 +23,7 @@ from modelsat.processes import end_with_this_process
 from modelsat.processor import native_dtype
 from modelsat.zoo.engines.vllm import VllmCandidate
 from profiling.engines.protocol import ProfilingEngine
-from profiling.engines.vllm_reasoning import reasoning_reader
+from profiling.engines.vllm_parser import answer_parser, without_server_options
 from profiling.engines.vllm_rows import multimodal_data, neutral_row, sampling_params
 from profiling.job import LIGHT_STAGE, CandidateJob, Finish, Row
 from profiling.keeping import BatchKeeper
@@ -152,8 +152,17 @@ def tokenizer_source(candidate: VllmCandidate) -> TokenizerSource:
         # As in vLLM: the revision of the weights, unless the tokenizer has its own.
         revision=options.get("tokenizer_revision") or options.get("revision"),
         trust_remote_code=bool(options.get("trust_remote_code", False)),
-        template_arguments=candidate.generation.template_arguments,
+        template_arguments=candidate.generation.template_arguments | _own_template(options),
     )
+
+
+def _own_template(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the chat template that the zoo gives in place of the tokenizer's: text or file."""
+    template = options.get("chat_template")
+    if not template:
+        return {}
+    is_file = "{" not in template and Path(template).is_file()
+    return {"chat_template": Path(template).read_text("utf-8") if is_file else template}
 
 
 def _with_named_groups(options: dict[str, Any], groups: str) -> dict[str, Any]:
@@ -175,22 +184,23 @@ def _checkpointed(engine: Any, candidate: VllmCandidate, job: CandidateJob, fini
     """Return Ray's engine stage, changed in three ways.
 
     It renders prompts itself: a stage of its own would import the tokenizer library once more, 10
-    CPU-seconds for each candidate. It writes each batch before it takes another. It separates
-    reasoning from answers if the zoo names a parser.
+    CPU-seconds for each candidate. It writes each batch before it takes another. It reads
+    answers with the parsers that the zoo names.
     """
     # The actors need no more of the job.
     num_batches, checkpoint, prompts = job.num_batches, job.checkpoint, job.prompts
     folders = job.folders
     limits, sampling = job.max_new_tokens, candidate.generation.sampling
     tokenizer = tokenizer_source(candidate)
-    engine_kwargs = candidate.engine_kwargs if prompts.chat_template else {}
+    options = candidate.engine_kwargs if prompts.chat_template else {}
 
     class CheckpointedEngine(engine):  # type: ignore[misc]
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
+        def __init__(self, *args: Any, engine_kwargs: dict[str, Any], **kwargs: Any) -> None:
             # Both fail at once, before the engine starts.
             loaded = load_tokenizer(tokenizer, needs_template=prompts.chat_template)
-            self._reasoning = reasoning_reader(tokenizer, engine_kwargs, loaded)
-            super().__init__(*args, **kwargs)
+            self._parser = answer_parser(tokenizer, options, loaded)
+            own = without_server_options(engine_kwargs)
+            super().__init__(*args, engine_kwargs=own, **kwargs)
             children = multiprocessing.active_children()
             self._end = end_with_this_process(child.pid for child in children if child.pid)
             self._keeper = BatchKeeper(num_batches, finish, checkpoint)
@@ -204,7 +214,7 @@ def _checkpointed(engine: Any, candidate: VllmCandidate, job: CandidateJob, fini
             answers: list[Row] = []
             questions = pa.Table.from_pylist(list(rows))
             rendered, images = render_prompts(questions, tokenizer, prompts, folders)
-            own = {**sampling, **self._reasoning.sampling} if self._reasoning else sampling
+            own = {**sampling, **self._parser.sampling} if self._parser else sampling
             batch = {
                 self.data_column: [
                     {
@@ -217,7 +227,7 @@ def _checkpointed(engine: Any, candidate: VllmCandidate, job: CandidateJob, fini
             }
             async for done in super().__call__(batch):
                 answers += [
-                    neutral_row(row, limits[grader_name(row)], self._reasoning)
+                    neutral_row(row, limits[grader_name(row)], self._parser)
                     for row in done[self.data_column]
                 ]
             return answers

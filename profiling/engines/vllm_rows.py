@@ -9,7 +9,7 @@ from modelsat.aptitude.own_requests import read_request
 from modelsat.aptitude.prompts import PLAIN_STOP, TEMPERATURE, Prompts
 from modelsat.grading.graders import grader_name
 from profiling.checkpoint import MARGIN
-from profiling.engines.vllm_reasoning import ReasoningReader
+from profiling.engines.vllm_parser import AnswerParser
 from profiling.job import Row
 from profiling.rendering import OPTION_TOKENS, QUESTION
 
@@ -29,7 +29,7 @@ def sampling_params(
         row: a question.
         prompts: how questions are put.
         limits: most tokens of an answer, by the name of the question's grader.
-        own: sampling settings of the candidate and of its reasoning parser.
+        own: sampling settings of the candidate and of its parser.
     """
     from vllm.sampling_params import RequestOutputKind
 
@@ -71,7 +71,7 @@ def answer_structure(response_format: Any) -> dict[str, Any] | None:
     return {"json": schema} if isinstance(schema, Mapping) else None
 
 
-def neutral_row(row: Row, max_new_tokens: int, reasoning: ReasoningReader | None = None) -> Row:
+def neutral_row(row: Row, max_new_tokens: int, parser: AnswerParser | None = None) -> Row:
     """Return the columns that ``BatchKeeper`` needs from a row with the engine's columns.
 
     Ray's engine stage does not say why generation ended; an answer that has as many tokens as it
@@ -80,15 +80,15 @@ def neutral_row(row: Row, max_new_tokens: int, reasoning: ReasoningReader | None
     Args:
         row: a question with what the engine answered.
         max_new_tokens: most tokens that the answer may have.
-        reasoning: separates its reasoning; None if the zoo names no parser.
+        parser: reads its answer; None if the zoo names no parser.
     """
     output, margin = _answer(row)
     error = row[_ERROR]
-    if reasoning is not None and output is not None and margin is None and not error:
+    if parser is not None and output is not None and margin is None and not error:
         try:
-            output = reasoning.answer(output, row["generated_tokens"], read_request(row) or {})
+            output = parser.answer(output, row["generated_tokens"], read_request(row) or {})
         except Exception as unread:  # noqa: BLE001 - a parser may be the operator's own code
-            error = f"its reasoning parser failed: {type(unread).__name__}"
+            error = f"its parser failed: {type(unread).__name__}"
     is_cut = margin is None and (row["num_generated_tokens"] or 0) >= max_new_tokens
     return {
         "question_id": row["question_id"],

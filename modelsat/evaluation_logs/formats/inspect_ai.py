@@ -7,6 +7,7 @@ one task, as retries leave them, the newest counts.
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import mean
@@ -25,6 +26,10 @@ from modelsat.evaluation_logs.answer import (
 from modelsat.evaluation_logs.rows import files_in, json_document
 
 Sample = dict[str, Any]
+_UNREADABLE = (
+    *(OSError, EOFError, KeyError, ValueError, NotImplementedError),
+    *(zlib.error, zipfile.BadZipFile),
+)
 # Entries of samples: one file each, in the newest releases a folder with more beside it.
 _SAMPLE = re.compile(r"samples/(?P<id>.+)_epoch_\d+(?:\.json|/sample\.json)\Z", re.DOTALL)
 _REASONS = {"max_tokens": "length", "model_length": "length", "stop": "stop"}
@@ -54,7 +59,7 @@ def _archive(path: Path) -> tuple[Sample, Iterator[list[Sample]]]:
         # A run that was cancelled has no header.
         start = "header.json" if "header.json" in names else "_journal/start.json"
         header = json.loads(archive.read(start))
-    except (OSError, KeyError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise ArtifactError(f"{path} is not a readable Inspect log: {error}") from None
     by_sample: dict[str, list[str]] = {}
     for name in sorted(names):
@@ -64,7 +69,11 @@ def _archive(path: Path) -> tuple[Sample, Iterator[list[Sample]]]:
     def read() -> Iterator[list[Sample]]:
         with archive:
             for entries in by_sample.values():
-                yield [json.loads(archive.read(name)) for name in entries]
+                try:
+                    epochs = [json.loads(archive.read(name)) for name in entries]
+                except _UNREADABLE as error:
+                    raise ArtifactError(f"{path} is not a readable Inspect log: {error}") from None
+                yield epochs
 
     return header, read()
 

@@ -129,12 +129,13 @@ def _check_tables(out: Path) -> None:
 
 
 def _check_training_data(out: Path, folder: Path) -> None:
-    """A recipe makes cards and job data of what was collected."""
+    """A recipe makes an aptitude test, cards and job data of what was collected."""
     topics = sorted(set(read_table(QUESTIONS, out / "questions.parquet")["task"].to_pylist()))
     test = {
-        "kind": "whole_benchmark",
+        "kind": "selected",
         "benchmark": "traffic",
-        "min_shots": 2,
+        "num_tasks": 2,
+        "shots": 2,
         "keywords": {topic: ["notes", "cities", "trains", "music", "law"] for topic in topics},
     }
     zoo = {"name": "own", "sources": ["profiling"], "training_benchmarks": ["traffic"]}

@@ -13,7 +13,7 @@ from modelsat.artifacts.store import read_table, write_table
 from modelsat.capability.cards import read_cards
 from modelsat.cli.main import app
 from modelsat.config import parse_config
-from modelsat.errors import ArtifactError
+from modelsat.errors import ArtifactError, ConfigError
 from modelsat.outcomes.joining import load_matrix
 from modelsat.preparation.prepare import prepare, prepare_zoo
 from modelsat.preparation.prepared import read_data_file
@@ -190,10 +190,38 @@ def test_a_candidate_need_not_answer_what_it_may_be_unable_to_read(tmp_path):
     write_table(QUESTIONS, questions, tmp_path / "questions.parquet")
     cells = [(f"q{i}", "reader", "crowd", 1.0) for i in range(6)]
     write_outcomes([*cells, *((q, "other", *rest) for q, _, *rest in cells[:5])], tmp_path)
-    zoo = WHOLE | {"training_benchmarks": ["mmlu"]}
+    zoo = WHOLE | {"training_benchmarks": ["gsm8k"]}
     (prepared,) = prepare(recipe(zoo), tmp_path, tmp_path / "out", print)
     cards = read_cards(prepared.cards)
     assert [cards[name].statements[0].num_shots for name in ("reader", "other")] == [6, 5]
+
+
+def test_a_test_of_all_questions_that_are_to_be_trained_on_is_refused(tmp_path):
+    questions = [
+        {"question_id": f"q{i}", "benchmark": "own", "task": f"t{i % 2}", "prompt": f"{i}?"}
+        | {"answer": "1"}
+        for i in range(6)
+    ]
+    write_table(QUESTIONS, questions, tmp_path / "questions.parquet")
+    write_outcomes([(f"q{i}", "reader", "crowd", 1.0) for i in range(6)], tmp_path)
+    words = {"t0": ["a", "b", "c", "d", "e"]}
+    test = {"kind": "whole_benchmark", "benchmark": "own", "keywords": words}
+    zoo = {"name": "z", "sources": ["crowd"], "training_benchmarks": ["own"]}
+    lines = []
+    (prepared,) = prepare(
+        recipe(zoo | {"aptitude_test": test}), tmp_path, tmp_path / "out", lines.append
+    )
+    assert [task.task for task in prepared.task_set().tasks] == ["t0"]
+    assert any("without keywords: t1" in line for line in lines)
+    assert any("3 are in the aptitude test" in line for line in lines)
+    all_words = {**words, "t1": words["t0"]}
+    with pytest.raises(ConfigError, match="all 6 answered questions of own are in the aptitude"):
+        prepare(
+            recipe(zoo | {"aptitude_test": test | {"keywords": all_words}}),
+            tmp_path,
+            tmp_path / "none",
+            print,
+        )
 
 
 def test_the_written_data_is_what_a_training_job_reads(data, tmp_path):

@@ -22,7 +22,7 @@ from modelsat.grading.graders import GRADERS
 from modelsat.grading.text import TextGrader
 from profiling.checkpoint import GRADED
 from profiling.config import ProfileConfig
-from profiling.engines.vllm_reasoning import ReasoningReader
+from profiling.engines.vllm_parser import AnswerParser
 from profiling.engines.vllm_rows import neutral_row
 from profiling.pipeline import drop_settled, grade_row
 from profiling.rendering import OPTION_TOKENS, QUESTION
@@ -198,7 +198,7 @@ def test_near_ties_are_counted(config: ProfileConfig) -> None:
         assert entry["num_near_ties"] == expected
 
 
-class BrokenParser(ReasoningReader):
+class BrokenParser(AnswerParser):
     """As a plugin of an operator may be."""
 
     def __init__(self) -> None:
@@ -208,11 +208,11 @@ class BrokenParser(ReasoningReader):
         raise KeyError("secret words of the answer")
 
 
-def test_a_reasoning_parser_that_fails_makes_the_row_fail() -> None:
+def test_a_parser_that_fails_makes_the_row_fail() -> None:
     row = {**_scored("q0"), "generated_tokens": [7]}
     assert neutral_row(row, max_new_tokens=5)["error"] == ""
-    failed = neutral_row(row, max_new_tokens=5, reasoning=BrokenParser())
-    assert failed["error"] == "its reasoning parser failed: KeyError"
+    failed = neutral_row(row, max_new_tokens=5, parser=BrokenParser())
+    assert failed["error"] == "its parser failed: KeyError"
 
 
 @pytest.mark.parametrize("settled", [(), ("q1",), ("q0", "q2", "other"), ("q0", "q1", "q2")])
