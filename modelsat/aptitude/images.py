@@ -26,6 +26,7 @@ MAX_PIXELS = 50_000_000
 _KINDS = {"PNG": "png", "JPEG": "jpeg", "MPO": "jpeg", "WEBP": "webp", "GIF": "gif"}
 _OFFERED = ("PNG", "JPEG", "WEBP", "GIF")
 _HASH_DIGITS = 32
+_NAMED_CHARS = 200  # of a path or a URL in a message; longer texts are images themselves
 _TIMEOUT_S = 30.0
 _MARK = re.compile(r"<image ?(\d+)>")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{64,}={0,2}")
@@ -76,7 +77,11 @@ class ImageWriter:
             MachineError: it cannot be written.
         """
         data = image_bytes(value, source)
-        kind = check_image(data)
+        try:
+            kind = check_image(data)
+        except UnusableImage as error:
+            named = f"{value!r} " if isinstance(value, str) and len(value) <= _NAMED_CHARS else ""
+            raise UnusableImage(f"{named}{error}") from None
         name = f"{FOLDER}/{hashlib.sha256(data).hexdigest()[:_HASH_DIGITS]}.{kind}"
         path = self._folder / name
         if not path.exists():
@@ -84,6 +89,17 @@ class ImageWriter:
                 temporary.write_bytes(data)
             self._written.append(path)
         return name
+
+
+def check_marks(prompt: str, num_images: int) -> None:
+    """Check that every mark in a prompt has its image.
+
+    Raises:
+        UnusableImage: a mark's number is above the number of images.
+    """
+    missing = [number for number in _MARK.findall(prompt) if not 1 <= int(number) <= num_images]
+    if missing:
+        raise UnusableImage(f"of the mark <image{missing[0]}> is missing; there are {num_images}")
 
 
 def check_image(data: bytes) -> str:
@@ -106,9 +122,8 @@ def check_image(data: bytes) -> str:
             return _KINDS[str(image.format)]
     except UnusableImage:
         raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        kinds = ", ".join(_OFFERED)
-        raise UnusableImage(f"cannot be read as {kinds}: {type(error).__name__}") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise UnusableImage(f"cannot be read as {', '.join(_OFFERED)}") from None
 
 
 def image_bytes(value: Any, folder: Path) -> bytes:

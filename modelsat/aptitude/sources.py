@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from modelsat.aptitude.answers import draw
 from modelsat.aptitude.benchmarks import Benchmark, MultipleChoiceQuestion, Row, UnusableRow
-from modelsat.aptitude.images import MAX_BYTES, ImageWriter, UnusableImage
+from modelsat.aptitude.images import MAX_BYTES, ImageWriter, UnusableImage, check_marks
 from modelsat.artifacts.hashing import content_hash, file_hash
 from modelsat.artifacts.schemas import QUESTIONS
 from modelsat.errors import ArtifactError, ConfigError, MachineError
@@ -159,6 +159,7 @@ def _own_images(
             ) from None
     values = stated if isinstance(stated, list) else [stated]
     try:
+        check_marks(str(row.get("prompt")), len(values))
         return [images.store(value, path.parent) for value in values]
     except UnusableImage as error:
         raise ArtifactError(f"{path}, row {number}: image {error}") from None

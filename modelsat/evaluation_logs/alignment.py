@@ -16,6 +16,8 @@ from modelsat.artifacts.schemas import OUTCOMES, QUESTIONS
 from modelsat.artifacts.store import TableWriter, open_table, read_table
 from modelsat.errors import ArtifactError
 from modelsat.evaluation_logs.answer import LeftOut, LoggedAnswer
+from modelsat.grading.choice import gold_letter
+from modelsat.grading.grade import GradedQuestion
 from modelsat.progress import Progress
 
 QUESTIONS_FILE = "questions.parquet"
@@ -188,12 +190,24 @@ class _Aligner:
             return None, None
         self._answered.add(key)
         is_new = digest not in self._gold
+        if is_new and self._known is None:
+            row |= self._checked_gold(row)
         self._gold[digest] = self._gold.get(digest) or gold
         self.imported.num_outcomes += 1
         self.imported.num_questions += is_new
         self.imported.num_by_candidate[candidate] += 1
         outcome = _outcome_row(row["question_id"], candidate, self._source.name, answer)
         return (row if is_new else None), outcome
+
+    def _checked_gold(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return the gold answer of a choice as its letter; without it if it names no option."""
+        if not row["n_choices"] or not row["answer"] or row["grader"]:
+            return {}
+        letter = gold_letter(GradedQuestion(row["prompt"], row["answer"], row["n_choices"], {}))
+        if letter is None:
+            self._left_out.add("gold answers that name no option; the questions are kept without")
+            return {"answer": "", "n_choices": None}
+        return {"answer": letter}
 
 
 def comparable_prompt(prompt: str) -> str:

@@ -156,4 +156,6 @@ def graded_question(row: Mapping[str, Any]) -> GradedQuestion:
             raise ValueError(f"grader_args {args!r} is not JSON: {error}") from None
     if not isinstance(args, Mapping):
         raise ValueError(f"grader_args {args!r} must be a JSON object")
+    if not isinstance(row["prompt"], str):
+        raise ValueError(f"the prompt is {row['prompt']!r}; it must be a text")
     return GradedQuestion(row["prompt"], row["answer"], row.get("n_choices") or None, args)

@@ -12,8 +12,8 @@ from modelsat.grading.graders import grade_answer, grader_name, stored_grade
 def regrade(outcomes: pa.Table, questions: Mapping[str, Mapping[str, Any]]) -> pa.Table:
     """Grade every stored answer again.
 
-    Rows without an answer (failed requests, imported outcomes without text) and rows of other
-    questions stay as they are; so do rows that a judge or a vote graded, unless the question now
+    Rows without an answer (failed requests, imported outcomes without text), rows of other
+    questions and of imported questions without a gold answer stay as they are; so do rows that a judge or a vote graded, unless the question now
     names another grader.
 
     Args:
@@ -32,9 +32,14 @@ def regrade(outcomes: pa.Table, questions: Mapping[str, Mapping[str, Any]]) -> p
     return pa.Table.from_pylist(rows, schema=outcomes.schema)
 
 
+def has_gold(question: Mapping[str, Any]) -> bool:
+    """Return whether a question says how it is graded; imported ones may come with scores only."""
+    return bool(question["answer"] or question.get("grader"))
+
+
 def _is_ours(row: Mapping[str, Any], question: Mapping[str, Any]) -> bool:
     """Return whether a program grades the answer: not if a judge did, unless the grader changed."""
-    if grader_name(question) in (JUDGE, VOTE):
+    if grader_name(question) in (JUDGE, VOTE) or not has_gold(question):
         return False
     is_later = row["grader"] in (JUDGE, VOTE)
     return bool(question.get("grader")) if is_later else row["correct"] is not None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from modelsat.config import FrozenConfig
 from modelsat.zoo.api_key import read_key
@@ -87,6 +87,16 @@ class Candidate(FrozenConfig, ABC):
         if name == AUTO_MODEL:
             raise ValueError(f"{AUTO_MODEL!r} is the name that asks for routing; choose another")
         return name
+
+    @model_validator(mode="after")
+    def _answers_fit(self) -> Self:
+        most = self.generation.max_new_tokens
+        if most is not None and most >= self.context_window:
+            raise ValueError(
+                f"generation.max_new_tokens is {most}; it must be below context_window "
+                f"{self.context_window}, which holds the prompt too"
+            )
+        return self
 
     @property
     def slug(self) -> str:

@@ -19,6 +19,7 @@ from modelsat.aptitude.images import (
     ImageWriter,
     UnusableImage,
     check_image,
+    check_marks,
     copy_images,
     embedded_images,
     read_image,
@@ -118,6 +119,18 @@ def test_an_unusable_image_is_named(tmp_path: Path, value: Any, reason: str) -> 
     with pytest.raises(UnusableImage, match=reason):
         ImageWriter(tmp_path).store(value, tmp_path)
     assert not (tmp_path / "images").exists()
+
+
+def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.bmp").write_bytes(drawn("red", kind="BMP"))
+    with pytest.raises(UnusableImage, match=r"'a.bmp' cannot be read as PNG"):
+        ImageWriter(tmp_path).store("a.bmp", tmp_path)
+
+
+def test_a_mark_without_its_image_is_refused() -> None:
+    check_marks("Compare <image1> and <image 2>.", 2)
+    with pytest.raises(UnusableImage, match=r"of the mark <image2> is missing; there are 1"):
+        check_marks("Compare <image1> and <image2>.", 1)
 
 
 @pytest.mark.parametrize(

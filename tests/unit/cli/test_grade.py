@@ -50,12 +50,37 @@ def test_expected_grades_decide_the_exit_code(tmp_path: Path) -> None:
         ("", "has no row"),
         ("{", "line 1: not valid JSON"),
         ('{"prompt": "x"}', "line 1: missing fields: answer, output"),
-        ('{"prompt": "", "answer": "x", "output": "y", "grader": "no"}', "line 1': unknown grader"),
+        ('{"prompt": "", "answer": "x", "output": "y", "grader": "no"}', "line 1: unknown grader"),
+        ('{"prompt": "", "answer": "x", "output": 7}', "line 1: output is '7'; it must be a text"),
+        ('{"prompt": "", "answer": "x", "output": "", "expect": "rihgt"}', "expect is 'rihgt'"),
+        ('{"prompt": "", "answer": "x", "output": "", "n_choices": "4"}', "n_choices is '4'"),
     ],
 )
 def test_a_file_that_cannot_be_graded_is_refused(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "rows.jsonl").write_text(text)
     assert reason in run("grade", tmp_path / "rows.jsonl", exit_code=3)
+
+
+def test_a_row_that_cannot_be_graded_does_not_stop_the_others(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": "1 + 1?\nA. 1\nB. 2", "answer": "Z", "n_choices": 2, "output": "B"},
+        {"prompt": "1 + 1?\nA. 1\nB. 2", "answer": "B", "n_choices": 2.0, "output": "B"},
+    ]
+    path = save(tmp_path / "rows.jsonl", rows)
+    result = CliRunner().invoke(app, ["grade", str(path), "--json"])
+    assert json.loads(result.stdout)["kinds"] == {"refused": 1, "correct": 1}
+    said = run("grade", path, exit_code=3)
+    assert "1 of 2 rows cannot be graded, the first in line 1: the gold answer 'Z'" in said
+
+
+def test_imported_outcomes_without_a_gold_answer_keep_their_grade(tmp_path: Path) -> None:
+    question = {"question_id": "q1", "benchmark": "b", "task": "t", "prompt": "?", "answer": ""}
+    write_table(QUESTIONS, [question], tmp_path / "q.parquet")
+    row = {"question_id": "q1", "candidate": "c", "correct": 0.5, "output": "words"}
+    write_table(OUTCOMES, [row], tmp_path / "o.parquet")
+    options = ("--questions", tmp_path / "q.parquet", "--outcomes", tmp_path / "o.parquet")
+    assert "0 of 1 grades changed" in run("regrade", *options)
+    assert read_table(OUTCOMES, tmp_path / "o.parquet")["correct"].to_pylist() == [0.5]
 
 
 def test_stored_answers_are_graded_as_the_questions_say_now(tmp_path: Path) -> None:

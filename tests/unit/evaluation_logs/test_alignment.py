@@ -158,3 +158,19 @@ def test_values_of_another_shape_are_one_readable_error(tmp_path: Path) -> None:
 
     with pytest.raises(ArtifactError, match="has not the shape of its format"):
         write_outcomes(broken(), SOURCE, tmp_path, LeftOut())
+
+
+def test_the_gold_answer_of_a_choice_is_its_letter_or_is_left_out(tmp_path: Path) -> None:
+    prompt = "Which is a colour?\nA. stone\nB. blue"
+    logged = [
+        answer("a", prompt, answer="(b)", n_choices=2),
+        answer("a", f"{prompt} ", answer="blue", n_choices=2),  # the same question again
+        answer("a", f"Again. {prompt}", answer="blue", n_choices=2),
+        answer("a", f"More. {prompt}", answer="green", n_choices=2),
+    ]
+    imported = write(tmp_path, *logged)
+    rows = read_table(QUESTIONS, tmp_path / "questions.parquet").to_pylist()
+    assert [(row["answer"], row["n_choices"]) for row in rows] == [("B", 2), ("B", 2), ("", None)]
+    assert (
+        imported.left_out["gold answers that name no option; the questions are kept without"] == 1
+    )

@@ -88,6 +88,12 @@ def test_error_names_an_invalid_remote_candidate(write_zoo, changes, named):
         load_zoo(write_zoo(remote(**changes)))
 
 
+def test_an_answer_must_leave_room_for_the_prompt(write_zoo):
+    entry = remote(generation={"max_new_tokens": 99_999})
+    with pytest.raises(ZooError, match=r"max_new_tokens is 99999; it must be below context_window"):
+        load_zoo(write_zoo(entry))
+
+
 def test_price_is_per_million_tokens_of_each_kind(write_zoo):
     price = {"input_usd_per_mtok": 2.5, "output_usd_per_mtok": 10}
     known = load_zoo(write_zoo(remote(price=price))).get("far").price
