@@ -89,8 +89,10 @@ def test_error_names_an_invalid_remote_candidate(write_zoo, changes, named):
 
 
 def test_an_answer_must_leave_room_for_the_prompt(write_zoo):
-    entry = remote(generation={"max_new_tokens": 99_999})
-    with pytest.raises(ZooError, match=r"max_new_tokens is 99999; it must be below context_window"):
+    entry = remote(generation={"max_new_tokens": 10_000_000})
+    with pytest.raises(
+        ZooError, match=r"max_new_tokens is 10000000; it must be below context_window"
+    ):
         load_zoo(write_zoo(entry))
 
 
