@@ -45,6 +45,9 @@ _LEADING_END = re.compile(r"\s*[(.:,\-\u2013\u2014]|\s*\Z|[ \t]*\n|(?<=[)\]])")
 _CONCLUSION_END = re.compile(
     r"[)\]]?\s*(?:[.,;:!()\-\u2013\u2014\u3002\uff0c]|\Z|\n|\b(?:because|since|as|for|is|by|which)\b)"
 )
+_CORRECTION_END = re.compile(
+    r"[)\]]?\s*(?:[.,;!()\-\u2013\u2014\u3002\uff0c]|\Z|\n|because\b|since\b)"
+)
 _NEGATED_VERB = re.compile(r"(?:not|n['\u2019]t|never|don t)\s+\Z", re.IGNORECASE)
 _NEXT_OPTION = re.compile(r"([A-Z])[).:\]][^\n]*\n\s*[(\[]?(?!\1)[A-Z][).:\]]\s")
 _SEVERAL_BOXES = re.compile(r"\}\s*\$?\s*(or|and|,|/)\s*\$?\s*\\boxed\s*\{", re.IGNORECASE)
@@ -236,7 +239,7 @@ def _corrected(text: str, options: Options) -> Iterator[tuple[int, set[str]]]:
     """Yield place and options of every correction ("A. No wait, B"), the last first."""
     for phrase in reversed([*CORRECTED.finditer(text)][-_MAX_STATEMENTS:]):
         mention = options.group_at(text, phrase.end())
-        if mention is not None and _CONCLUSION_END.match(text, mention.end):
+        if mention is not None and _CORRECTION_END.match(text, mention.end):
             yield mention.start, set(mention.letters)
 
 
