@@ -11,7 +11,7 @@ import yaml
 _FILLER = r"(?:[ \t]+(?!is\b|was\b)[^\s.;:!?]+){0,6}?"  # words between the noun and its verb
 _SPACE = r"[ \t]*"
 _TICKS, _CROSSES = "\u2705\u2713\u2714", "\u274c\u2717\u2718"
-_ARROW = r"(?:[:=]|->|=>|\u2192|\u2014|\u2013)"  # arrow, em dash, en dash
+_ARROW = r"(?:[:=\uff1a]|->|=>|\u2192|\u2014|\u2013)"  # arrow, em dash, en dash
 
 
 def _load() -> dict[str, dict[str, str]]:
@@ -70,6 +70,7 @@ CONFIRMED = re.compile(
     re.IGNORECASE,
 )
 LISTED = _words("listing")
+DENYING = re.compile(rf"{_words('denying')}|n['\u2019]t\b", re.IGNORECASE)
 DENIED_BEFORE = re.compile(
     rf"(?:{_words('denying')}|n['\u2019]t)[ \t:]*(?:(?:\w+\s+)?(?:be|in|at|on|by|from|to)\s+)?"
     rf"{_NOUNS}[(\[]?\Z",

@@ -8,6 +8,7 @@ when it is first needed, answers one line after another, and is replaced when it
 
 import atexit
 import json
+import re
 import resource
 import select
 import subprocess
@@ -23,6 +24,7 @@ CPU_LIMIT_S = 3.0  # of one piece of work: a busy machine must not change a grad
 _WALL_LIMIT_S = 120.0  # of one piece, and of the start, whose imports take 2 s when idle
 _LOOK_EVERY_S = 0.1
 _MAX_MEMORY_BYTES = 2 * 1024**3
+_JOINING = re.compile(r"\b(?:or|and)\b")
 _MAX_CHARS = 1_000  # of an expression; a longer text is not a result
 
 
@@ -150,13 +152,27 @@ def _compare(gold: str, given: str) -> dict[str, object]:
     def expression(text: str) -> list[Any]:
         boxed = "\\boxed{" + text + "}"
         found: list[Any] = parse(boxed, parsing_timeout=None, fallback_mode="no_fallback")
-        return found
+        return [_meant(part, text) for part in found]
 
     left, right = expression(gold), expression(given)
     if not left:
         return {"error": "it is not a mathematical expression"}
     options = {"allow_set_relation_comp": True, "timeout_seconds": None}
     return {"equal": verify(left, right, **options) if right else None}
+
+
+def _meant(parsed: Any, text: str) -> Any:
+    """Return "x < 1 or x > 2" as a set of numbers, and i as the imaginary unit."""
+    import sympy
+
+    symbols = [*map(str, getattr(parsed, "free_symbols", ()))]
+    if symbols == ["i"] and isinstance(parsed, sympy.Expr):
+        return parsed.subs(dict.fromkeys(parsed.free_symbols, sympy.I))
+    joined = {"or": sympy.Or, "and": sympy.And}.get(" ".join({*_JOINING.findall(text)}))
+    if not joined or len(symbols) != 1 or not isinstance(parsed, sympy.FiniteSet):
+        return parsed
+    is_range = all(getattr(part, "rel_op", "") in ("<", ">", "<=", ">=") for part in parsed)
+    return joined(*parsed).as_set() if is_range else parsed
 
 
 def _validate(schema: Any, document: Any) -> dict[str, object]:

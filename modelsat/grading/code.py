@@ -1,14 +1,13 @@
 """Grade code by running given tests on it, in a sandbox."""
 
 import ast
-import re
 from typing import Any
 
+from modelsat.grading.answer_code import defines, find_code
 from modelsat.grading.final_answer import FinalAnswer
 from modelsat.grading.grade import Grade, GradedQuestion
 from modelsat.grading.sandbox import Limits, check_sandbox, run_code
 
-_BLOCK = re.compile(r"```[ \t]*(?:python3?|py)?[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL | re.I)
 _NUMBERS = {"timeout_s": (1, 600), "memory_mib": (64, 65_536)}  # settings, least and largest value
 
 
@@ -22,7 +21,7 @@ class CodeGrader:
     ``timeout_s`` (10) and ``memory_mib`` (1024).
     """
 
-    version = 1
+    version = 2
 
     def check(self, question: GradedQuestion) -> None:
         """Check that the tests are Python and the settings are known, and that code can be run.
@@ -55,7 +54,7 @@ class CodeGrader:
             raise ValueError(f"entry_point {question.args['entry_point']!r} is not a name")
         if not tests.body:
             raise ValueError("the gold answer holds no test")
-        if _defines(question.answer, "check") and "entry_point" not in question.args:
+        if defines(question.answer, "check") and "entry_point" not in question.args:
             raise ValueError("the tests define check, but entry_point is not set")
 
     def own_answer(self, question: GradedQuestion) -> str | None:
@@ -70,13 +69,13 @@ class CodeGrader:
             MachineError: the kernel cannot give the sandbox.
         """
         entry_point = question.args.get("entry_point")
-        code = find_code(answer.text, entry_point)
+        code = find_code(answer.text, entry_point, str(question.args.get("prefix", "")))
         if code is None:
             return Grade.without_result(answer, "holds no code")
         tests = question.answer
-        if entry_point and _defines(tests, "check"):
+        if entry_point and defines(tests, "check"):
             tests += f"\ncheck({entry_point})"
-        source = "\n\n".join([str(question.args.get("prefix", "")), code, tests])
+        source = f"{code}\n\n{tests}"
         settings: dict[str, Any] = {n: v for n, v in question.args.items() if n in _NUMBERS}
         reason = run_code(source, Limits(**settings))
         if reason is None:
@@ -84,25 +83,3 @@ class CodeGrader:
         if answer.is_cut:
             return Grade.without_result(answer, f"ends before it is complete: {reason}")
         return Grade.of_score(0.0, f"fails: {reason}")
-
-
-def find_code(text: str, entry_point: str | None = None) -> str | None:
-    """Return the code of an answer.
-
-    The last fenced block that defines the function asked for; without one, all blocks; without
-    blocks, the whole text if it is Python.
-    """
-    blocks = [block for block in _BLOCK.findall(text) if block.strip()]
-    defining = [block for block in blocks if entry_point and _defines(block, entry_point)]
-    if defining:
-        return str(defining[-1])
-    if blocks:
-        return "\n\n".join(blocks)
-    try:
-        return text if ast.parse(text).body else None
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def _defines(source: str, name: str) -> bool:
-    return bool(re.search(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{re.escape(name)}\b", source, re.M))

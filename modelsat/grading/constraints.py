@@ -77,7 +77,7 @@ def _is_in_language(text: str, settings: Settings) -> bool:
     if not letters or own < _MOST_OF_A_TEXT * len(letters):
         return False
     has_kana = len(_KANA.findall(text)) >= _SOME_OF_A_TEXT * len(letters)
-    return has_kana == (settings["of"] == "ja")
+    return bool(has_kana == (settings["of"] == "ja"))
 
 
 # Name, and how it is verified. `min` and `max` bound a count; `of` says what is counted or meant.

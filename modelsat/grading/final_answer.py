@@ -3,14 +3,17 @@
 import re
 from dataclasses import dataclass
 
-# What opens and closes reasoning in plain text, by family: DeepSeek and Qwen, Mistral, Kimi, Seed.
+from modelsat.grading.marked import whole_document
+
+# What opens and closes reasoning in plain text, by family: DeepSeek and Qwen, Mistral, Kimi, Seed,
+# Command A, MedGemma.
 _OPENING = (
     r"<(?:seed:)?(?:think|thinking|thought|thoughts|reasoning|analysis|scratchpad)>"
-    r"|\[THINK\]|\u25c1think\u25b7|<\|begin_of_thought\|>"
+    r"|\[THINK\]|\u25c1think\u25b7|<\|begin_of_thought\|>|<\|START_THINKING\|>|<unused94>"
 )
 _CLOSING = (
     r"</(?:seed:)?(?:think|thinking|thought|thoughts|reasoning|analysis|scratchpad)>"
-    r"|\[/THINK\]|\u25c1/think\u25b7|<\|end_of_thought\|>"
+    r"|\[/THINK\]|\u25c1/think\u25b7|<\|end_of_thought\|>|<\|END_THINKING\|>|<unused95>"
 )
 _BLOCK = re.compile(
     rf"(?:{_OPENING})((?:(?!{_OPENING}).)*?)(?:{_CLOSING})", re.DOTALL | re.IGNORECASE
@@ -18,12 +21,19 @@ _BLOCK = re.compile(
 _OPEN = re.compile(_OPENING, re.IGNORECASE)
 _CLOSE = re.compile(_CLOSING, re.IGNORECASE)
 # gpt-oss: <|channel|>analysis<|message|>...<|end|><|start|>assistant<|channel|>final<|message|>...
-_CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]*<\|message\|>", re.IGNORECASE)
+# A call of a tool is a message with a recipient, which stands before or after the channel's name:
+# <|channel|>commentary to=functions.f <|constrain|>json<|message|>{...}<|call|>
+_CHANNEL = re.compile(
+    r"(?P<to>\bto=[^\s<]{1,100}\s?)?<\|channel\|>\s*(?P<name>\w+)(?P<header>[^<]*)"
+    r"(?:<\|constrain\|>[^<]*)?<\|message\|>",
+    re.IGNORECASE,
+)
 # The same when the server has removed the special tokens.
 _BARE_CHANNEL = re.compile(r"\Aanalysis(?=[A-Z\s]).*?assistantfinal", re.DOTALL)
 _SPECIAL = re.compile(
     r"<\|(?:end|return|start|call|im_end|im_start|eot_id|end_of_text|endoftext|eom_id"
-    r"|begin_of_solution|end_of_solution)\|>(?:assistant)?|</s>|<eos>|<end_of_turn>"
+    r"|begin_of_solution|end_of_solution|START_RESPONSE|END_RESPONSE|END_OF_TURN_TOKEN)\|>"
+    r"(?:assistant)?|</s>|<eos>|<end_of_turn>"
 )
 # Shortened first: patterns that begin with optional space take quadratic time on long runs of it.
 _LONG_SPACE = re.compile(r"\s{200,}")
@@ -66,6 +76,9 @@ def read_answer(output: str, finish_reason: str | None = None) -> FinalAnswer:
         >>> read_answer("<think>Rome? No.</think>Paris")
         FinalAnswer(text='Paris', is_cut=False)
     """
+    # Tags in the texts of a JSON document are not marks of reasoning.
+    if output.strip().startswith(("{", "[")) and whole_document(output):
+        return FinalAnswer(output.strip(), finish_reason == "length")
     text, is_open = _without_channels(output)
     text = _LONG_SPACE.sub("\n\n", _BARE_CHANNEL.sub("", text))
     while _BLOCK.search(text):
@@ -81,11 +94,23 @@ def read_answer(output: str, finish_reason: str | None = None) -> FinalAnswer:
 
 
 def _without_channels(output: str) -> tuple[str, bool]:
-    """Return the text of the final channel, and whether it is missing; without channels, all."""
+    """Return the text of the final channel, or the calls of tools, and whether both are missing.
+
+    Without channels, the text is all of the output.
+    """
     channels = list(_CHANNEL.finditer(output))
     if not channels:
         return output, False
     last = channels[-1]
-    if last.group(1).lower() == "final":
+    if _is_call(last):
+        ends = [channel.start() for channel in channels[1:]] + [len(output)]
+        messages = zip(channels, ends, strict=True)
+        calls = [output[channel.start() : end] for channel, end in messages if _is_call(channel)]
+        return "\n".join(calls), False
+    if last["name"].lower() == "final":
         return output[last.end() :], False
     return "", True
+
+
+def _is_call(channel: re.Match[str]) -> bool:
+    return bool(channel["to"] or "to=" in channel["header"])

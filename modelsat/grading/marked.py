@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from modelsat.grading.fences import fenced_blocks
+
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
 _WRAPPER = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt)?|math(?:bf|rm|it|sf|tt)|boldsymbol|mbox|operatorname)\s*"
@@ -21,7 +23,7 @@ _TAG = re.compile(
 _BOLD = re.compile(r"\*\*([^*\n]{1,100})\*\*")
 _HASHES = re.compile(r"^\s*####[ \t]*(\S.*)$", re.MULTILINE)  # as in GSM8K's solutions
 _ESCAPED_BRACE = re.compile(r"\\([{}])")
-_FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
+_JSON_START = re.compile(r"[{\[]")
 _RESULT_KEYS = ("answer", "final_answer", "correct_answer", "choice", "option", "result")
 _MAX_BOXES = 5  # that are looked into, from the last
 _MAX_JSON_STARTS = 50  # of braces tried as the start of a document
@@ -81,30 +83,51 @@ def json_document(text: str) -> Any:
     """Return the JSON object or array of an answer: all of it, fenced, or amid prose.
 
     Returns:
-        The last document of several; None if there is none.
+        The last document of several; amid prose, an object before an array. None if there is none.
     """
-    if _ESCAPED_BRACE.search(text):  # in a box or a formula
-        text = _ESCAPED_BRACE.sub(r"\1", text)
-    for candidate in (text, *reversed(_FENCE.findall(text))):
-        try:
-            return json.loads(candidate)
-        except (ValueError, RecursionError):
-            continue
-    return _document_amid_prose(text)
+    return (json_documents(text) or [None])[-1]
 
 
-def _document_amid_prose(text: str) -> Any:
-    decoder, found, start, tries = json.JSONDecoder(), None, 0, 0
-    while (opening := re.compile(r"[{\[]").search(text, start)) and tries < _MAX_JSON_STARTS:
+def whole_document(text: str) -> list[Any]:
+    """Return the JSON document that a text is, in a list; an empty list if it is none."""
+    try:
+        return [json.loads(text)]
+    except (ValueError, RecursionError):
+        return []
+
+
+def json_documents(text: str) -> list[Any]:
+    """Return all JSON documents of an answer: all of it, or what is fenced, or amid prose.
+
+    Documents amid prose are objects and arrays; the arrays come first.
+    """
+    whole = whole_document(text)
+    if whole:
+        return whole
+    documents = _parts(text)
+    has_object = any(isinstance(document, dict) for document in documents)
+    if _ESCAPED_BRACE.search(text) and not has_object:  # in a box or a formula
+        unescaped = _ESCAPED_BRACE.sub(r"\1", text)
+        documents = whole_document(unescaped) or _parts(unescaped) or documents
+    return documents
+
+
+def _parts(text: str) -> list[Any]:
+    fenced = [document for block in fenced_blocks(text) for document in whole_document(block.text)]
+    return fenced or _amid_prose(text)
+
+
+def _amid_prose(text: str) -> list[Any]:
+    decoder, found, start, tries = json.JSONDecoder(), list[Any](), 0, 0
+    while (opening := _JSON_START.search(text, start)) and tries < _MAX_JSON_STARTS:
         tries += 1
         try:
             document, start = decoder.raw_decode(text, opening.start())
         except (ValueError, RecursionError):
             start = opening.end()
-            continue
-        if isinstance(document, dict) or not isinstance(found, dict):
-            found = document
-    return found
+        else:
+            found.append(document)
+    return sorted(found, key=lambda document: isinstance(document, dict))
 
 
 def unwrapped(text: str) -> str:

@@ -13,8 +13,8 @@ def regrade(outcomes: pa.Table, questions: Mapping[str, Mapping[str, Any]]) -> p
     """Grade every stored answer again.
 
     Rows without an answer (failed requests, imported outcomes without text), rows of other
-    questions and of imported questions without a gold answer stay as they are; so do rows that a judge or a vote graded, unless the question now
-    names another grader.
+    questions and of imported questions without a gold answer stay as they are; so do rows that a
+    judge or a vote graded, unless the question now names another grader.
 
     Args:
         outcomes: outcomes table, or one with more columns.

@@ -1,8 +1,6 @@
 """Grade structured output: JSON documents and calls of tools."""
 
 import json
-import re
-from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
@@ -12,9 +10,7 @@ from modelsat.grading.bounded_work import WORKER, LimitExceeded
 from modelsat.grading.final_answer import FinalAnswer
 from modelsat.grading.grade import Grade, GradedQuestion
 from modelsat.grading.schema import validator
-
-_Call = tuple[str, dict[str, Any]]  # name and arguments
-_TOOL_CALL = re.compile(r"<tool_call>\s*(.*?)\s*(?:</tool_call>|\Z)", re.DOTALL)
+from modelsat.grading.tool_calls import Written, calls_in, said_calls
 
 
 class JsonSchemaGrader:
@@ -24,7 +20,7 @@ class JsonSchemaGrader:
     that are right. The gold answer is JSON; empty if only the schema matters.
     """
 
-    version = 1
+    version = 2
 
     def check(self, question: GradedQuestion) -> None:
         """Check schema and gold answer, and that one fits the other."""
@@ -54,9 +50,10 @@ class JsonSchemaGrader:
 
     def grade(self, question: GradedQuestion, answer: FinalAnswer) -> Grade:
         """Validate the answer's document and compare its fields."""
-        document = marked.json_document(answer.text)
-        if document is None:
+        documents = marked.json_documents(answer.text)
+        if not documents:
             return Grade.without_result(answer, "has no JSON document")
+        document = documents[-1]
         schema = question.args.get("schema")
         if schema is not None:
             try:
@@ -76,11 +73,11 @@ class ToolCallGrader:
     """The answer calls the tools of the gold answer, in any order.
 
     The gold answer is JSON: ``{"name": ..., "arguments": {...}}`` or a list of them; an empty list
-    means that no tool may be called. An answer holds calls as the OpenAI API returns them, or in
-    ``<tool_call>`` tags, or as JSON. There are no settings.
+    means that no tool may be called. :mod:`modelsat.grading.tool_calls` lists the formats of calls
+    in an answer. There are no settings.
     """
 
-    version = 1
+    version = 2
 
     def check(self, question: GradedQuestion) -> None:
         """Check that the gold answer lists calls."""
@@ -91,7 +88,7 @@ class ToolCallGrader:
         except ValueError as error:
             raise ValueError(f"the gold answer {question.answer!r} is not JSON: {error}") from None
         members = gold if isinstance(gold, list) else [gold]
-        if len(list(_calls(gold))) != len(members):
+        if len(list(calls_in(gold))) != len(members):
             raise ValueError(
                 f"the gold answer {question.answer!r} must be calls, each with name and arguments"
             )
@@ -102,14 +99,16 @@ class ToolCallGrader:
 
     def grade(self, question: GradedQuestion, answer: FinalAnswer) -> Grade:
         """Compare names and arguments."""
-        wanted = list(_calls(json.loads(question.answer)))
-        said = list(_said_calls(answer.text))
+        wanted = list(calls_in(json.loads(question.answer)))
+        said = said_calls(answer.text)
         if not said and wanted:
             return Grade.without_result(answer, "calls no tool")
         for name, arguments in wanted:
             place = next(
                 (i for i, call in enumerate(said) if _same([name, arguments], [*call])), None
             )
+            if place is None and answer.is_cut:
+                return Grade.without_result(answer, f"ends before it calls {name!r} as wanted")
             if place is None:
                 return Grade.of_score(0.0, f"does not call {name!r} as wanted")
             del said[place]
@@ -135,6 +134,8 @@ def _share_of_fields(gold: Any, document: Any) -> float:
 
 def _same(one: Any, other: Any) -> bool:
     """Compare JSON values: 1 is 1.0 but neither true nor "1"; spaces around text do not count."""
+    if isinstance(other, Written):
+        return any(_same(one, value) for value in other.values())
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, str) and isinstance(other, str):
@@ -144,33 +145,3 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_same, one, other))
     return bool(one == other)
-
-
-def _said_calls(text: str) -> Iterator[_Call]:
-    tagged = _TOOL_CALL.findall(text)
-    for part in tagged or [text]:
-        yield from _calls(marked.json_document(part))
-
-
-def _calls(document: Any) -> Iterator[_Call]:
-    """Yield name and arguments of every call in a document of one of the usual shapes."""
-    if isinstance(document, list):
-        for member in document:
-            yield from _calls(member)
-        return
-    if not isinstance(document, dict):
-        return
-    if "tool_calls" in document:
-        yield from _calls(document["tool_calls"])
-        return
-    call = document.get("function", document)
-    if not isinstance(call, dict) or not isinstance(call.get("name"), str):
-        return
-    arguments = call.get("arguments", call.get("parameters", {}))
-    if isinstance(arguments, str):  # the OpenAI API encodes them once more
-        try:
-            arguments = json.loads(arguments or "{}")
-        except ValueError:
-            return
-    if isinstance(arguments, dict):
-        yield call["name"], arguments

@@ -41,7 +41,7 @@ class AnswerParser:
     ) -> None:
         self._tokenizer = tokenizer
         self._arguments = {**source.template_arguments}
-        self._arguments.pop("chat_template", None)  # the template itself is no argument
+        self._arguments.pop("chat_template", None)  # parsers do not read the template
         self._reads_calls = tool_parser is not None
         try:
             self._class = _parser_class(reasoning_parser, tool_parser)
@@ -110,7 +110,7 @@ def answer_parser(
         tokenizer: the loaded tokenizer.
 
     Raises:
-        ZooError: a plugin is no file; or as :class:`AnswerParser`.
+        ZooError: a plugin is not a file; or as :class:`AnswerParser`.
     """
     reasoning = engine_kwargs.get("reasoning_parser") or None
     tools = engine_kwargs.get("tool_call_parser") or None
@@ -121,7 +121,7 @@ def answer_parser(
     for name in _PLUGINS:
         if plugin := engine_kwargs.get(name):
             if not Path(plugin).is_file():
-                raise ZooError(f"candidate {source.candidate!r}: {name} {plugin!r} is no file")
+                raise ZooError(f"candidate {source.candidate!r}: {name} {plugin!r} is not a file")
             _import_plugin(name, plugin)
     return AnswerParser(source, reasoning, tools, tokenizer)
 

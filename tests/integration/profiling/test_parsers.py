@@ -89,7 +89,7 @@ def test_a_parser_that_cannot_be_used_is_refused(parser: str, reason: str, token
 
 def test_a_plugin_that_does_not_exist_is_named(tokenizer: Any, tmp_path: Path) -> None:
     options = {"reasoning_parser": "mine", "reasoning_parser_plugin": str(tmp_path / "gone.py")}
-    with pytest.raises(ZooError, match=r"gone\.py' is no file"):
+    with pytest.raises(ZooError, match=r"gone\.py' is not a file"):
         answer_parser(TokenizerSource("thinker", "a/b"), options, tokenizer)
 
 

@@ -35,6 +35,7 @@ def test_a_choice_states_its_gold_answer_in_any_usual_form(gold: str) -> None:
         ({"answer": "far", "grader": "number"}, "'far' is not a number"),
         ({"answer": "1", "grader": "number", "grader_args": '{"tolerance": -1}'}, "at least 0"),
         ({"answer": "1", "grader": "number", "grader_args": '{"near": 1}'}, "unknown setting"),
+        ({"answer": "hello world", "grader": "math"}, "is prose; use the grader text"),
         ({"answer": "\\frac{", "grader": "math"}, "not a mathematical expression"),
         ({"answer": "[]", "grader": "contains"}, "the gold answer is empty"),
         ({"answer": "x", "grader": "contains", "grader_args": '{"require": "some"}'}, "all, any"),
