@@ -66,7 +66,7 @@ def test_gold_answers_are_checked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"answer": "two", "grader": "number"},
+        {"answer": "several", "grader": "number"},
         {"answer": "B", "n_choices": "2"},
         {"n_choices": 2.5},
         {"answer": "2", "grader": "no such"},
