@@ -26,6 +26,7 @@ def test_a_misspelt_engine_option_is_named_and_nothing_is_left(
     zoo = yaml.safe_load(artifacts.zoo.read_text())
     zoo["candidates"][1]["llm_config"]["engine_kwargs"]["max_modle_len"] = 64
     zoo["candidates"][0] = remote_entry(zoo["candidates"][0]["name"], "http://127.0.0.1:1/v1")
+    zoo["candidates"][2]["same_engine_as"] = zoo["candidates"][1]["name"]
     path = tmp_path / "zoo.yaml"
     path.write_text(yaml.safe_dump(zoo))
     with pytest.raises(ZooError, match=r"tiny-elastic.*max_modle_len"):

@@ -45,7 +45,7 @@ def test_ctrl_c_while_everything_starts_stops_everything(artifacts: Artifacts, t
     process = start_serve(write_config(tmp_path / "serve.yaml", artifacts.config()))
     try:
         lines = iter(process.stdout.readline, "")
-        assert any(line.startswith("starting 2 candidates") for line in lines)
+        assert any(line.startswith("starting 3 candidates") for line in lines)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal sends Ctrl-C: to the whole group
         _output, errors = process.communicate(timeout=120)
     finally:
