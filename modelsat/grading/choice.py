@@ -6,7 +6,8 @@ that finds an option decides, and the last place that a rule finds:
 
 1. a marked result: a box, a JSON field, a tag, a line after ``####``;
 2. nothing but an option: "B", "(b)", "B. Paris", "Paris";
-3. a statement that announces, confirms or concludes it;
+3. a statement that announces, confirms or concludes it, or corrects an earlier one, or a last
+   sentence that is nothing but a letter;
 4. a letter at the start of the answer or alone on its last line;
 5. the text of one option in the last sentence, or in the whole answer;
 6. the only letter in the last sentence, or in the whole answer.
@@ -155,7 +156,7 @@ def _named(answer: FinalAnswer, options: Options) -> set[str]:
 
 
 def _whole(text: str, options: Options) -> set[str]:
-    """Return the options named by a text that says nothing else."""
+    """Return the options named by a text that says nothing else, also line by line or by place."""
     by_text = options.equal_to(text)
     lines = text.split("\n")
     if len(lines) > 1 and all(line.strip(" .()") in options.texts for line in lines):
