@@ -156,7 +156,7 @@ def _named(answer: FinalAnswer, options: Options) -> set[str]:
 
 
 def _whole(text: str, options: Options) -> set[str]:
-    """Return the options named by a text that says nothing else, also line by line or by place."""
+    """Return the options named by a text that says nothing else: "B", "B. Tin", "the last one"."""
     by_text = options.equal_to(text)
     lines = text.split("\n")
     if len(lines) > 1 and all(line.strip(" .()") in options.texts for line in lines):

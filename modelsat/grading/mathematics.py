@@ -31,8 +31,9 @@ class NumberGrader:
         for name, value in question.args.items():
             if name not in ("tolerance", "relative_tolerance"):
                 raise ValueError(f"unknown setting {name!r}; tolerance or relative_tolerance")
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-                raise ValueError(f"{name} is {value!r}; it must be a number of at least 0")
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not is_number or not 0 <= value < math.inf:
+                raise ValueError(f"{name} is {value!r}; it must be a finite number of at least 0")
 
     def own_answer(self, question: GradedQuestion) -> str | None:
         """Return the gold answer."""

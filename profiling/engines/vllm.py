@@ -152,17 +152,24 @@ def tokenizer_source(candidate: VllmCandidate) -> TokenizerSource:
         # As in vLLM: the revision of the weights, unless the tokenizer has its own.
         revision=options.get("tokenizer_revision") or options.get("revision"),
         trust_remote_code=bool(options.get("trust_remote_code", False)),
-        template_arguments=candidate.generation.template_arguments | _own_template(options),
+        template_arguments=candidate.generation.template_arguments | _own_template(candidate),
     )
 
 
-def _own_template(options: Mapping[str, Any]) -> dict[str, Any]:
+def _own_template(candidate: VllmCandidate) -> dict[str, Any]:
     """Return the chat template that the zoo gives in place of the tokenizer's: text or file."""
-    template = options.get("chat_template")
+    template = candidate.engine_kwargs.get("chat_template")
     if not template:
         return {}
-    is_file = "{" not in template and Path(template).is_file()
-    return {"chat_template": Path(template).read_text("utf-8") if is_file else template}
+    if "{" in template:
+        return {"chat_template": template}
+    try:
+        return {"chat_template": Path(template).read_text(encoding="utf-8")}
+    except OSError as error:
+        raise ZooError(
+            f"candidate {candidate.name!r}: chat_template {template!r} cannot be read: "
+            f"{error.strerror}; give a file, or the template's text"
+        ) from None
 
 
 def _with_named_groups(options: dict[str, Any], groups: str) -> dict[str, Any]:

@@ -34,6 +34,7 @@ def test_a_choice_states_its_gold_answer_in_any_usual_form(gold: str) -> None:
         ({"answer": "x", "grader_args": '{"metric": "bleu"}'}, "exact or f1"),
         ({"answer": "far", "grader": "number"}, "'far' is not a number"),
         ({"answer": "1", "grader": "number", "grader_args": '{"tolerance": -1}'}, "at least 0"),
+        ({"answer": "1", "grader": "number", "grader_args": '{"tolerance": Infinity}'}, "finite"),
         ({"answer": "1", "grader": "number", "grader_args": '{"near": 1}'}, "unknown setting"),
         ({"answer": "hello world", "grader": "math"}, "is prose; use the grader text"),
         ({"answer": "\\frac{", "grader": "math"}, "not a mathematical expression"),

@@ -27,6 +27,7 @@ from profiling.rendering import (
 from tests.support.drawn_images import drawn
 
 WORDS = ["<s>", "<unk>", "<user>", "<assistant>", "how", "many", "?", "Answer:", "A", "B", "yes"]
+OWN = "<user> how many ?"
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %} <user> {{ m['content'] }}{% endfor %}"
     "{% if add_generation_prompt %} <assistant>{% endif %}"
@@ -48,6 +49,17 @@ def _of_vllm(source: Path | str, **engine_kwargs: str) -> TokenizerSource:
     return tokenizer_source(
         VllmCandidate(name="m", engine="vllm", context_window=8, llm_config=llm_config)
     )
+
+
+def test_a_chat_template_of_the_zoo_takes_the_place_of_the_tokenizers(tmp_path: Path) -> None:
+    _saved(tmp_path / "m", None)
+    (tmp_path / "own.jinja").write_text("<user> how {{ messages[0]['content'] }}")
+    for template in (str(tmp_path / "own.jinja"), "<user> how {{ messages[0]['content'] }}"):
+        source = _of_vllm(tmp_path / "m", chat_template=template)
+        table, _ = render_prompts(_questions(["many ?"], [None]), source, Prompts())
+        assert table["tokenized_prompt"].to_pylist() == [[WORDS.index(w) for w in OWN.split()]]
+    with pytest.raises(ZooError, match=r"'m': chat_template .*gone\.jinja' cannot be read"):
+        _of_vllm(tmp_path / "m", chat_template=str(tmp_path / "gone.jinja"))
 
 
 def _questions(prompts: list[str], n_choices: list[int | None]) -> pa.Table:
