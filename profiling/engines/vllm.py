@@ -146,30 +146,16 @@ class Engine(ProfilingEngine):
 def tokenizer_source(candidate: VllmCandidate) -> TokenizerSource:
     """Return the tokenizer that vLLM would load for a candidate."""
     options = candidate.engine_kwargs
+    template = candidate.chat_template
+    own = {"chat_template": template} if template else {}
     return TokenizerSource(
         candidate=candidate.name,
         source=str(options.get("tokenizer") or candidate.source),
         # As in vLLM: the revision of the weights, unless the tokenizer has its own.
         revision=options.get("tokenizer_revision") or options.get("revision"),
         trust_remote_code=bool(options.get("trust_remote_code", False)),
-        template_arguments=candidate.generation.template_arguments | _own_template(candidate),
+        template_arguments=candidate.generation.template_arguments | own,
     )
-
-
-def _own_template(candidate: VllmCandidate) -> dict[str, Any]:
-    """Return the chat template that the zoo gives in place of the tokenizer's: text or file."""
-    template = candidate.engine_kwargs.get("chat_template")
-    if not template:
-        return {}
-    if "{" in template:
-        return {"chat_template": template}
-    try:
-        return {"chat_template": Path(template).read_text(encoding="utf-8")}
-    except OSError as error:
-        raise ZooError(
-            f"candidate {candidate.name!r}: chat_template {template!r} cannot be read: "
-            f"{error.strerror}; give a file, or the template's text"
-        ) from None
 
 
 def _with_named_groups(options: dict[str, Any], groups: str) -> dict[str, Any]:

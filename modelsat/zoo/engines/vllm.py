@@ -86,10 +86,40 @@ class VllmCandidate(Candidate):
         """Engine options as written in the zoo file."""
         return dict(self.llm_config.get("engine_kwargs") or {})
 
+    @property
+    def chat_template(self) -> str | None:
+        """Text of the chat template that the zoo gives in place of the tokenizer's, if any.
+
+        Raises:
+            ZooError: the zoo names a file that cannot be read.
+        """
+        template: str | None = self.engine_kwargs.get("chat_template")
+        if not template or not self._names_template_file:
+            return template or None
+        try:
+            return Path(template).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise ZooError(
+                f"candidate {self.name!r}: chat_template {template!r} cannot be read: {reason}; "
+                "give a file, or the template's text"
+            ) from None
+
+    @property
+    def _names_template_file(self) -> bool:
+        template = self.engine_kwargs.get("chat_template")
+        return bool(template) and "{" not in template
+
     def content_hash(self) -> str:
-        """Return a hash of the weights, the engine options and the generation."""
+        """Return a hash of the weights, the engine options, the chat template and the generation.
+
+        Raises:
+            ZooError: the chat template's file cannot be read.
+        """
         weights = directory_hash(self.source) if self.is_directory else self.source
-        engine = {"weights": weights, "engine_kwargs": self.engine_kwargs}
+        engine: dict[str, Any] = {"weights": weights, "engine_kwargs": self.engine_kwargs}
+        if self._names_template_file:
+            engine["chat_template"] = self.chat_template
         return content_hash({**engine, **self.generation.content()})
 
     def check_source(self) -> None:

@@ -42,6 +42,19 @@ def test_hashes_are_stable_across_releases(tmp_path: Path) -> None:
     assert _remote(api_key_env="KEY").content_hash() == "1999bc8e2c7f9ead"
 
 
+def test_a_changed_chat_template_file_is_another_candidate(tmp_path: Path) -> None:
+    template = tmp_path / "chat.jinja"
+    template.write_text("{{ messages }}")
+    candidate = _local("org/model", chat_template=str(template))
+    before = candidate.content_hash()
+    assert _local("org/model", chat_template=str(template)).content_hash() == before
+    template.write_text("{{ messages[-1] }}")
+    assert candidate.content_hash() != before
+    template.write_bytes(b"\xff{{ messages }}")
+    with pytest.raises(ZooError, match="chat_template .* cannot be read: it is not UTF-8 text"):
+        candidate.content_hash()
+
+
 def test_table_maps_engines_to_types() -> None:
     for engine, candidate_type in CANDIDATE_TYPES.items():
         assert candidate_type.model_fields["engine"].annotation.__args__ == (engine,)
