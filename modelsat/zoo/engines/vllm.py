@@ -107,7 +107,7 @@ class VllmCandidate(Candidate):
 
     @property
     def _names_template_file(self) -> bool:
-        template = self.engine_kwargs.get("chat_template")
+        template = self.engine_kwargs.get("chat_template") or ""
         return bool(template) and "{" not in template
 
     def content_hash(self) -> str:
