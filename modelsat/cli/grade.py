@@ -81,6 +81,12 @@ def regrade(
     for row in filter(has_gold, rows.values()):
         check_question(row)
     before = read_table(OUTCOMES, outcomes)
+    num_unknown = sum(name not in rows for name in before["question_id"].to_pylist())
+    if num_unknown == before.num_rows:
+        raise ArtifactError(
+            f"{outcomes}: none of its {num_unknown} rows is of a question of {questions}; give the "
+            "questions table that was answered"
+        )
     after = regrade_table(before, rows)
     manifest = {**read_manifest(outcomes), "graders": grader_versions(rows.values())}
     write_table(OUTCOMES, after, out or outcomes, manifest)
@@ -89,13 +95,15 @@ def regrade(
         "num_rows": after.num_rows,
         "num_changed": num_changed(before, after),
         "num_without_answer": before["output"].null_count,
+        "num_without_question": num_unknown,
     }
     if as_json:
         print_json(facts)
         return
     typer.echo(
         f"{facts['outcomes']}: {facts['num_changed']} of {facts['num_rows']} grades changed; "
-        f"{facts['num_without_answer']} rows hold no answer and stay"
+        f"{facts['num_without_answer']} rows hold no answer and {num_unknown} are of other "
+        "questions; they stay"
     )
 
 

@@ -18,6 +18,7 @@ from modelsat.errors import ArtifactError
 from modelsat.evaluation_logs.answer import LeftOut, LoggedAnswer
 from modelsat.grading.choice import gold_letter
 from modelsat.grading.grade import GradedQuestion
+from modelsat.grading.graders import check_question
 from modelsat.progress import Progress
 
 QUESTIONS_FILE = "questions.parquet"
@@ -176,11 +177,12 @@ class _Aligner:
                 return None, None
             row = self._known[text]
             digest = blake2b(row["question_id"].encode(), digest_size=16).digest()
-            stated = (row["answer"].strip().casefold(), answer.answer.strip().casefold())
+            stated = (_comparable_gold(row), _comparable_gold(row | {"answer": answer.answer}))
             if all(stated) and stated[0] != stated[1]:
                 self._left_out.add("answers whose gold answer is not the table's")
                 return None, None
-        gold = hash(answer.answer) if answer.answer else None
+        stated_gold = _comparable_gold(row | {"answer": answer.answer})
+        gold = hash(stated_gold) if stated_gold else None
         if None not in (gold, self._gold.get(digest)) and gold != self._gold[digest]:
             self._left_out.add("answers whose question has another gold answer in another row")
             return None, None
@@ -200,14 +202,38 @@ class _Aligner:
         return (row if is_new else None), outcome
 
     def _checked_gold(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Return the gold answer of a choice as its letter; without it if it names no option."""
-        if not row["n_choices"] or not row["answer"] or row["grader"]:
+        """Return the gold answer of a choice as its letter; without it if it is unusable."""
+        if not row["answer"]:
             return {}
-        letter = gold_letter(GradedQuestion(row["prompt"], row["answer"], row["n_choices"], {}))
-        if letter is None:
-            self._left_out.add("gold answers that name no option; the questions are kept without")
-            return {"answer": "", "n_choices": None}
-        return {"answer": letter}
+        if row["n_choices"] and not row["grader"]:
+            letter = _letter(row)
+            if letter is None:
+                self._left_out.add(
+                    "gold answers that name no option; the questions are kept without"
+                )
+                return {"answer": "", "n_choices": None}
+            return {"answer": letter}
+        try:
+            check_question(row)
+        except ArtifactError:
+            self._left_out.add(
+                "gold answers that their own grader refuses; the questions are kept without"
+            )
+            return {"answer": ""}
+        return {}
+
+
+def _letter(row: Mapping[str, Any]) -> str | None:
+    return gold_letter(GradedQuestion(row["prompt"], row["answer"], row["n_choices"], {}))
+
+
+def _comparable_gold(row: Mapping[str, Any]) -> str:
+    """Return a gold answer in the form in which those of several rows are compared."""
+    gold = " ".join(row["answer"].casefold().split())
+    is_letter = len(gold) == 1 and gold.isalpha()
+    if gold and not is_letter and row["n_choices"] and not row["grader"]:
+        return (_letter(row) or gold).casefold()
+    return gold
 
 
 def comparable_prompt(prompt: str) -> str:

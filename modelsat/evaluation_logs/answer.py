@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +128,42 @@ def _number(value: Any) -> Any:
         return None
 
 
+def read_output(value: Any) -> str | None:
+    """Return the text of an answer; of a chat, its last message by the assistant."""
+    if _is_chat(value):
+        said = [message for message in value if message.get("role") == "assistant"]
+        return read_text(said[-1]) if said else None
+    return read_text(value)
+
+
 def read_text(value: Any) -> str | None:
-    """Return the text of a value: itself, a number's, or the last message's or part's of a chat."""
+    """Return the text of a value: itself, a number's, or that of a chat's messages.
+
+    A chat is the text of its messages up to the last one by a user, line by line: conversations
+    that differ before it are different questions. System messages are left out.
+    """
     if isinstance(value, str | int | float):
         return str(value)
     if isinstance(value, dict):
         return read_text(value.get("content", value.get("text", value.get("prompt"))))
     if isinstance(value, list):
-        if value and isinstance(value[-1], dict) and "role" in value[-1]:
-            users = [message for message in value if message.get("role") == "user"]
-            return read_text(users[-1]) if users else None
+        if _is_chat(value):
+            value = _up_to_last_user(value)
         texts = [text for part in value if (text := read_text(part)) is not None]
         return "\n".join(texts) if texts else None
     return None
+
+
+def _is_chat(value: Any) -> TypeGuard[list[dict[str, Any]]]:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(message, dict) and "role" in message for message in value)
+    )
+
+
+def _up_to_last_user(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    said = [one for one in messages if one["role"] not in ("system", "developer")]
+    while said and said[-1]["role"] != "user":
+        said.pop()
+    return said

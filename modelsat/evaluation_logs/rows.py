@@ -134,8 +134,15 @@ def _csv_rows(path: Path, delimiter: str) -> Iterator[Row]:
     csv.field_size_limit(_MAX_FIELD_BYTES)
     with _opened(path) as file:
         try:
-            for row in csv.DictReader(file, delimiter=delimiter):
-                yield {name: value for name, value in row.items() if name is not None}
+            rows = csv.DictReader(file, delimiter=delimiter)
+            _check_names([name or None for name in rows.fieldnames or ()], path)
+            for row in rows:
+                if None in row:
+                    raise ArtifactError(
+                        f"{path}, line {rows.line_num}: {len(row[None])} more cells than columns; "
+                        "quote cells that hold the separator"
+                    )
+                yield row
         except csv.Error as error:
             raise ArtifactError(f"{path} is not readable: {error}") from None
 

@@ -68,7 +68,9 @@ class RegexGrader:
     version = 1
 
     def check(self, question: GradedQuestion) -> None:
-        """Check that the expression compiles."""
+        """Check that there is an expression, and that it compiles."""
+        if not question.answer:
+            raise ValueError("the gold answer is empty; give an expression")
         try:
             regex.compile(question.answer)
         except regex.error as error:

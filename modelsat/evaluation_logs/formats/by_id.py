@@ -11,7 +11,7 @@ from statistics import mean
 from typing import Any
 
 from modelsat.errors import ArtifactError
-from modelsat.evaluation_logs.answer import LeftOut, LoggedAnswer, read_text
+from modelsat.evaluation_logs.answer import LeftOut, LoggedAnswer, read_output
 from modelsat.evaluation_logs.rows import Row, files_in, json_document, json_lines
 
 
@@ -92,5 +92,5 @@ def _answer(candidate: str, question_id: str, score: float, output: Any = None) 
         question_id=question_id,
         score=score,
         task="",
-        output=read_text(output),
+        output=read_output(output),
     )

@@ -12,6 +12,7 @@ from modelsat.evaluation_logs.answer import (
     LoggedAnswer,
     read_amount,
     read_count,
+    read_output,
     read_score,
     read_text,
 )
@@ -64,7 +65,7 @@ def _answer(record: Row, candidate: str, dataset: str, score: float) -> LoggedAn
         task=dataset,
         benchmark=dataset,
         answer=_text(record.get("ground_truth")),
-        output=read_text(record.get("raw_output")) or _text(record.get("prediction")),
+        output=read_output(record.get("raw_output")) or _text(record.get("prediction")),
         prompt_tokens=read_count(record.get("prompt_tokens")),
         completion_tokens=read_count(record.get("completion_tokens")),
         cost_usd=cost or None,  # 0 stands for a model without a price

@@ -6,8 +6,11 @@ a JSON list. The prompt that a model got holds worked examples and its own chat 
 questions are aligned by the document that they were made from.
 """
 
+import ast
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
@@ -86,8 +89,8 @@ def _candidate(folder: Path) -> str:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8") as file:
-        is_list = file.read(1) == "["
+    with path.open("rb") as file:
+        is_list = file.read(1) == b"["
     return json_rows(path) if is_list else json_lines(path)
 
 
@@ -106,7 +109,7 @@ def _answer(row: Row, candidate: str, task: str, score: float) -> LoggedAnswer:
     found = row.get("doc")
     doc = found if isinstance(found, dict) else {}
     responses = row.get("filtered_resps") or row.get("resps") or []
-    gold, grader, output = str(row.get("target", "")), None, read_text(row.get("resps")) or ""
+    gold, grader, output = _gold(row.get("target", "")), None, read_text(row.get("resps")) or ""
     is_choice = 1 < len(responses) <= len(ascii_uppercase) and all(map(_is_likelihood, responses))
     options = _options(doc, row) if is_choice else []
     if is_choice:
@@ -126,6 +129,16 @@ def _answer(row: Row, candidate: str, task: str, score: float) -> LoggedAnswer:
         grader=grader,
         output=output,
     )
+
+
+def _gold(target: Any) -> str:
+    """Return a gold answer; several references, also as Python writes a list, as a JSON list."""
+    if isinstance(target, str) and target.startswith("["):
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            target = ast.literal_eval(target)
+    if isinstance(target, list) and target and all(isinstance(one, str) for one in target):
+        return json.dumps(target, ensure_ascii=False)
+    return str(target)
 
 
 def _question(doc: Mapping[str, Any], options: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from modelsat.evaluation_logs.answer import (
     LoggedAnswer,
     read_amount,
     read_count,
+    read_output,
     read_score,
     read_text,
 )
@@ -60,7 +61,9 @@ def read_mapped(
             if number == 0:
                 _check_columns(row, columns, path)
             values = {field: value_at(row, column) for field, column in columns.items()}
-            answer = _answer(values, path.name.partition(".")[0])
+            if "candidate" not in columns:
+                values["candidate"] = path.name.partition(".")[0]
+            answer = _answer(values)
             if answer is None:
                 left_out.add("rows without a score between 0 and 1")
             else:
@@ -83,20 +86,20 @@ def _check_columns(row: Row, columns: Mapping[str, str], path: Path) -> None:
         )
 
 
-def _answer(values: Mapping[str, Any], file_name: str) -> LoggedAnswer | None:
+def _answer(values: Mapping[str, Any]) -> LoggedAnswer | None:
     score = read_score(values["score"])
     if score is None:
         return None
     return LoggedAnswer(
-        candidate=_name(values.get("candidate")) or file_name,
+        candidate=_name(values["candidate"]),
         prompt=read_text(values["prompt"]) or "",
         score=score,
         task=str(values.get("task") or ""),
         benchmark=str(values.get("benchmark") or ""),
         answer="" if values.get("answer") is None else str(values["answer"]),
         n_choices=read_count(values.get("n_choices")),
-        output=read_text(values.get("output")),
-        finish_reason=values.get("finish_reason"),
+        output=read_output(values.get("output")),
+        finish_reason=read_text(values.get("finish_reason")),
         prompt_tokens=read_count(values.get("prompt_tokens")),
         completion_tokens=read_count(values.get("completion_tokens")),
         latency_s=read_amount(values.get("latency_s")),
@@ -107,4 +110,4 @@ def _answer(values: Mapping[str, Any], file_name: str) -> LoggedAnswer | None:
 def _name(value: Any) -> str:
     if value is not None and not isinstance(value, str | int):
         raise ArtifactError(f"a candidate is named {value!r}; a name must be a text")
-    return str(value or "")
+    return "" if value is None else str(value)

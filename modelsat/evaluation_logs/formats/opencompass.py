@@ -8,7 +8,13 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from modelsat.evaluation_logs.answer import LeftOut, LoggedAnswer, read_score, read_text
+from modelsat.evaluation_logs.answer import (
+    LeftOut,
+    LoggedAnswer,
+    read_output,
+    read_score,
+    read_text,
+)
 from modelsat.evaluation_logs.rows import Row, files_in, json_document
 
 _RIGHT = ("correct", "is_correct", "cascade_correct")
@@ -58,16 +64,20 @@ def _answer(row: Row, candidate: str, dataset: str, score: float) -> LoggedAnswe
         task=dataset,
         benchmark=dataset.partition("_")[0],
         answer=str(row.get("gold") or ""),
-        output=read_text(row.get("prediction")),
+        output=read_output(row.get("prediction")),
     )
 
 
 def _prompt(value: Any) -> str:
-    """Return the question: the last message of a user, or a whole text."""
+    """Return the question: the last message of a user, or a whole text.
+
+    Messages before it are worked examples.
+    """
     if isinstance(value, list):
         value = [
             {"role": _SPEAKERS.get(str(turn.get("role"))), "content": turn.get("prompt")}
             for turn in value
             if isinstance(turn, dict)
         ]
+        value = [turn for turn in value if turn["role"] == "user"][-1:]
     return read_text(value) or ""

@@ -12,8 +12,8 @@ from modelsat.evaluation_logs.answer import (
     LoggedAnswer,
     read_amount,
     read_count,
+    read_output,
     read_score,
-    read_text,
 )
 from modelsat.evaluation_logs.rows import Row, files_in, table_rows
 
@@ -45,7 +45,7 @@ def _answer(row: Row, judged: Row, file_name: str, score: float) -> LoggedAnswer
         task=dataset,
         benchmark=dataset.partition("_")[0],
         answer=_gold(judged.get("ground_truth")),
-        output=read_text(result.get("generated_answer")),
+        output=read_output(result.get("generated_answer")),
         prompt_tokens=read_count(usage.get("input_tokens")),
         completion_tokens=read_count(usage.get("output_tokens")),
         cost_usd=read_amount(judged.get("inference_cost", row.get("cost"))),

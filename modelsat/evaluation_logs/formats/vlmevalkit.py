@@ -9,7 +9,13 @@ from pathlib import Path
 from string import ascii_uppercase
 
 from modelsat.errors import ArtifactError
-from modelsat.evaluation_logs.answer import LeftOut, LoggedAnswer, read_score, read_text
+from modelsat.evaluation_logs.answer import (
+    LeftOut,
+    LoggedAnswer,
+    read_output,
+    read_score,
+    read_text,
+)
 from modelsat.evaluation_logs.rows import Row, files_in, table_rows
 
 _PATTERNS = tuple(
@@ -57,5 +63,5 @@ def _answer(row: Row, candidate: str, dataset: str, score: float) -> LoggedAnswe
         benchmark=dataset,
         answer=read_text(row.get("answer")) or "",
         n_choices=len(options) or None,
-        output=read_text(row.get("prediction")),
+        output=read_output(row.get("prediction")),
     )

@@ -97,10 +97,16 @@ def test_stored_answers_are_graded_as_the_questions_say_now(tmp_path: Path) -> N
     said = run(
         "regrade", *options, tmp_path / "outcomes.parquet", "--out", tmp_path / "new.parquet"
     )
-    assert "1 of 3 grades changed; 2 rows hold no answer and stay" in said
+    assert "1 of 3 grades changed; 2 rows hold no answer and 0 are of other questions" in said
     after = read_table(OUTCOMES, tmp_path / "new.parquet").to_pylist()
     assert [row["correct"] for row in after] == [1.0, 1.0, None]
     assert [row["grader"] for row in after] == ["number", None, None]
     manifest = read_manifest(tmp_path / "new.parquet")
     assert (manifest["made"], list(manifest["graders"])) == ("here", ["number"])
     assert read_table(OUTCOMES, tmp_path / "outcomes.parquet")["correct"].to_pylist()[0] == 0.0
+    write_table(QUESTIONS, [question | {"question_id": "q2"}], tmp_path / "questions.parquet")
+    refused = CliRunner().invoke(
+        app, ["regrade", *map(str, options), str(tmp_path / "outcomes.parquet")]
+    )
+    assert refused.exit_code != 0
+    assert "none of its 3 rows is of a question of" in " ".join(refused.output.split())

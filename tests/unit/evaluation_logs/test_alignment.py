@@ -99,6 +99,30 @@ def test_answers_to_known_questions_keep_their_ids(tmp_path: Path) -> None:
     assert (question["question_id"], question["benchmark"]) == ("q7", "own")
 
 
+def test_gold_answers_in_several_forms_are_one(tmp_path: Path) -> None:
+    choice = {"prompt": "Where?\nA. Rome\nB. Paris", "n_choices": 2}
+    first = answer("a", answer="1", **choice)
+    write(tmp_path, first, answer("b", answer="(b)", **choice), answer("c", answer="B", **choice))
+    found = write(
+        tmp_path / "again",
+        answer("d", answer="Paris", **choice),
+        answer("e", answer="A", **choice),
+        known=tmp_path / "questions.parquet",
+    )
+    assert found.num_by_candidate == {"d": 1}
+    assert found.left_out == {"answers whose gold answer is not the table's": 1}
+    assert read_table(OUTCOMES, tmp_path / "outcomes.parquet").num_rows == 3
+
+
+def test_a_gold_answer_that_its_grader_refuses_is_left_out(tmp_path: Path) -> None:
+    found = write(tmp_path, answer("a", answer="about right", grader="number"))
+    [question] = read_table(QUESTIONS, tmp_path / "questions.parquet").to_pylist()
+    assert question["answer"] == ""
+    assert found.left_out == {
+        "gold answers that their own grader refuses; the questions are kept without": 1
+    }
+
+
 def test_one_name_for_all_answers(tmp_path: Path) -> None:
     found = write(tmp_path, answer("x"), source=Source("log", "sums", candidate="mine"))
     assert found.num_by_candidate == {"mine": 1}

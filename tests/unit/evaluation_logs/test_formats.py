@@ -339,6 +339,50 @@ def test_any_table_is_read_by_its_columns(kind: str, tmp_path: Path) -> None:
     assert counts == {"rows without a score between 0 and 1": 1}
 
 
+def test_conversations_that_differ_before_their_last_question_are_apart(tmp_path: Path) -> None:
+    def chat(first: str) -> list[dict[str, str]]:
+        said = [("system", "Be brief."), ("user", first), ("assistant", "So."), ("user", "Sure?")]
+        return [{"role": role, "content": text} for role, text in said]
+
+    rows = [
+        {"q": chat(first), "o": [*chat(first), {"role": "assistant", "content": "Yes."}], "s": 1}
+        for first in ("Sort a list", "Capital of France")
+    ]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    answers, _ = read(TABLE, tmp_path / "rows.json", "prompt=q", "output=o", "score=s")
+    asked = ["Sort a list\nSo.\nSure?", "Capital of France\nSo.\nSure?"]
+    assert [(a.prompt, a.output) for a in answers] == [(prompt, "Yes.") for prompt in asked]
+
+
+def test_a_row_without_a_candidate_is_not_given_to_the_file(tmp_path: Path) -> None:
+    rows = [{"m": name, "q": "1 + 1?", "s": 1, "f": 5} for name in ("", None, 0)]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    columns = ("prompt=q", "candidate=m", "score=s", "finish_reason=f")
+    answers, _ = read(TABLE, tmp_path / "rows.json", *columns)
+    assert [(a.candidate, a.finish_reason) for a in answers] == [("", "5"), ("", "5"), ("0", "5")]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("q,m,q,s\nx,a,y,1\n", "two columns named 'q'"),
+        ("q,s\nx,1\ny,1,2\n", "rows.csv, line 3: 1 more cells than columns"),
+    ],
+)
+def test_cells_of_a_table_are_not_lost(text: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(text)
+    with pytest.raises(ArtifactError, match=reason):
+        read(TABLE, tmp_path / "rows.csv", "prompt=q", "score=s")
+
+
+@pytest.mark.parametrize("target", [["Paris", "the City"], "['Paris', 'the City']"])
+def test_several_references_of_lm_eval_are_a_list(target: object, tmp_path: Path) -> None:
+    row = {"doc": {"question": "Capital?"}, "target": target, "resps": [["Paris"]], "em": 1}
+    (tmp_path / "samples_trivia_2024-01-01T00-00-00.0.jsonl").write_text(json.dumps(row))
+    [answer], _ = read("lm_eval", tmp_path)
+    assert answer.answer == '["Paris", "the City"]'
+
+
 @pytest.mark.parametrize(
     ("name", "columns", "reason"),
     [

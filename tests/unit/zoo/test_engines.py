@@ -51,7 +51,7 @@ def test_a_changed_chat_template_file_is_another_candidate(tmp_path: Path) -> No
     template.write_text("{{ messages[-1] }}")
     assert candidate.content_hash() != before
     template.write_bytes(b"\xff{{ messages }}")
-    with pytest.raises(ZooError, match="chat_template .* cannot be read: it is not UTF-8 text"):
+    with pytest.raises(ZooError, match=r"chat_template .* cannot be read: it is not UTF-8 text"):
         candidate.content_hash()
 
 
