@@ -56,8 +56,12 @@ _BUT = re.compile(
     r",?\s+but\s+(?![^.]{0,200}\b(?:also|too|could|might|may|possibl[ey])\b)", re.IGNORECASE
 )
 _ASIDE = re.compile(r"\([^()\n]*\)")
-_IF = re.compile(r"(?:\A|[.!?\n(])\s*if\b[^.!?\n]*\Z", re.IGNORECASE)
+_IF = re.compile(r"(?:\A|[.!?\n(:])\s*if\b[^.!?\n]*\Z", re.IGNORECASE)
 _WOULD = re.compile(r"\bwould\b", re.IGNORECASE)
+_ANOTHER_QUESTION = re.compile(r"\b(?:meant|instead|had (?:been )?asked)\b", re.IGNORECASE)
+_IF_LATER = re.compile(r"[^.!?\n]*\b(?:if|had)\b", re.IGNORECASE)
+_ELIMINATION = re.compile(r"(?:by (?:the )?(?:process of )?elimination,?\s*)?", re.IGNORECASE)
+_NEXT_LINE_LISTS = re.compile(r"^[ \t]*[(\[]?[A-Z][).:\]]\s", re.MULTILINE)
 _CLOSING = re.compile(r"(?:[.!?\u2026]\s|\n)\s*(?=\S{1,3}\s*\Z)")
 _ORDINAL = re.compile(
     r"\A(?:it(?:'s| is)\s+)?(?:the\s+)?(first|second|third|fourth|fifth|last)\s+"
@@ -71,7 +75,7 @@ _LIST_LINE = re.compile(r"(?:^|[.;]\s+)[ \t]*[(\[]?([A-Z])[).:\]]\s", re.MULTILI
 class ChoiceGrader:
     """The answer is one of the options; see the module's rules."""
 
-    version = 4
+    version = 5
 
     def check(self, question: GradedQuestion) -> None:
         """Check that the gold answer is an option that is offered."""
@@ -196,8 +200,7 @@ def _stated(text: str, options: Options, *, is_cut: bool) -> set[str]:
 def _announced(text: str, options: Options) -> Iterator[tuple[int, set[str]]]:
     """Yield place and options of every announcement, the last first."""
     for phrase in reversed([*ANNOUNCED.finditer(text)][-_MAX_STATEMENTS:]):
-        is_hypothesis = _WOULD.search(phrase.group()) and _IF.search(_before(text, phrase))
-        if is_hypothesis or _is_doubted(text, phrase.start()):
+        if _is_hypothesis(text, phrase) or _is_doubted(text, phrase.start()):
             continue
         mention = options.group_at(text, phrase.end())
         if mention is not None and not is_denied(text, *mention.span):
@@ -211,8 +214,11 @@ def _announced(text: str, options: Options) -> Iterator[tuple[int, set[str]]]:
             yield phrase.end(), named
 
 
-def _before(text: str, phrase: re.Match[str]) -> str:
-    return text[max(0, phrase.start() - 200) : phrase.start()]
+def _is_hypothesis(text: str, phrase: re.Match[str]) -> bool:
+    condition = _IF.search(text[max(0, phrase.start() - 200) : phrase.start()])
+    return condition is not None and bool(
+        _WOULD.search(phrase.group()) or _ANOTHER_QUESTION.search(condition.group())
+    )
 
 
 def _concluded(text: str, options: Options) -> Iterator[tuple[int, set[str]]]:
@@ -220,7 +226,8 @@ def _concluded(text: str, options: Options) -> Iterator[tuple[int, set[str]]]:
     for phrase in reversed([*CONCLUDED.finditer(text)][-_MAX_STATEMENTS:]):
         if _is_doubted(text, phrase.start()):
             continue
-        mention = options.group_at(text, phrase.end())
+        manner = _ELIMINATION.match(text, phrase.end())
+        mention = options.group_at(text, manner.end() if manner else phrase.end())
         if mention is None:
             by_text = options.equal_to(_sentence_at(text, phrase.end()))
             if len(by_text) == 1:
@@ -232,7 +239,10 @@ def _concluded(text: str, options: Options) -> Iterator[tuple[int, set[str]]]:
 def _confirmed(text: str, options: Options) -> Iterator[tuple[int, set[str]]]:
     """Yield place and options of every confirmation, the last first."""
     for mention in reversed([*options.mentions(text)]):
-        if CONFIRMED.match(text, mention.end) and not _is_doubted(text, mention.start):
+        phrase = CONFIRMED.match(text, mention.end)
+        if phrase is None or _is_doubted(text, mention.start):
+            continue
+        if not (_WOULD.search(phrase.group()) and _IF_LATER.match(text, phrase.end())):
             yield mention.start, set(mention.letters)
 
 
@@ -268,6 +278,9 @@ def _at_an_edge(text: str, options: Options) -> set[str]:
     mention = options.group_at(last, 0)
     if mention is not None and not last[mention.end :].strip(" .)]!"):
         return set(mention.letters)
+    first, _, rest = text.partition("\n")
+    if rest and not _NEXT_LINE_LISTS.search(rest) and (found := _only(_whole(first, options))):
+        return found
     if _is_walk(text):
         return set()
     by_text = options.equal_to(re.split(r"[,.:;!\n\u2013\u2014]", text, maxsplit=1)[0])

@@ -13,6 +13,7 @@ from modelsat.grading.worked_solutions import PROSE, right_side, stated_result
 
 _FACTORIAL = re.compile(r"(\d{1,3})!")
 _WORDS = re.compile(r"[A-Za-z]{2,}(?:\s+[A-Za-z]{2,})+")
+_DEFINITION = re.compile(r"[A-Za-z]'?(?:\([a-z]\))?\s*=[^=,]+")  # "z = 3 + 4i"
 _ROUNDING = Fraction(1, 10**6)  # relative; as math-verify rounds
 
 
@@ -22,7 +23,7 @@ class NumberGrader:
     Settings: ``tolerance`` (absolute) and ``relative_tolerance``, both 0 by default.
     """
 
-    version = 2
+    version = 3
 
     def check(self, question: GradedQuestion) -> None:
         """Check that the gold answer is a number and the tolerances are not negative."""
@@ -67,7 +68,7 @@ def stated_number(answer: FinalAnswer) -> tuple[str, Fraction | None]:
 class MathGrader:
     """The answer is an expression that equals the gold answer: math-verify decides."""
 
-    version = 2
+    version = 3
 
     def check(self, question: GradedQuestion) -> None:
         """Check that the gold answer is an expression."""
@@ -101,6 +102,8 @@ class MathGrader:
             is_equal = WORKER.are_equal(latex(gold), latex(stated))
             if not is_equal and "=" in gold and stated != whole:
                 is_equal = WORKER.are_equal(latex(gold), latex(whole))
+            if not is_equal and "=" not in gold and _DEFINITION.fullmatch(stated):
+                is_equal = WORKER.are_equal(latex(gold), latex(stated.partition("=")[2]))
         except LimitExceeded as error:
             return Grade.of_score(0.0, str(error))
         if number(gold) is not None and not is_equal:

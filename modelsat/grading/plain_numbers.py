@@ -14,6 +14,7 @@ _LETTER_SIZES = {"k": 10**3, "M": 10**6, "B": 10**9}
 _CURRENCY = r"(?:R\$|[$\u20ac\u00a3\u00a5\u20b9\u20a9\u20bd])"
 _DIGITS = (
     r"\d{1,2}(?:,\d\d)+,\d{3}(?:\.\d+)?"  # as in India: 12,34,567
+    r"|\d{1,3}(?:[ \u00a0\u202f]\d{3})+,\d{1,2}(?!\d)"
     r"|\d+(?:[,_' \u00a0\u202f]\d{3})+(?:\.\d+)?|\d+(?:\.\d{3}){2,}(?:,\d+)?|\d+\.\d{3},\d+"
 )
 _VALUE = rf"(?:{_DIGITS}|\d+(?:[.,]\d+)?|\.\d+)"
@@ -48,9 +49,14 @@ _ONES = (
     " fifteen sixteen seventeen eighteen nineteen"
 ).split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+# A thing that is counted: no part of the number, no "percent", no "half".
+_COUNTED = (
+    r"(?!(?:and|or|of|to|in|out|by|times|plus|minus|percent|hundred|dozens?|point|per|half|halves|thirds?"
+    r"|quarters?|(?:four|fif|six|seven|eigh|nin|ten)ths?)\b)[a-z]{3,}"
+)
 _SPELLED = re.compile(
     rf"(minus\s+|negative\s+)?(?:({'|'.join(_TENS)})(?:[\s-]({'|'.join(_ONES[1:10])}))?|({'|'.join(_ONES)}))"
-    rf"(\s+(?:{'|'.join(_SIZES)}))?[.!]?",
+    rf"(\s+(?:{'|'.join(_SIZES)}))?(?:\s+{_COUNTED})?[.!]?",
     re.IGNORECASE,
 )
 
@@ -134,4 +140,4 @@ def _plain(digits: str) -> Fraction:
         return Fraction(re.sub(r"[^\d.]", "", digits))
     if re.fullmatch(r"\d+(?:\.\d{3})+,\d+|\d+(?:\.\d{3}){2,}", digits):
         return Fraction(digits.replace(".", "").replace(",", "."))
-    return Fraction(digits.replace(",", "."))
+    return Fraction(re.sub(r"\s", "", digits).replace(",", "."))

@@ -77,7 +77,7 @@ class ToolCallGrader:
     in an answer. There are no settings.
     """
 
-    version = 2
+    version = 3
 
     def check(self, question: GradedQuestion) -> None:
         """Check that the gold answer lists calls."""

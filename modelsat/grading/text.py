@@ -33,7 +33,8 @@ _BEFORE_NAME = re.compile(
     rf"(?:\A|[.!?:(\u2014\u2013\u3002]\s*|{_IN_CJK}\s*|['\u2019]s\s+|(?<!\w)(?:is|was|are|were|be|by|in"
     r"|at|on|to|from|of|called|named|as|but|year|actually|the|a|an|est|ist|es|\u00e9|\u00e8|la|le|der|die|das"
     r"|el|o|it was|it is|perhaps|maybe|probably|possibly|likely|\u044d\u0442\u043e)\s+"
-    r"|(?-i:[A-Z])[a-z]+\.? \d{1,2},\s+)\Z",  # "July 20, 1969"
+    r"|(?-i:[A-Z])[a-z]+\.? \d{1,2},\s+"  # "July 20, 1969"
+    r"|(?<!\w)(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?\s+)\Z",
     re.IGNORECASE,
 )
 _SPACED_WORD = re.compile(rf"(?<![\w{MARKS}'\u2019-])({_LETTER}+)\s+\Z")
@@ -45,6 +46,7 @@ _APART = frozenset(
 _LAST = re.compile(
     rf"(?:['\u2019]{_LETTER}{{1,5}})?(?:\s+(?:\u0939\u0948|\u0939\u0948\u0902|\u0925\u093e|\u0925\u0940))?[\s.!\u3002\u0964]*\Z"
 )
+_NO_OF = re.compile(r"\s+\w")  # "there is no doubt"
 _SENTENCE_MARK = re.compile(r"[,;:.!?\u3002\u060c\u0964]")
 _RETRACTED = re.compile(r"\A[^.?!\n]*\?\s*no\b[\s,.:]+(?=\w)", re.IGNORECASE)  # "Kyoto? No, Tokyo."
 # One of several: "Paris or Rome", "Rome and Paris", "Paris, Texas".
@@ -64,7 +66,7 @@ class TextGrader:
     closest reference, as SQuAD counts it (Rajpurkar et al. 2016, https://arxiv.org/abs/1606.05250).
     """
 
-    version = 4
+    version = 5
 
     def check(self, question: GradedQuestion) -> None:
         """Check that there is a reference, and the metric is known."""
@@ -163,6 +165,7 @@ def _is_named(reference: str, text: str) -> bool:
         and not is_denied(main, *place.span())
         and not _OTHER_BEFORE.search(main[: place.start()])
         and not _OTHER_AFTER.match(main, place.end())
+        and not (reference.casefold() == "no" and _NO_OF.match(main, place.end()))
         for place in _places(reference, main)
     )
 

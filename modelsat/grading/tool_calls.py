@@ -26,6 +26,7 @@ _HEAD = re.compile(
     r"[*]{0,2}Action Input[*]{0,2}:",  # ReAct
     re.IGNORECASE | re.MULTILINE,
 )
+_BUILT_IN = re.compile(r"(?<=<\|python_tag\|>)\s{0,9}(\w{1,200})\.call\(")  # Llama 3.1
 _END = re.compile(
     r"</(?:\w{1,20}:)?(?:tool_calls?|function_calls?|functioncall|toolcall|tool_use|function)>"
     r"|</[^\s<>\"]{0,20}invoke>"
@@ -64,6 +65,7 @@ def said_calls(text: str) -> list[Call]:
     Calls with a model's own marks count; without any, JSON documents; without any, calls in Python
     if the text, a fenced block or a list is nothing else.
     """
+    text = _BUILT_IN.sub(r"\1(", text)
     whole = whole_document(text)
     if whole:
         return list(calls_in(whole[0]))

@@ -5,8 +5,11 @@ answer is"), else what stands after the last equals sign of its last line. A cor
 takes its place. Lines that check the result are not read.
 """
 
+import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from fractions import Fraction
+from operator import add, mul, sub, truediv
 
 from modelsat.grading import marked
 from modelsat.grading.answer_phrases import ANNOUNCED, BECAUSE, CONCLUDED, CORRECTED
@@ -17,7 +20,8 @@ from modelsat.grading.plain_math import clean
 from modelsat.grading.plain_numbers import is_percent, leading_number, number, number_places
 
 _MARKS = (marked.boxed, marked.tagged, marked.after_hashes, marked.json_result)
-_SENTENCE_END = re.compile(r"(?<=[^\s.])[.!?](?:\s|\Z)|[\u3002\uff01\uff1f\u0964]|\n")
+# "5! = 120" goes on.
+_SENTENCE_END = re.compile(r"(?<=[^\s.])[.!?](?:\s(?!=)|\Z)|[\u3002\uff01\uff1f\u0964]|\n")
 # Not dollars: "$2 = $18".
 _DELIMITED = re.compile(
     r"(?<![\\\w*])\$(?!\s)([^$\n]+?)(?<![\s(])\$(?!\s*[\d(])|\\\((.+?)\\\)|\\\[(.+?)\\\]"
@@ -34,14 +38,26 @@ _MAX_CHARS_OF_RESULT = 500
 _MAX_STATEMENTS = 50  # that are read, from the last
 _CONTRAST = re.compile(r"\Anot\s+[^.]*?\bbut\s+")  # "not 42 but 24"
 _ASIDE = re.compile(r",\s*(?=not\b)|\s+\((?=[\d.,]*\s*[A-Za-z])")
-_SHARE = re.compile(r"(?<!\s)\s+out of [\d.,]*\d")  # "36 out of 40"
+# "30 minutes (10 + 20)": at most 20 terms, so that its evaluation is short.
+_BREAKDOWN = re.compile(r"(?<=\S)\s+\(\s*=?\s*(\d[\d.]*(?:\s*[-+\u00d7*/]\s*\d[\d.]*){1,20})\s*\)")
+_OPERATIONS: Mapping[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
+    ast.Add: add,
+    ast.Sub: sub,
+    ast.Mult: mul,
+    ast.Div: truediv,
+}
+_SHARE = re.compile(r"(?<!\s)\s+out of [\d.,]*\d|(?<=\d)\s+of the [\d.,]*\d")  # "36 out of 40"
+_TUPLE = re.compile(r"(?:[(\[]|\\\{)[^=]*,[^=]*")
+_LISTED = re.compile(r"(?:\n+[ \t]*(?:[-*\u2022]|\d{1,2}[.)])[ \t]+[^\n]*)+\s*\Z")
 _LEADING_WORDS = re.compile(r"\A(?:[A-Za-z]{2,}\s+)+(?=[^A-Za-z\s])")
 _SEVERAL = re.compile(r",|\b(?:and|or)\b")
 _RESTATED = re.compile(r"\A([^,()]{1,60}?),? or ([^,()]{1,60})\Z")  # "90 minutes, or 1.5 hours"
 _ADJECTIVE = re.compile(r"\s+(?:wrong|false|incorrect|impossible|unlikely|too|out)\b")
 _CHECK = re.compile(
     r"(?:^|(?<=[.!?]\s))[ \t(*_]*(?:to |let me |let['\u2019]s )?(?:double[- ])?"
-    r"(?:check(?:ing)?|verify(?:ing)?|verified|verification)\b[^\n]*?(?:[.!?](?=\s|\Z)|$)",
+    r"(?:(?:check(?:ing)?|verify(?:ing)?|verified|verification)\b"
+    r"|(?:substitut|plugg?)\w*\b[^\n]{0,80}?\b(?:match(?:es)?|holds?|checks out|works)\b)"
+    r"[^\n]*?(?:[.!?](?=\s|\Z)|$)",
     re.IGNORECASE | re.MULTILINE,
 )
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[^\n]*$", re.MULTILINE)
@@ -68,7 +84,7 @@ def stated_result(answer: FinalAnswer) -> str | None:
         if value:
             _, _, later = text.rpartition(value)
             return _last_result(_announced(later, only_corrections=True)) or clean(value)
-    text = _ECHO.sub("", _without_checks(_FENCE.sub("", _in_lines(text))).strip())
+    text = _ECHO.sub("", _without_list(_without_checks(_FENCE.sub("", _in_lines(text)))).strip())
     announced = [part for part in _announced(text) if _HAS_RESULT.search(part)]
     if announced:
         return _last_result(announced)
@@ -83,6 +99,8 @@ def right_side(text: str) -> str:
     left, equals, right = text.rpartition("=")
     if not equals or left[-1:] in "<>!\\:" or not right.strip() or _SEVERAL.search(text):
         return text
+    if number(left.strip()) is not None and number(right.strip()) is None:
+        return left.strip()  # "30 = 10 + 20"
     is_calculation = bool(_HAS_DIGIT.search(left)) or number(right.strip()) is not None
     return right.strip() if is_calculation else text
 
@@ -97,6 +115,12 @@ def _in_lines(text: str) -> str:
 def _without_checks(text: str) -> str:
     rest = _CHECK.sub("", text)
     return rest if _HAS_DIGIT.search(rest) else text
+
+
+def _without_list(text: str) -> str:
+    """Return a text without the list behind a first line that is a number: its breakdown."""
+    head = _LISTED.sub("", text)
+    return head if number(clean(head)) is not None else text
 
 
 def _announced(text: str, only_corrections: bool = False) -> Iterator[str]:
@@ -132,6 +156,7 @@ def _result_in(line: str, is_announced: bool) -> str:
 
     It stands after the last equals sign, in bold, between delimiters, or after the last verb.
     """
+    line = _without_breakdown(line)
     whole = _first_form(clean(line))
     if number(whole) is not None:
         return whole if _named_numbers(whole) or not number_places(whole) else ""
@@ -142,12 +167,42 @@ def _result_in(line: str, is_announced: bool) -> str:
     delimited = ["".join(parts) for parts in _DELIMITED.findall(line)]
     if len(delimited) > 1 and re.search(r"\$\s*(?:,|and|or)\s*\$", line):
         return " , ".join(map(clean, delimited))
+    if delimited and _TUPLE.fullmatch(clean(delimited[-1])) and "=" not in line.split("$")[-1]:
+        return clean(delimited[-1])
     _, equals, right = whole.rpartition("=")
     for part in (right if equals else "", marked.bold(line) or ""):
         found = leading_number(clean(part))
         if found is not None:
             return found
-    return clean(delimited[-1]) if delimited else _after_verb(whole, is_announced)
+    if delimited:
+        return clean(delimited[-1])
+    is_side = bool(equals) and _HAS_RESULT.search(right) and not PROSE.search(right)
+    return right.strip() if is_side else _after_verb(whole, is_announced)
+
+
+def _without_breakdown(line: str) -> str:
+    """Return a line without a calculation in brackets whose result is the number before it."""
+    found = _BREAKDOWN.search(line)
+    before = number_places(line[: found.start()]) if found else []
+    if not found or not before:
+        return line
+    worth = _worth(found[1].replace("\u00d7", "*"))
+    is_same = worth is not None and worth == number(before[-1].group())
+    return line[: found.start()] + line[found.end() :] if is_same else line
+
+
+def _worth(calculation: str) -> Fraction | None:
+    """Return the value of sums, differences, products and quotients of plain numbers."""
+
+    def value(node: ast.expr) -> Fraction:
+        if isinstance(node, ast.BinOp):
+            return _OPERATIONS[type(node.op)](value(node.left), value(node.right))
+        return Fraction(ast.unparse(node))
+
+    try:
+        return value(ast.parse(calculation, mode="eval").body)
+    except (SyntaxError, ValueError, KeyError, ZeroDivisionError):
+        return None
 
 
 def _conclusion(line: str) -> str:
