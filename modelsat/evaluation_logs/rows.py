@@ -137,9 +137,10 @@ def _csv_rows(path: Path, delimiter: str) -> Iterator[Row]:
             rows = csv.DictReader(file, delimiter=delimiter)
             _check_names([name or None for name in rows.fieldnames or ()], path)
             for row in rows:
-                if None in row:
+                more = row.pop(None, ())  # empty behind a separator that ends the line
+                if any(more):
                     raise ArtifactError(
-                        f"{path}, line {rows.line_num}: {len(row[None])} more cells than columns; "
+                        f"{path}, line {rows.line_num}: {len(more)} more cells than columns; "
                         "quote cells that hold the separator"
                     )
                 yield row

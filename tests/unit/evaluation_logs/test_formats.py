@@ -375,6 +375,12 @@ def test_cells_of_a_table_are_not_lost(text: str, reason: str, tmp_path: Path) -
         read(TABLE, tmp_path / "rows.csv", "prompt=q", "score=s")
 
 
+def test_a_separator_at_the_end_of_a_line_is_no_cell(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("q,s\nx,1,\n")
+    answers, _ = read(TABLE, tmp_path / "rows.csv", "prompt=q", "score=s")
+    assert [(one.prompt, one.score) for one in answers] == [("x", 1.0)]
+
+
 @pytest.mark.parametrize("target", [["Paris", "the City"], "['Paris', 'the City']"])
 def test_several_references_of_lm_eval_are_a_list(target: object, tmp_path: Path) -> None:
     row = {"doc": {"question": "Capital?"}, "target": target, "resps": [["Paris"]], "em": 1}
