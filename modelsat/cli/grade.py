@@ -82,10 +82,10 @@ def regrade(
         check_question(row)
     before = read_table(OUTCOMES, outcomes)
     num_unknown = sum(name not in rows for name in before["question_id"].to_pylist())
-    if num_unknown == before.num_rows:
+    if 0 < num_unknown == before.num_rows:
         raise ArtifactError(
-            f"{outcomes}: none of its {num_unknown} rows is of a question of {questions}; give the "
-            "questions table that was answered"
+            f"{outcomes}: none of its {num_unknown} rows answers a question of {questions}; give "
+            "the questions table that the candidates answered"
         )
     after = regrade_table(before, rows)
     manifest = {**read_manifest(outcomes), "graders": grader_versions(rows.values())}

@@ -46,7 +46,7 @@ _APART = frozenset(
 _LAST = re.compile(
     rf"(?:['\u2019]{_LETTER}{{1,5}})?(?:\s+(?:\u0939\u0948|\u0939\u0948\u0902|\u0925\u093e|\u0925\u0940))?[\s.!\u3002\u0964]*\Z"
 )
-_NO_OF = re.compile(r"\s+\w")  # "there is no doubt"
+_WORD_FOLLOWS = re.compile(r"\s+\w")  # "there is no doubt"
 _SENTENCE_MARK = re.compile(r"[,;:.!?\u3002\u060c\u0964]")
 _RETRACTED = re.compile(r"\A[^.?!\n]*\?\s*no\b[\s,.:]+(?=\w)", re.IGNORECASE)  # "Kyoto? No, Tokyo."
 # One of several: "Paris or Rome", "Rome and Paris", "Paris, Texas".
@@ -165,7 +165,7 @@ def _is_named(reference: str, text: str) -> bool:
         and not is_denied(main, *place.span())
         and not _OTHER_BEFORE.search(main[: place.start()])
         and not _OTHER_AFTER.match(main, place.end())
-        and not (reference.casefold() == "no" and _NO_OF.match(main, place.end()))
+        and not (reference.casefold() == "no" and _WORD_FOLLOWS.match(main, place.end()))
         for place in _places(reference, main)
     )
 

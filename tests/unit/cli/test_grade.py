@@ -109,4 +109,4 @@ def test_stored_answers_are_graded_as_the_questions_say_now(tmp_path: Path) -> N
         app, ["regrade", *map(str, options), str(tmp_path / "outcomes.parquet")]
     )
     assert refused.exit_code != 0
-    assert "none of its 3 rows is of a question of" in " ".join(refused.output.split())
+    assert "none of its 3 rows answers a question of" in " ".join(refused.output.split())
