@@ -178,10 +178,10 @@ class _Aligner:
             row = self._known[text]
             digest = blake2b(row["question_id"].encode(), digest_size=16).digest()
         stated_gold = _comparable_gold(row | {"answer": answer.answer})
-        if self._known is not None and stated_gold:
-            if row["answer"].strip() and _comparable_gold(row) != stated_gold:
-                self._left_out.add("answers whose gold answer is not the table's")
-                return None, None
+        of_table = _comparable_gold(row) if self._known is not None else ""
+        if stated_gold and of_table and stated_gold != of_table:
+            self._left_out.add("answers whose gold answer is not the table's")
+            return None, None
         gold = hash(stated_gold) if stated_gold else None
         if None not in (gold, self._gold.get(digest)) and gold != self._gold[digest]:
             self._left_out.add("answers whose question has another gold answer in another row")
